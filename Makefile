@@ -1,0 +1,37 @@
+# Everything a fresh machine needs: Python >= 3.11 and make.
+VENV ?= .venv
+PY := $(VENV)/bin/python
+
+.PHONY: demo test lint proofs bench clean
+
+demo: $(VENV)/.demo            ## install, then run the million-step demo
+	$(VENV)/bin/maker demo
+
+test: $(VENV)/.dev             ## install with the test tools, then run the tests
+	$(PY) -m pytest
+
+lint: $(VENV)/.dev             ## style, types, docstrings
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/interrogate -q src
+
+proofs: $(VENV)/.dev           ## the long tests
+	$(PY) -m pytest -m slow --timeout 3600
+
+bench: $(VENV)/.dev            ## throughput, memory and bytes of the million-step run
+	$(PY) tests/benchmarks/engine.py
+
+$(VENV)/bin/python:
+	python3 -m venv $(VENV)
+
+$(VENV)/.demo: pyproject.toml | $(VENV)/bin/python
+	$(PY) -m pip install -q -e .
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
+	$(PY) -m pip install -q -e '.[dev]'
+	@touch $@ $(VENV)/.demo
+
+clean:
+	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache

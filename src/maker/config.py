@@ -1,0 +1,92 @@
+"""What a run is told: how to vote, how to ask, where to stop.
+
+`Config` holds all that can change a decision; its fields are the run's fingerprint and a resume
+with other values is refused. `Limits` only say when to stop; a resume may raise them.
+Both are frozen and refuse unknown names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from maker.errors import TaskError
+
+M = TypeVar("M", bound=BaseModel)
+
+KeepSamples = Literal["all", "flagged", "none"]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Limits(_Frozen):
+    """Where a run or a vote stops. None means no limit, except where a default is named.
+
+    max_votes, max_flags: of one step; the default of both is max(100, 20 k).
+    max_steps: decided steps of the run. max_calls: draws sent, retries included. max_tokens: tokens
+    read and written, as reported. max_cost: US dollars. These four count the whole run, resumes included.
+    max_seconds: wall seconds of this call alone. concurrency: draws in flight at once (free mode).
+    """
+
+    max_steps: int | None = Field(default=None, ge=1)
+    max_votes: int | None = Field(default=None, ge=1)
+    max_flags: int | None = Field(default=None, ge=1)
+    max_calls: int | None = Field(default=None, ge=1)
+    max_tokens: int | None = Field(default=None, ge=1)
+    max_cost: float | None = Field(default=None, gt=0)
+    max_seconds: float | None = Field(default=None, gt=0)
+    concurrency: int = Field(default=32, ge=1)
+
+    def votes_for(self, k: int) -> int:
+        """Return the most valid votes that one step may take at margin k."""
+        return self.max_votes or max(100, 20 * k)
+
+    def flags_for(self, k: int) -> int:
+        """Return the most flagged samples that one step may take at margin k."""
+        return self.max_flags or max(100, 20 * k)
+
+
+class Config(_Frozen):
+    """How a run decides.
+
+    k: votes the winner must be ahead by, or "auto": from a calibration and `target`, the wanted
+    probability that the whole run is right. seed: of all draws. temperature: of all draws, except
+    that `first_temperature`, if given, is that of the first draw of each step. token_cap: the most
+    tokens a reply may have; long_answer: a reply with more is flagged `over_long`. flags: the names
+    of the red flags in order. keep_samples: whose texts the journal stores in full.
+    """
+
+    k: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+    target: float = Field(default=0.95, gt=0, lt=1)
+    seed: int = Field(default=0, ge=0, lt=2**64)
+    temperature: float = Field(default=0.1, ge=0, le=10)
+    first_temperature: float | None = Field(default=None, ge=0, le=10)
+    token_cap: int = Field(default=1024, ge=1)
+    long_answer: int = Field(default=750, ge=1)
+    flags: tuple[str, ...] = ()
+    segments: int = Field(default=1, ge=1)
+    keep_samples: KeepSamples = "all"
+
+
+def make_limits(limits: Limits | Mapping[str, Any] | None) -> Limits:
+    """Return `limits` as Limits; raises TaskError naming the field that does not fit."""
+    if isinstance(limits, Limits):
+        return limits
+    return validated(Limits, dict(limits or {}))
+
+
+def validated(model: type[M], values: dict[str, Any]) -> M:
+    """Build a pydantic model, mapping its complaint to a one-line TaskError."""
+    try:
+        return model(**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        known = ", ".join(model.model_fields)
+        raise TaskError(
+            f"{model.__name__}: {where} = {first.get('input')!r}: {first['msg']}. Fields are: {known}."
+        ) from None

@@ -1,0 +1,62 @@
+"""The first record of a journal: what run this is, and whether a resume is the same run.
+
+All that can change a decision is in it; limits are not, so that a resume may raise them.
+"""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+from maker.canonical import canonical, digest
+from maker.config import Config
+from maker.errors import JournalError
+from maker.prompt import fingerprint, render
+from maker.sample import Model
+from maker.task import Task, guarded, task_name
+
+HEADER_VERSION = 1
+
+
+def make_header(task: Task, model: Model, config: Config) -> dict[str, Any]:
+    """Return the header of a run of this task with this model and configuration."""
+    state = guarded(task.initial_state, None, "initial_state")
+    header: dict[str, Any] = {
+        "version": HEADER_VERSION,
+        "task": task_name(task),
+        "parameters": getattr(task, "parameters", {}),
+        "steps": task.steps,
+        "code": _code_of(task),
+        "prompt": fingerprint(render(task, state, 0)),
+        "model": model_name(model),
+        "simulated": bool(getattr(model, "simulated", False)),
+        **config.model_dump(mode="json"),
+    }
+    header["run"] = "run-" + digest(canonical(header)).hex()[:16]
+    return header
+
+
+def check_header(stored: dict[str, Any], ours: dict[str, Any], path: Path | None) -> None:
+    """Raise JournalError with a field-by-field difference unless both are the same run."""
+    fields = [key for key in {**stored, **ours} if key != "run" and stored.get(key) != ours.get(key)]
+    if fields:
+        lines = "; ".join(f"{key}: journal {stored.get(key)!r}, now {ours.get(key)!r}" for key in fields)
+        raise JournalError(
+            f"{path}: this journal belongs to a run with other settings ({lines}). "
+            "Resume with the journal's settings, or give another --journal."
+        )
+
+
+def model_name(model: Model) -> str:
+    """Return the name by which a model enters the fingerprint."""
+    return str(getattr(model, "name", type(model).__name__))
+
+
+def _code_of(task: Task) -> str:
+    """Return a digest of the file that defines the task; empty where there is no source to read."""
+    try:
+        source = inspect.getsource(inspect.getmodule(type(task)) or type(task))
+    except (OSError, TypeError):
+        return ""
+    return digest(source.encode("utf-8", "surrogatepass")).hex()

@@ -1,0 +1,298 @@
+"""Every sample and verdict, durable and hash-chained, in one SQLite file.
+
+A journal is a sequence of records (`records.py`). Each is followed by its hash, which covers the
+record and the hash before it: a checksum and a chain in one. Records are committed in groups, one
+row a group, with synchronous=FULL, by a thread of their own. *Acknowledged means committed*:
+`acknowledged` counts the records that survive a power cut; the writer may be ahead of it by one group.
+
+Exactly one process writes: it holds `<journal>.lock` until it closes or dies. Readers open the file
+read-only. After a failed write nothing more is written; the next start reads what is on the disk.
+
+Not covered: an older copy put back in place, or a chain rewritten from the start: the file alone
+cannot show either.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import sqlite3
+import struct
+import time
+import weakref
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+
+import anyio
+
+from maker.canonical import DIGEST_SIZE
+from maker.errors import JournalError, JournalFull
+from maker.lock import Lock
+
+FORMAT = 1
+APPLICATION_ID = 0x4D414B52  # "MAKR"
+GROUP_RECORDS = 4096
+GROUP_SECONDS = 0.05
+START = bytes(DIGEST_SIZE)  # the hash before the first record
+
+_length = struct.Struct("<I")
+_SCHEMA = "CREATE TABLE groups (first INTEGER PRIMARY KEY, count INTEGER NOT NULL, data BLOB NOT NULL) STRICT"
+
+
+class Journal:
+    """A journal open for writing. Use it as a context manager; leaving it commits what was appended.
+
+    path: the file, made if it is not there; None keeps the journal in a private temporary file.
+    Raises JournalError for a file that is locked, damaged, not a journal, or of a newer format.
+    """
+
+    def __init__(self, path: str | Path | None) -> None:
+        self.path = None if path is None else Path(path)
+        self.acknowledged = 0
+        self.appended = 0
+        self._head = START
+        self._group: list[bytes] = []
+        self._group_since = 0.0
+        self._writing: Future[None] | None = None
+        self._lock = None if self.path is None else Lock(self.path)
+        try:
+            self._db = _open_for_writing(self.path)
+            if self.path is None:
+                weakref.finalize(self, self._db.close)  # a temporary journal lives as long as its run's result
+            self._writer = ThreadPoolExecutor(1, thread_name_prefix="journal")
+        except BaseException:
+            if self._lock:
+                self._lock.release()
+            raise
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def replay(self) -> Iterator[bytes]:
+        """Yield the records there are, checked, and leave the journal ready to append after them."""
+        for head, record in _records(self._db, self.path):
+            self._head = head
+            self.appended += 1
+            yield record
+        self.acknowledged = self.appended
+
+    def append(self, record: bytes) -> None:
+        """Add a record to the group being gathered; it is not durable yet."""
+        if not self._group:
+            self._group_since = time.monotonic()
+        self._head = hashlib.blake2b(self._head + record, digest_size=DIGEST_SIZE).digest()
+        self._group += (_length.pack(len(record)), record, self._head)
+        self.appended += 1
+
+    def commit_if_due(self) -> None:
+        """Hand the group to the writer if it is full or old enough. Raises JournalFull or JournalError."""
+        waiting = len(self._group) // 3
+        if not waiting:
+            return
+        if self._writing is not None and self._writing.done():
+            self._writing.result()
+        if waiting >= GROUP_RECORDS or (
+            time.monotonic() - self._group_since >= GROUP_SECONDS and (self._writing is None or self._writing.done())
+        ):
+            self._start()
+
+    async def committed(self) -> None:
+        """Return when all that was appended before the call is durable. Survives cancellation."""
+        target = self.appended
+        while self.acknowledged < target:
+            if self._writing is None or self._writing.done():
+                self._start()
+            writing = self._writing
+            assert writing is not None
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(_wait, writing)
+            writing.result()
+
+    def flush(self) -> None:
+        """Make everything appended durable before returning. Raises JournalFull or JournalError."""
+        if self._group:
+            self._start()
+        if self._writing is not None:
+            self._writing.result()
+
+    def close(self) -> None:
+        """Commit, leave a single plain file, give the lock back. Safe to call twice."""
+        try:
+            with contextlib.suppress(JournalError) if self._failed else contextlib.nullcontext():
+                self.flush()
+        finally:
+            self._writer.shutdown()
+            if self.path is not None:
+                # Back from WAL to one plain file, so that it can be read from a read-only folder.
+                with contextlib.suppress(sqlite3.Error):
+                    self._db.execute("PRAGMA journal_mode=DELETE")
+                self._db.close()
+            if self._lock:
+                self._lock.release()
+                self._lock = None
+
+    def reader(self) -> Iterator[bytes]:
+        """Yield all acknowledged records from the start, also of a temporary journal."""
+        self.flush()
+        for _, record in _records(self._db, self.path):
+            yield record
+
+    @property
+    def _failed(self) -> bool:
+        return self._writing is not None and self._writing.done() and self._writing.exception() is not None
+
+    def _start(self) -> None:
+        """Give the group to the writer, first waiting for the group before it."""
+        if self._writing is not None:
+            self._writing.result()
+        group, self._group = self._group, []
+        count = len(group) // 3
+        self._writing = self._writer.submit(self._write, self.appended - count, count, b"".join(group))
+
+    def _write(self, first: int, count: int, data: bytes) -> None:
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            self._db.execute("INSERT INTO groups VALUES (?, ?, ?)", (first, count, data))
+            self._db.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise _mapped(error, self.path) from error
+        self.acknowledged = first + count
+
+
+def read_records(path: str | Path) -> Iterator[bytes]:
+    """Yield the records of a journal file, each checked against its hash; the file is opened read-only.
+
+    Raises JournalError with the place for a file that is missing, damaged, not a journal, or newer.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise JournalError(f"{path}: no such journal. Give the file that `maker run --journal` wrote.")
+    try:
+        db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+    except sqlite3.Error as error:
+        raise _mapped(error, path) from error
+    with contextlib.closing(db):
+        if _check_format(db, path):
+            for _, record in _records(db, path):
+                yield record
+
+
+def _open_for_writing(path: Path | None) -> sqlite3.Connection:
+    """Open or make the database. The connection is used by one thread at a time."""
+    if path is not None and not path.parent.is_dir():
+        raise JournalError(f"{path}: there is no folder {path.parent}. Make it first.")
+    try:
+        db = sqlite3.connect("" if path is None else path, isolation_level=None, check_same_thread=False)
+    except sqlite3.Error as error:
+        raise _mapped(error, path) from error
+    try:
+        if not _check_format(db, path):
+            db.execute("PRAGMA journal_mode=WAL")
+            db.execute("BEGIN IMMEDIATE")
+            db.execute(f"PRAGMA application_id={APPLICATION_ID}")
+            db.execute(f"PRAGMA user_version={FORMAT}")
+            db.execute(_SCHEMA)
+            db.execute("COMMIT")
+        if path is not None:
+            db.execute("PRAGMA journal_mode=WAL")
+            db.execute("PRAGMA synchronous=FULL")
+            _sync_folder(path.parent)
+    except sqlite3.Error as error:
+        db.close()
+        raise _mapped(error, path) from error
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _check_format(db: sqlite3.Connection, path: Path | None) -> bool:
+    """Say whether the database is a journal (False: it is empty). Raises JournalError for any other."""
+    try:
+        application = db.execute("PRAGMA application_id").fetchone()[0]
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+        tables = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    except sqlite3.Error as error:
+        raise _mapped(error, path) from error
+    if application == 0 and tables == 0:
+        return False
+    if application != APPLICATION_ID:
+        raise JournalError(f"{path}: a SQLite database, but not a maker journal. Give another --journal.")
+    if version > FORMAT:
+        raise JournalError(f"{path}: journal format {version} is newer than {FORMAT}. Upgrade maker to open it.")
+    return True
+
+
+def _records(db: sqlite3.Connection, path: Path | None) -> Iterator[tuple[bytes, bytes]]:
+    """Yield (hash, record) of every record in order, checking sequence, lengths and hashes."""
+    head, expected = START, 0
+    try:
+        for first, count, data in db.execute("SELECT first, count, data FROM groups ORDER BY first"):
+            if first != expected or not isinstance(data, bytes):
+                raise _damaged(path, expected, f"the next group begins with record {first}")
+            at = 0
+            for number in range(first, first + count):
+                start, end = _bounds(data, at)
+                if end < 0:
+                    raise _damaged(path, number, "it is cut off")
+                record, stored = data[start:end], data[end : end + DIGEST_SIZE]
+                head = hashlib.blake2b(head + record, digest_size=DIGEST_SIZE).digest()
+                if head != stored:
+                    raise _damaged(path, number, "its content does not match its hash")
+                yield head, record
+                at = end + DIGEST_SIZE
+            if at != len(data):
+                raise _damaged(path, first + count, f"{len(data) - at} bytes follow its group")
+            expected = first + count
+    except sqlite3.Error as error:
+        raise _mapped(error, path) from error
+
+
+def _bounds(data: bytes, at: int) -> tuple[int, int]:
+    """Return where the record at `at` starts and ends, the end -1 when it does not fit."""
+    start = at + _length.size
+    if start > len(data):
+        return start, -1
+    end = start + int(_length.unpack_from(data, at)[0])
+    return start, end if end + DIGEST_SIZE <= len(data) else -1
+
+
+def _damaged(path: Path | None, record: int, what: str) -> JournalError:
+    return JournalError(
+        f"{path}: record {record} is damaged: {what}. Nothing was changed; restore a copy, or start a new journal."
+    )
+
+
+def _mapped(error: sqlite3.Error, path: Path | None) -> JournalError:
+    """Return the JournalError that a SQLite error means."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code == sqlite3.SQLITE_FULL or code == sqlite3.SQLITE_IOERR:
+        return JournalFull(f"{path}: the disk took no more ({error}). What was committed stands: "
+                           "free some space and run the same command to resume.")  # fmt: skip
+    if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+        return JournalError(f"{path}: not a maker journal, or a damaged one ({error}). Nothing was changed.")
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return JournalError(f"{path}: another program holds the database ({error}). Close it first.")
+    return JournalError(f"{path}: cannot be opened or written: {error}. Check the path and its permissions.")
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the new file's directory entry durable."""
+    file = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
+
+
+def _wait(writing: Future[None]) -> None:
+    """Wait for a commit, leaving its exception to the caller."""
+    writing.exception()

@@ -1,0 +1,159 @@
+"""Names -> objects: built-in and user tasks, models by specification.
+
+`load_task("hanoi", disks=3)`, `load_task("path/to/file.py:Class")`, `load_model("oracle:p=0.99,v=0.97")`.
+Parameters given as text are converted by the constructor's annotations.
+
+Not covered: installing anything. Loading a user's task runs the user's file; only built-in names
+may come from a journal.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import sys
+import typing
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from maker.errors import ModelError, TaskError
+from maker.sample import Model
+from maker.task import Task
+
+MODELS = ("oracle",)
+
+
+def builtin_folder() -> Path:
+    """Return the folder of the built-in tasks: inside the installed package, or `tasks/` of a checkout."""
+    package = Path(__file__).resolve().parent
+    inside = package / "tasks"
+    return inside if inside.is_dir() else package.parents[1] / "tasks"
+
+
+def builtin_tasks() -> list[str]:
+    """Return the names of the built-in tasks."""
+    return sorted(path.stem for path in builtin_folder().glob("*.py") if not path.stem.startswith("_"))
+
+
+def load_task(name: str, **parameters: Any) -> Task:
+    """Return a task by its built-in name or as `path/to/file.py:Class`, constructed with `parameters`.
+
+    Raises TaskError for an unknown name, a file that cannot be loaded, or parameters that do not fit.
+    """
+    path, _, attribute = name.rpartition(":") if ".py" in name else ("", "", "")
+    if not path and name not in builtin_tasks():
+        known = ", ".join(builtin_tasks())
+        raise TaskError(f"there is no task {name!r}. Built in: {known}; your own: path/to/file.py:Class")
+    module = _import(Path(path) if path else builtin_folder() / f"{name}.py")
+    if path:
+        maker = getattr(module, attribute, None)
+        if not callable(maker):
+            classes = [key for key, value in vars(module).items() if inspect.isclass(value) and hasattr(value, "parse")]
+            raise TaskError(f"{path} has no class {attribute!r}. It has: {', '.join(classes) or 'no task at all'}.")
+    else:
+        maker = next(
+            value for value in vars(module).values()
+            if inspect.isclass(value) and value.__module__ == module.__name__ and hasattr(value, "initial_state")
+        )  # fmt: skip
+    task = _construct(maker, name, parameters)
+    missing = [
+        method for method in ("initial_state", "prompt", "parse", "legal", "apply", "done", "answer")
+        if not callable(getattr(task, method, None))
+    ]  # fmt: skip
+    if missing or not hasattr(task, "steps"):
+        lacking = ", ".join(missing) or "steps"
+        raise TaskError(f"task {name}: lacks {lacking}. See maker.Task for what a task must have.")
+    return typing.cast("Task", task)
+
+
+def task_parameters(name: str) -> dict[str, inspect.Parameter]:
+    """Return the constructor's parameters of a built-in task, for its help."""
+    module = _import(builtin_folder() / f"{name}.py")
+    for value in vars(module).values():
+        if inspect.isclass(value) and value.__module__ == module.__name__ and hasattr(value, "initial_state"):
+            return dict(inspect.signature(value).parameters)
+    return {}
+
+
+def load_model(spec: str) -> Model:
+    """Return a model by its specification: `name` or `name:key=value,key=value`.
+
+    Raises ModelError for an unknown name, TaskError for settings that do not fit.
+    """
+    name, _, settings = spec.partition(":")
+    if name not in MODELS:
+        raise ModelError(f"there is no model {spec!r}. Known: {', '.join(MODELS)}; for example oracle:p=0.99,v=0.97")
+    values: dict[str, Any] = {}
+    for item in filter(None, settings.split(",")):
+        key, equals, value = item.partition("=")
+        if not equals:
+            raise TaskError(f"model {spec!r}: {item!r} is not of the form key=value")
+        values[key.strip()] = value.strip()
+    from maker.models.oracle import Oracle  # noqa: PLC0415 -- `import maker` loads no model
+
+    return typing.cast("Model", _construct(Oracle, name, values))
+
+
+def _import(path: Path) -> ModuleType:
+    """Import a task file under a name of its own. Raises TaskError when it cannot be."""
+    if not path.is_file():
+        raise TaskError(f"{path}: no such file. Give path/to/file.py:Class.")
+    name = f"maker_task_{path.stem}"
+    known = sys.modules.get(name)
+    if known is not None and known.__file__ == str(path.resolve()):
+        return known
+    spec = importlib.util.spec_from_file_location(name, path.resolve())
+    assert spec is not None and spec.loader is not None, "a .py file has a loader"
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        raise TaskError(f"{path} cannot be loaded: {type(error).__name__}: {error}") from error
+    return module
+
+
+def _construct(maker: Any, name: str, values: dict[str, Any]) -> object:
+    """Call a constructor, converting text by its annotations."""
+    accepted = inspect.signature(maker).parameters
+    unknown = [key for key in values if key not in accepted]
+    if unknown:
+        raise TaskError(f"{name} has no parameter {unknown[0]!r}. It takes: {_described(accepted)}.")
+    hints = typing.get_type_hints(maker.__init__ if inspect.isclass(maker) else maker)
+    converted = {key: _convert(name, key, value, hints.get(key, Any)) for key, value in values.items()}
+    try:
+        return maker(**converted)
+    except TaskError:
+        raise
+    except Exception as error:
+        problem = f"{type(error).__name__}: {error}"
+        raise TaskError(f"{name} cannot be made: {problem}. It takes: {_described(accepted)}.") from error
+
+
+def _convert(name: str, key: str, value: Any, hint: Any) -> Any:
+    """Return a parameter as its annotation wants it; text is read, other values must fit already."""
+    if hint is Any:
+        return value
+    adapter = TypeAdapter(hint)
+    try:
+        if not isinstance(value, str):
+            return adapter.validate_python(value, strict=True)
+        try:
+            return adapter.validate_python(value)
+        except ValidationError:
+            return adapter.validate_python([part.strip() for part in value.split(",")])  # 3,1,2 is a list
+    except ValidationError as error:
+        problem = error.errors()[0]["msg"]
+        raise TaskError(f"{name}: {key} = {value!r}: {problem}.") from None
+
+
+def _described(parameters: typing.Mapping[str, inspect.Parameter]) -> str:
+    """Return the parameters with their defaults, on one line."""
+    return ", ".join(
+        key if parameter.default is parameter.empty else f"{key} (default {parameter.default})"
+        for key, parameter in parameters.items()
+    ) or "none"  # fmt: skip

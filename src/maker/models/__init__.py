@@ -1,0 +1,1 @@
+"""Several implementations of one contract, `maker.sample.Model`: oracle (simulated)."""

@@ -1,0 +1,223 @@
+"""A simulated model: it knows the truth and errs as it is told, writing text as a model would.
+
+Every experiment with it is *simulated* and says so. Its errors are of the kind that hurts: each
+step has its own difficulty (`rho`), its wrong answers repeat one fixed rival per step (legal and
+consistent, so that no flag can catch it), and invalid text comes in several kinds.
+
+The text is a function of (task, step, state, draw, seed) alone: scalar, batched and resumed runs
+see the same replies. `bind(task)` gives it the truth; nothing else ever does.
+
+Not covered: real language. For that use the bundled or an HTTP model.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import anyio
+
+from maker.canonical import canonical
+from maker.errors import TaskError
+from maker.sample import Request, Sample
+from maker.task import Task, guarded, task_name
+
+_SEED_RANGE = 2.0**64
+_RAMBLE = "Let me think about this again. "
+
+
+@dataclass(slots=True)
+class _Step:
+    """What the oracle knows about one step: texts, and seed thresholds of each kind of reply.
+
+    A seed below `right` writes the right answer, below `wrong` the rival's, below `confused` a
+    rambling reply with the rival's answer; the rest is invalid text.
+    """
+
+    right: int
+    wrong: int
+    confused: int
+    good: Sample
+    tokens_in: int
+    request: Request
+    bad: Sample | None = None
+
+
+class Oracle:
+    """A simulated model with a planted error rate.
+
+    p: P(correct | valid), averaged over steps. v: P(valid). rho: intra-class correlation of errors;
+    each step's own p is drawn from a Beta distribution with mean p (0: all steps alike, at most
+    .99). rivals: how many wrong answers share the errors of a step (1: always the same one).
+    confusion: share of all samples that are over-long and hold the rival's answer; flags catch them.
+    copies: share of samples that repeat one reply of the step, response id included. latency: mean
+    seconds of a reply (above 0 the model is called concurrently). seed: of difficulties and rivals.
+    """
+
+    simulated = True
+
+    def __init__(
+        self, p: float = 0.99, v: float = 1.0, rho: float = 0.0, rivals: int = 1, confusion: float = 0.0,
+        copies: float = 0.0, latency: float = 0.0, seed: int = 0,
+    ) -> None:  # fmt: skip
+        shares = {"p": p, "v": v, "rho": rho, "confusion": confusion, "copies": copies}
+        for name, share in shares.items():
+            if not 0 <= share <= 1:
+                raise TaskError(f"oracle: {name} = {share}: give a number from 0 to 1")
+        if confusion + (1 - v) > 1 or rho > 0.99 or rivals < 1 or latency < 0:
+            raise TaskError("oracle: confusion must fit into v; rho at most .99; rivals 1 or more; latency 0 or more")
+        self.p, self.v, self.rho, self.rivals = p, v, rho, rivals
+        self.confusion, self.copies, self.latency, self.seed = confusion, copies, latency, seed
+        self.lockstep = latency == 0
+        settings = {**shares, "rivals": rivals, "seed": seed}
+        self.name = "oracle:" + ",".join(f"{key}={value}" for key, value in settings.items())
+        self._share = v - confusion  # of samples that are valid in every way
+        self._wrong = int(self._share * _SEED_RANGE)
+        self._confused = int(v * _SEED_RANGE)
+        self._task: Task | None = None
+
+    def bind(self, task: Task) -> None:
+        """Learn the truth. Raises TaskError for a task without `truth`."""
+        if not hasattr(task, "truth"):
+            raise TaskError(f"task {task_name(task)} has no truth(state, step), which a simulated model needs")
+        self._task = task
+        self._render = getattr(task, "render", None) or _find_render(task)
+
+    async def draw(self, requests: Sequence[Request]) -> list[Sample]:
+        """Answer every request; requests of one step that stand together share their work."""
+        samples = []
+        step: _Step | None = None
+        for request in requests:
+            if step is None or step.request.state is not request.state or step.request.prompt != request.prompt:
+                step = self._study(request)
+            seed = request.seed
+            if seed < step.right:
+                samples.append(step.good)
+            else:
+                samples.append(self._other(step, request))
+        if self.copies:
+            samples = [self._copy(request, sample) for request, sample in zip(requests, samples, strict=True)]
+        if self.latency:
+            await self._wait(requests)
+        return samples
+
+    # -- one step ------------------------------------------------------------------------------
+
+    def _study(self, request: Request) -> _Step:
+        if self._task is None:
+            raise TaskError("the oracle is not bound to a task: call bind(task) before draw")
+        step = request.address.step
+        truth = guarded(self._task.truth, step, "truth", request.state, step)  # type: ignore[attr-defined]
+        p = self.p if not self.rho else self._own_p(request)
+        text = self._render(truth)
+        tokens_in = len(request.prompt) // 4
+        right = int(self._share * p * _SEED_RANGE)
+        return _Step(right, self._wrong, self._confused, Sample(text, tokens_in, len(text) // 2), tokens_in, request)
+
+    def _own_p(self, request: Request) -> float:
+        """Draw the step's own p from Beta(p c, (1 - p) c) with c = (1 - rho) / rho."""
+        if self.p in (0.0, 1.0):
+            return self.p
+        import numpy as np  # noqa: PLC0415 -- numpy is loaded only where difficulties vary
+
+        c = (1 - self.rho) / self.rho
+        generator = np.random.Generator(np.random.Philox(key=self._hash(request, "difficulty")))
+        return float(generator.beta(self.p * c, (1 - self.p) * c))
+
+    def _hash(self, request: Request, purpose: str) -> int:
+        """Return 64 bits that depend on task, step and state, never on the draw."""
+        where = f"{self.seed}/{purpose}/{task_name(self._task)}/{request.address.step}/{request.prompt}"
+        raw = where.encode("utf-8", "surrogatepass")
+        return int.from_bytes(hashlib.blake2b(raw, digest_size=8).digest(), "little")
+
+    # -- replies that are not right ------------------------------------------------------------------
+
+    def _other(self, step: _Step, request: Request) -> Sample:
+        if request.seed < step.wrong:
+            if self.rivals > 1:
+                return self._rival(request, step, request.seed)
+            if step.bad is None:
+                step.bad = self._rival(request, step, 0)
+            return step.bad
+        if request.seed < step.confused:
+            bad = self._rival(request, step, 0)
+            return Sample(_RAMBLE * 200 + str(bad.text), step.tokens_in, request.max_tokens - 1)
+        return self._invalid(step, request)
+
+    def _rival(self, request: Request, step: _Step, pick: int) -> Sample:
+        """Return one of the step's fixed wrong answers, in an order that depends on the step alone."""
+        assert self._task is not None
+        index = request.address.step
+        truth = self._task.truth(request.state, index)  # type: ignore[attr-defined]
+        find = getattr(self._task, "rivals", None)
+        wrong = list(find(request.state, index)) if find else _twisted(truth)
+        first = self._hash(request, "rival") % len(wrong)
+        chosen = wrong[(first + pick % min(self.rivals, len(wrong))) % len(wrong)]
+        text = self._render(chosen)
+        return Sample(text, step.tokens_in, len(text) // 2)
+
+    def _invalid(self, step: _Step, request: Request) -> Sample:
+        """Return text without a vote: malformed, cut off in the middle, or rambling to the cap."""
+        text = str(step.good.text)
+        kind = request.seed % 3
+        if kind == 0:
+            return Sample(text[: len(text) // 2].replace("=", ":") + " ...", step.tokens_in, len(text) // 4)
+        if kind == 1:
+            return Sample(text[: len(text) * 2 // 3], step.tokens_in, request.max_tokens, "length")
+        return Sample(_RAMBLE * 200, step.tokens_in, request.max_tokens, "length")
+
+    def _copy(self, request: Request, sample: Sample) -> Sample:
+        """Give every reply an id; with probability `copies` the id and text of the step's stored reply."""
+        chance = int.from_bytes(hashlib.blake2b(b"copy%d" % request.seed, digest_size=8).digest(), "little")
+        if chance >= self.copies * _SEED_RANGE:
+            return Sample(sample.text, sample.tokens_in, sample.tokens_out, sample.finish_reason, f"r{request.seed:x}")
+        stored = self._hash(request, "stored")
+        step = self._study(request)
+        kept = step.good if stored < step.right else self._rival(request, step, 0)
+        return Sample(kept.text, kept.tokens_in, kept.tokens_out, kept.finish_reason, f"s{stored:x}")
+
+    async def _wait(self, requests: Sequence[Request]) -> None:
+        """Sleep as long as the slowest of the requests takes: between 0 and 2 latencies, by its seed."""
+        slowest = max((request.seed >> 11) * 2.0**-53 for request in requests)
+        await anyio.sleep(2 * self.latency * slowest)
+
+
+def _find_render(task: Task) -> Any:
+    """Return the inverse of the task's parse: bare text or JSON, whichever parses back to the truth."""
+    truth = task.truth(task.initial_state(), 0)  # type: ignore[attr-defined]
+    for render in (_bare, _json):
+        try:
+            if canonical(task.parse(render(truth))) == canonical(truth):
+                return render
+        except Exception:  # noqa: BLE001, S112 -- a parser may raise anything at a form it does not know
+            continue
+    raise TaskError(
+        f"task {task_name(task)}: neither str(truth) nor its JSON parses back to the truth; "
+        "give the task a render(answer) method, the inverse of parse"
+    )
+
+
+def _bare(answer: Any) -> str:
+    return str(answer)
+
+
+def _json(answer: Any) -> str:
+    return json.dumps(answer)
+
+
+def _twisted(truth: Any) -> list[Any]:
+    """Return plausible wrong answers to a question whose task names no rivals."""
+    if isinstance(truth, bool):
+        return [not truth]
+    if isinstance(truth, (int, float)):
+        return [truth + 1, truth - 1, truth + 10, truth - 10]
+    if isinstance(truth, str):
+        return [truth + truth[-1:], truth[1:] or "?", "not " + truth]
+    if isinstance(truth, (list, tuple)) and truth:
+        rest = list(truth)
+        make = getattr(type(truth), "_make", type(truth))  # a named tuple takes its items one by one
+        return [make([*rest[:i], wrong, *rest[i + 1 :]]) for i in range(len(rest)) for wrong in _twisted(rest[i])]
+    raise TaskError(f"no wrong answers can be made up for {truth!r}: give the task a rivals(state, step) method")

@@ -1,0 +1,238 @@
+"""One step being voted on.
+
+A `Poll` makes the requests of the next wave, judges the replies in draw order by the red flags,
+and feeds the ballots to the race. It is pure: who sends its requests, and who keeps the waves, is
+not its affair. The same poll counts a live wave and one that the journal holds.
+
+Not covered: sending (`settle.py`), and what a decided step changes (`run.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from maker.errors import InternalError, JournalError
+from maker.flags import Flag, RedFlag, asked_again, judge
+from maker.records import FLAGGED, UNKNOWN_TOKENS, Wave, encode_text
+from maker.sample import Request, Sample
+from maker.task import SEED_BLOCK, Address, Reading, Step, draw_seeds
+from maker.vote import Ballot, Outcome, Tally, Verdict, first_to_ahead
+
+Entry = tuple[int, int, int, int]
+
+
+@dataclass(slots=True, frozen=True)
+class Method:
+    """How the steps of a run are voted on: all that is the same for every step."""
+
+    run: str
+    key: bytes
+    k: int
+    max_votes: int
+    max_flags: int
+    flags: tuple[Flag, ...]
+    temperature: float
+    first_temperature: float | None
+    token_cap: int
+    keep: str = "all"
+    schema: dict[str, Any] | None = None
+
+
+class Poll:
+    """The vote on one step.
+
+    After each wave either `outcome` is set or `need` says how many draws the next wave has. `prompt`
+    is set before the first request; a replayed step never needs it. `readings` are the step's
+    distinct answers, numbered as they first appeared; `flags` counts flagged samples by kind.
+    """
+
+    __slots__ = (
+        "_known", "_race", "drawn", "flags", "method", "need", "outcome", "prompt", "readings", "samples", "step",
+        "tally", "texts", "waves",
+    )  # fmt: skip
+
+    def __init__(self, step: Step, method: Method, prompt: str | None = None) -> None:
+        self.step = step
+        self.method = method
+        self.prompt = prompt
+        self.tally = Tally({}, 0, 0, None, {})
+        self.samples: list[Sample] = []
+        self.readings: list[Reading] = []
+        self.flags: dict[str, int] = {}
+        self.texts = 0  # distinct texts so far
+        self._known: list[str | None] = []  # texts read from the journal, None where it has only a digest
+        self.drawn = 0
+        self.waves = 0
+        self.outcome: Outcome | None = None
+        self._race = first_to_ahead(method.k, method.max_votes, method.max_flags, self.tally)
+        self.need = next(self._race)
+
+    def requests(self) -> list[Request]:
+        """Return the requests of the next wave."""
+        method, step, prompt = self.method, self.step, self.prompt
+        assert prompt is not None, "a poll needs its prompt before it can ask"
+        run, index, state, first = method.run, step.index, step.state, self.drawn
+        draws = range(first, first + self.need)
+        seeds: list[int] = []
+        for block in range(first // SEED_BLOCK, (draws.stop - 1) // SEED_BLOCK + 1):
+            seeds += draw_seeds(method.key, index, block)
+        skipped = first - first % SEED_BLOCK
+        warmth, cap, schema = method.temperature, method.token_cap, method.schema
+        made = [
+            Request(Address(run, index, draw), prompt, seeds[draw - skipped], warmth, cap, (), schema, state)
+            for draw in draws
+        ]
+        if first == 0 and method.first_temperature is not None:
+            made[0].temperature = method.first_temperature
+        return made
+
+    def take(self, samples: Sequence[Sample]) -> Wave:
+        """Judge one wave of replies in draw order, count them, and return what the journal keeps."""
+        step, method = self.step, self.method
+        wave = Wave(step.index, self.drawn, [], [], {}, None)
+        ballots: list[Ballot] = []
+        last: Sample | None = None
+        again: tuple[Flag, ...] = ()
+        key: bytes | None = None
+        entry: Entry = (FLAGGED, 0, 0, 0)
+        facts: dict[str, Any] = {}
+        for position, sample in enumerate(samples):
+            # The very object that passed a moment ago needs only the flags that compare with earlier samples.
+            if sample is not last or (again and judge(sample, step, self.samples, again)):
+                key, entry, facts = self._judge(sample, wave)
+                last = sample if key is not None else None
+                again = asked_again(sample, method.flags)
+            if facts:
+                wave.extras[position] = facts
+            wave.draws += entry
+            ballots.append(key)
+            self.samples.append(sample)
+        self.drawn += len(ballots)
+        self.waves += 1
+        try:
+            self.need = self._race.send(ballots)
+        except StopIteration as end:
+            self.outcome, self.need = end.value, 0
+        return wave
+
+    def _judge(self, sample: Sample, wave: Wave) -> tuple[Ballot, Entry, dict[str, Any]]:
+        """Judge one sample: its ballot, and its entry and facts in the wave."""
+        red = judge(sample, self.step, self.samples, self.method.flags)
+        reading = self.step.read(sample.text)
+        fresh = False
+        key: bytes | None = None
+        candidate = FLAGGED
+        if red is None:
+            key = reading.key
+            assert key is not None, "a sample without an answer was not flagged"
+            candidate, fresh = self._candidate(reading)
+        else:
+            self.flags[red.kind] = self.flags.get(red.kind, 0) + 1
+        if reading.number is None:
+            reading.number = self.texts
+            self.texts += 1
+            # Replay reads the answer of a candidate from its first text, which is therefore always kept.
+            keep = self.method.keep
+            full = fresh or keep == "all" or (red is not None and keep == "flagged")
+            wave.texts.append(encode_text(sample.text or "", full))
+        elif fresh and self.method.keep == "none":
+            # The text came before, flagged for something else (a copy, its length), and only as a digest.
+            reading.number = self.texts
+            self.texts += 1
+            wave.texts.append(encode_text(sample.text or "", True))
+        entry = (candidate, reading.number, _count(sample.tokens_in), _count(sample.tokens_out))
+        return key, entry, _facts(sample, red)
+
+    def _candidate(self, reading: Reading) -> tuple[int, bool]:
+        """Return the number of a reading's answer among the step's, and whether it is new."""
+        for number, known in enumerate(self.readings):
+            if known.key == reading.key:
+                return number, False
+        assert reading.key is not None, "a candidate has a vote key"
+        self.readings.append(reading)
+        self.tally.answers[reading.key] = reading.answer
+        return len(self.readings) - 1, True
+
+    def replay(self, wave: Wave) -> None:
+        """Count a wave that the journal holds. Raises JournalError when it does not fit this step."""
+        if wave.first != self.drawn or self.outcome is not None:
+            raise JournalError(f"step {wave.step}: draw {wave.first} does not follow draw {self.drawn - 1}")
+        self._known += [raw.decode("utf-8", "surrogatepass") if full else None for full, raw in wave.texts]
+        for position in range(len(wave)):
+            candidate, number, tokens_in, tokens_out = wave.draws[4 * position : 4 * position + 4]
+            text = self._known[number]
+            facts = wave.extras.get(position, {})
+            if candidate == FLAGGED:
+                self.flags[facts["flag"]] = self.flags.get(facts["flag"], 0) + 1
+                self.tally.add(None)
+            else:
+                self.tally.add(self._replayed(candidate, text).key)
+            if text is not None:
+                self.step.read(text).number = number
+            self.samples.append(
+                Sample(text, tokens_in, tokens_out, response_id=facts.get("id"), logprob=facts.get("logprob"))
+            )
+        self.texts = len(self._known)
+        self.drawn += len(wave)
+        self.waves += 1
+        self._race = first_to_ahead(self.method.k, self.method.max_votes, self.method.max_flags, self.tally)
+        try:
+            self.need = next(self._race)
+        except StopIteration as end:
+            self.outcome, self.need = end.value, 0
+
+    def _replayed(self, candidate: int, text: str | None) -> Reading:
+        """Return a journaled candidate's reading, read from its first text when it is new."""
+        if candidate < len(self.readings):
+            return self.readings[candidate]
+        reading = self.step.read(text)
+        if reading.key is None or text is None:
+            raise JournalError(
+                f"step {self.step.index}: the task's parser no longer reads a journaled answer: {reading.fault}. "
+                "Resume with the task code that wrote the journal."
+            )
+        if self._candidate(reading) != (candidate, True):
+            raise JournalError(f"step {self.step.index}: two journaled candidates are the same answer")
+        return reading
+
+    @property
+    def winner(self) -> int:
+        """The number of the winning answer, of a decided poll."""
+        if self.outcome is None or self.outcome.winner is None:
+            raise InternalError(f"step {self.step.index} has no winner")
+        if len(self.readings) == 1:
+            return 0
+        return next(i for i, reading in enumerate(self.readings) if reading.key == self.outcome.winner)
+
+    def verdict(self) -> Verdict[Any]:
+        """Return the verdict of a decided poll."""
+        tally = self.tally
+        return Verdict(
+            self.step.index, self.readings[self.winner].answer, tally.votes, self.drawn, tally.flagged,
+            dict(self.flags), tally.margin, tally.entropy, self.waves,
+        )  # fmt: skip
+
+
+def _count(tokens: int | None) -> int:
+    """Return a token count as the journal holds it."""
+    return UNKNOWN_TOKENS if tokens is None or not 0 <= tokens < UNKNOWN_TOKENS else tokens
+
+
+def _facts(sample: Sample, red: RedFlag | None) -> dict[str, Any]:
+    """Return what is worth keeping of a sample beside its text and tokens; nothing for a plain one."""
+    facts: dict[str, Any] = {}
+    if red is not None:
+        facts["flag"] = red.kind
+    if sample.finish_reason != "stop":
+        facts["finish"] = sample.finish_reason
+    if sample.response_id is not None:
+        facts["id"] = sample.response_id
+    if sample.logprob is not None:
+        facts["logprob"] = sample.logprob
+    if sample.model is not None:
+        facts["model"] = sample.model
+    if sample.latency is not None:
+        facts["latency"] = round(sample.latency, 6)
+    return facts

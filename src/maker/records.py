@@ -1,0 +1,134 @@
+"""What a journal says, and its bytes: notes (JSON) and waves (packed).
+
+A `Wave` is the outcome of one round of sampling of one step: for each draw its candidate (the
+answers of a step are numbered as they first appear) or that it was flagged, its text, its tokens;
+and, when the wave decided the step, the winner with the hashes of the step and of the next state.
+A text is stored once a step, in full or as its digest. A candidate's first text is always stored
+in full, because replay reads the winning answer from it.
+
+Layout, little endian: kind u8; then for a note the JSON; for a wave step u64, first draw u32,
+draws u16, new texts u16, parts u8; per draw candidate i16 (-1: flagged), text u16, tokens in u32,
+tokens out u32; per new text full u8, length u32, bytes; extras u32 + JSON (if parts & 1); winner
+u16, step hash 16 bytes, state digest 16 bytes (if parts & 2).
+
+Not covered: files, checksums and chaining (`journal.py`).
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+from maker.canonical import digest
+from maker.errors import JournalError
+
+NOTE, WAVE = 1, 2
+FLAGGED = -1
+UNKNOWN_TOKENS = 0xFFFFFFFF
+
+_COUNT, _COUNT_AT = struct.Struct("<H"), 13  # where a wave says how many draws it has
+_TEXT_HEAD = struct.Struct("<BI")
+_LENGTH = struct.Struct("<I")
+_VERDICT = struct.Struct("<H16s16s")
+_EXTRAS, _DECIDED = 1, 2
+
+
+@dataclass(slots=True)
+class Wave:
+    """One round of sampling of one step.
+
+    draws: for each draw, flat, candidate or FLAGGED, text number, tokens in, tokens out.
+    texts: new texts, numbered on from the step's earlier waves: (True, the text) or (False, its digest).
+    extras: facts about single draws, by position in the wave: flag, finish reason, id and the like.
+    verdict: (winning candidate, step hash, state digest) when this wave decided the step.
+    """
+
+    step: int
+    first: int
+    draws: list[int] = field(default_factory=list)
+    texts: list[tuple[bool, bytes]] = field(default_factory=list)
+    extras: dict[int, dict[str, Any]] = field(default_factory=dict)
+    verdict: tuple[int, bytes, bytes] | None = None
+
+    def __len__(self) -> int:
+        return len(self.draws) // 4
+
+
+def encode_text(text: str, full: bool) -> tuple[bool, bytes]:
+    """Return a text as it is stored: whole, or its digest."""
+    raw = text.encode("utf-8", "surrogatepass")
+    return (True, raw) if full else (False, digest(raw))
+
+
+def encode_note(note: dict[str, Any]) -> bytes:
+    """Return the record of a note."""
+    return bytes((NOTE,)) + json.dumps(note, separators=(",", ":")).encode("ascii")
+
+
+def encode_wave(wave: Wave) -> bytes:
+    """Return the record of a wave."""
+    draws = wave.draws
+    count = len(draws) // 4
+    has = (_EXTRAS if wave.extras else 0) | (_DECIDED if wave.verdict else 0)
+    parts = [_front(count).pack(WAVE, wave.step, wave.first, count, len(wave.texts), has, *draws)]
+    for full, raw in wave.texts:
+        parts += (_TEXT_HEAD.pack(full, len(raw)), raw)
+    if wave.extras:
+        extras = json.dumps(wave.extras, separators=(",", ":")).encode("ascii")
+        parts += (_LENGTH.pack(len(extras)), extras)
+    if wave.verdict is not None:
+        parts.append(_VERDICT.pack(*wave.verdict))
+    return b"".join(parts)
+
+
+def decode(record: bytes) -> Wave | dict[str, Any]:
+    """Return the wave or the note that a record holds. Raises JournalError for anything else."""
+    try:
+        if record[0] == NOTE:
+            note = json.loads(record[1:])
+            if isinstance(note, dict):
+                return note
+        elif record[0] == WAVE:
+            return _decode_wave(record)
+    except (ValueError, IndexError, struct.error, RecursionError) as error:
+        raise JournalError(f"a record cannot be read: {type(error).__name__}: {error}") from None
+    raise JournalError(f"a record of unknown kind {record[0]}: was it written by a newer maker?")
+
+
+def _decode_wave(record: bytes) -> Wave:
+    count = _COUNT.unpack_from(record, _COUNT_AT)[0]
+    front = _front(count)
+    _, step, first, _, texts, parts, *draws = front.unpack_from(record)
+    wave = Wave(step, first, draws)
+    at = front.size
+    for _ in range(texts):
+        full, length = _TEXT_HEAD.unpack_from(record, at)
+        at += _TEXT_HEAD.size
+        wave.texts.append((bool(full), _slice(record, at, length)))
+        at += length
+    if parts & _EXTRAS:
+        (length,) = _LENGTH.unpack_from(record, at)
+        at += _LENGTH.size
+        wave.extras = {int(key): value for key, value in json.loads(_slice(record, at, length)).items()}
+        at += length
+    if parts & _DECIDED:
+        wave.verdict = _VERDICT.unpack_from(record, at)
+        at += _VERDICT.size
+    if at != len(record):
+        raise ValueError(f"{len(record) - at} bytes too many")
+    return wave
+
+
+def _slice(record: bytes, at: int, length: int) -> bytes:
+    if at + length > len(record):
+        raise ValueError("a part reaches past the end of the record")
+    return record[at : at + length]
+
+
+@cache
+def _front(count: int) -> struct.Struct:
+    """Return the layout of a wave up to its texts."""
+    return struct.Struct("<BQIHHB" + "hHII" * count)

@@ -1,0 +1,154 @@
+"""What a run returns, and what it shows while it runs.
+
+Both count acknowledged work only: decided steps whose records are committed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from maker.canonical import canonical
+from maker.journal import Journal, read_records
+from maker.records import FLAGGED, Wave, decode
+from maker.settle import Usage
+from maker.task import Task
+from maker.vote import Tally, Verdict, Votes
+
+
+@dataclass(slots=True, frozen=True)
+class Progress:
+    """A glimpse of a run: acknowledged steps of `total` (None: unknown), samples, flagged, seconds."""
+
+    steps: int = 0
+    total: int | None = None
+    samples: int = 0
+    flagged: int = 0
+    replayed: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(slots=True)
+class RunResult:
+    """How a run went.
+
+    solved: the goal was reached. answer: the task's result, None unless solved. steps: decided.
+    state: after the unbroken sequence of steps from the first, None when only its digest is known;
+    state_digest, chain: of that sequence, as 32 hex digits. samples, flagged: draws, resumes included;
+    flags: by kind. wrong: decided steps that differ from the truth, None when that is not known.
+    stopped: None, or the name of what ended the run early; detail: what happened and what to do;
+    exit_code: what the command line leaves with. k: the margin in force. waves: steps by the number of
+    waves they took. segments: how many were used. simulated: the model was a simulated one.
+    """
+
+    solved: bool
+    answer: Any
+    steps: int
+    state: Any
+    samples: int
+    flagged: int
+    flags: dict[str, int]
+    usage: Usage
+    stopped: str | None
+    detail: str
+    exit_code: int
+    journal: Path | None
+    wrong: int | None
+    state_digest: str
+    chain: str
+    seconds: float
+    replayed: int
+    k: int | None
+    segments: int
+    waves: Counter[int]
+    simulated: bool
+    model: str
+    calibration: dict[str, Any] | None = None
+    task: Task | None = field(default=None, repr=False)
+    _book: Journal | None = field(default=None, repr=False)
+
+    def verdicts(self) -> Iterator[Verdict[Any]]:
+        """Yield every verdict in the order of decision, read from the journal one by one."""
+        records: Iterable[bytes]
+        if self.journal is not None:
+            records = read_records(self.journal)
+        elif self._book is not None:
+            records = self._book.reader()
+        else:
+            return
+        parse = self.task.parse if self.task is not None else None
+        yield from verdicts_of(records, parse)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the object that `maker run --json` prints."""
+        return {
+            "solved": self.solved, "steps": self.steps, "samples": self.samples, "flagged": self.flagged,
+            "flags": self.flags, "wrong": self.wrong, "answer": jsonable(self.answer),
+            "state_digest": self.state_digest, "chain": self.chain, "stopped": self.stopped, "detail": self.detail,
+            "seconds": round(self.seconds, 3), "k": self.k, "segments": self.segments, "replayed": self.replayed,
+            "model": self.model, "simulated": self.simulated, "tokens_in": self.usage.tokens_in,
+            "tokens_out": self.usage.tokens_out, "calls": self.usage.dispatched, "calibration": self.calibration,
+            "journal": str(self.journal) if self.journal else None, "exit_code": self.exit_code,
+        }  # fmt: skip
+
+
+def jsonable(answer: Any) -> Any:
+    """Return an answer as JSON can say it: an exact integer as a string, what JSON has no word for as text."""
+    if isinstance(answer, int) and not isinstance(answer, bool):
+        return str(answer)
+    try:
+        return json.loads(json.dumps(answer, allow_nan=False))
+    except (TypeError, ValueError):
+        return str(answer)
+
+
+def verdicts_of(records: Iterable[bytes], parse: Any = None) -> Iterator[Verdict[Any]]:
+    """Yield the verdicts that records hold; answers are read by `parse`, or are texts without it."""
+    open_steps: dict[int, _Count] = {}
+    for record in records:
+        wave = decode(record)
+        if not isinstance(wave, Wave):
+            continue
+        count = open_steps.get(wave.step)
+        if count is None:
+            count = open_steps[wave.step] = _Count()
+        count.add(wave, parse)
+        if wave.verdict is not None:
+            del open_steps[wave.step]
+            yield count.verdict(wave)
+
+
+@dataclass(slots=True)
+class _Count:
+    """The waves of one step, read back."""
+
+    tally: Tally = field(default_factory=Tally)
+    texts: list[bytes] = field(default_factory=list)
+    answers: list[Any] = field(default_factory=list)
+    flags: Counter[str] = field(default_factory=Counter)
+    waves: int = 0
+
+    def add(self, wave: Wave, parse: Any) -> None:
+        self.waves += 1
+        self.texts += [raw for _, raw in wave.texts]
+        for position, candidate in enumerate(wave.draws[0::4]):
+            if candidate == FLAGGED:
+                self.tally.add(None)
+                self.flags[wave.extras[position]["flag"]] += 1
+                continue
+            if candidate == len(self.answers):
+                text = self.texts[wave.draws[4 * position + 1]].decode("utf-8", "surrogatepass")
+                self.answers.append(parse(text) if parse else text)
+            self.tally.add(b"%d" % candidate)
+
+    def verdict(self, wave: Wave) -> Verdict[Any]:
+        assert wave.verdict is not None, "only a deciding wave makes a verdict"
+        tally = self.tally
+        votes = Votes({canonical(a): (a, tally.counts.get(b"%d" % i, 0)) for i, a in enumerate(self.answers)})
+        samples = tally.total + tally.flagged
+        return Verdict(wave.step, self.answers[wave.verdict[0]], votes, samples, tally.flagged, dict(self.flags),
+                       tally.margin, tally.entropy, self.waves)  # fmt: skip

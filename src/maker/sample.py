@@ -1,0 +1,94 @@
+"""Prompt -> Sample: what is asked of a model, and what comes back.
+
+A `Request` is one draw of one step. A `Sample` is one reply, whatever its worth; whether it may
+vote is decided in `flags.py`. A `Failure` is a draw that brought no reply at all: it is never a
+red flag and never a vote. A `Model` turns requests into samples or failures, in the same order.
+
+Not covered: retrying (`settle.py` owns it) and the meaning of the text (`flags.py`, the task).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+from maker.task import Address
+
+
+@dataclass(slots=True)
+class Request:
+    """One draw, as a model sees it. It carries no ground truth.
+
+    address: run, step and draw number; a retry keeps it.
+    prompt: the whole text the model reads.
+    seed: 64-bit number, a hash of the address and the run's seed; a retry keeps it.
+    temperature: 0 or more; 0 means the most probable answer.
+    max_tokens: the most tokens the reply may have.
+    stop: texts that end the reply.
+    schema: JSON schema of the answer, for servers that can enforce one.
+    state: the task's state at this step; simulated models read it, nothing sends it anywhere.
+    """
+
+    address: Address
+    prompt: str
+    seed: int
+    temperature: float = 0.1
+    max_tokens: int = 1024
+    stop: tuple[str, ...] = ()
+    schema: dict[str, Any] | None = None
+    state: Any = None
+
+
+@dataclass(slots=True)
+class Sample:
+    """One reply. Treat it as immutable: a model may return the same object for equal replies.
+
+    text: what the model wrote, or None when the server sent no content.
+    tokens_in, tokens_out: as reported by the model, or None when it does not say.
+    finish_reason: "stop", "length", "content_filter", or the server's own word; None if not told.
+    response_id: the server's id of the reply; equal ids mean copies.
+    logprob: natural log of the probability of the whole text, when the server gives it.
+    model: the name the server says it used; latency: seconds from request to reply.
+    """
+
+    text: str | None
+    tokens_in: int | None = None
+    tokens_out: int | None = None
+    finish_reason: str | None = "stop"
+    response_id: str | None = None
+    logprob: float | None = None
+    model: str | None = None
+    latency: float | None = None
+
+
+@dataclass(slots=True)
+class Failure:
+    """A draw that brought no reply.
+
+    kind: "transient" (try again), "poison" (this request always fails), "fatal" (no request can succeed).
+    detail: one line for a person. retry_after: seconds the server asked to wait, if it did.
+    """
+
+    kind: str
+    detail: str
+    retry_after: float | None = None
+
+
+@runtime_checkable
+class Model(Protocol):
+    """Anything that answers draws.
+
+    `lockstep` is True for an in-process model that wants large batches (it is then called by one
+    caller at a time), False for one that is called concurrently, a few requests a call.
+    `draw` returns one Sample or Failure for each request, in the same order. It raises ModelError
+    when the model cannot be used at all; it must survive cancellation. Optional: `name: str`
+    (part of the run's fingerprint), `simulated: bool`, `bind(task)` called once before the first
+    draw, `aclose()` awaited after the last.
+    """
+
+    lockstep: bool
+
+    async def draw(self, requests: Sequence[Request]) -> Sequence[Sample | Failure]:
+        """Answer every request, in order."""
+        ...

@@ -1,0 +1,137 @@
+"""What a person sees: a progress bar on stderr, a summary of one screen on stdout.
+
+Without a terminal there is no bar and no colour. What a model wrote is shown with its control
+characters escaped, so that it cannot drive the terminal.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from maker import theory
+from maker.result import Progress as Glimpse
+from maker.result import RunResult
+
+Rows = list[tuple[str, str]]
+
+
+class Bar:
+    """A progress bar of a run; does nothing where stderr is no terminal."""
+
+    def __init__(self, bar: Progress | None, label: str) -> None:
+        self._bar = bar
+        self._task = bar.add_task(label, total=None, stats="") if bar else None
+
+    def show(self, glimpse: Glimpse) -> None:
+        """Draw what is acknowledged: steps, steps a second, samples a step, flag rate."""
+        if self._bar is None or self._task is None:
+            return
+        done = glimpse.steps - glimpse.replayed
+        rate = done / glimpse.seconds if glimpse.seconds else 0.0
+        samples = glimpse.samples / glimpse.steps if glimpse.steps else 0.0
+        flagged = glimpse.flagged / glimpse.samples if glimpse.samples else 0.0
+        stats = f"{rate:,.0f} steps/s, {samples:.2f} samples a step, {flagged:.1%} flagged"
+        self._bar.update(self._task, completed=glimpse.steps, total=glimpse.total, stats=stats)
+        self._bar.refresh()
+
+    def steps(self, count: int, total: int | None) -> None:
+        """Draw a plain count."""
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, completed=count, total=total)
+            self._bar.refresh()
+
+
+@contextmanager
+def progress_bar(label: str, *, quiet: bool) -> Iterator[Bar]:
+    """Show a bar while the block runs, if stderr is a terminal."""
+    console = Console(stderr=True)
+    if quiet or not console.is_terminal:
+        yield Bar(None, label)
+        return
+    columns = (
+        TextColumn("{task.description}"), BarColumn(bar_width=24), TextColumn("{task.completed:,.0f} steps"),
+        TextColumn("{task.percentage:>3.0f}%"), TextColumn("{task.fields[stats]}"), TimeRemainingColumn(),
+    )  # fmt: skip
+    # Drawn only when the run reports: a refreshing thread would compete with it for the interpreter.
+    with Progress(*columns, console=console, auto_refresh=False, transient=True) as bar:
+        yield Bar(bar, label)
+
+
+def run_rows(result: RunResult) -> Rows:
+    """Return the summary of a run, a row each."""
+    simulated = "  (simulated)" if result.simulated else ""
+    fresh = result.steps - result.replayed
+    rows: Rows = [
+        ("result", "solved" if result.solved else f"stopped: {result.stopped}" if result.stopped else "NOT solved"),
+        ("model", safe(result.model) + simulated),
+        ("steps", f"{result.steps:,}" + (f" ({result.replayed:,} from the journal)" if result.replayed else "")),
+        ("wrong steps", "not known" if result.wrong is None else f"{result.wrong:,}"),
+        ("k", f"{result.k}" + (_calibrated(result.calibration) if result.calibration else "")),
+        ("segments", f"{result.segments:,}" + (" with known entry states" if result.segments > 1 else ", sequential")),
+        ("samples", _samples(result)),
+        ("red flags", _counts(result.flags) or "none"),
+        ("undecided", _rounds(result.waves)),
+        ("time", f"{result.seconds:,.1f} s, {fresh / max(result.seconds, 1e-9):,.0f} steps/s"),
+        ("state", result.state_digest or "the initial one"), ("chain", result.chain),
+    ]  # fmt: skip
+    if result.journal:
+        rows.append(("journal", str(result.journal)))
+    if result.detail:
+        rows.append(("what to do" if result.stopped else "why", safe(result.detail)))
+    return rows
+
+
+def _samples(result: RunResult) -> str:
+    first = result.calibration["draws"] if result.calibration else 0
+    each = f", {(result.samples - first) / result.steps:.3f} a step" if result.steps else ""
+    flagged = f", {result.flagged:,} flagged ({result.flagged / result.samples:.2%})" if result.samples else ""
+    return f"{result.samples:,}{flagged}{each}" + (f" after {first:,} to calibrate" if first else "")
+
+
+def _calibrated(calibration: dict[str, Any]) -> str:
+    wrong, valid = calibration["wrong"], calibration["valid"]
+    low = theory.p_lower(wrong, valid)
+    return f"  (auto: {wrong} of {valid} wrong by {calibration['against']}, so p >= {low:.4f} at 95%)"
+
+
+def _counts(counts: dict[str, int] | Counter[str]) -> str:
+    return ", ".join(f"{safe(kind)} {n:,}" for kind, n in sorted(counts.items(), key=lambda item: -item[1]))
+
+
+def _rounds(waves: Counter[int]) -> str:
+    """Return how many steps were still undecided after each wave."""
+    left = sum(waves.values())
+    parts = []
+    for wave in range(1, max(waves, default=0) + 1):
+        left -= waves[wave]
+        parts.append(f"{left:,}")
+    return "steps left after each wave: " + " > ".join(parts[:12]) if parts else "no step was decided"
+
+
+def print_rows(rows: Rows, title: str) -> None:
+    """Print a two-column table that fits a screen; plain `name: value` lines where there is no terminal."""
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        for name, value in rows:
+            sys.stdout.write(f"{name}: {value}".replace("\\[", "[") + "\n")
+        return
+    table = Table(title=title, show_header=False, box=None, title_justify="left", pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in rows:
+        table.add_row(name, value)
+    console.print(table)
+
+
+def safe(text: str) -> str:
+    """Return text without anything that could drive a terminal or be read as markup."""
+    shown = "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode("ascii") for c in text)
+    return shown.replace("[", "\\[")

@@ -1,0 +1,231 @@
+"""Drives the vote for a batch of ready steps against a model.
+
+`settle(polls, dispatcher)` takes one wave of every poll at once; who calls it with many polls
+(lock-step) or with one (free) is `run.py`'s affair.
+
+`Dispatcher` is the one owner of sending: it books every draw before it is sent, asks the model,
+and repeats what failed with the same draw and seed. A limit raises `Stop`, which ends the run and
+can be resumed. The account always balances: dispatched = voted + flagged + failed + cancelled + in flight.
+
+Not covered: the journal. A wave that was cancelled leaves no trace in its poll.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import anyio
+
+from maker.config import Limits
+from maker.errors import ModelError
+from maker.log import log
+from maker.poll import Poll
+from maker.records import UNKNOWN_TOKENS, Wave
+from maker.sample import Failure, Model, Request, Sample
+
+ATTEMPTS = 10  # of one draw before the model counts as lost
+FIRST_BACKOFF = 0.1  # seconds; doubles with each attempt
+LONGEST_BACKOFF = 60.0  # seconds
+MAX_REFUSALS = 10  # of one step without a valid answer make it a poison step
+
+
+class Stop(Exception):
+    """A named, resumable end: `kind` is its name, the message says where and what to do."""
+
+    def __init__(self, kind: str, detail: str, exit_code: int = 3) -> None:
+        super().__init__(detail)
+        self.kind = kind
+        self.exit_code = exit_code
+
+
+@dataclass(slots=True)
+class Usage:
+    """What a run has sent and got, resumes included. Tokens as reported; what was not reported is not counted."""
+
+    dispatched: int = 0
+    voted: int = 0
+    flagged: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    flags: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def in_flight(self) -> int:
+        """Draws sent and not yet accounted for."""
+        return self.dispatched - self.voted - self.flagged - self.failed - self.cancelled
+
+    def book(self, wave: Wave) -> None:
+        """Account for the samples of a wave, and their tokens."""
+        draws = wave.draws
+        lost = 0
+        if wave.extras:  # a flagged draw has its kind there
+            kinds = [facts["flag"] for facts in wave.extras.values() if "flag" in facts]
+            self.flags.update(kinds)
+            lost = len(kinds)
+        self.flagged += lost
+        self.voted += len(wave) - lost
+        if UNKNOWN_TOKENS in draws:
+            draws = [0 if n == UNKNOWN_TOKENS else n for n in draws]
+        self.tokens_in += sum(draws[2::4])
+        self.tokens_out += sum(draws[3::4])
+
+
+class Dispatcher:
+    """Sends draws to one model within the limits, and repeats those that failed.
+
+    In lock-step all requests go in one call; otherwise each goes alone, at most
+    `limits.concurrency` at once. Safe under cancellation: what was in flight is booked as cancelled.
+    """
+
+    def __init__(self, model: Model, limits: Limits, usage: Usage) -> None:
+        self.model = model
+        self.limits = limits
+        self.usage = usage
+        self._slots = anyio.CapacityLimiter(limits.concurrency)
+        self._started = time.monotonic()
+
+    async def draw(self, requests: Sequence[Request]) -> list[Sample]:
+        """Return one sample for each request, in order.
+
+        Raises Stop at a limit (before anything of this call is sent), for a lost model and for a
+        request that always fails; ModelError when the model is unusable.
+        """
+        self._reserve(requests)
+        if self.model.lockstep:
+            return await self._send(requests)
+        samples: list[Sample | None] = [None] * len(requests)
+
+        async def one(position: int) -> None:
+            async with self._slots:
+                samples[position] = (await self._send([requests[position]]))[0]
+
+        try:
+            async with anyio.create_task_group() as group:
+                for position in range(len(requests)):
+                    group.start_soon(one, position)
+        except BaseExceptionGroup as errors:
+            self.usage.cancelled += sum(sample is not None for sample in samples)
+            raise first_error(errors) from None
+        return [sample for sample in samples if sample is not None]
+
+    async def _send(self, requests: Sequence[Request]) -> list[Sample]:
+        """Send requests in one call; repeat those that fail, each with its draw and seed."""
+        samples: dict[int, Sample] = {}
+        try:
+            return await self._persist(requests, samples)
+        except BaseException:
+            self.usage.cancelled += len(samples)  # they came, but their wave will not be counted
+            raise
+
+    async def _persist(self, requests: Sequence[Request], samples: dict[int, Sample]) -> list[Sample]:
+        waiting = list(range(len(requests)))
+        for attempt in range(ATTEMPTS):
+            if attempt:
+                self._reserve([requests[i] for i in waiting])
+            replies = await self._call([requests[i] for i in waiting])
+            failures: list[Failure] = []
+            again = []
+            for i, reply in zip(waiting, replies, strict=True):
+                if isinstance(reply, Failure):
+                    failures.append(reply)
+                    again.append(i)
+                else:
+                    samples[i] = reply
+            self.usage.failed += len(failures)
+            if not failures:
+                return [samples[i] for i in range(len(requests))]
+            _raise_hopeless(failures, [requests[i] for i in again])
+            waiting = again
+            wait = max([FIRST_BACKOFF * 2**attempt, *(f.retry_after or 0.0 for f in failures)])
+            log.warning("model.retry", failures=len(failures), detail=failures[0].detail, wait=wait)
+            if attempt < ATTEMPTS - 1:
+                await anyio.sleep(min(wait, LONGEST_BACKOFF))
+        step = requests[waiting[0]].address.step
+        raise Stop("model_lost", f"step {step}: {ATTEMPTS} attempts failed, the last with: {failures[0].detail}. "
+                   "When the model answers again, run the same command to resume.")  # fmt: skip
+
+    async def _call(self, requests: list[Request]) -> Sequence[Sample | Failure]:
+        self.usage.dispatched += len(requests)
+        try:
+            replies = await self.model.draw(requests)
+        except BaseException:
+            self.usage.cancelled += len(requests)
+            raise
+        if len(replies) != len(requests):
+            raise ModelError(f"the model gave {len(replies)} replies to {len(requests)} requests: mend its draw()")
+        return replies
+
+    def _reserve(self, requests: Sequence[Request]) -> None:
+        """Raise Stop if sending these draws could break a limit. Input tokens are bounded by bytes."""
+        limits, usage = self.limits, self.usage
+        if limits.max_calls is not None and usage.dispatched + len(requests) > limits.max_calls:
+            raise Stop("max_calls", f"{usage.dispatched} of {limits.max_calls} calls are used. "
+                       "Raise max_calls and resume.")  # fmt: skip
+        if limits.max_tokens is not None:
+            spent = usage.tokens_in + usage.tokens_out
+            bound = sum(len(r.prompt.encode("utf-8", "replace")) + r.max_tokens for r in requests)
+            if spent + bound > limits.max_tokens:
+                raise Stop("max_tokens", f"{spent} of {limits.max_tokens} tokens are used and the next draws could "
+                           f"take {bound}. Raise max_tokens and resume.")  # fmt: skip
+        if limits.max_seconds is not None and time.monotonic() - self._started > limits.max_seconds:
+            raise Stop("max_seconds", f"{limits.max_seconds} seconds are over. Run the same command to resume.")
+
+
+async def settle(polls: Sequence[Poll], dispatcher: Dispatcher) -> list[Wave]:
+    """Take one wave of every poll and return what the journal keeps of each, in order.
+
+    Each poll is then either decided, undecided at a limit, or ready for its next wave. Raises Stop
+    and ModelError as `Dispatcher.draw` does; polls are then as they were.
+    """
+    requests = [request for poll in polls for request in poll.requests()]
+    samples = await dispatcher.draw(requests)
+    waves, at = [], 0
+    for poll in polls:
+        wave = poll.take(samples[at : at + poll.need])
+        at += len(wave)
+        dispatcher.usage.book(wave)
+        waves.append(wave)
+    return waves
+
+
+def undecided(poll: Poll) -> Stop:
+    """Return the stop of a poll that met a limit: which, where it stood, and what to do."""
+    limit = poll.outcome.limit if poll.outcome else None
+    tally = poll.tally
+    counts = ", ".join(str(n) for n in sorted(tally.counts.values(), reverse=True)[:5]) or "none"
+    kinds = ", ".join(f"{kind} {n}" for kind, n in poll.flags.items()) or "none"
+    message = (
+        f"step {poll.step.index} is undecided after {poll.drawn} samples: votes {counts} (k = {poll.method.k} ahead "
+        f"is needed), flagged {kinds}. Raise {limit} and resume, make the step finer, or take another model."
+    )
+    return Stop("undecided", message, 4)
+
+
+def poisoned(poll: Poll) -> Stop | None:
+    """Return the stop of a step that is refused again and again without one valid answer."""
+    if poll.flags.get("refused", 0) < MAX_REFUSALS or poll.tally.total:
+        return None
+    return Stop("poison_step", f"step {poll.step.index} was refused {poll.flags['refused']} times without a valid "
+                "answer. Reword the step or take another model, then resume.", 4)  # fmt: skip
+
+
+def _raise_hopeless(failures: list[Failure], requests: list[Request]) -> None:
+    for failure, request in zip(failures, requests, strict=True):
+        if failure.kind == "fatal":
+            raise ModelError(f"step {request.address.step}: {failure.detail}")
+        if failure.kind == "poison":
+            raise Stop("poison_step", f"step {request.address.step}: {failure.detail}. "
+                       "Other requests succeed; mend this step and resume.", 4)  # fmt: skip
+
+
+def first_error(errors: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return the first plain exception of a group."""
+    error: BaseException = errors
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

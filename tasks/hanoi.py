@@ -1,0 +1,264 @@
+"""Towers of Hanoi: the task of the published million-step run.
+
+The state is `HanoiState(stacks, previous)`: three stacks listed bottom to top, and the previous
+move. One step is one move; the shortest solution of D disks has 2^D - 1 of them and carries the
+tower from peg 0 to peg 2. The strategy is the iterative one: in turn, disk 1 goes one peg on
+(clockwise for an even number of disks, counter-clockwise for an odd one, else the tower lands on
+the wrong peg), and the only legal move that leaves disk 1 alone is made.
+
+An action is the whole answer, `HanoiAnswer(move, next_state)`; only its move is ever applied, the
+claimed next state is compared. A bare move (disk, from, to) is taken as well where an action is.
+
+Not covered: starting positions other than the full tower on peg 0.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import Literal, NamedTuple
+
+from maker.errors import TaskError
+from maker.flags import Ambiguous
+from maker.plan import DEFAULT_SEGMENTS, Plan
+
+Stacks = tuple[tuple[int, ...], ...]
+Move = tuple[int, int, int]
+
+GOAL = 2  # the peg where the tower must end
+
+_RULES = """\
+You carry out one move of a Towers of Hanoi solution: one move, no planning ahead.
+
+Rules: there are three pegs, 0, 1 and 2, and {disks} disks; disk 1 is the smallest, disk {disks} the largest.
+A move takes the top disk of one peg to another peg. A disk never lies on a smaller one.
+
+Strategy: if the previous move did not move disk 1 (or there was no previous move), move disk 1 one peg {way}.
+If the previous move moved disk 1, make the only legal move that does not involve disk 1.
+
+Answer with exactly two lines and nothing else, the move and the stacks after it, bottom to top:
+move = [disk, from_peg, to_peg]
+next_state = [[disks of peg 0], [disks of peg 1], [disks of peg 2]]
+
+Below are the previous move (an empty list at the start) and the stacks now, each bottom to top.
+"""
+_WAYS = {True: "clockwise (0 -> 1 -> 2 -> 0)", False: "counter-clockwise (0 -> 2 -> 1 -> 0)"}
+
+# Every `move =` must be followed by three integers, every `next_state =` by three lists of them; an
+# occurrence that is not is found as "". No nesting, so linear in the text.
+_MOVE = re.compile(r"move\s*=\s*(\[[\d\s]+,[\d\s]+,[\d\s]+\])?")
+_STATE = re.compile(r"next_state\s*=\s*(\[\s*\[[\d\s,]*\]\s*,\s*\[[\d\s,]*\]\s*,\s*\[[\d\s,]*\]\s*\])?")
+_read = json.JSONDecoder().raw_decode
+
+
+class HanoiState(NamedTuple):
+    """All that a step needs: the stacks, bottom to top, and the move before (None at the start)."""
+
+    stacks: Stacks
+    previous: Move | None
+
+
+class HanoiAnswer(NamedTuple):
+    """What the model writes: its move, and the stacks it says the move leads to."""
+
+    move: Move
+    next_state: Stacks
+
+
+class Hanoi:
+    """Towers of Hanoi with 1 to 64 disks.
+
+    disks: how many. style: "full" is a prompt in words for general models; "compact" is the bare
+    facts, for the bundled model, which was trained on nothing else.
+    """
+
+    name = "hanoi"
+
+    def __init__(self, disks: int = 10, style: Literal["full", "compact"] = "full") -> None:
+        if not 1 <= disks <= 64:
+            raise TaskError(f"hanoi: disks = {disks}: give 1 to 64")
+        if style not in ("full", "compact"):
+            raise TaskError(f'hanoi: style = {style!r}: give "full" or "compact"')
+        self.disks = disks
+        self.style = style
+        self.clockwise = disks % 2 == 0
+        self.steps: int = 2**disks - 1
+        self.parameters = {"disks": disks, "style": style}
+        if style == "full":
+            rules = _RULES.format(disks=disks, way=_WAYS[self.clockwise])
+            self._frame = (rules + "previous_move = ", "\nstate = ", "")
+        else:
+            way = "clockwise" if self.clockwise else "counterclockwise"
+            self._frame = (way + "\nprevious = ", "\nstate = ", "\n")
+
+    # -- the task ------------------------------------------------------------------------------
+
+    def initial_state(self) -> HanoiState:
+        """Return the full tower on peg 0, no previous move."""
+        return HanoiState((tuple(range(self.disks, 0, -1)), (), ()), None)
+
+    def prompt(self, state: HanoiState, step: int) -> str:
+        """Return the prompt; the previous move and, last, the state are JSON lists."""
+        head, middle, tail = self._frame
+        stacks, previous = state
+        before = "[%d, %d, %d]" % previous if previous else "[]"
+        return f"{head}{before}{middle}{_listed(stacks)}{tail}"
+
+    def parse(self, text: str) -> HanoiAnswer:
+        """Read `move = [..]` and `next_state = [[..], [..], [..]]`; strict, in linear time.
+
+        Raises Ambiguous for several distinct answers, ValueError for none or for anything but integers.
+        """
+        found = f"[{_only(_MOVE.findall(text), 'move')},{_only(_STATE.findall(text), 'next_state')}]"
+        (move, (first, second, third)), _ = _read(found)
+        return HanoiAnswer(tuple(move), (tuple(first), tuple(second), tuple(third)))
+
+    def legal(self, state: HanoiState, action: HanoiAnswer | Sequence[int]) -> bool:
+        """Say whether the disk is on top of its peg and may go where it is sent."""
+        disk, source, target = _move(action)
+        if source == target or not (0 <= source <= 2 and 0 <= target <= 2):
+            return False
+        here, there = state.stacks[source], state.stacks[target]
+        return bool(here) and here[-1] == disk and (not there or there[-1] > disk)
+
+    def apply(self, state: HanoiState, action: HanoiAnswer | Sequence[int]) -> HanoiState:
+        """Return the state after the move; only the move counts, not the claimed next state."""
+        move = _move(action)
+        return HanoiState(_moved(state.stacks, move), move)
+
+    def agrees(self, action: HanoiAnswer, next_state: HanoiState) -> bool:
+        """Say whether the claimed next state is the one the move led to."""
+        return action.next_state == next_state.stacks
+
+    def done(self, state: HanoiState) -> bool:
+        """Say whether the whole tower stands on peg 2."""
+        return len(state.stacks[GOAL]) == self.disks
+
+    def answer(self, state: HanoiState) -> list[list[int]]:
+        """Return the stacks as lists."""
+        return [list(peg) for peg in state.stacks]
+
+    # -- decomposition -------------------------------------------------------------------------
+
+    def plan(self, segments: int = DEFAULT_SEGMENTS) -> Plan:
+        """Cut the 2^D - 1 steps into segments whose entry states are known in closed form."""
+        return Plan.chain(self.steps, self.state_at, segments)
+
+    def state_at(self, step: int) -> HanoiState:
+        """Return the state before a step of the shortest solution.
+
+        Disk d moves at the steps whose count ends in binary 1 followed by d - 1 zeros, always in the same direction,
+        so its peg follows from how often it has moved.
+        """
+        stacks: tuple[list[int], ...] = ([], [], [])
+        for disk in range(self.disks, 0, -1):
+            stacks[self._direction(disk) * self._moves_of(disk, step) % 3].append(disk)
+        previous = None
+        if step:
+            disk = (step & -step).bit_length()
+            target = self._direction(disk) * self._moves_of(disk, step) % 3
+            previous = (disk, (target - self._direction(disk)) % 3, target)
+        return HanoiState(tuple(map(tuple, stacks)), previous)
+
+    def _direction(self, disk: int) -> int:
+        return 1 if (self.disks - disk) % 2 else -1
+
+    @staticmethod
+    def _moves_of(disk: int, step: int) -> int:
+        return (step + (1 << (disk - 1))) >> disk
+
+    def check(self, actions: Iterable[HanoiAnswer]) -> str | None:
+        """Replay the moves on disk positions alone, a path of its own; return a complaint or None."""
+        return check_moves(self.disks, (tuple(action.move) for action in actions))
+
+    # -- for simulated models and experiments; flags and votes never see these ----------------------
+
+    def truth(self, state: HanoiState, step: int) -> HanoiAnswer:
+        """Return what the strategy does in this state, on or off the shortest path.
+
+        Where the strategy asks for a move without disk 1 and all disks lie under it, disk 1 moves.
+        """
+        stacks, previous = state
+        tops = [peg[-1] if peg else self.disks + 1 for peg in stacks]
+        small = tops.index(1)
+        a, b = (small + 1) % 3, (small + 2) % 3
+        if previous is None or previous[0] != 1 or tops[a] == tops[b]:
+            move = (1, small, a if self.clockwise else b)
+        elif tops[a] < tops[b]:
+            move = (tops[a], a, b)
+        else:
+            move = (tops[b], b, a)
+        return HanoiAnswer(move, _moved(stacks, move))
+
+    def render(self, answer: HanoiAnswer) -> str:
+        """Write an answer as a model would."""
+        return "move = [%d, %d, %d]\nnext_state = %s" % (*answer.move, _listed(answer.next_state))
+
+    def rivals(self, state: HanoiState, step: int) -> list[HanoiAnswer]:
+        """Return the other legal moves, each with its true consequence: no flag can catch them."""
+        right = self.truth(state, step).move
+        moves = [
+            (state.stacks[source][-1], source, target)
+            for source in range(3)
+            for target in range(3)
+            if state.stacks[source]
+        ]
+        return [
+            HanoiAnswer(move, _moved(state.stacks, move)) for move in moves if move != right and self.legal(state, move)
+        ]
+
+
+def check_moves(disks: int, moves: Iterable[Sequence[int]]) -> str | None:
+    """Say what is wrong with a whole sequence of moves, or None if it solves the puzzle in 2^D - 1 moves.
+
+    Independent of `Hanoi`: it keeps the peg of each disk, not stacks, and shares no code with it.
+    """
+    peg_of = [0] * (disks + 1)
+    count = 0
+    for disk, source, target in moves:
+        if not 1 <= disk <= disks or peg_of[disk] != source or target not in (0, 1, 2) or target == source:
+            return f"move {count}: disk {disk} cannot go from peg {source} to peg {target}"
+        if any(peg_of[smaller] in (source, target) for smaller in range(1, disk)):
+            return f"move {count}: a smaller disk than {disk} is in the way"
+        peg_of[disk] = target
+        count += 1
+    if count != 2**disks - 1:
+        return f"{count} moves, the shortest solution has {2**disks - 1}"
+    if any(peg != GOAL for peg in peg_of[1:]):
+        return f"after {count} moves the tower does not stand on peg {GOAL}"
+    return None
+
+
+def _move(action: HanoiAnswer | Sequence[int]) -> Move:
+    if isinstance(action, HanoiAnswer):
+        return action.move
+    disk, source, target = action
+    return disk, source, target
+
+
+def _moved(stacks: Stacks, move: Move) -> Stacks:
+    """Return the stacks after a legal move."""
+    after = list(stacks)
+    disk, source, target = move
+    after[source] = after[source][:-1]
+    after[target] = (*after[target], disk)
+    return tuple(after)
+
+
+@lru_cache(maxsize=4096)  # the stacks of an answer are those of the next prompt
+def _listed(stacks: Stacks) -> str:
+    """Write stacks as JSON lists."""
+    return str(stacks).replace("(", "[").replace(")", "]").replace(",]", "]")
+
+
+def _only(found: list[str], name: str) -> str:
+    """Return the one value that all occurrences of `name` agree on."""
+    if not found:
+        raise ValueError(f"no `{name} = [...]` in the reply")
+    if "" in found:
+        raise ValueError(f"`{name} =` is not followed by integers in the form asked for")
+    if len(found) > 1 and any(json.loads(other) != json.loads(found[0]) for other in found[1:]):
+        raise Ambiguous(f"{len(found)} different values of {name}")
+    return found[0]

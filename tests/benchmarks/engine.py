@@ -1,0 +1,144 @@
+"""Throughput, memory and bytes of the million-step run, against a plain loop, in one run of one script.
+
+Run: python tests/benchmarks/engine.py [--disks 20] [--repeats 3]
+
+Three programs carry out the same Hanoi with the same simulated model (p = .99, k = 4):
+- engine: `maker.run` as shipped: journal with synchronous=FULL, every flag, legality, replayable;
+- plain: the loop one would write by hand: prompt, one draw at a time, parse, count, until k ahead,
+  apply; no journal, no flags, no legality;
+and every prompt is rendered and every distinct answer parsed from text in both. Each measurement is
+a child process of its own; ratios are taken pair by pair and their median is printed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+MODEL, K = "oracle:p=0.99", 4
+
+
+def engine(disks: int) -> dict[str, float]:
+    """Run the shipped engine; memory is sampled after step 10,000 and at the end."""
+    import maker
+
+    memory: list[float] = []
+
+    def look(progress: maker.Progress) -> None:
+        if progress.steps >= 10_000 and not memory:
+            memory.append(_resident())
+
+    with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DIR")) as folder:
+        path = Path(folder) / "run.db"
+        task = maker.load_task("hanoi", disks=disks)
+        begun = time.perf_counter()
+        result = maker.run_sync(task, model=MODEL, k=K, journal=path, progress=look)
+        seconds = time.perf_counter() - begun
+        size = path.stat().st_size
+    assert result.solved and result.wrong == 0, result.detail
+    return {
+        "steps": result.steps, "seconds": seconds, "rate": result.steps / seconds,
+        "samples": result.samples / result.steps, "bytes": size / result.steps,
+        "growth_mb": _resident() - memory[0] if memory else 0.0, "peak_mb": _peak(),
+    }  # fmt: skip
+
+
+def plain(disks: int) -> dict[str, float]:
+    """Run the loop one would write by hand, on as many steps as keep it short."""
+    import maker
+    from maker.task import draw_seeds, seed_key
+
+    task = maker.load_task("hanoi", disks=disks)
+    model = maker.load_model(MODEL)
+    model.bind(task)
+    key = seed_key(0)
+    steps = min(task.steps, 2**17 - 1)
+    begun = time.perf_counter()
+
+    async def loop() -> int:
+        state, samples = task.initial_state(), 0
+        for step in range(steps):
+            prompt = task.prompt(state, step)
+            votes: dict[object, int] = {}
+            draw = 0
+            while True:
+                seed = draw_seeds(key, step, draw // 8)[draw % 8]
+                request = maker.Request(maker.Address("plain", step, draw), prompt, seed, state=state)
+                (sample,) = await model.draw([request])
+                draw += 1
+                try:
+                    answer = task.parse(sample.text)
+                except ValueError:
+                    continue
+                votes[answer] = votes.get(answer, 0) + 1
+                ranked = sorted(votes.values(), reverse=True)
+                if ranked[0] - (ranked[1] if len(ranked) > 1 else 0) >= K:
+                    break
+            samples += draw
+            state = task.apply(state, max(votes, key=votes.get))
+        return samples
+
+    samples = asyncio.run(loop())
+    seconds = time.perf_counter() - begun
+    return {"steps": steps, "seconds": seconds, "rate": steps / seconds, "samples": samples / steps}
+
+
+def _resident() -> float:
+    """Return the resident memory of this process in MB."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() / 2**20
+
+
+def _peak() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def _child(which: str, disks: int) -> dict[str, float]:
+    command = [sys.executable, __file__, "--child", which, "--disks", str(disks)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return dict(json.loads(done.stdout))
+
+
+def main() -> None:
+    """Measure pairs and print medians."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--disks", type=int, default=20)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--child", choices=["engine", "plain"], help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.child:
+        print(json.dumps({"engine": engine, "plain": plain}[options.child](options.disks)))
+        return
+    pairs = [(_child("engine", options.disks), _child("plain", options.disks)) for _ in range(options.repeats)]
+    ours = [a for a, _ in pairs]
+    print(
+        f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, "
+        f"{options.disks} disks, {ours[0]['steps']:.0f} steps, {options.repeats} pairs (model simulated)"
+    )
+    for name, unit in (
+        ("rate", "steps/s"),
+        ("samples", "samples a step"),
+        ("bytes", "bytes a step"),
+        ("growth_mb", "MB growth after step 10,000"),
+        ("peak_mb", "MB peak"),
+    ):
+        values = sorted(a[name] for a in ours)
+        print(f"engine  {statistics.median(values):12,.2f}  {unit}   (min {values[0]:,.2f}, max {values[-1]:,.2f})")
+    rates = sorted(b["rate"] for _, b in pairs)
+    print(f"plain   {statistics.median(rates):12,.2f}  steps/s   (min {rates[0]:,.2f}, max {rates[-1]:,.2f})")
+    ratios = sorted(a["rate"] / b["rate"] for a, b in pairs)
+    print(f"ratio   {statistics.median(ratios):12,.2f}  engine / plain   (min {ratios[0]:.2f}, max {ratios[-1]:.2f})")
+
+
+if __name__ == "__main__":
+    main()
