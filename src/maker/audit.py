@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -224,7 +225,7 @@ class _Checker:
                 race.first.setdefault(candidate, wave.draws[4 * position + 1])
         if wave.verdict is None:
             if race.margin() >= (self.k or 1):
-                raise _Failed(f"step {wave.step}: decided, but without a verdict")
+                raise _Failed(f"step {wave.step}: decided, but without a verdict (an illegal answer that won?)")
             return
         winner, hashed, state_digest = wave.verdict
         if race.margin() != self.k or race.votes.get(winner) != max(race.votes.values()):
@@ -264,7 +265,7 @@ class _Checker:
     def joins(self) -> None:
         """Check that each finished segment ends in the state in which the next one begins."""
         segments = self._plan.segments
-        for segment, following in zip(segments, segments[1:], strict=False):
+        for segment, following in pairwise(segments):
             at = self._at.get(segment.index)
             if at is not None and at[0] == segment.stop and canonical(at[1]) != canonical(following.entry):
                 raise _Failed(f"step {segment.stop}: segment {segment.index} does not join segment {following.index}")

@@ -85,7 +85,7 @@ def validated(model: type[M], values: dict[str, Any]) -> M:
         return model(**values)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
+        where = first["loc"][0] if first["loc"] else "?"
         known = ", ".join(model.model_fields)
         raise TaskError(
             f"{model.__name__}: {where} = {first.get('input')!r}: {first['msg']}. Fields are: {known}."

@@ -57,6 +57,7 @@ class Journal:
         self._group: list[bytes] = []
         self._group_since = 0.0
         self._writing: Future[None] | None = None
+        self._ready = False
         self._lock = None if self.path is None else Lock(self.path)
         try:
             self._db = _open_for_writing(self.path)
@@ -133,7 +134,8 @@ class Journal:
             if self.path is not None:
                 # Back from WAL to one plain file, so that it can be read from a read-only folder.
                 with contextlib.suppress(sqlite3.Error):
-                    self._db.execute("PRAGMA journal_mode=DELETE")
+                    if self._ready:
+                        self._db.execute("PRAGMA journal_mode=DELETE")
                 self._db.close()
             if self._lock:
                 self._lock.release()
@@ -159,6 +161,11 @@ class Journal:
 
     def _write(self, first: int, count: int, data: bytes) -> None:
         try:
+            if not self._ready and self.path is not None:
+                # Not before there is something to write: a file that is refused is left as it was.
+                self._db.execute("PRAGMA journal_mode=WAL")
+                self._db.execute("PRAGMA synchronous=FULL")
+                self._ready = True
             self._db.execute("BEGIN IMMEDIATE")
             self._db.execute("INSERT INTO groups VALUES (?, ?, ?)", (first, count, data))
             self._db.execute("COMMIT")
@@ -195,16 +202,13 @@ def _open_for_writing(path: Path | None) -> sqlite3.Connection:
         raise _mapped(error, path) from error
     try:
         if not _check_format(db, path):
-            db.execute("PRAGMA journal_mode=WAL")
             db.execute("BEGIN IMMEDIATE")
             db.execute(f"PRAGMA application_id={APPLICATION_ID}")
             db.execute(f"PRAGMA user_version={FORMAT}")
             db.execute(_SCHEMA)
             db.execute("COMMIT")
-        if path is not None:
-            db.execute("PRAGMA journal_mode=WAL")
-            db.execute("PRAGMA synchronous=FULL")
-            _sync_folder(path.parent)
+            if path is not None:
+                _sync_folder(path.parent)
     except sqlite3.Error as error:
         db.close()
         raise _mapped(error, path) from error
@@ -274,7 +278,7 @@ def _damaged(path: Path | None, record: int, what: str) -> JournalError:
 def _mapped(error: sqlite3.Error, path: Path | None) -> JournalError:
     """Return the JournalError that a SQLite error means."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if code == sqlite3.SQLITE_FULL or code == sqlite3.SQLITE_IOERR:
+    if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
         return JournalFull(f"{path}: the disk took no more ({error}). What was committed stands: "
                            "free some space and run the same command to resume.")  # fmt: skip
     if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):

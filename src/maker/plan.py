@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from maker.errors import TaskError
+from maker.task import Task, guarded
 
 if TYPE_CHECKING:
     import networkx
@@ -82,3 +83,24 @@ class Plan:
             graph.add_node(segment.index, segment=segment)
         nx.add_path(graph, range(len(self.segments)))
         return graph
+
+
+def plan_of(task: Task, segments: int | None) -> Plan:
+    """Return the task's plan in the number of segments asked for, or the sequential one.
+
+    segments: None means 1,024 where the task has a plan, else 1. Raises TaskError where they do not fit.
+    """
+    make = getattr(task, "plan", None)
+    steps = guarded(lambda: task.steps, None, "steps")
+    if steps is not None and (not isinstance(steps, int) or steps < 1):
+        raise TaskError(f"steps = {steps!r}: give a whole number of 1 or more, or None")
+    if segments is not None and segments < 1:
+        raise TaskError(f"segments = {segments}: give 1 or more")
+    if segments == 1 or make is None:
+        if segments not in (None, 1):
+            raise TaskError(f"segments = {segments}: this task has no plan(), only 1 segment is possible")
+        return Plan.sequential(steps, task.initial_state)
+    plan = guarded(make, None, "plan", segments or DEFAULT_SEGMENTS)
+    if not isinstance(plan, Plan):
+        raise TaskError(f"plan returned {type(plan).__name__}, not a maker.Plan")
+    return plan

@@ -6,7 +6,7 @@ Both count acknowledged work only: decided steps whose records are committed.
 from __future__ import annotations
 
 import json
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +30,21 @@ class Progress:
     flagged: int = 0
     replayed: int = 0
     seconds: float = 0.0
+
+
+class Glimpses:
+    """Keeps glimpses until the journal has committed what they count."""
+
+    def __init__(self) -> None:
+        self._shown = Progress()
+        self._waiting: deque[tuple[int, Progress]] = deque()
+
+    def acknowledged(self, newest: Progress, appended: int, acknowledged: int) -> Progress:
+        """Take the newest glimpse, after `appended` records; return the last one that is all committed."""
+        self._waiting.append((appended, newest))
+        while self._waiting and self._waiting[0][0] <= acknowledged:
+            self._shown = self._waiting.popleft()[1]
+        return self._shown
 
 
 @dataclass(slots=True)

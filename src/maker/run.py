@@ -16,31 +16,28 @@ a small calibration (`calibrate.py`).
 from __future__ import annotations
 
 import time
-from bisect import bisect_right
-from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import anyio
 import anyio.lowlevel
 
+from maker.advance import Front, Lane
 from maker.calibrate import Calibration, calibrate
-from maker.canonical import canonical, digest
 from maker.config import Config, KeepSamples, Limits, make_limits, validated
-from maker.errors import JournalError, TaskError
+from maker.errors import JournalError
 from maker.flags import Flag, chain, flag_name
-from maker.fold import Fold, step_hash
 from maker.header import check_header, make_header
 from maker.journal import Journal
 from maker.load import load_model, load_task
 from maker.log import log
-from maker.plan import DEFAULT_SEGMENTS, Plan, Segment
+from maker.plan import Plan, plan_of
 from maker.poll import Method, Poll
 from maker.prompt import render
 from maker.records import Wave, decode, encode_note, encode_wave
-from maker.result import Progress, RunResult
+from maker.result import Glimpses, Progress, RunResult
 from maker.sample import Model
 from maker.settle import Dispatcher, Stop, Usage, first_error, poisoned, settle, undecided
 from maker.task import Rules, Step, Task, guarded, seed_key
@@ -93,7 +90,7 @@ async def run(
         first_temperature = 0.0
     if keep_samples is None:
         keep_samples = "none" if getattr(engine, "simulated", False) or engine.lockstep else "all"
-    plan, steps = _plan(task, segments)
+    plan = plan_of(task, segments)
     config = validated(Config, {
         "k": k, "target": target, "seed": seed, "temperature": temperature, "token_cap": token_cap,
         "first_temperature": first_temperature, "long_answer": long_answer,
@@ -101,7 +98,7 @@ async def run(
     })  # fmt: skip
     try:
         with Journal(journal) as book:
-            carrier = _Run(task, engine, config, make_limits(limits), book, plan, steps, red_flags)
+            carrier = _Run(task, engine, config, make_limits(limits), book, plan, red_flags)
             carrier.progress, carrier.interrupted = progress, interrupted
             return await carrier.carry_out()
     finally:
@@ -115,49 +112,24 @@ def run_sync(task: Task | str, **settings: Any) -> RunResult:
     return in_new_loop(lambda: run(task, **settings))
 
 
-@dataclass(slots=True)
-class _Lane:
-    """One segment on its way: the next step's index and state, and the poll that decides it."""
-
-    segment: Segment
-    index: int
-    state: Any
-    poll: Poll | None = None
-
-
-@dataclass(slots=True)
-class Tallies:
-    """What a run counts for its summary: decided steps, those known to be wrong, and by how many waves."""
-
-    steps: int = 0
-    wrong: int | None = None
-    waves: Counter[int] = field(default_factory=Counter)
-
-
 class _Run:
     """The state of one run in this process."""
 
     def __init__(
         self, task: Task, model: Model, config: Config, limits: Limits, journal: Journal, plan: Plan,
-        steps: int | None, flags: tuple[Flag, ...],
+        flags: tuple[Flag, ...],
     ) -> None:  # fmt: skip
         self.task, self.model, self.config, self.limits = task, model, config, limits
-        self.journal, self.plan, self.steps, self.flags = journal, plan, steps, flags
+        self.journal, self.plan, self.flags = journal, plan, flags
         self.progress: Callable[[Progress], None] | None = None
         self.interrupted: Callable[[], bool] | None = None
         self.usage = Usage()
-        self.fold = Fold()
-        self.counts = Tallies(wrong=0 if hasattr(task, "truth") else None)
+        self.front = Front(task, plan)
         self.calibration: Calibration | None = None
         self.method: Method | None = None
         self.rules = Rules.of(task)
         self.header = make_header(task, model, config)
         self.dispatcher = Dispatcher(model, limits, self.usage)
-        self._starts = [segment.start for segment in plan.segments]
-        self._lanes: dict[int, _Lane] = {}  # segments begun and not finished, by index
-        self._last_state: Any = None
-        self._finished: set[int] = set()
-        self._waiting: Iterator[Segment] = iter(())
         self._opened = 0  # polls, for max_steps
         self._stop: Stop | None = None
         self._booked = (0, 0)
@@ -165,8 +137,7 @@ class _Run:
         self._replayed = 0
         self._begun = time.monotonic()
         self._reported = self._yielded = 0.0
-        self._shown = Progress(total=steps)
-        self._unacknowledged: deque[tuple[int, Progress]] = deque()
+        self._glimpses = Glimpses()
 
     # -- the story -----------------------------------------------------------------------------
 
@@ -177,12 +148,13 @@ class _Run:
             self._note({"header": self.header})
         if hasattr(self.model, "bind"):
             self.model.bind(self.task)
-        self._replayed = self.counts.steps
+        self._replayed = self.front.steps
         log.info("run.open", run=self.header["run"], replayed=self._replayed, records=self.journal.acknowledged)
         try:
             if self.method is None:
                 await self._choose_k()
-            await self._advance_all()
+            if self._stop is None:
+                await self._advance_all()
         except Stop as stop:
             self._stop = stop
         finally:
@@ -190,7 +162,6 @@ class _Run:
         return self._result()
 
     async def _advance_all(self) -> None:
-        self._waiting = iter(self.plan.segments)
         free = min(self.limits.concurrency, len(self.plan.segments))
         width, workers = (LANES, 1) if self.model.lockstep else (1, free)
         try:
@@ -205,53 +176,72 @@ class _Run:
 
         A stop lets the other workers finish the wave they are in.
         """
-        lanes: list[_Lane] = []
+        lanes: list[Lane] = []
         try:
             while self._stop is None:
                 if self.interrupted is not None and self.interrupted():
                     raise Stop("interrupted", "Run the same command to resume.")
-                while len(lanes) < width and (lane := self._next_lane()) is not None:
+                while len(lanes) < width and (lane := self.front.next_lane()) is not None:
                     lanes.append(lane)
                 if not lanes:
                     return
-                await self._round([lane for lane in lanes if self._may_go_on(lane)])
-                lanes = [lane for lane in lanes if lane.segment.index not in self._finished]
+                await self._round(self._allowed(lanes))
+                lanes = [lane for lane in lanes if not self.front.finished(lane)]
                 if time.monotonic() - self._yielded >= YIELD_SECONDS:
                     self._yielded = time.monotonic()
                     await anyio.lowlevel.checkpoint()
         except Stop as stop:
             self._stop = self._stop or stop
 
-    async def _round(self, lanes: list[_Lane]) -> None:
+    async def _round(self, lanes: list[Lane]) -> None:
         """Take one wave of every lane, commit what it brought, and advance where it decided."""
         if not lanes:
-            raise Stop("max_steps", f"{self.counts.steps} steps are decided, max_steps is {self.limits.max_steps}. "
+            raise Stop("max_steps", f"{self.front.steps} steps are decided, max_steps is {self.limits.max_steps}. "
                        "Raise max_steps and resume.")  # fmt: skip
         polls = [self._ready(lane) for lane in lanes]
+        for poll in polls:
+            if poll.outcome is not None:  # replayed, and its limit was not raised
+                raise undecided(poll)
         waves = await settle(polls, self.dispatcher)
+        stops: list[Stop] = []
         for lane, wave in zip(lanes, waves, strict=True):
-            self._commit(lane, wave)
+            try:
+                self._commit(lane, wave)
+            except Stop as stop:
+                stops.append(stop)
         if not self.model.lockstep:
             await self.journal.committed()
         self.journal.commit_if_due()
         self._report()
         for poll in polls:
             if poll.outcome is not None and poll.outcome.winner is None:
-                raise undecided(poll)
-            if poll.flags and (stop := poisoned(poll)):
-                raise stop
+                stops.append(undecided(poll))
+            elif poll.flags and (poison := poisoned(poll)):
+                stops.append(poison)
+        if stops:
+            raise stops[0]
 
-    def _may_go_on(self, lane: _Lane) -> bool:
+    def _allowed(self, lanes: list[Lane]) -> list[Lane]:
+        """Return the lanes that may go on: all, or as many new steps as max_steps leaves."""
         limit = self.limits.max_steps
-        return lane.poll is not None or limit is None or self._opened < limit
+        if limit is None:
+            return lanes
+        left = limit - self._opened
+        allowed = []
+        for lane in lanes:
+            if lane.poll is None:
+                left -= 1
+            if lane.poll is not None or left >= 0:
+                allowed.append(lane)
+        return allowed
 
-    def _ready(self, lane: _Lane) -> Poll:
+    def _ready(self, lane: Lane) -> Poll:
         poll = lane.poll or self._open(lane)
         if poll.prompt is None:
             poll.prompt = render(self.task, lane.state, lane.index)
         return poll
 
-    def _open(self, lane: _Lane) -> Poll:
+    def _open(self, lane: Lane) -> Poll:
         assert self.method is not None, "k is chosen before the first step"
         config = self.config
         step = Step(lane.index, lane.state, self.rules, config.token_cap, config.long_answer, {})
@@ -259,87 +249,18 @@ class _Run:
         self._opened += 1
         return poll
 
-    # -- one step decided ----------------------------------------------------------------------
-
-    def _commit(self, lane: _Lane, wave: Wave) -> None:
+    def _commit(self, lane: Lane, wave: Wave) -> None:
         """Journal a live wave; if it decided the step, with its verdict, and advance the lane."""
         poll = lane.poll
         assert poll is not None, "a wave belongs to a poll"
-        state = None
-        decided = poll.outcome is not None and poll.outcome.winner is not None
-        if decided:
-            state, wave.verdict = self._decide(lane, poll)
-        self.journal.append(encode_wave(wave))
-        if decided:
-            self._advance(lane, poll, state, wave)
-
-    def _decide(self, lane: _Lane, poll: Poll) -> tuple[Any, tuple[int, bytes, bytes]]:
-        """Return the next state and the verdict. Raises Stop for a winner that the rules do not allow."""
-        assert poll.outcome is not None and poll.outcome.winner is not None, "only a decided poll decides"
-        winner = poll.outcome.winner
-        number = poll.winner
-        reading = poll.readings[number]
-        if not poll.step.allows(reading):
-            raise Stop("illegal", f"step {lane.index}: the answer that won is against the rules and no flag caught it: "
-                       f"{reading.answer!r}. Use the default flags.", 1)  # fmt: skip
-        state = poll.step.after(reading)
-        try:
-            state_digest = digest(canonical(state))
-        except (TypeError, ValueError) as error:
-            raise TaskError(f"step {lane.index}: apply returned a state that cannot be digested: {error}") from None
-        return state, (number, step_hash(lane.index, winner, state_digest), state_digest)
-
-    def _advance(self, lane: _Lane, poll: Poll, state: Any, wave: Wave) -> None:
-        """Move a lane to its next step, or finish its segment."""
-        assert wave.verdict is not None, "a step advances on a verdict only"
-        number, hashed, state_digest = wave.verdict
-        counts = self.counts
-        if counts.wrong is not None:
-            truth = guarded(self.task.truth, lane.index, "truth", lane.state, lane.index)  # type: ignore[attr-defined]
-            reading = poll.readings[number]
-            counts.wrong += reading.answer != truth and reading.key != canonical(truth)
-        self.fold.add(lane.index, hashed, state_digest)
-        counts.steps += 1
-        counts.waves[poll.waves] += 1
-        lane.index += 1
-        lane.state = state
-        lane.poll = None
-        stop = lane.segment.stop
-        if lane.index == stop or (stop is None and self._done(state, lane.index)):
-            self._finish(lane)
-
-    def _finish(self, lane: _Lane) -> None:
-        """Close a segment and check the joins on both of its sides."""
-        index = lane.segment.index
-        self._finished.add(index)
-        self._lanes.pop(index, None)
-        if index + 1 == len(self.plan.segments):
-            self._last_state = lane.state
+        if poll.outcome is None or poll.outcome.winner is None:
+            self.journal.append(encode_wave(wave))
             return
-        entry = self.plan.segments[index + 1].entry
-        if canonical(entry) != canonical(lane.state):
-            raise Stop("join_mismatch", f"segment {index} ended at step {lane.index} in another state than segment "
-                       f"{index + 1} began with: a wrong step won. The run cannot be mended; run it again with a "
-                       "larger k, another seed or another journal.", 1)  # fmt: skip
-
-    def _next_lane(self) -> _Lane | None:
-        """Return the next segment to advance: one begun before a restart, or a new one."""
-        for segment in self._waiting:
-            if segment.index not in self._finished:
-                return self._lane(segment)
-        return None
-
-    def _lane(self, segment: Segment) -> _Lane:
-        lane = self._lanes.get(segment.index)
-        if lane is None:
-            state = guarded(lambda: segment.entry, segment.start, "entry state")
-            lane = self._lanes[segment.index] = _Lane(segment, segment.start, state)
-            if segment.stop is None and self._done(state, 0):
-                self._finish(lane)
-        return lane
-
-    def _done(self, state: Any, step: int) -> bool:
-        return bool(guarded(self.task.done, step, "done", state))
+        try:
+            state, wave.verdict = self.front.decide(lane, poll)
+        finally:
+            self.journal.append(encode_wave(wave))  # without a verdict if there can be none
+        self.front.advance(lane, poll, state, wave.verdict)
 
     # -- replay and k --------------------------------------------------------------------------
 
@@ -372,26 +293,30 @@ class _Run:
 
     def _replay_wave(self, wave: Wave) -> None:
         """Take a journaled wave through the code that a live one goes through, and compare."""
-        segment = self.plan.segments[bisect_right(self._starts, wave.step) - 1]
-        lane = self._lane(segment)
-        if lane.index != wave.step or segment.index in self._finished:
-            raise JournalError(f"{self.journal.path}: step {wave.step} is not the next one of segment {segment.index}. "
-                               "The journal does not fit this task's plan.")  # fmt: skip
+        where = f"{self.journal.path}: step {wave.step}"
+        lane = self.front.lane_of(wave.step)
+        if lane is None:
+            raise JournalError(
+                f"{where} is not the next one of its segment. The journal does not fit this task's plan."
+            )
         poll = lane.poll or self._open(lane)
         poll.replay(wave)
         self.usage.dispatched += len(wave)
         self.usage.book(wave)
-        if wave.verdict is None:
-            return
         if poll.outcome is None or poll.outcome.winner is None:
-            raise JournalError(f"{self.journal.path}: step {wave.step}: the verdict does not follow from the votes.")
-        state, verdict = self._decide(lane, poll)
-        if verdict != wave.verdict:
-            raise JournalError(
-                f"{self.journal.path}: step {wave.step}: the task's code gives another result than when the journal "
-                "was written. Is the code random, or was it changed? Resume with the same code."
-            )
-        self._advance(lane, poll, state, wave)
+            if wave.verdict is not None:
+                raise JournalError(f"{where}: the verdict does not follow from the votes.")
+            return
+        try:
+            state, winner = self.front.decide(lane, poll)
+            if winner != wave.verdict:
+                raise JournalError(
+                    f"{where}: the task's code gives another result than when the journal was written. "
+                    "Is the code random, or was it changed? Resume with the same code."
+                )
+            self.front.advance(lane, poll, state, winner)
+        except Stop as stop:  # it ended the run when it was live, and does so again
+            self._stop = self._stop or stop
 
     def _set_k(self, k: int) -> None:
         config, limits = self.config, self.limits
@@ -403,7 +328,7 @@ class _Run:
     async def _choose_k(self) -> None:
         """Calibrate and journal the result. Raises Infeasible when no k can reach the target."""
         found = await calibrate(self.task, self.dispatcher, self.config, self.flags, self.rules)
-        self.calibration = replace(found, k=found.choose(self.steps, self.config.target))
+        self.calibration = replace(found, k=found.choose(self.plan.steps, self.config.target))
         self._note({"calibration": self.calibration.as_note()})
         self._set_k(self.calibration.k)
 
@@ -431,68 +356,36 @@ class _Run:
         if self.progress is None or now - self._reported < REPORT_SECONDS:
             return
         self._reported = now
-        usage = self.usage
-        glimpse = Progress(self.counts.steps, self.steps, usage.voted + usage.flagged, usage.flagged,
+        usage, book = self.usage, self.journal
+        glimpse = Progress(self.front.steps, self.plan.steps, usage.voted + usage.flagged, usage.flagged,
                            self._replayed, now - self._begun)  # fmt: skip
-        self._unacknowledged.append((self.journal.appended, glimpse))
-        while self._unacknowledged and self._unacknowledged[0][0] <= self.journal.acknowledged:
-            self._shown = self._unacknowledged.popleft()[1]
-        self.progress(self._shown)
+        self.progress(self._glimpses.acknowledged(glimpse, book.appended, book.acknowledged))
 
     def _result(self) -> RunResult:
         """Say how the run went; everything it counts is committed first."""
-        stop, usage, counts = self._stop, self.usage, self.counts
+        stop, usage, front = self._stop, self.usage, self.front
         solved, answer, detail, exit_code = False, None, "", 0
         if stop is not None:
             detail, exit_code = str(stop), stop.exit_code
+        elif front.done(front.last_state, front.steps):
+            solved, answer = True, guarded(self.task.answer, None, "answer", front.last_state)
         else:
-            solved = self._done(self._last_state, counts.steps)
-            if solved:
-                answer = guarded(self.task.answer, None, "answer", self._last_state)
-            else:
-                exit_code = 1
-                detail = f"all {counts.steps} steps are decided, but the goal is not reached: a wrong step won."
+            exit_code = 1
+            detail = f"all {front.steps} steps are decided, but the goal is not reached: a wrong step won."
         log.info("run.close", run=self.header["run"], solved=solved, stopped=stop.kind if stop else None)
         result = RunResult(
-            solved=solved, answer=answer, steps=counts.steps, state=self._front_state(),
-            samples=usage.voted + usage.flagged, flagged=usage.flagged, flags=dict(usage.flags), usage=usage,
-            stopped=stop.kind if stop else None, detail=detail, exit_code=exit_code, journal=self.journal.path, wrong=counts.wrong,
-            state_digest=self.fold.state_digest.hex(), chain=self.fold.chain, seconds=time.monotonic() - self._begun,
-            replayed=self._replayed, k=self.method.k if self.method else None, segments=len(self.plan.segments),
-            waves=counts.waves, simulated=bool(getattr(self.model, "simulated", False)), model=self.header["model"],
-            calibration=self.calibration.as_note() if self.calibration else None, task=self.task,
-            _book=self.journal if self.journal.path is None else None,
+            solved=solved, answer=answer, steps=front.steps, state=front.state(), usage=usage, wrong=front.wrong,
+            samples=usage.voted + usage.flagged, flagged=usage.flagged, flags=dict(usage.flags), waves=front.waves,
+            stopped=stop.kind if stop else None, detail=detail, exit_code=exit_code, journal=self.journal.path,
+            state_digest=front.fold.state_digest.hex(), chain=front.fold.chain, replayed=self._replayed,
+            seconds=time.monotonic() - self._begun, k=self.method.k if self.method else None,
+            segments=len(self.plan.segments), simulated=bool(getattr(self.model, "simulated", False)),
+            model=self.header["model"], calibration=self.calibration.as_note() if self.calibration else None,
+            task=self.task, _book=self.journal if self.journal.path is None else None,
         )  # fmt: skip
-        if counts.steps > self._replayed or not self._closed or self._closed["stopped"] != result.stopped:
+        if front.steps > self._replayed or not self._closed or self._closed["stopped"] != result.stopped:
             said = result.as_json()
             kept = ("solved", "stopped", "detail", "wrong", "answer", "seconds")
             self._note({"close": {key: said[key] for key in kept}})
         self.journal.flush()
         return result
-
-    def _front_state(self) -> Any:
-        """Return the state after the unbroken sequence of decided steps, if it is at hand."""
-        if len(self._finished) == len(self.plan.segments):
-            return self._last_state
-        for lane in self._lanes.values():
-            if lane.index == self.fold.steps:
-                return lane.state
-        return None
-
-
-def _plan(task: Task, segments: int | None) -> tuple[Plan, int | None]:
-    """Return the task's plan in the number of segments asked for, or the sequential one."""
-    make = getattr(task, "plan", None)
-    steps = guarded(lambda: task.steps, None, "steps")
-    if steps is not None and (not isinstance(steps, int) or steps < 1):
-        raise TaskError(f"steps = {steps!r}: give a whole number of 1 or more, or None")
-    if segments is not None and segments < 1:
-        raise TaskError(f"segments = {segments}: give 1 or more")
-    if segments == 1 or make is None:
-        if segments not in (None, 1):
-            raise TaskError(f"segments = {segments}: this task has no plan(), only 1 segment is possible")
-        return Plan.sequential(steps, task.initial_state), steps
-    plan = guarded(make, None, "plan", segments or DEFAULT_SEGMENTS)
-    if not isinstance(plan, Plan):
-        raise TaskError(f"plan returned {type(plan).__name__}, not a maker.Plan")
-    return plan, plan.steps

@@ -1,0 +1,148 @@
+"""Next state: what a verdict changes.
+
+`Front` holds the segments on their way (`Lane`), applies winning answers through the task's own code,
+folds the decisions into the run's `chain`, and checks the joins. A live step and one that is replayed
+from a journal advance through the same methods.
+
+Not covered: sampling and voting (`poll.py`, `settle.py`), and the journal (`run.py`).
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from maker.canonical import canonical, digest
+from maker.errors import TaskError
+from maker.fold import Fold, step_hash
+from maker.plan import Plan, Segment
+from maker.poll import Poll
+from maker.settle import Stop
+from maker.task import Task, guarded
+
+Winner = tuple[int, bytes, bytes]  # candidate number, step hash, state digest
+
+
+@dataclass(slots=True)
+class Lane:
+    """One segment on its way: the next step's index and state, and the poll that decides it."""
+
+    segment: Segment
+    index: int
+    state: Any
+    poll: Poll | None = None
+
+
+class Front:
+    """How far a run has come: its lanes, its decided steps, the fold over them.
+
+    steps: decided. wrong: those that differ from the truth, None where the task has none. waves:
+    steps by the number of waves they took. last_state: the exit of the last segment, once finished.
+    """
+
+    def __init__(self, task: Task, plan: Plan) -> None:
+        self.task = task
+        self.plan = plan
+        self.fold = Fold()
+        self.steps = 0
+        self.wrong: int | None = 0 if hasattr(task, "truth") else None
+        self.waves: Counter[int] = Counter()
+        self.last_state: Any = None
+        self._truth = getattr(task, "truth", None)
+        self._starts = [segment.start for segment in plan.segments]
+        self._lanes: dict[int, Lane] = {}  # begun and not finished, by segment
+        self._finished: set[int] = set()
+        self._waiting: Iterator[Segment] = iter(plan.segments)
+
+    @property
+    def complete(self) -> bool:
+        """Every segment is finished."""
+        return len(self._finished) == len(self.plan.segments)
+
+    def finished(self, lane: Lane) -> bool:
+        """Say whether a lane's segment is finished."""
+        return lane.segment.index in self._finished
+
+    def next_lane(self) -> Lane | None:
+        """Return the next segment to advance: one begun before a restart, or a new one; None when all are given out."""
+        for segment in self._waiting:
+            if segment.index not in self._finished:
+                lane = self._lane(segment)
+                if not self.finished(lane):
+                    return lane
+        return None
+
+    def lane_of(self, step: int) -> Lane | None:
+        """Return the lane whose next step this is, or None if the step is not due."""
+        lane = self._lane(self.plan.segments[bisect_right(self._starts, step) - 1])
+        return lane if lane.index == step and not self.finished(lane) else None
+
+    def decide(self, lane: Lane, poll: Poll) -> tuple[Any, Winner]:
+        """Return the next state and the verdict. Raises Stop for a winner that the rules do not allow."""
+        number = poll.winner
+        reading = poll.readings[number]
+        key = reading.key
+        assert key is not None, "a winner has a vote key"
+        if not poll.step.allows(reading):
+            raise Stop("illegal", f"step {lane.index}: the answer that won is against the rules and no flag caught it: "
+                       f"{reading.answer!r}. Use the default flags.", 1)  # fmt: skip
+        state = poll.step.after(reading)
+        try:
+            state_digest = digest(canonical(state))
+        except (TypeError, ValueError) as error:
+            raise TaskError(f"step {lane.index}: apply returned a state that cannot be digested: {error}") from None
+        return state, (number, step_hash(lane.index, key, state_digest), state_digest)
+
+    def advance(self, lane: Lane, poll: Poll, state: Any, winner: Winner) -> None:
+        """Move a lane to its next step, or finish its segment. Raises Stop for a join that does not hold."""
+        number, hashed, state_digest = winner
+        if self._truth is not None:
+            truth = guarded(self._truth, lane.index, "truth", lane.state, lane.index)
+            reading = poll.readings[number]
+            if reading.answer != truth and reading.key != canonical(truth):
+                self.wrong = (self.wrong or 0) + 1
+        self.fold.add(lane.index, hashed, state_digest)
+        self.steps += 1
+        self.waves[poll.waves] += 1
+        lane.index += 1
+        lane.state = state
+        lane.poll = None
+        stop = lane.segment.stop
+        if lane.index == stop or (stop is None and self.done(state, lane.index)):
+            self._finish(lane)
+
+    def state(self) -> Any:
+        """Return the state after the unbroken sequence of decided steps, if it is at hand."""
+        if self.complete:
+            return self.last_state
+        return next((lane.state for lane in self._lanes.values() if lane.index == self.fold.steps), None)
+
+    def done(self, state: Any, step: int) -> bool:
+        """Ask the task whether the goal is reached."""
+        return bool(guarded(self.task.done, step, "done", state))
+
+    def _lane(self, segment: Segment) -> Lane:
+        lane = self._lanes.get(segment.index)
+        if lane is None:
+            state = guarded(lambda: segment.entry, segment.start, "entry state")
+            lane = Lane(segment, segment.start, state)
+            if segment.index not in self._finished:
+                self._lanes[segment.index] = lane
+                if segment.stop is None and self.done(state, segment.start):
+                    self._finish(lane)
+        return lane
+
+    def _finish(self, lane: Lane) -> None:
+        """Close a segment and check its join with the next."""
+        index = lane.segment.index
+        self._finished.add(index)
+        self._lanes.pop(index, None)
+        if index + 1 == len(self.plan.segments):
+            self.last_state = lane.state
+        elif canonical(self.plan.segments[index + 1].entry) != canonical(lane.state):
+            raise Stop("join_mismatch", f"segment {index} ended at step {lane.index} in another state than segment "
+                       f"{index + 1} began with: a wrong step won. The run cannot be mended; run it again with a "
+                       "larger k or another seed, in another journal.", 1)  # fmt: skip
