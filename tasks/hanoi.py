@@ -17,7 +17,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from maker.errors import TaskError
@@ -103,7 +102,7 @@ class Hanoi:
         """Return the prompt; the previous move and, last, the state are JSON lists."""
         head, middle, tail = self._frame
         stacks, previous = state
-        before = "[%d, %d, %d]" % previous if previous else "[]"
+        before = f"[{previous[0]}, {previous[1]}, {previous[2]}]" if previous else "[]"
         return f"{head}{before}{middle}{_listed(stacks)}{tail}"
 
     def parse(self, text: str) -> HanoiAnswer:
@@ -117,6 +116,8 @@ class Hanoi:
 
     def legal(self, state: HanoiState, action: HanoiAnswer | Sequence[int]) -> bool:
         """Say whether the disk is on top of its peg and may go where it is sent."""
+        if not isinstance(action, HanoiAnswer) and {type(number) for number in action} != {int}:
+            return False
         disk, source, target = _move(action)
         if source == target or not (0 <= source <= 2 and 0 <= target <= 2):
             return False
@@ -194,7 +195,8 @@ class Hanoi:
 
     def render(self, answer: HanoiAnswer) -> str:
         """Write an answer as a model would."""
-        return "move = [%d, %d, %d]\nnext_state = %s" % (*answer.move, _listed(answer.next_state))
+        disk, source, target = answer.move
+        return f"move = [{disk}, {source}, {target}]\nnext_state = {_listed(answer.next_state)}"
 
     def rivals(self, state: HanoiState, step: int) -> list[HanoiAnswer]:
         """Return the other legal moves, each with its true consequence: no flag can catch them."""
@@ -218,6 +220,8 @@ def check_moves(disks: int, moves: Iterable[Sequence[int]]) -> str | None:
     peg_of = [0] * (disks + 1)
     count = 0
     for disk, source, target in moves:
+        if {type(disk), type(source), type(target)} != {int}:
+            return f"move {count}: {disk!r}, {source!r}, {target!r} are not all integers"
         if not 1 <= disk <= disks or peg_of[disk] != source or target not in (0, 1, 2) or target == source:
             return f"move {count}: disk {disk} cannot go from peg {source} to peg {target}"
         if any(peg_of[smaller] in (source, target) for smaller in range(1, disk)):
@@ -247,7 +251,6 @@ def _moved(stacks: Stacks, move: Move) -> Stacks:
     return tuple(after)
 
 
-@lru_cache(maxsize=4096)  # the stacks of an answer are those of the next prompt
 def _listed(stacks: Stacks) -> str:
     """Write stacks as JSON lists."""
     return str(stacks).replace("(", "[").replace(")", "]").replace(",]", "]")
@@ -259,6 +262,8 @@ def _only(found: list[str], name: str) -> str:
         raise ValueError(f"no `{name} = [...]` in the reply")
     if "" in found:
         raise ValueError(f"`{name} =` is not followed by integers in the form asked for")
-    if len(found) > 1 and any(json.loads(other) != json.loads(found[0]) for other in found[1:]):
-        raise Ambiguous(f"{len(found)} different values of {name}")
+    if len(found) > 1:
+        first = json.loads(found[0])
+        if any(other != found[0] and json.loads(other) != first for other in found[1:]):
+            raise Ambiguous(f"{len(found)} values of {name}, and not all the same")
     return found[0]

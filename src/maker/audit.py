@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from maker.canonical import canonical, digest
-from maker.errors import JournalError, TaskError
+from maker.errors import InternalError, JournalError, TaskError
 from maker.fold import Fold, step_hash
 from maker.journal import read_records
 from maker.load import builtin_tasks, load_task
@@ -90,7 +90,10 @@ def _count(summary: Summary, wave: Wave, open_waves: Counter[int]) -> None:
     if wave.verdict is not None:
         summary.steps += 1
         summary.waves[open_waves.pop(wave.step)] += 1
-        summary.fold.add(wave.step, wave.verdict[1], wave.verdict[2])
+        try:
+            summary.fold.add(wave.step, wave.verdict[1], wave.verdict[2])
+        except InternalError as error:
+            raise JournalError(f"the journal contradicts itself: {error}") from None
 
 
 def _note(summary: Summary, note: dict[str, Any]) -> None:

@@ -41,7 +41,8 @@ def canonical(value: Any) -> bytes:
 
     value: None, bool, int, float, str, bytes, enums, sequences, sets and mappings of these,
         dataclasses and pydantic models.
-    Raises ValueError for NaN and infinities, TypeError for a value without a canonical form.
+    Raises ValueError for NaN, infinities and integers too long for Python to print, TypeError for a
+    value of any other type.
     """
     try:
         text = _encode(value)
@@ -49,7 +50,8 @@ def canonical(value: Any) -> bytes:
         text = "{"
     # JSON already tells 1, 1.0, true and "1" apart, at C speed. Its one weakness is mapping keys
     # (1 and "1" become the same), so whatever holds a brace, or what JSON does not know, is walked.
-    if "{" in text:
+    # Escaped surrogates go with it: a pair of lone ones is written as the character that they would make.
+    if "{" in text or "\\ud" in text:
         text = _tagged(value)
     return text.encode("ascii")
 
@@ -64,6 +66,8 @@ def _tagged(value: Any) -> str:  # noqa: PLR0911 -- one return for each kind of 
     if value is None or isinstance(value, (bool, int, float, str)):
         if isinstance(value, float) and not math.isfinite(value):
             raise ValueError(f"{value} has no canonical form: an answer must be a finite number")
+        if isinstance(value, str) and any("\ud800" <= char <= "\udfff" for char in value):
+            return _wrap("surrogates", value.encode("utf-16-be", "surrogatepass").hex() + f"/{len(value)}")
         return _encode(value)
     if isinstance(value, (list, tuple)):
         return "[" + ",".join(map(_tagged, value)) + "]"
@@ -72,7 +76,8 @@ def _tagged(value: Any) -> str:  # noqa: PLR0911 -- one return for each kind of 
     if isinstance(value, (bytes, bytearray)):
         return _wrap("bytes", bytes(value).hex())
     if isinstance(value, BaseModel):
-        return _wrap(_name(value), {key: getattr(value, key) for key in type(value).model_fields})
+        fields = {key: getattr(value, key) for key in type(value).model_fields}
+        return _wrap(_name(value), {**fields, **(value.model_extra or {})})
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
         return _wrap(_name(value), fields)
@@ -80,7 +85,7 @@ def _tagged(value: Any) -> str:  # noqa: PLR0911 -- one return for each kind of 
         pairs = sorted((_tagged(key), _tagged(item)) for key, item in value.items())
         return "{" + ",".join(f"{key}:{item}" for key, item in pairs) + "}"
     if isinstance(value, Set):
-        return '{"set":[' + ",".join(sorted(map(_tagged, value))) + "]}"
+        return '{!"set":[' + ",".join(sorted(map(_tagged, value))) + "]}"
     raise TypeError(
         f"a value of type {_name(value)} has no canonical form: use None, bool, int, float, str, bytes, "
         "lists, tuples, sets, mappings, enums, dataclasses or pydantic models"

@@ -16,6 +16,7 @@ from maker.errors import TaskError
 
 M = TypeVar("M", bound=BaseModel)
 
+MOST_VOTES = 30_000  # of one step; what a record can number
 KeepSamples = Literal["all", "flagged", "none"]
 
 
@@ -33,8 +34,8 @@ class Limits(_Frozen):
     """
 
     max_steps: int | None = Field(default=None, ge=1)
-    max_votes: int | None = Field(default=None, ge=1)
-    max_flags: int | None = Field(default=None, ge=1)
+    max_votes: int | None = Field(default=None, ge=1, le=MOST_VOTES)
+    max_flags: int | None = Field(default=None, ge=1, le=MOST_VOTES)
     max_calls: int | None = Field(default=None, ge=1)
     max_tokens: int | None = Field(default=None, ge=1)
     max_cost: float | None = Field(default=None, gt=0)
@@ -60,7 +61,7 @@ class Config(_Frozen):
     of the red flags in order. keep_samples: whose texts the journal stores in full.
     """
 
-    k: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+    k: Annotated[int, Field(ge=1, le=MOST_VOTES // 20)] | Literal["auto"] = "auto"
     target: float = Field(default=0.95, gt=0, lt=1)
     seed: int = Field(default=0, ge=0, lt=2**64)
     temperature: float = Field(default=0.1, ge=0, le=10)
@@ -76,6 +77,8 @@ def make_limits(limits: Limits | Mapping[str, Any] | None) -> Limits:
     """Return `limits` as Limits; raises TaskError naming the field that does not fit."""
     if isinstance(limits, Limits):
         return limits
+    if limits is not None and not isinstance(limits, Mapping):
+        raise TaskError(f"limits = {limits!r}: give a Limits or a dict with {', '.join(Limits.model_fields)}")
     return validated(Limits, dict(limits or {}))
 
 

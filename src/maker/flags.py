@@ -88,7 +88,7 @@ def malformed(sample: Sample, step: Step, earlier: Sequence[Sample]) -> RedFlag 
     """Flag a reply that cannot be parsed."""
     reading = step.read(sample.text)
     if reading.key is None:
-        return RedFlag("malformed", f"{type(reading.fault).__name__}: {reading.fault}"[:200])
+        return RedFlag("malformed", described(reading.fault))
     return None
 
 
@@ -111,9 +111,22 @@ def copied(sample: Sample, step: Step, earlier: Sequence[Sample]) -> RedFlag | N
     """
     if sample.response_id is not None and any(s.response_id == sample.response_id for s in earlier):
         return RedFlag("copied", f"response id {sample.response_id} was seen before")
-    if sample.logprob is not None and sample.logprob < -COPY_NATS and any(s.text == sample.text for s in earlier):
-        return RedFlag("copied", f"the same text of {-sample.logprob:.0f} nats was seen before")
+    if improbable(sample) and any(s.text == sample.text for s in earlier):
+        return RedFlag("copied", f"the same text was seen before, though chance repeats it once in e^{COPY_NATS:.0f}")
     return None
+
+
+def described(fault: Exception | None) -> str:
+    """Return a parser's complaint in one line, even if it cannot say what it is."""
+    try:
+        return f"{type(fault).__name__}: {fault}"[:200]
+    except Exception:  # noqa: BLE001 -- the parser's exception is foreign code too
+        return type(fault).__name__
+
+
+def improbable(sample: Sample) -> bool:
+    """Say whether a text is so improbable that chance does not repeat it."""
+    return sample.logprob is not None and sample.logprob < -COPY_NATS
 
 
 DEFAULT: tuple[Flag, ...] = (
@@ -123,7 +136,6 @@ PAPER: tuple[Flag, ...] = (over_long, malformed)
 
 # These look at the sample and the step alone: asked once, they say the same of the same sample again.
 _SELF_CONTAINED = frozenset(DEFAULT) - {copied}
-_SETTLED_WITHOUT_ID = frozenset(DEFAULT)
 
 
 def chain(flags: str | Sequence[Flag] | None) -> tuple[Flag, ...]:
@@ -159,16 +171,9 @@ def judge(sample: Sample, step: Step, earlier: Sequence[Sample], flags: Sequence
     return None if step.read(sample.text).key is not None else malformed(sample, step, earlier)
 
 
-def asked_again(sample: Sample, flags: Sequence[Flag]) -> tuple[Flag, ...]:
-    """Return the flags that could say otherwise of the very same sample if it came again in this step.
-
-    Those are flags that compare with earlier samples: the user's own may, `copied` does if there is something
-    to tell copies by.
-    """
-    settled = _SELF_CONTAINED
-    if sample.response_id is None and sample.logprob is None:
-        settled = _SETTLED_WITHOUT_ID
-    return tuple([flag for flag in flags if flag not in settled])
+def comparing(flags: Sequence[Flag]) -> tuple[Flag, ...]:
+    """Return the flags that compare with earlier samples, and could say otherwise of the same sample later."""
+    return tuple(flag for flag in flags if flag not in _SELF_CONTAINED)
 
 
 def flag_name(flag: Flag) -> str:

@@ -63,6 +63,8 @@ class Fold:
         start = self._by_end.pop(step, step)
         run = self._by_start.get(start)
         if run is None:
+            if any(at < step < at + len(other.hashes) // DIGEST_SIZE for at, other in self._by_start.items()):
+                raise InternalError(f"step {step} was decided twice")
             run = self._by_start[start] = _Run()
         run.hashes += hashed
         run.state_digest = state_digest

@@ -155,6 +155,8 @@ class Journal:
         """Give the group to the writer, first waiting for the group before it."""
         if self._writing is not None:
             self._writing.result()
+        if not self._group:
+            return
         group, self._group = self._group, []
         count = len(group) // 3
         self._writing = self._writer.submit(self._write, self.appended - count, count, b"".join(group))

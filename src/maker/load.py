@@ -9,6 +9,7 @@ may come from a journal.
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import inspect
 import sys
@@ -17,13 +18,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import PydanticUserError, TypeAdapter, ValidationError
 
 from maker.errors import ModelError, TaskError
 from maker.sample import Model
 from maker.task import Task
 
-MODELS = ("oracle",)
+MODELS = ("neural", "oracle")
 
 
 def builtin_folder() -> Path:
@@ -92,9 +93,9 @@ def load_model(spec: str) -> Model:
         if not equals:
             raise TaskError(f"model {spec!r}: {item!r} is not of the form key=value")
         values[key.strip()] = value.strip()
-    from maker.models.oracle import Oracle  # noqa: PLC0415 -- `import maker` loads no model
-
-    return typing.cast("Model", _construct(Oracle, name, values))
+    module, made = ("neural", "NeuralModel") if name == "neural" else ("oracle", "Oracle")
+    model = getattr(importlib.import_module(f"maker.models.{module}"), made)  # `import maker` itself loads no model
+    return typing.cast("Model", _construct(model, name, values))
 
 
 def _import(path: Path) -> ModuleType:
@@ -111,7 +112,7 @@ def _import(path: Path) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
         raise TaskError(f"{path} cannot be loaded: {type(error).__name__}: {error}") from error
     return module
@@ -123,7 +124,7 @@ def _construct(maker: Any, name: str, values: dict[str, Any]) -> object:
     unknown = [key for key in values if key not in accepted]
     if unknown:
         raise TaskError(f"{name} has no parameter {unknown[0]!r}. It takes: {_described(accepted)}.")
-    hints = typing.get_type_hints(maker.__init__ if inspect.isclass(maker) else maker)
+    hints = _hints(maker)
     converted = {key: _convert(name, key, value, hints.get(key, Any)) for key, value in values.items()}
     try:
         return maker(**converted)
@@ -134,11 +135,22 @@ def _construct(maker: Any, name: str, values: dict[str, Any]) -> object:
         raise TaskError(f"{name} cannot be made: {problem}. It takes: {_described(accepted)}.") from error
 
 
+def _hints(maker: Any) -> dict[str, Any]:
+    """Return the annotations of a constructor; none where they name what cannot be resolved."""
+    try:
+        return typing.get_type_hints(maker.__init__ if inspect.isclass(maker) else maker)
+    except NameError:
+        return {}
+
+
 def _convert(name: str, key: str, value: Any, hint: Any) -> Any:
     """Return a parameter as its annotation wants it; text is read, other values must fit already."""
     if hint is Any:
         return value
-    adapter = TypeAdapter(hint)
+    try:
+        adapter = TypeAdapter(hint)
+    except PydanticUserError:  # a class of the user's own: the constructor checks it
+        return value
     try:
         if not isinstance(value, str):
             return adapter.validate_python(value, strict=True)

@@ -10,11 +10,11 @@ Not covered: sending (`settle.py`), and what a decided step changes (`run.py`).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from maker.errors import InternalError, JournalError
-from maker.flags import Flag, RedFlag, asked_again, judge
+from maker.flags import Flag, RedFlag, comparing, copied, improbable, judge
 from maker.records import FLAGGED, UNKNOWN_TOKENS, Wave, encode_text
 from maker.sample import Request, Sample
 from maker.task import SEED_BLOCK, Address, Reading, Step, draw_seeds
@@ -38,6 +38,13 @@ class Method:
     token_cap: int
     keep: str = "all"
     schema: dict[str, Any] | None = None
+    again: tuple[Flag, ...] = field(init=False)  # flags to ask when the very same sample comes again
+    again_unmarked: tuple[Flag, ...] = field(init=False)  # the same, for a sample that nothing marks as a copy
+
+    def __post_init__(self) -> None:
+        again = comparing(self.flags)
+        object.__setattr__(self, "again", again)
+        object.__setattr__(self, "again_unmarked", tuple(flag for flag in again if flag is not copied))
 
 
 class Poll:
@@ -66,8 +73,7 @@ class Poll:
         self.drawn = 0
         self.waves = 0
         self.outcome: Outcome | None = None
-        self._race = first_to_ahead(method.k, method.max_votes, method.max_flags, self.tally)
-        self.need = next(self._race)
+        self._begin()
 
     def requests(self) -> list[Request]:
         """Return the requests of the next wave."""
@@ -90,25 +96,23 @@ class Poll:
 
     def take(self, samples: Sequence[Sample]) -> Wave:
         """Judge one wave of replies in draw order, count them, and return what the journal keeps."""
-        step, method = self.step, self.method
-        wave = Wave(step.index, self.drawn, [], [], {}, None)
+        wave = Wave(self.step.index, self.drawn, [], [], {}, None)
         ballots: list[Ballot] = []
-        last: Sample | None = None
-        again: tuple[Flag, ...] = ()
-        key: bytes | None = None
-        entry: Entry = (FLAGGED, 0, 0, 0)
-        facts: dict[str, Any] = {}
-        for position, sample in enumerate(samples):
-            # The very object that passed a moment ago needs only the flags that compare with earlier samples.
-            if sample is not last or (again and judge(sample, step, self.samples, again)):
-                key, entry, facts = self._judge(sample, wave)
-                last = sample if key is not None else None
-                again = asked_again(sample, method.flags)
+        position = 0
+        while position < len(samples):
+            sample = samples[position]
+            key, entry, facts = self._judge(sample, wave)
+            run = 1
+            if key is not None and self._settled(sample):
+                # The very same object again is the same reply: it need not be judged twice.
+                while position + run < len(samples) and samples[position + run] is sample:
+                    run += 1
             if facts:
-                wave.extras[position] = facts
-            wave.draws += entry
-            ballots.append(key)
-            self.samples.append(sample)
+                wave.extras.update((position + i, facts) for i in range(run))
+            wave.draws += entry * run
+            ballots += [key] * run
+            self.samples += [sample] * run
+            position += run
         self.drawn += len(ballots)
         self.waves += 1
         try:
@@ -130,20 +134,21 @@ class Poll:
             candidate, fresh = self._candidate(reading)
         else:
             self.flags[red.kind] = self.flags.get(red.kind, 0) + 1
-        if reading.number is None:
-            reading.number = self.texts
+        # Replay reads the answer of a candidate from its first text, and compares with texts that may be
+        # copied: those are kept whole whatever was asked for.
+        keep = self.method.keep
+        whole = fresh or keep == "all" or (red is not None and keep == "flagged") or not self._settled(sample)
+        if reading.number is None or (whole and not reading.whole):
+            reading.number, reading.whole = self.texts, whole
             self.texts += 1
-            # Replay reads the answer of a candidate from its first text, which is therefore always kept.
-            keep = self.method.keep
-            full = fresh or keep == "all" or (red is not None and keep == "flagged")
-            wave.texts.append(encode_text(sample.text or "", full))
-        elif fresh and self.method.keep == "none":
-            # The text came before, flagged for something else (a copy, its length), and only as a digest.
-            reading.number = self.texts
-            self.texts += 1
-            wave.texts.append(encode_text(sample.text or "", True))
+            wave.texts.append(encode_text(sample.text or "", whole))
         entry = (candidate, reading.number, _count(sample.tokens_in), _count(sample.tokens_out))
         return key, entry, _facts(sample, red)
+
+    def _settled(self, sample: Sample) -> bool:
+        """Say whether no flag could say otherwise of the same sample later in the step."""
+        unmarked = sample.response_id is None and not improbable(sample)
+        return not (self.method.again_unmarked if unmarked else self.method.again)
 
     def _candidate(self, reading: Reading) -> tuple[int, bool]:
         """Return the number of a reading's answer among the step's, and whether it is new."""
@@ -155,10 +160,30 @@ class Poll:
         self.tally.answers[reading.key] = reading.answer
         return len(self.readings) - 1, True
 
+    def _begin(self) -> None:
+        """Start the race from the tally as it stands."""
+        method = self.method
+        self._race = first_to_ahead(method.k, method.max_votes, method.max_flags, self.tally)
+        try:
+            self.need = next(self._race)
+        except StopIteration as end:
+            self.outcome, self.need = end.value, 0
+
     def replay(self, wave: Wave) -> None:
         """Count a wave that the journal holds. Raises JournalError when it does not fit this step."""
-        if wave.first != self.drawn or self.outcome is not None:
+        if wave.first != self.drawn or (self.outcome is not None and self.outcome.winner is not None):
             raise JournalError(f"step {wave.step}: draw {wave.first} does not follow draw {self.drawn - 1}")
+        try:
+            self._recount(wave)
+        except (LookupError, UnicodeDecodeError) as error:
+            raise JournalError(f"step {wave.step}: a wave contradicts itself: {error!r}") from None
+        self.texts = len(self._known)
+        self.drawn += len(wave)
+        self.waves += 1
+        self.outcome = None
+        self._begin()
+
+    def _recount(self, wave: Wave) -> None:
         self._known += [raw.decode("utf-8", "surrogatepass") if full else None for full, raw in wave.texts]
         for position in range(len(wave)):
             candidate, number, tokens_in, tokens_out = wave.draws[4 * position : 4 * position + 4]
@@ -170,22 +195,13 @@ class Poll:
             else:
                 self.tally.add(self._replayed(candidate, text).key)
             if text is not None:
-                self.step.read(text).number = number
-            self.samples.append(
-                Sample(text, tokens_in, tokens_out, response_id=facts.get("id"), logprob=facts.get("logprob"))
-            )
-        self.texts = len(self._known)
-        self.drawn += len(wave)
-        self.waves += 1
-        self._race = first_to_ahead(self.method.k, self.method.max_votes, self.method.max_flags, self.tally)
-        try:
-            self.need = next(self._race)
-        except StopIteration as end:
-            self.outcome, self.need = end.value, 0
+                reading = self.step.read(text)
+                reading.number, reading.whole = number, True
+            self.samples.append(_sample_again(None if facts.get("silent") else text, tokens_in, tokens_out, facts))
 
     def _replayed(self, candidate: int, text: str | None) -> Reading:
         """Return a journaled candidate's reading, read from its first text when it is new."""
-        if candidate < len(self.readings):
+        if 0 <= candidate < len(self.readings):
             return self.readings[candidate]
         reading = self.step.read(text)
         if reading.key is None or text is None:
@@ -225,6 +241,8 @@ def _facts(sample: Sample, red: RedFlag | None) -> dict[str, Any]:
     facts: dict[str, Any] = {}
     if red is not None:
         facts["flag"] = red.kind
+    if sample.text is None:
+        facts["silent"] = True
     if sample.finish_reason != "stop":
         facts["finish"] = sample.finish_reason
     if sample.response_id is not None:
@@ -236,3 +254,17 @@ def _facts(sample: Sample, red: RedFlag | None) -> dict[str, Any]:
     if sample.latency is not None:
         facts["latency"] = round(sample.latency, 6)
     return facts
+
+
+def _sample_again(text: str | None, tokens_in: int, tokens_out: int, facts: dict[str, Any]) -> Sample:
+    """Return a journaled sample; its text is None where the journal has only a digest."""
+    return Sample(
+        text,
+        None if tokens_in == UNKNOWN_TOKENS else tokens_in,
+        None if tokens_out == UNKNOWN_TOKENS else tokens_out,
+        facts.get("finish", "stop"),
+        facts.get("id"),
+        facts.get("logprob"),
+        facts.get("model"),
+        facts.get("latency"),
+    )

@@ -112,7 +112,7 @@ def _decode_wave(record: bytes) -> Wave:
     if parts & _EXTRAS:
         (length,) = _LENGTH.unpack_from(record, at)
         at += _LENGTH.size
-        wave.extras = {int(key): value for key, value in json.loads(_slice(record, at, length)).items()}
+        wave.extras = _extras(json.loads(_slice(record, at, length)))
         at += length
     if parts & _DECIDED:
         wave.verdict = _VERDICT.unpack_from(record, at)
@@ -120,6 +120,12 @@ def _decode_wave(record: bytes) -> Wave:
     if at != len(record):
         raise ValueError(f"{len(record) - at} bytes too many")
     return wave
+
+
+def _extras(found: object) -> dict[int, dict[str, Any]]:
+    if not isinstance(found, dict) or not all(isinstance(facts, dict) for facts in found.values()):
+        raise ValueError("facts about draws must be objects by position")
+    return {int(key): facts for key, facts in found.items()}
 
 
 def _slice(record: bytes, at: int, length: int) -> bytes:

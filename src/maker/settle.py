@@ -69,10 +69,12 @@ class Usage:
             lost = len(kinds)
         self.flagged += lost
         self.voted += len(wave) - lost
-        if UNKNOWN_TOKENS in draws:
-            draws = [0 if n == UNKNOWN_TOKENS else n for n in draws]
-        self.tokens_in += sum(draws[2::4])
-        self.tokens_out += sum(draws[3::4])
+        tokens_in, tokens_out = sum(draws[2::4]), sum(draws[3::4])
+        if tokens_in + tokens_out >= UNKNOWN_TOKENS:  # more than any wave can have: some were not reported
+            tokens_in = sum(n for n in draws[2::4] if n != UNKNOWN_TOKENS)
+            tokens_out = sum(n for n in draws[3::4] if n != UNKNOWN_TOKENS)
+        self.tokens_in += tokens_in
+        self.tokens_out += tokens_out
 
 
 class Dispatcher:

@@ -135,7 +135,8 @@ class Reading:
     """What one text says: an answer and its vote key, or why it has none (the key is then None).
 
     legal: the rules allow it, None until asked. after: (the next state,) once applied. consistent: its
-    claim fits that state. number: the text's place among the step's texts, None until it was judged.
+    claim fits that state. number: the text's place among the step's texts, None until it was judged;
+    whole: the journal has it in full.
     """
 
     answer: Any = None
@@ -145,6 +146,7 @@ class Reading:
     after: tuple[Any] | None = None
     consistent: bool | None = None
     number: int | None = None
+    whole: bool = False
 
 
 @dataclass(slots=True)
@@ -166,7 +168,7 @@ class Step:
         """Return what a text says; whatever the parser raises is kept as the reading's fault."""
         reading = self.readings.get(text)
         if reading is None:
-            reading = self.readings[text] = self._parse(text or "")
+            reading = self.readings[text] = self._parse(text)
         return reading
 
     def legal(self, text: str | None) -> bool:
@@ -205,7 +207,9 @@ class Step:
             )
         return reading.consistent
 
-    def _parse(self, text: str) -> Reading:
+    def _parse(self, text: str | None) -> Reading:
+        if text is None:
+            return Reading(fault=ValueError("the reply has no content"))
         if len(text) > MAX_CHARS_PER_TOKEN * self.token_cap:
             return Reading(fault=ValueError(f"{len(text)} characters are more than {self.token_cap} tokens"))
         try:

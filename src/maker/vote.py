@@ -38,14 +38,14 @@ class Tally:
     leader: bytes | None = None
     answers: dict[bytes, Any] = field(default_factory=dict)
 
-    def add(self, ballot: Ballot) -> None:
-        """Count one ballot."""
+    def add(self, ballot: Ballot, times: int = 1) -> None:
+        """Count one ballot, or several equal ones."""
         if ballot is None:
-            self.flagged += 1
+            self.flagged += times
             return
-        count = self.counts.get(ballot, 0) + 1
+        count = self.counts.get(ballot, 0) + times
         self.counts[ballot] = count
-        self.total += 1
+        self.total += times
         if self.leader is None or count > self.counts[self.leader]:
             self.leader = ballot
 
@@ -100,8 +100,11 @@ def first_to_ahead(
         need = min(need, max_flags - tally.flagged)
         ballots = yield need
         assert len(ballots) == need, "a wave must bring as many ballots as were asked for"
-        for ballot in ballots:
-            tally.add(ballot)
+        if ballots[0] is not None and ballots.count(ballots[0]) == need:
+            tally.add(ballots[0], need)
+        else:
+            for ballot in ballots:
+                tally.add(ballot)
 
 
 class Votes(Mapping[T, int]):

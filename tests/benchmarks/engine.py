@@ -3,17 +3,20 @@
 Run: python tests/benchmarks/engine.py [--disks 20] [--repeats 3]
 
 Three programs carry out the same Hanoi with the same simulated model (p = .99, k = 4):
-- engine: `maker.run` as shipped: journal with synchronous=FULL, every flag, legality, replayable;
-- plain: the loop one would write by hand: prompt, one draw at a time, parse, count, until k ahead,
-  apply; no journal, no flags, no legality;
-and every prompt is rendered and every distinct answer parsed from text in both. Each measurement is
-a child process of its own; ratios are taken pair by pair and their median is printed.
+- engine: `maker run` as shipped: journal with synchronous=FULL, every flag, legality, replayable;
+- plain: the obvious one-at-a-time voter made of the same parts: for every draw it renders the prompt, asks
+  the model, judges the text by the red flags except legality and consistency, takes the canonical
+  key of the whole answer, counts, until k ahead; then it applies. No journal, no legality, nothing
+  shared between draws.
+Each measurement is a child process of its own, both under the command line's collector setting; ratios are taken pair
+by pair and their median is printed.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import json
 import os
 import platform
@@ -56,9 +59,12 @@ def engine(disks: int) -> dict[str, float]:
 def plain(disks: int) -> dict[str, float]:
     """Run the loop one would write by hand, on as many steps as keep it short."""
     import maker
-    from maker.task import draw_seeds, seed_key
+    from maker.flags import DEFAULT, illegal, inconsistent, judge
+    from maker.task import Rules, draw_seeds, seed_key
 
     task = maker.load_task("hanoi", disks=disks)
+    rules = Rules(task.parse)
+    flags = tuple(flag for flag in DEFAULT if flag not in (illegal, inconsistent))
     model = maker.load_model(MODEL)
     model.bind(task)
     key = seed_key(0)
@@ -68,24 +74,21 @@ def plain(disks: int) -> dict[str, float]:
     async def loop() -> int:
         state, samples = task.initial_state(), 0
         for step in range(steps):
-            prompt = task.prompt(state, step)
-            votes: dict[object, int] = {}
-            draw = 0
-            while True:
+            tally = maker.Tally()
+            earlier: list[maker.Sample] = []
+            while tally.margin < K:
+                draw = len(earlier)
                 seed = draw_seeds(key, step, draw // 8)[draw % 8]
-                request = maker.Request(maker.Address("plain", step, draw), prompt, seed, state=state)
+                request = maker.Request(maker.Address("plain", step, draw), task.prompt(state, step), seed, state=state)
                 (sample,) = await model.draw([request])
-                draw += 1
-                try:
-                    answer = task.parse(sample.text)
-                except ValueError:
-                    continue
-                votes[answer] = votes.get(answer, 0) + 1
-                ranked = sorted(votes.values(), reverse=True)
-                if ranked[0] - (ranked[1] if len(ranked) > 1 else 0) >= K:
-                    break
-            samples += draw
-            state = task.apply(state, max(votes, key=votes.get))
+                judged = maker.Step(step, state, rules)
+                if judge(sample, judged, earlier, flags) is None:
+                    reading = judged.read(sample.text)
+                    tally.add(reading.key)
+                    tally.answers[reading.key] = reading.answer
+                earlier.append(sample)
+            samples += len(earlier)
+            state = task.apply(state, tally.answers[tally.leader])
         return samples
 
     samples = asyncio.run(loop())
@@ -103,6 +106,11 @@ def _peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
+def tune_collector() -> None:
+    """Set the garbage collector as `maker`'s command line does."""
+    gc.set_threshold(50_000, 20, 20)
+
+
 def _child(which: str, disks: int) -> dict[str, float]:
     command = [sys.executable, __file__, "--child", which, "--disks", str(disks)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -117,6 +125,7 @@ def main() -> None:
     parser.add_argument("--child", choices=["engine", "plain"], help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
+        tune_collector()
         print(json.dumps({"engine": engine, "plain": plain}[options.child](options.disks)))
         return
     pairs = [(_child("engine", options.disks), _child("plain", options.disks)) for _ in range(options.repeats)]

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -67,7 +68,7 @@ class Oracle:
         for name, share in shares.items():
             if not 0 <= share <= 1:
                 raise TaskError(f"oracle: {name} = {share}: give a number from 0 to 1")
-        if confusion + (1 - v) > 1 or rho > 0.99 or rivals < 1 or latency < 0:
+        if confusion + (1 - v) > 1 or rho > 0.99 or rivals < 1 or not 0 <= latency < math.inf:
             raise TaskError("oracle: confusion must fit into v; rho at most .99; rivals 1 or more; latency 0 or more")
         self.p, self.v, self.rho, self.rivals = p, v, rho, rivals
         self.confusion, self.copies, self.latency, self.seed = confusion, copies, latency, seed
@@ -86,12 +87,15 @@ class Oracle:
         self._task = task
         self._render = getattr(task, "render", None) or _find_render(task)
 
+    def _write(self, answer: Any, step: int) -> str:
+        return str(guarded(self._render, step, "render", answer))
+
     async def draw(self, requests: Sequence[Request]) -> list[Sample]:
         """Answer every request; requests of one step that stand together share their work."""
         samples = []
         step: _Step | None = None
         for request in requests:
-            if step is None or step.request.state is not request.state or step.request.prompt != request.prompt:
+            if step is None or not _same_step(step.request, request):
                 step = self._study(request)
             seed = request.seed
             if seed < step.right:
@@ -112,7 +116,7 @@ class Oracle:
         step = request.address.step
         truth = guarded(self._task.truth, step, "truth", request.state, step)  # type: ignore[attr-defined]
         p = self.p if not self.rho else self._own_p(request)
-        text = self._render(truth)
+        text = self._write(truth, step)
         tokens_in = len(request.prompt) // 4
         right = int(self._share * p * _SEED_RANGE)
         return _Step(right, self._wrong, self._confused, Sample(text, tokens_in, len(text) // 2), tokens_in, request)
@@ -151,12 +155,14 @@ class Oracle:
         """Return one of the step's fixed wrong answers, in an order that depends on the step alone."""
         assert self._task is not None
         index = request.address.step
-        truth = self._task.truth(request.state, index)  # type: ignore[attr-defined]
+        truth = guarded(self._task.truth, index, "truth", request.state, index)  # type: ignore[attr-defined]
         find = getattr(self._task, "rivals", None)
-        wrong = list(find(request.state, index)) if find else _twisted(truth)
+        wrong = list(guarded(find, index, "rivals", request.state, index)) if find else _others(truth)
+        if not wrong:
+            raise TaskError(f"step {index}: rivals returned no wrong answer, which a simulated model needs")
         first = self._hash(request, "rival") % len(wrong)
         chosen = wrong[(first + pick % min(self.rivals, len(wrong))) % len(wrong)]
-        text = self._render(chosen)
+        text = self._write(chosen, index)
         return Sample(text, step.tokens_in, len(text) // 2)
 
     def _invalid(self, step: _Step, request: Request) -> Sample:
@@ -187,15 +193,16 @@ class Oracle:
 
 def _find_render(task: Task) -> Any:
     """Return the inverse of the task's parse: bare text or JSON, whichever parses back to the truth."""
-    truth = task.truth(task.initial_state(), 0)  # type: ignore[attr-defined]
-    for render in (_bare, _json):
+    state = guarded(task.initial_state, None, "initial_state")
+    truth = guarded(task.truth, 0, "truth", state, 0)  # type: ignore[attr-defined]
+    for render in (_json, _bare):
         try:
             if canonical(task.parse(render(truth))) == canonical(truth):
                 return render
         except Exception:  # noqa: BLE001, S112 -- a parser may raise anything at a form it does not know
             continue
     raise TaskError(
-        f"task {task_name(task)}: neither str(truth) nor its JSON parses back to the truth; "
+        f"task {task_name(task)}: neither the JSON of the truth nor its str parses back to the truth; "
         "give the task a render(answer) method, the inverse of parse"
     )
 
@@ -208,16 +215,29 @@ def _json(answer: Any) -> str:
     return json.dumps(answer)
 
 
+def _same_step(one: Request, other: Request) -> bool:
+    return one.address.step == other.address.step and one.state is other.state and one.prompt == other.prompt
+
+
+def _others(truth: Any) -> list[Any]:
+    """Return made-up answers that are not the truth."""
+    right = canonical(truth)
+    wrong = [answer for answer in _twisted(truth) if canonical(answer) != right]
+    if not wrong:
+        raise TaskError(f"no wrong answers can be made up for {truth!r}: give the task a rivals(state, step) method")
+    return wrong
+
+
 def _twisted(truth: Any) -> list[Any]:
     """Return plausible wrong answers to a question whose task names no rivals."""
     if isinstance(truth, bool):
         return [not truth]
     if isinstance(truth, (int, float)):
-        return [truth + 1, truth - 1, truth + 10, truth - 10]
+        return [truth + 1, truth - 1, truth + 10, truth - 10] + ([truth / 2] if isinstance(truth, float) else [])
     if isinstance(truth, str):
         return [truth + truth[-1:], truth[1:] or "?", "not " + truth]
     if isinstance(truth, (list, tuple)) and truth:
         rest = list(truth)
         make = getattr(type(truth), "_make", type(truth))  # a named tuple takes its items one by one
         return [make([*rest[:i], wrong, *rest[i + 1 :]]) for i in range(len(rest)) for wrong in _twisted(rest[i])]
-    raise TaskError(f"no wrong answers can be made up for {truth!r}: give the task a rivals(state, step) method")
+    return []
