@@ -130,7 +130,7 @@ def improbable(sample: Sample) -> bool:
 
 
 DEFAULT: tuple[Flag, ...] = (
-    empty, truncated, over_long, refused, ambiguous, malformed, illegal, inconsistent, copied,
+    refused, empty, truncated, over_long, ambiguous, malformed, illegal, inconsistent, copied,
 )  # fmt: skip
 PAPER: tuple[Flag, ...] = (over_long, malformed)
 

@@ -148,7 +148,7 @@ class _Count:
     waves: int = 0
 
     def add(self, wave: Wave, parse: Any) -> None:
-        self.waves += 1
+        self.waves += len(wave) > 0
         self.texts += [raw for _, raw in wave.texts]
         for position, candidate in enumerate(wave.draws[0::4]):
             if candidate == FLAGGED:

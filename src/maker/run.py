@@ -96,9 +96,10 @@ async def run(
         "first_temperature": first_temperature, "long_answer": long_answer,
         "flags": tuple(map(flag_name, red_flags)), "segments": len(plan.segments), "keep_samples": keep_samples,
     })  # fmt: skip
+    bounds = make_limits(limits)
     try:
         with Journal(journal) as book:
-            carrier = _Run(task, engine, config, make_limits(limits), book, plan, red_flags)
+            carrier = _Run(task, engine, config, bounds, book, plan, red_flags)
             carrier.progress, carrier.interrupted = progress, interrupted
             return await carrier.carry_out()
     finally:
@@ -169,7 +170,8 @@ class _Run:
                 for _ in range(workers):
                     group.start_soon(self._work, width)
         except BaseExceptionGroup as errors:
-            raise first_error(errors) from None
+            error = first_error(errors)
+            raise error from error.__cause__
 
     async def _work(self, width: int) -> None:
         """Advance up to `width` segments side by side until none is left, or the run is stopped.
@@ -198,10 +200,8 @@ class _Run:
         if not lanes:
             raise Stop("max_steps", f"{self.front.steps} steps are decided, max_steps is {self.limits.max_steps}. "
                        "Raise max_steps and resume.")  # fmt: skip
+        lanes = [lane for lane in lanes if not self._settled_before(lane)]
         polls = [self._ready(lane) for lane in lanes]
-        for poll in polls:
-            if poll.outcome is not None:  # replayed, and its limit was not raised
-                raise undecided(poll)
         waves = await settle(polls, self.dispatcher)
         stops: list[Stop] = []
         for lane, wave in zip(lanes, waves, strict=True):
@@ -214,10 +214,10 @@ class _Run:
         self.journal.commit_if_due()
         self._report()
         for poll in polls:
-            if poll.outcome is not None and poll.outcome.winner is None:
-                stops.append(undecided(poll))
-            elif poll.flags and (poison := poisoned(poll)):
+            if poll.flags and (poison := poisoned(poll)):
                 stops.append(poison)
+            elif poll.outcome is not None and poll.outcome.winner is None:
+                stops.append(undecided(poll))
         if stops:
             raise stops[0]
 
@@ -234,6 +234,19 @@ class _Run:
             if lane.poll is not None or left >= 0:
                 allowed.append(lane)
         return allowed
+
+    def _settled_before(self, lane: Lane) -> bool:
+        """Close a race that the journal holds to its end: commit a verdict that could not be drawn then.
+
+        Raises Stop for one that met a limit which was not raised since.
+        """
+        poll = lane.poll
+        if poll is None or poll.outcome is None:
+            return False
+        if poll.outcome.winner is None:
+            raise undecided(poll)
+        self._commit(lane, Wave(lane.index, poll.drawn))
+        return True
 
     def _ready(self, lane: Lane) -> Poll:
         poll = lane.poll or self._open(lane)
@@ -259,7 +272,7 @@ class _Run:
         try:
             state, wave.verdict = self.front.decide(lane, poll)
         finally:
-            self.journal.append(encode_wave(wave))  # without a verdict if there can be none
+            self.journal.append(encode_wave(wave))  # its samples are kept even if the task's code fails here
         self.front.advance(lane, poll, state, wave.verdict)
 
     # -- replay and k --------------------------------------------------------------------------
@@ -300,13 +313,13 @@ class _Run:
                 f"{where} is not the next one of its segment. The journal does not fit this task's plan."
             )
         poll = lane.poll or self._open(lane)
-        poll.replay(wave)
-        self.usage.dispatched += len(wave)
-        self.usage.book(wave)
-        if poll.outcome is None or poll.outcome.winner is None:
-            if wave.verdict is not None:
-                raise JournalError(f"{where}: the verdict does not follow from the votes.")
+        if len(wave):
+            poll.replay(wave)
+            self.usage.replay(wave)
+        if wave.verdict is None:
             return
+        if poll.outcome is None or poll.outcome.winner is None:
+            raise JournalError(f"{where}: the verdict does not follow from the votes.")
         try:
             state, winner = self.front.decide(lane, poll)
             if winner != wave.verdict:

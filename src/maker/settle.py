@@ -12,6 +12,7 @@ Not covered: the journal. A wave that was cancelled leaves no trace in its poll.
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -60,8 +61,7 @@ class Usage:
         return self.dispatched - self.voted - self.flagged - self.failed - self.cancelled
 
     def book(self, wave: Wave) -> None:
-        """Account for the samples of a wave, and their tokens."""
-        draws = wave.draws
+        """Account for the judged samples of a wave."""
         lost = 0
         if wave.extras:  # a flagged draw has its kind there
             kinds = [facts["flag"] for facts in wave.extras.values() if "flag" in facts]
@@ -69,12 +69,13 @@ class Usage:
             lost = len(kinds)
         self.flagged += lost
         self.voted += len(wave) - lost
-        tokens_in, tokens_out = sum(draws[2::4]), sum(draws[3::4])
-        if tokens_in + tokens_out >= UNKNOWN_TOKENS:  # more than any wave can have: some were not reported
-            tokens_in = sum(n for n in draws[2::4] if n != UNKNOWN_TOKENS)
-            tokens_out = sum(n for n in draws[3::4] if n != UNKNOWN_TOKENS)
-        self.tokens_in += tokens_in
-        self.tokens_out += tokens_out
+
+    def replay(self, wave: Wave) -> None:
+        """Account for a wave that an earlier process drew, tokens included."""
+        self.dispatched += len(wave)
+        self.book(wave)
+        self.tokens_in += sum(n for n in wave.draws[2::4] if n != UNKNOWN_TOKENS)
+        self.tokens_out += sum(n for n in wave.draws[3::4] if n != UNKNOWN_TOKENS)
 
 
 class Dispatcher:
@@ -90,6 +91,8 @@ class Dispatcher:
         self.usage = usage
         self._slots = anyio.CapacityLimiter(limits.concurrency)
         self._started = time.monotonic()
+        self._held_calls = 0  # reserved and not yet sent
+        self._held_tokens = 0  # the most that draws reserved and not yet answered can take
 
     async def draw(self, requests: Sequence[Request]) -> list[Sample]:
         """Return one sample for each request, in order.
@@ -97,85 +100,103 @@ class Dispatcher:
         Raises Stop at a limit (before anything of this call is sent), for a lost model and for a
         request that always fails; ModelError when the model is unusable.
         """
-        self._reserve(requests)
-        if self.model.lockstep:
-            return await self._send(requests)
-        samples: list[Sample | None] = [None] * len(requests)
+        bound = self._reserve(requests)
+        samples: dict[int, Sample] = {}
+        unsent = set(range(len(requests)))
+        try:
+            if self.model.lockstep:
+                which, unsent = unsent, set()
+                await self._send(requests, which, samples)
+            else:
+                await self._send_each(requests, unsent, samples)
+        except BaseException:
+            self.usage.cancelled += len(samples)  # they came, but their wave will not be counted
+            raise
+        finally:
+            self._held_tokens -= bound
+            self._held_calls -= len(unsent)
+        return [samples[i] for i in range(len(requests))]
+
+    async def _send_each(self, requests: Sequence[Request], unsent: set[int], samples: dict[int, Sample]) -> None:
+        """Send every request alone, as slots allow."""
 
         async def one(position: int) -> None:
             async with self._slots:
-                samples[position] = (await self._send([requests[position]]))[0]
+                unsent.discard(position)
+                await self._send(requests, {position}, samples)
 
         try:
             async with anyio.create_task_group() as group:
                 for position in range(len(requests)):
                     group.start_soon(one, position)
         except BaseExceptionGroup as errors:
-            self.usage.cancelled += sum(sample is not None for sample in samples)
-            raise first_error(errors) from None
-        return [sample for sample in samples if sample is not None]
+            error = first_error(errors)
+            raise error from error.__cause__
 
-    async def _send(self, requests: Sequence[Request]) -> list[Sample]:
-        """Send requests in one call; repeat those that fail, each with its draw and seed."""
-        samples: dict[int, Sample] = {}
-        try:
-            return await self._persist(requests, samples)
-        except BaseException:
-            self.usage.cancelled += len(samples)  # they came, but their wave will not be counted
-            raise
-
-    async def _persist(self, requests: Sequence[Request], samples: dict[int, Sample]) -> list[Sample]:
-        waiting = list(range(len(requests)))
+    async def _send(self, requests: Sequence[Request], which: set[int], samples: dict[int, Sample]) -> None:
+        """Send some requests in one call, filling `samples`; repeat those that fail, each with its draw and seed."""
+        waiting = sorted(which)
         for attempt in range(ATTEMPTS):
+            batch = [requests[i] for i in waiting]
             if attempt:
-                self._reserve([requests[i] for i in waiting])
-            replies = await self._call([requests[i] for i in waiting])
-            failures: list[Failure] = []
-            again = []
-            for i, reply in zip(waiting, replies, strict=True):
+                self._held_tokens -= self._reserve(batch)  # the draws' tokens are held already
+            failed: list[tuple[int, Failure]] = []
+            for i, reply in zip(waiting, await self._call(batch), strict=True):
                 if isinstance(reply, Failure):
-                    failures.append(reply)
-                    again.append(i)
+                    failed.append((i, reply))
                 else:
                     samples[i] = reply
-            self.usage.failed += len(failures)
-            if not failures:
-                return [samples[i] for i in range(len(requests))]
-            _raise_hopeless(failures, [requests[i] for i in again])
-            waiting = again
-            wait = max([FIRST_BACKOFF * 2**attempt, *(f.retry_after or 0.0 for f in failures)])
-            log.warning("model.retry", failures=len(failures), detail=failures[0].detail, wait=wait)
+            if not failed:
+                return
+            self.usage.failed += len(failed)
+            _raise_hopeless([(requests[i], failure) for i, failure in failed])
+            waiting = [i for i, _ in failed]
             if attempt < ATTEMPTS - 1:
-                await anyio.sleep(min(wait, LONGEST_BACKOFF))
-        step = requests[waiting[0]].address.step
-        raise Stop("model_lost", f"step {step}: {ATTEMPTS} attempts failed, the last with: {failures[0].detail}. "
+                wait = _backoff(attempt, [failure for _, failure in failed])
+                log.warning("model.retry", failures=len(failed), detail=failed[0][1].detail, wait=wait)
+                await anyio.sleep(wait)
+        step, failure = requests[waiting[0]].address.step, failed[0][1]
+        raise Stop("model_lost", f"step {step}: {ATTEMPTS} attempts failed, the last with: {failure.detail}. "
                    "When the model answers again, run the same command to resume.")  # fmt: skip
 
     async def _call(self, requests: list[Request]) -> Sequence[Sample | Failure]:
-        self.usage.dispatched += len(requests)
+        usage = self.usage
+        usage.dispatched += len(requests)
+        self._held_calls -= len(requests)
         try:
             replies = await self.model.draw(requests)
+            if len(replies) != len(requests):
+                raise ModelError(f"the model gave {len(replies)} replies to {len(requests)} requests: mend its draw()")
         except BaseException:
-            self.usage.cancelled += len(requests)
+            usage.cancelled += len(requests)
             raise
-        if len(replies) != len(requests):
-            raise ModelError(f"the model gave {len(replies)} replies to {len(requests)} requests: mend its draw()")
+        for reply in replies:
+            if isinstance(reply, Sample):
+                usage.tokens_in += reply.tokens_in or 0
+                usage.tokens_out += reply.tokens_out or 0
         return replies
 
-    def _reserve(self, requests: Sequence[Request]) -> None:
-        """Raise Stop if sending these draws could break a limit. Input tokens are bounded by bytes."""
+    def _reserve(self, requests: Sequence[Request]) -> int:
+        """Hold calls and tokens for these draws; return the tokens held. Raises Stop if a limit could break.
+
+        Input tokens are bounded by bytes: no tokenizer makes more tokens than bytes.
+        """
         limits, usage = self.limits, self.usage
-        if limits.max_calls is not None and usage.dispatched + len(requests) > limits.max_calls:
-            raise Stop("max_calls", f"{usage.dispatched} of {limits.max_calls} calls are used. "
-                       "Raise max_calls and resume.")  # fmt: skip
+        calls = usage.dispatched + self._held_calls
+        if limits.max_calls is not None and calls + len(requests) > limits.max_calls:
+            raise Stop("max_calls", f"{calls} of {limits.max_calls} calls are used. Raise max_calls and resume.")
+        if limits.max_seconds is not None and time.monotonic() - self._started > limits.max_seconds:
+            raise Stop("max_seconds", f"{limits.max_seconds} seconds are over. Run the same command to resume.")
+        bound = 0
         if limits.max_tokens is not None:
-            spent = usage.tokens_in + usage.tokens_out
+            spent = usage.tokens_in + usage.tokens_out + self._held_tokens
             bound = sum(len(r.prompt.encode("utf-8", "replace")) + r.max_tokens for r in requests)
             if spent + bound > limits.max_tokens:
                 raise Stop("max_tokens", f"{spent} of {limits.max_tokens} tokens are used and the next draws could "
                            f"take {bound}. Raise max_tokens and resume.")  # fmt: skip
-        if limits.max_seconds is not None and time.monotonic() - self._started > limits.max_seconds:
-            raise Stop("max_seconds", f"{limits.max_seconds} seconds are over. Run the same command to resume.")
+        self._held_calls += len(requests)
+        self._held_tokens += bound
+        return bound
 
 
 async def settle(polls: Sequence[Poll], dispatcher: Dispatcher) -> list[Wave]:
@@ -216,13 +237,19 @@ def poisoned(poll: Poll) -> Stop | None:
                 "answer. Reword the step or take another model, then resume.", 4)  # fmt: skip
 
 
-def _raise_hopeless(failures: list[Failure], requests: list[Request]) -> None:
-    for failure, request in zip(failures, requests, strict=True):
+def _raise_hopeless(failed: Sequence[tuple[Request, Failure]]) -> None:
+    for request, failure in failed:
         if failure.kind == "fatal":
             raise ModelError(f"step {request.address.step}: {failure.detail}")
         if failure.kind == "poison":
             raise Stop("poison_step", f"step {request.address.step}: {failure.detail}. "
                        "Other requests succeed; mend this step and resume.", 4)  # fmt: skip
+
+
+def _backoff(attempt: int, failures: Sequence[Failure]) -> float:
+    """Return the seconds to wait: doubling, or what the server asked for; a senseless wish counts as none."""
+    wished = [f.retry_after for f in failures if f.retry_after is not None and 0 <= f.retry_after < math.inf]
+    return float(min(max([FIRST_BACKOFF * 2**attempt, *wished]), LONGEST_BACKOFF))
 
 
 def first_error(errors: BaseExceptionGroup[BaseException]) -> BaseException:
