@@ -17,11 +17,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Sequence
+from itertools import permutations
 from typing import Literal, NamedTuple
 
 from maker.errors import TaskError
 from maker.flags import Ambiguous
 from maker.plan import DEFAULT_SEGMENTS, Plan
+from maker.prompt import View
 
 Stacks = tuple[tuple[int, ...], ...]
 Move = tuple[int, int, int]
@@ -85,12 +87,14 @@ class Hanoi:
         self.clockwise = disks % 2 == 0
         self.steps: int = 2**disks - 1
         self.parameters = {"disks": disks, "style": style}
-        if style == "full":
-            rules = _RULES.format(disks=disks, way=_WAYS[self.clockwise])
-            self._frame = (rules + "previous_move = ", "\nstate = ", "")
-        else:
-            way = "clockwise" if self.clockwise else "counterclockwise"
-            self._frame = (way + "\nprevious = ", "\nstate = ", "\n")
+        self._frames = {way: self._frame(way) for way in (True, False)}  # by direction: clockwise or not
+
+    def _frame(self, clockwise: bool) -> tuple[str, str, str]:
+        """Return the constant parts of the prompt, around the previous move and the state."""
+        if self.style == "full":
+            rules = _RULES.format(disks=self.disks, way=_WAYS[clockwise])
+            return rules + "previous_move = ", "\nstate = ", ""
+        return ("clockwise" if clockwise else "counterclockwise") + "\nprevious = ", "\nstate = ", "\n"
 
     # -- the task ------------------------------------------------------------------------------
 
@@ -100,10 +104,34 @@ class Hanoi:
 
     def prompt(self, state: HanoiState, step: int) -> str:
         """Return the prompt; the previous move and, last, the state are JSON lists."""
-        head, middle, tail = self._frame
+        return self._asked(state, self.clockwise)
+
+    def _asked(self, state: HanoiState, clockwise: bool) -> str:
+        head, middle, tail = self._frames[clockwise]
         stacks, previous = state
         before = f"[{previous[0]}, {previous[1]}, {previous[2]}]" if previous else "[]"
         return f"{head}{before}{middle}{_listed(stacks)}{tail}"
+
+    def paraphrases(self, state: HanoiState, step: int) -> list[View]:
+        """Return six equivalent questions: the pegs relabelled in every way.
+
+        A relabelling that reverses the circle of pegs reverses the direction of disk 1 too.
+        """
+        return [self._view(state, pegs) for pegs in permutations(range(3))]
+
+    def _view(self, state: HanoiState, pegs: Sequence[int]) -> View:
+        """Return the question in which peg p is called pegs[p]."""
+        home = [pegs.index(name) for name in range(3)]
+        stacks = tuple(state.stacks[home[name]] for name in range(3))
+        previous = state.previous and (state.previous[0], pegs[state.previous[1]], pegs[state.previous[2]])
+        same_circle = (pegs[1] - pegs[0]) % 3 == 1
+
+        def back(text: str) -> str:
+            (disk, source, target), after = self.parse(text)
+            moved = tuple(after[pegs[peg]] for peg in range(3))
+            return self.render(HanoiAnswer((disk, home[source], home[target]), moved))
+
+        return View(self._asked(HanoiState(stacks, previous), self.clockwise == same_circle), back)
 
     def parse(self, text: str) -> HanoiAnswer:
         """Read `move = [..]` and `next_state = [[..], [..], [..]]`; strict, in linear time.

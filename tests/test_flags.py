@@ -102,7 +102,7 @@ def test_every_default_flag_has_a_case():
     """The table above covers the whole default chain; `copied` has tests of its own."""
     assert {kind for kind, _ in _CASES} | {"copied"} == set(BY_NAME)
     assert list(BY_NAME) == [
-        "empty", "truncated", "over_long", "refused", "ambiguous", "malformed", "illegal", "inconsistent", "copied",
+        "refused", "empty", "truncated", "over_long", "ambiguous", "malformed", "illegal", "inconsistent", "copied",
     ]  # fmt: skip
 
 

@@ -20,6 +20,7 @@ from maker.errors import (
 from maker.flags import Ambiguous, RedFlag
 from maker.load import load_model, load_task
 from maker.plan import Plan, Segment
+from maker.prompt import View
 from maker.result import Progress, RunResult
 from maker.run import run, run_sync
 from maker.sample import Failure, Model, Request, Sample
@@ -31,6 +32,6 @@ __version__ = "0.1.0"
 __all__ = [
     "Address", "Ambiguous", "Config", "Failure", "Infeasible", "InternalError", "JournalError", "JournalFull",
     "Limits", "MakerError", "Model", "ModelError", "Plan", "Progress", "RedFlag", "Request", "RunResult", "Sample",
-    "Segment", "Step", "Tally", "Task", "TaskError", "Undecided", "Verdict", "load_model", "load_task", "run",
+    "Segment", "Step", "Tally", "Task", "TaskError", "Undecided", "Verdict", "View", "load_model", "load_task", "run",
     "run_sync", "theory", "vote", "vote_sync",
 ]  # fmt: skip

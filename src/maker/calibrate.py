@@ -21,7 +21,7 @@ from maker.config import Config
 from maker.errors import Infeasible
 from maker.flags import Flag
 from maker.poll import Method, Poll
-from maker.prompt import render
+from maker.prompt import render, views
 from maker.settle import Dispatcher, Usage, settle, undecided
 from maker.task import Rules, Step, Task, draw_seeds, guarded, seed_key
 
@@ -159,4 +159,7 @@ def _poll(task: Task, index: int, state: Any, k: int, config: Config, flags: tup
         "calibration", seed_key(config.seed, CALIBRATION_EPOCH), k, max(100, 20 * k), max(100, 20 * k), flags,
         config.temperature, None, config.token_cap, "none",
     )  # fmt: skip
-    return Poll(step, method, render(task, state, index))
+    poll = Poll(step, method, render(task, state, index))
+    if config.paraphrase:
+        poll.views = views(task, state, index)
+    return poll

@@ -70,6 +70,7 @@ def run(
     first_temperature: Annotated[
         float | None, typer.Option(help="Of each step's first draw; 0 as in the paper.")
     ] = None,
+    paraphrase: Annotated[bool, typer.Option(help="Ask each step in the task's equivalent views, in turn.")] = False,
     keep_samples: Annotated[str | None, typer.Option(help="Texts stored in full: all, flagged or none.")] = None,
     concurrency: Annotated[int | None, typer.Option(help="Draws in flight at once.")] = None,
     max_steps: Annotated[int | None, typer.Option(help="Decided steps of the run.")] = None,
@@ -88,7 +89,8 @@ def run(
     settings: dict[str, Any] = {
         "model": model, "k": _k(k), "target": target, "seed": seed, "journal": journal, "segments": segments,
         "flags": flags, "temperature": temperature, "first_temperature": first_temperature,
-        "keep_samples": keep_samples, "limits": {key: value for key, value in limits.items() if value is not None},
+        "keep_samples": keep_samples, "paraphrase": paraphrase,
+        "limits": {key: value for key, value in limits.items() if value is not None},
     }  # fmt: skip
     loaded = load_task(task, **_parameters(ctx.args))
     result = _run(loaded, settings, task, quiet=as_json)

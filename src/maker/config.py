@@ -58,7 +58,8 @@ class Config(_Frozen):
     probability that the whole run is right. seed: of all draws. temperature: of all draws, except
     that `first_temperature`, if given, is that of the first draw of each step. token_cap: the most
     tokens a reply may have; long_answer: a reply with more is flagged `over_long`. flags: the names
-    of the red flags in order. keep_samples: whose texts the journal stores in full.
+    of the red flags in order. paraphrase: draw d asks in the task's view d mod P. keep_samples: whose
+    texts the journal stores in full.
     """
 
     k: Annotated[int, Field(ge=1, le=MOST_VOTES // 20)] | Literal["auto"] = "auto"
@@ -70,6 +71,7 @@ class Config(_Frozen):
     long_answer: int = Field(default=750, ge=1)
     flags: tuple[str, ...] = ()
     segments: int = Field(default=1, ge=1)
+    paraphrase: bool = False
     keep_samples: KeepSamples = "all"
 
 

@@ -54,7 +54,7 @@ def refused(sample: Sample, step: Step, earlier: Sequence[Sample]) -> RedFlag | 
     """Flag a refusal: the server's content filter, or an apology where an answer should be."""
     if sample.finish_reason == "content_filter":
         return RedFlag("refused", "stopped by the server's content filter")
-    if step.read(sample.text).key is None and _REFUSAL.match(sample.text or ""):
+    if step.read(sample.text).key is None and _REFUSAL.match((sample.text or "")[:500]):
         return RedFlag("refused", "the reply declines to answer")
     return None
 

@@ -10,11 +10,12 @@ Not covered: sending (`settle.py`), and what a decided step changes (`run.py`).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from maker.errors import InternalError, JournalError
 from maker.flags import Flag, RedFlag, comparing, copied, improbable, judge
+from maker.prompt import View
 from maker.records import FLAGGED, UNKNOWN_TOKENS, Wave, encode_text
 from maker.sample import Request, Sample
 from maker.task import SEED_BLOCK, Address, Reading, Step, draw_seeds
@@ -51,19 +52,34 @@ class Poll:
     """The vote on one step.
 
     After each wave either `outcome` is set or `need` says how many draws the next wave has. `prompt`
-    is set before the first request; a replayed step never needs it. `readings` are the step's
-    distinct answers, numbered as they first appeared; `flags` counts flagged samples by kind.
+    is set before the first request; a replayed step never needs it. `views`, if set, are asked in turn.
+    `readings` are the step's distinct answers, numbered as they first appeared; `flags` counts flagged
+    samples by kind.
     """
 
     __slots__ = (
-        "_known", "_race", "drawn", "flags", "method", "need", "outcome", "prompt", "readings", "samples", "step",
-        "tally", "texts", "waves",
+        "_known",
+        "_race",
+        "drawn",
+        "flags",
+        "method",
+        "need",
+        "outcome",
+        "prompt",
+        "readings",
+        "samples",
+        "step",
+        "tally",
+        "texts",
+        "views",
+        "waves",
     )  # fmt: skip
 
     def __init__(self, step: Step, method: Method, prompt: str | None = None) -> None:
         self.step = step
         self.method = method
         self.prompt = prompt
+        self.views: Sequence[View] = ()
         self.tally = Tally({}, 0, 0, None, {})
         self.samples: list[Sample] = []
         self.readings: list[Reading] = []
@@ -90,6 +106,8 @@ class Poll:
             Request(Address(run, index, draw), prompt, seeds[draw - skipped], warmth, cap, (), schema, state)
             for draw in draws
         ]
+        for request in made if self.views else ():
+            request.prompt = self.views[request.address.draw % len(self.views)].prompt
         if first == 0 and method.first_temperature is not None:
             made[0].temperature = method.first_temperature
         return made
@@ -97,6 +115,8 @@ class Poll:
     def take(self, samples: Sequence[Sample]) -> Wave:
         """Judge one wave of replies in draw order, count them, and return what the journal keeps."""
         wave = Wave(self.step.index, self.drawn, [], [], {}, None)
+        if self.views:
+            samples = [self._own_words(sample, draw) for draw, sample in enumerate(samples, self.drawn)]
         ballots: list[Ballot] = []
         position = 0
         while position < len(samples):
@@ -120,6 +140,14 @@ class Poll:
         except StopIteration as end:
             self.outcome, self.need = end.value, 0
         return wave
+
+    def _own_words(self, sample: Sample, draw: int) -> Sample:
+        """Return a reply to a view as a reply to the task's own prompt; one that cannot be read stays as it is."""
+        try:
+            text = None if sample.text is None else self.views[draw % len(self.views)].back(sample.text)
+        except Exception:  # noqa: BLE001 -- what the way back cannot read, the parser will not read either
+            return sample
+        return replace(sample, text=text)
 
     def _judge(self, sample: Sample, wave: Wave) -> tuple[Ballot, Entry, dict[str, Any]]:
         """Judge one sample: its ballot, and its entry and facts in the wave."""

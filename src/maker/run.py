@@ -27,7 +27,7 @@ import anyio.lowlevel
 from maker.advance import Front, Lane
 from maker.calibrate import Calibration, calibrate
 from maker.config import Config, KeepSamples, Limits, make_limits, validated
-from maker.errors import JournalError
+from maker.errors import JournalError, TaskError
 from maker.flags import Flag, chain, flag_name
 from maker.header import check_header, make_header
 from maker.journal import Journal
@@ -35,7 +35,7 @@ from maker.load import load_model, load_task
 from maker.log import log
 from maker.plan import Plan, plan_of
 from maker.poll import Method, Poll
-from maker.prompt import render
+from maker.prompt import render, views
 from maker.records import Wave, decode, encode_note, encode_wave
 from maker.result import Glimpses, Progress, RunResult
 from maker.sample import Model
@@ -63,6 +63,7 @@ async def run(
     first_temperature: float | None = None,
     token_cap: int = 1024,
     long_answer: int = 750,
+    paraphrase: bool = False,
     keep_samples: KeepSamples | None = None,
     progress: Callable[[Progress], None] | None = None,
     interrupted: Callable[[], bool] | None = None,
@@ -73,8 +74,8 @@ async def run(
     calibration, so that the whole run is right with probability `target`. journal: the file; an
     existing one is resumed, None keeps it in a temporary file. segments: how many pieces with known
     entry states run side by side (default 1,024 where the task has a plan, else 1). flags, limits,
-    temperature, first_temperature, token_cap, long_answer (tokens), keep_samples: see `Config` and
-    `Limits`; the first draw of the "paper" flags is at temperature 0. progress: called with what is
+    temperature, first_temperature, token_cap, long_answer (tokens), paraphrase, keep_samples: see
+    `Config` and `Limits`; the first draw of the "paper" flags is at temperature 0. progress: called with what is
     acknowledged, at most ten times a second. interrupted: asked between waves; True ends the run.
 
     Returns a RunResult; a stop is in its `stopped`, not raised. Raises TaskError (also Infeasible),
@@ -95,6 +96,7 @@ async def run(
         "k": k, "target": target, "seed": seed, "temperature": temperature, "token_cap": token_cap,
         "first_temperature": first_temperature, "long_answer": long_answer,
         "flags": tuple(map(flag_name, red_flags)), "segments": len(plan.segments), "keep_samples": keep_samples,
+        "paraphrase": paraphrase,
     })  # fmt: skip
     bounds = make_limits(limits)
     try:
@@ -148,6 +150,8 @@ class _Run:
         if not known:
             self._note({"header": self.header})
         if hasattr(self.model, "bind"):
+            if self.config.paraphrase:
+                raise TaskError("paraphrase: a simulated model answers the task's own prompt only; use another model")
             self.model.bind(self.task)
         self._replayed = self.front.steps
         log.info("run.open", run=self.header["run"], replayed=self._replayed, records=self.journal.acknowledged)
@@ -252,6 +256,8 @@ class _Run:
         poll = lane.poll or self._open(lane)
         if poll.prompt is None:
             poll.prompt = render(self.task, lane.state, lane.index)
+            if self.config.paraphrase:
+                poll.views = views(self.task, lane.state, lane.index)
         return poll
 
     def _open(self, lane: Lane) -> Poll:

@@ -62,7 +62,7 @@ class Task(Protocol):
     `apply` gave;
     `plan(segments)`: a `Plan` of segments with known entry states;
     `check(actions)`: an independent checker of the whole sequence, returning a complaint or None;
-    `paraphrases(state, step)`: equivalent prompts;
+    `paraphrases(state, step)`: equivalent prompts, a list of `View`;
     `truth(state, step)`: the right answer at any state, on or off the path; and for simulated models
     `render(answer)`: the text of an answer (the inverse of `parse`), and `rivals(state, step)`:
     wrong answers that no flag can catch. Flags and votes see none of the last three.

@@ -1,0 +1,490 @@
+"""The journal: durable groups, a hash chain that shows every edit, and refusals that change nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import signal
+import sqlite3
+import struct
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+from types import SimpleNamespace
+
+import anyio
+import pytest
+
+from maker import journal as module
+from maker.canonical import DIGEST_SIZE
+from maker.errors import JournalError, JournalFull
+from maker.journal import APPLICATION_ID, FORMAT, Journal, read_records
+
+RECORDS = [b"first", b"", b"the third record", bytes(range(256)), b"last"]
+
+
+class Clock:
+    """A clock that stands still until it is told to move."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+def write(path: Path, groups: list[list[bytes]]) -> None:
+    """Write a journal with one committed group for each list of records."""
+    with Journal(path) as journal:
+        assert list(journal.replay()) == []
+        for group in groups:
+            for record in group:
+                journal.append(record)
+            journal.flush()
+
+
+def edit(path: Path, *statements: tuple[str, tuple[object, ...]]) -> None:
+    """Change the closed file as a hand with a SQLite shell would."""
+    with closing(sqlite3.connect(path)) as db:
+        for statement, values in statements:
+            db.execute(statement, values)
+        db.commit()
+
+
+def rows(path: Path) -> list[tuple[int, int, bytes]]:
+    """Return the stored groups."""
+    with closing(sqlite3.connect(path)) as db:
+        return db.execute("SELECT first, count, data FROM groups ORDER BY first").fetchall()
+
+
+def content(path: Path) -> str:
+    """Return a digest of the file's bytes."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def written(journal: Journal) -> int:
+    """Wait for a commit that is under way; return how many records are acknowledged."""
+    if journal._writing is not None:
+        journal._writing.result()
+    return journal.acknowledged
+
+
+# -- append, commit, replay --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("groups", [[RECORDS], [[r] for r in RECORDS], [RECORDS[:2], RECORDS[2:]]])
+def test_round_trip(tmp_path: Path, groups: list[list[bytes]]) -> None:
+    """What was appended is read back byte for byte and in order, however it was grouped."""
+    path = tmp_path / "run.db"
+    write(path, groups)
+    assert list(read_records(path)) == RECORDS
+    with Journal(path) as journal:
+        assert list(journal.replay()) == RECORDS
+        assert journal.acknowledged == journal.appended == len(RECORDS)
+
+
+def test_append_after_replay_continues_the_chain(tmp_path: Path) -> None:
+    """A reopened journal goes on where it ended, and the whole is still one unbroken chain."""
+    path = tmp_path / "run.db"
+    write(path, [[b"one"], [b"two"]])
+    with Journal(path) as journal:
+        list(journal.replay())
+        journal.append(b"three")
+    assert list(read_records(path)) == [b"one", b"two", b"three"]
+
+
+def test_close_commits_what_was_appended(tmp_path: Path) -> None:
+    """Leaving the context commits the group that was still being gathered."""
+    path = tmp_path / "run.db"
+    with Journal(path) as journal:
+        journal.append(b"late")
+        assert journal.acknowledged == 0
+    assert list(read_records(path)) == [b"late"]
+    journal.close()  # safe to call twice
+
+
+@pytest.mark.asyncio
+async def test_acknowledged_is_committed(tmp_path: Path) -> None:
+    """Records count as acknowledged exactly when another connection can read them."""
+    path = tmp_path / "run.db"
+    with Journal(path) as journal:
+        for record in RECORDS:
+            journal.append(record)
+        assert (journal.appended, journal.acknowledged, list(read_records(path))) == (len(RECORDS), 0, [])
+        await journal.committed()
+        assert journal.acknowledged == len(RECORDS)
+        assert list(read_records(path)) == RECORDS
+
+
+@pytest.mark.asyncio
+async def test_committed_survives_cancellation(tmp_path: Path) -> None:
+    """A cancelled task that waits for a commit still leaves the records durable."""
+    path = tmp_path / "run.db"
+    with Journal(path) as journal:
+        journal.append(b"paid for")
+        with anyio.CancelScope() as scope:
+            scope.cancel()
+            await journal.committed()
+        assert journal.acknowledged == 1
+        assert list(read_records(path)) == [b"paid for"]
+
+
+@pytest.mark.asyncio
+async def test_several_waiters_share_commits(tmp_path: Path) -> None:
+    """Every one of many concurrent waiters returns only after its own record is durable."""
+    path = tmp_path / "run.db"
+    seen: list[bool] = []
+    with Journal(path) as journal:
+
+        async def one(number: int) -> None:
+            journal.append(b"%d" % number)
+            mine = journal.appended
+            await journal.committed()
+            seen.append(journal.acknowledged >= mine)
+
+        async with anyio.create_task_group() as group:
+            for number in range(20):
+                group.start_soon(one, number)
+    assert seen == [True] * 20
+    assert len(rows(path)) < 20  # grouped
+
+
+def test_group_commit_by_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A group is handed to the writer when it holds GROUP_RECORDS records, and not one earlier."""
+    monkeypatch.setattr(module, "GROUP_RECORDS", 5)
+    monkeypatch.setattr(module, "time", Clock())
+    with Journal(tmp_path / "run.db") as journal:
+        for number in range(4):
+            journal.append(b"%d" % number)
+            journal.commit_if_due()
+        assert written(journal) == 0
+        journal.append(b"4")
+        journal.commit_if_due()
+        assert written(journal) == 5
+    assert [row[:2] for row in rows(tmp_path / "run.db")] == [(0, 5)]
+
+
+def test_group_commit_by_age(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A small group is handed to the writer when its first record is GROUP_SECONDS old, and not earlier."""
+    clock = Clock()
+    monkeypatch.setattr(module, "time", clock)
+    with Journal(tmp_path / "run.db") as journal:
+        journal.append(b"old")
+        clock.now += module.GROUP_SECONDS * 0.9
+        journal.append(b"young")
+        journal.commit_if_due()
+        assert written(journal) == 0
+        clock.now += module.GROUP_SECONDS * 0.2
+        journal.commit_if_due()
+        assert written(journal) == 2
+
+
+def test_commit_without_records_does_nothing(tmp_path: Path) -> None:
+    """Asking for a commit, a flush or a close with nothing appended writes no group."""
+    path = tmp_path / "run.db"
+    with Journal(path) as journal:
+        journal.commit_if_due()
+        journal.flush()
+    assert rows(path) == []
+
+
+def test_readers_see_a_journal_that_is_being_written(tmp_path: Path) -> None:
+    """A reader beside the writer sees the committed records and does not disturb it."""
+    path = tmp_path / "run.db"
+    with Journal(path) as journal:
+        journal.append(b"one")
+        journal.flush()
+        assert list(read_records(path)) == [b"one"]
+        journal.append(b"two")
+        assert list(journal.reader()) == [b"one", b"two"]
+
+
+# -- the chain ----------------------------------------------------------------------------------------
+
+
+def test_every_flipped_byte_is_refused_with_its_record(tmp_path: Path) -> None:
+    """One flipped bit anywhere in a group is refused, naming the record that it lies in."""
+    path = tmp_path / "run.db"
+    write(path, [[b"zero"], [b"one", b"two", b"three"]])
+    ((_, _, _), (first, count, data)) = rows(path)
+    owner = [
+        first + number
+        for number, record in enumerate([b"one", b"two", b"three"])
+        for _ in range(4 + len(record) + DIGEST_SIZE)
+    ]
+    assert (first, count, len(owner)) == (1, 3, len(data))
+    with closing(sqlite3.connect(path)) as db:
+        for at in range(len(data)):
+            forged = bytearray(data)
+            forged[at] ^= 1 << at % 8
+            db.execute("UPDATE groups SET data = ? WHERE first = 1", (bytes(forged),))
+            with pytest.raises(JournalError, match=rf"record {owner[at]} is damaged"):
+                list(module._records(db, path))
+
+
+@pytest.mark.parametrize(
+    ("number", "statements"),
+    [
+        (2, [("DELETE FROM groups WHERE first = 2", ())]),
+        (0, [("DELETE FROM groups WHERE first = 0", ())]),
+        (6, [("INSERT INTO groups SELECT 6, count, data FROM groups WHERE first = 4", ())]),
+        (2, [("INSERT INTO groups SELECT 1, count, data FROM groups WHERE first = 0", ())]),
+        (4, [("UPDATE groups SET first = 5 WHERE first = 4", ())]),
+        (3, [("UPDATE groups SET data = substr(data, 1, length(data) - 1) WHERE first = 2", ())]),
+        (2, [("UPDATE groups SET data = substr(data, 1, 2) WHERE first = 2", ())]),
+        (2, [("UPDATE groups SET data = x'' WHERE first = 2", ())]),
+        (4, [("UPDATE groups SET data = CAST(data || x'00' AS BLOB) WHERE first = 2", ())]),
+        (3, [("UPDATE groups SET count = 1 WHERE first = 2", ())]),
+        (4, [("UPDATE groups SET count = 3 WHERE first = 2", ())]),
+        (2, [("UPDATE groups SET count = 0 WHERE first = 2", ())]),
+    ],
+)
+def test_edited_groups_are_refused(
+    tmp_path: Path, number: int, statements: list[tuple[str, tuple[object, ...]]]
+) -> None:
+    """Dropped, repeated, renumbered, shortened and lengthened groups are refused with the record's number."""
+    path = tmp_path / "run.db"
+    write(path, [[b"a0", b"a1"], [b"b2", b"b3"], [b"c4", b"c5"]])
+    edit(path, *statements)
+    before = content(path)
+    with pytest.raises(JournalError, match=rf"record {number} is damaged") as read:
+        list(read_records(path))
+    with pytest.raises(JournalError, match=rf"record {number} is damaged"), Journal(path) as journal:
+        list(journal.replay())
+    assert str(path) in str(read.value)
+    assert read.value.exit_code == 6
+    assert content(path) == before
+
+
+def test_swapped_groups_are_refused(tmp_path: Path) -> None:
+    """Two groups of the same shape that changed places are refused at the first of them."""
+    path = tmp_path / "run.db"
+    write(path, [[b"a0"], [b"b1"], [b"c2"]])
+    (_, (_, _, second), (_, _, third)) = rows(path)
+    update = "UPDATE groups SET data = ? WHERE first = ?"
+    edit(path, (update, (third, 1)), (update, (second, 2)))
+    with pytest.raises(JournalError, match="record 1 is damaged"):
+        list(read_records(path))
+
+
+def test_splice_from_another_journal_is_refused(tmp_path: Path) -> None:
+    """A group of another run, whole and with right checksums, does not fit the chain."""
+    ours, theirs = tmp_path / "a.db", tmp_path / "b.db"
+    write(ours, [[b"header a"], [b"step"]])
+    write(theirs, [[b"header b"], [b"step"]])
+    edit(ours, ("UPDATE groups SET data = ? WHERE first = 1", (rows(theirs)[1][2],)))
+    with pytest.raises(JournalError, match="record 1 is damaged: its content does not match its hash"):
+        list(read_records(ours))
+
+
+def test_records_before_the_damage_are_still_read(tmp_path: Path) -> None:
+    """The undamaged beginning is yielded before the damage is reported."""
+    path = tmp_path / "run.db"
+    write(path, [[b"a0", b"a1"], [b"b2"]])
+    edit(path, ("UPDATE groups SET data = x'00' WHERE first = 2", ()))
+    seen: list[bytes] = []
+    with pytest.raises(JournalError, match="record 2"):
+        seen.extend(read_records(path))
+    records = read_records(path)
+    assert [next(records), next(records)] == [b"a0", b"a1"]
+    records.close()  # type: ignore[attr-defined]
+
+
+# -- files that are no journals -------------------------------------------------------------------------
+
+
+def refused(path: Path, match: str) -> None:
+    """Assert that reading and opening the file are both refused, and that it stays as it was."""
+    before = content(path)
+    with pytest.raises(JournalError, match=match):
+        list(read_records(path))
+    with pytest.raises(JournalError, match=match):
+        Journal(path)
+    assert content(path) == before
+    assert sorted(p.name for p in path.parent.iterdir()) == [path.name]
+
+
+def test_foreign_sqlite_file(tmp_path: Path) -> None:
+    """Somebody else's SQLite database is refused and left as it was."""
+    path = tmp_path / "contacts.db"
+    edit(path, ("CREATE TABLE people (name TEXT)", ()))
+    refused(path, "not a maker journal")
+
+
+@pytest.mark.parametrize("data", [b"hi", b"hello\n" * 1000, bytes(4096), b"SQLite format 3\x00" + b"\xff" * 5000])
+def test_not_a_sqlite_file(tmp_path: Path, data: bytes) -> None:
+    """A file that is no database at all is refused and left as it was."""
+    path = tmp_path / "notes.txt"
+    path.write_bytes(data)
+    refused(path, "not a maker journal")
+
+
+def test_newer_format(tmp_path: Path) -> None:
+    """A journal of a later format is refused with the advice to upgrade."""
+    path = tmp_path / "run.db"
+    write(path, [[b"one"]])
+    edit(path, (f"PRAGMA user_version={FORMAT + 1}", ()))
+    refused(path, f"format {FORMAT + 1} is newer than {FORMAT}. Upgrade")
+
+
+def test_missing_file_to_read(tmp_path: Path) -> None:
+    """Reading a journal that is not there says so and makes no file."""
+    with pytest.raises(JournalError, match="no such journal"):
+        list(read_records(tmp_path / "none.db"))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("place", ["missing/run.db", "file/run.db", "folder"])
+def test_places_where_no_journal_can_be(tmp_path: Path, place: str) -> None:
+    """A missing folder, a file in place of a folder and a folder in place of the file are refused by name."""
+    (tmp_path / "file").write_text("plain")
+    (tmp_path / "folder").mkdir()
+    before = sorted(p.name for p in tmp_path.iterdir())
+    with pytest.raises(JournalError, match=place):
+        Journal(tmp_path / place)
+    assert sorted(p.name for p in tmp_path.iterdir()) == before
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="needs a file system that takes no new files")
+def test_folder_that_takes_no_files() -> None:
+    """A folder in which nothing can be written is refused with the advice to choose another."""
+    with pytest.raises(JournalError, match=r"/proc/run\.db: cannot be written here.*Give --journal"):
+        Journal(Path("/proc/run.db"))
+
+
+def test_empty_file_counts_as_new(tmp_path: Path) -> None:
+    """A file of no bytes becomes a journal; read, it holds nothing."""
+    path = tmp_path / "run.db"
+    path.touch()
+    assert list(read_records(path)) == []
+    write(path, [[b"one"]])
+    assert list(read_records(path)) == [b"one"]
+
+
+def test_killed_before_its_header_counts_as_new(tmp_path: Path) -> None:
+    """A journal whose process died before the first record opens as an empty one."""
+    path = tmp_path / "run.db"
+    script = (
+        "import os, signal, sys; from maker.journal import Journal; journal = Journal(sys.argv[1]);"
+        "journal.append(b'header'); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    child = subprocess.run([sys.executable, "-c", script, str(path)], check=False)
+    assert child.returncode == -signal.SIGKILL
+    assert path.exists()
+    write(path, [[b"one"]])
+    assert list(read_records(path)) == [b"one"]
+
+
+def test_close_leaves_one_plain_file(tmp_path: Path) -> None:
+    """After close there is no -wal, no -shm and no lock, and a copy of the one file is the whole journal."""
+    path = tmp_path / "run.db"
+    write(path, [[b"one"], [b"two"]])
+    assert [p.name for p in tmp_path.iterdir()] == ["run.db"]
+    copy = tmp_path / "copy.db"
+    shutil.copy(path, copy)
+    assert list(read_records(copy)) == [b"one", b"two"]
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("PRAGMA application_id").fetchone()[0] == APPLICATION_ID
+        assert db.execute("PRAGMA journal_mode").fetchone()[0] == "delete"
+
+
+def test_writes_are_synchronous(tmp_path: Path) -> None:
+    """The connection that commits runs in WAL mode with synchronous=FULL: NORMAL loses acknowledged steps."""
+    with Journal(tmp_path / "run.db") as journal:
+        journal.append(b"one")
+        journal.flush()
+        assert journal._db.execute("PRAGMA synchronous").fetchone()[0] == 2
+        assert journal._db.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+
+
+def test_temporary_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a path records are kept as long as the journal, also after close, and no file appears."""
+    monkeypatch.chdir(tmp_path)
+    with Journal(None) as journal:
+        for record in RECORDS:
+            journal.append(record)
+        journal.flush()
+        assert journal.acknowledged == len(RECORDS)
+    assert list(journal.reader()) == RECORDS
+    assert list(tmp_path.iterdir()) == []
+
+
+# -- a full disk ----------------------------------------------------------------------------------------
+
+
+def test_full_disk(tmp_path: Path) -> None:
+    """A database that takes no more raises JournalFull; what was acknowledged is read, nothing after it is written."""
+    path = tmp_path / "run.db"
+    records = [struct.pack("<I", number) * 500 for number in range(100)]
+    journal = Journal(path)
+    journal._db.execute("PRAGMA max_page_count=20")
+
+    def fill() -> None:
+        for record in records:
+            journal.append(record)
+            journal.flush()
+
+    with pytest.raises(JournalFull, match="free some space and run the same command to resume") as full:
+        fill()
+    assert full.value.exit_code == 3
+    acknowledged = journal.acknowledged
+    assert 0 < acknowledged < 100
+    journal._db.execute("PRAGMA max_page_count=100000")
+    journal.append(b"after the failure")
+    with pytest.raises(JournalFull):
+        journal.flush()
+    journal.close()
+    assert list(read_records(path)) == records[:acknowledged]
+    assert [p.name for p in tmp_path.iterdir()] == ["run.db"]
+
+
+@pytest.mark.asyncio
+async def test_full_disk_is_noticed_by_every_way_to_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waiting for a commit and asking for one in passing both raise JournalFull after a failed write."""
+    monkeypatch.setattr(module, "GROUP_RECORDS", 1)
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: 0.0))
+    journal = Journal(tmp_path / "run.db")
+    journal._db.execute("PRAGMA max_page_count=5")
+    journal.append(bytes(100_000))
+    with pytest.raises(JournalFull):
+        await journal.committed()
+    journal.append(b"next")
+    with pytest.raises(JournalFull):
+        journal.commit_if_due()
+    journal.close()
+
+
+FILE_LIMIT = """
+import resource, sys
+from maker.errors import JournalFull
+from maker.journal import Journal
+journal = Journal(sys.argv[1])
+resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, 150_000))
+try:
+    for number in range(1000):
+        journal.append(b"%d" % number * 1000)
+        journal.flush()
+        print(journal.acknowledged, flush=True)
+except JournalFull as full:
+    print("full", full.exit_code)
+    journal.close()
+"""
+
+
+def test_file_size_limit(tmp_path: Path) -> None:
+    """Under a real file-size limit the writer stops with JournalFull and everything acknowledged is readable."""
+    path = tmp_path / "run.db"
+    child = subprocess.run(
+        [sys.executable, "-c", FILE_LIMIT, str(path)], check=True, capture_output=True, text=True, env=os.environ
+    )
+    *counts, last = child.stdout.splitlines()
+    assert last == "full 3"
+    records = list(read_records(path))
+    assert len(records) >= int(counts[-1]) > 5
+    assert records == [b"%d" % number * 1000 for number in range(len(records))]
+    with Journal(path) as journal:  # more space, the same file
+        assert list(journal.replay()) == records
+        journal.append(b"more")
+    assert list(read_records(path))[-1] == b"more"
