@@ -39,8 +39,9 @@ class Lane:
 class Front:
     """How far a run has come: its lanes, its decided steps, the fold over them.
 
-    steps: decided. wrong: those that differ from the truth, None where the task has none. waves:
-    steps by the number of waves they took. last_state: the exit of the last segment, once finished.
+    steps: decided. wrong: those that differ from the truth, None where the task has none; first_wrong:
+    steps whose first valid sample differs from it; collisions: steps whose first two both do. waves: steps
+    by the number of waves they took. last_state: the exit of the last segment, once finished.
     """
 
     def __init__(self, task: Task, plan: Plan) -> None:
@@ -49,6 +50,7 @@ class Front:
         self.fold = Fold()
         self.steps = 0
         self.wrong: int | None = 0 if hasattr(task, "truth") else None
+        self.first_wrong = self.collisions = 0
         self.waves: Counter[int] = Counter()
         self.last_state: Any = None
         self._truth = getattr(task, "truth", None)
@@ -100,10 +102,7 @@ class Front:
         """Move a lane to its next step, or finish its segment. Raises Stop for a join that does not hold."""
         number, hashed, state_digest = winner
         if self._truth is not None:
-            truth = guarded(self._truth, lane.index, "truth", lane.state, lane.index)
-            reading = poll.readings[number]
-            if reading.answer != truth and reading.key != canonical(truth):
-                self.wrong = (self.wrong or 0) + 1
+            self._grade(poll, number, guarded(self._truth, lane.index, "truth", lane.state, lane.index))
         self.fold.add(lane.index, hashed, state_digest)
         self.steps += 1
         self.waves[poll.waves] += 1
@@ -113,6 +112,19 @@ class Front:
         stop = lane.segment.stop
         if lane.index == stop or (stop is None and self.done(state, lane.index)):
             self._finish(lane)
+
+    def _grade(self, poll: Poll, winner: int, truth: Any) -> None:
+        """Compare a decided step with the truth: after the vote, never before."""
+        reading = poll.readings[winner]
+        right = reading.answer == truth or reading.key == canonical(truth)
+        if right and len(poll.readings) == 1:
+            return
+        self.wrong = (self.wrong or 0) + (not right)
+        key = reading.key if right else canonical(truth)
+        first_two = [candidate for candidate in poll.order if candidate >= 0][:2]
+        missed = [poll.readings[candidate].key != key for candidate in first_two]
+        self.first_wrong += missed[0]
+        self.collisions += len(missed) == 2 and all(missed)
 
     def state(self) -> Any:
         """Return the state after the unbroken sequence of decided steps, if it is at hand."""

@@ -8,6 +8,7 @@ Not covered: a journal. For many questions that must survive a crash, use a run.
 
 from __future__ import annotations
 
+import inspect
 import json
 import typing
 from collections.abc import Callable, Mapping, Sequence
@@ -72,6 +73,8 @@ async def vote(
     if not isinstance(prompt, str) or not prompt:
         raise TaskError("vote: the prompt must be text, and not empty")
     reader, schema = _reader(parse, answer)
+    if isinstance(k, bool) or not isinstance(k, int):
+        raise TaskError(f"vote: k = {k!r}: give a whole number; only runs can plan their own k")
     red_flags = chain(flags)
     engine = load_model(model) if isinstance(model, str) else model
     config = validated(Config, {
@@ -123,6 +126,8 @@ def _reader(parse: Callable[[str], Any] | None, answer: Any) -> tuple[Callable[[
     if typing.get_origin(answer) is typing.Literal:
         options = {str(option): option for option in typing.get_args(answer)}
         return lambda text: _option(text.strip(), options), None
+    if inspect.isroutine(answer):
+        raise TaskError(f"vote: answer = {answer!r} is a function; give it as parse=")
     try:
         adapter = TypeAdapter(answer)
         schema = adapter.json_schema()

@@ -27,7 +27,7 @@ from maker.fold import Fold, step_hash
 from maker.journal import read_records
 from maker.load import builtin_tasks, load_task
 from maker.plan import Plan
-from maker.records import FLAGGED, Wave, decode
+from maker.records import FLAGGED, Wave, check_note, decode
 from maker.result import jsonable
 from maker.task import Task
 
@@ -75,6 +75,7 @@ def summarise(journal: str | Path) -> Summary:
             open_waves[item.step] += len(item) > 0
             _count(summary, item, open_waves)
         else:
+            check_note(item, journal)
             _note(summary, item)
     if not summary.header:
         raise JournalError(f"{journal}: holds no run yet.")
@@ -160,7 +161,7 @@ def verify(journal: str | Path, task: Task | None = None, progress: Callable[[in
         for record in read_records(journal):
             item = decode(record)
             if isinstance(item, Wave):
-                checker.wave(item)
+                checker.take(item)
         checker.joins()
         complete, last = checker.end()
         if complete:
@@ -213,6 +214,15 @@ class _Checker:
             return Plan.sequential(self.task.steps, self.task.initial_state)
         return self.task.plan(count)  # type: ignore[attr-defined, no-any-return]
 
+    def take(self, wave: Wave) -> None:
+        """Check one wave; whatever the task's code raises at it is a finding."""
+        try:
+            self.wave(wave)
+        except (_Failed, TaskError):
+            raise
+        except Exception as error:
+            raise _Failed(f"step {wave.step}: {type(error).__name__}: {error}") from error
+
     def wave(self, wave: Wave) -> None:
         """Count a wave's ballots one at a time; check the verdict it claims."""
         race = self._open.get(wave.step)
@@ -231,8 +241,17 @@ class _Checker:
         winner, hashed, state_digest = wave.verdict
         if race.margin() != self.k or race.votes.get(winner) != max(race.votes.values()):
             raise _Failed(f"step {wave.step}: the verdict does not follow from the votes {race.votes}")
+        self._distinct(wave.step, race)
         del self._open[wave.step]
         self._step(wave.step, race.texts[race.first[winner]], hashed, state_digest)
+
+    def _distinct(self, step: int, race: _Race) -> None:
+        """Check that the candidates are different answers, as their votes were counted apart."""
+        if len(race.votes) > 1:
+            texts = [race.texts[number] for number in race.first.values()]
+            keys = {canonical(self.task.parse((text or b"").decode("utf-8", "surrogatepass"))) for text in texts}
+            if len(keys) != len(race.votes):
+                raise _Failed(f"step {step}: two candidates are the same answer")
 
     def _step(self, step: int, text: bytes | None, hashed: bytes, state_digest: bytes) -> None:
         """Check one decided step: it is the next of its segment, legal, and leads where it says."""
@@ -292,7 +311,10 @@ class _Checker:
         if not hasattr(self.task, "check"):
             return
         self._store()
-        complaint = self.task.check(self._actions())
+        try:
+            complaint = self.task.check(self._actions())
+        except Exception as error:
+            raise _Failed(f"independent checker raised {type(error).__name__}: {error}") from error
         if complaint is not None and self.wrong in (0, None):
             raise _Failed(f"independent checker: {complaint}")
         self.checked.append("independent checker" + ("" if complaint is None else f" (says: {complaint})"))

@@ -117,12 +117,15 @@ async def _against_truth(
 async def _by_agreement(
     task: Task, dispatcher: Dispatcher, config: Config, flags: tuple[Flag, ...], rules: Rules
 ) -> int:
-    """Vote on the first steps at a large margin; return how many valid samples differ from the verdicts."""
-    usage, wrong, index = dispatcher.usage, 0, 0
+    """Vote on the first steps at a large margin; return how many valid samples differ from the verdicts.
+
+    A task shorter than the calibration is walked again, with other draws.
+    """
+    usage, wrong, walk, index = dispatcher.usage, 0, 0, 0
     begin = usage.voted + usage.flagged
     state = guarded(task.initial_state, None, "initial_state")
     while usage.voted + usage.flagged - begin < DRAWS:
-        poll = _poll(task, index, state, AGREEMENT_K, config, flags, rules)
+        poll = _poll(task, index, state, AGREEMENT_K, config, flags, rules, walk)
         while poll.outcome is None:
             await settle([poll], dispatcher)
         if poll.outcome.winner is None:
@@ -132,7 +135,8 @@ async def _by_agreement(
         state = guarded(task.apply, index, "apply", state, reading.answer)
         index += 1
         if index == task.steps or guarded(task.done, index, "done", state):
-            break
+            walk, index = walk + 1, 0
+            state = guarded(task.initial_state, None, "initial_state")
     return wrong
 
 
@@ -153,10 +157,12 @@ def _known_steps(task: Task, key: bytes) -> Iterator[tuple[int, Any]]:
         state = guarded(task.apply, index, "apply", state, truth)
 
 
-def _poll(task: Task, index: int, state: Any, k: int, config: Config, flags: tuple[Flag, ...], rules: Rules) -> Poll:
+def _poll(
+    task: Task, index: int, state: Any, k: int, config: Config, flags: tuple[Flag, ...], rules: Rules, walk: int = 0
+) -> Poll:
     step = Step(index, state, rules, config.token_cap, config.long_answer)
     method = Method(
-        "calibration", seed_key(config.seed, CALIBRATION_EPOCH), k, max(100, 20 * k), max(100, 20 * k), flags,
+        "calibration", seed_key(config.seed, CALIBRATION_EPOCH, walk), k, max(100, 20 * k), max(100, 20 * k), flags,
         config.temperature, None, config.token_cap, "none",
     )  # fmt: skip
     poll = Poll(step, method, render(task, state, index))

@@ -64,6 +64,7 @@ class Poll:
         "flags",
         "method",
         "need",
+        "order",
         "outcome",
         "prompt",
         "readings",
@@ -82,6 +83,7 @@ class Poll:
         self.views: Sequence[View] = ()
         self.tally = Tally({}, 0, 0, None, {})
         self.samples: list[Sample] = []
+        self.order: list[int] = []  # the candidate of each draw, FLAGGED for none
         self.readings: list[Reading] = []
         self.flags: dict[str, int] = {}
         self.texts = 0  # distinct texts so far
@@ -132,6 +134,7 @@ class Poll:
             wave.draws += entry * run
             ballots += [key] * run
             self.samples += [sample] * run
+            self.order += entry[:1] * run
             position += run
         self.drawn += len(ballots)
         self.waves += 1
@@ -165,13 +168,14 @@ class Poll:
         # Replay reads the answer of a candidate from its first text, and compares with texts that may be
         # copied: those are kept whole whatever was asked for.
         keep = self.method.keep
-        whole = fresh or keep == "all" or (red is not None and keep == "flagged") or not self._settled(sample)
+        wanted = keep == "all" or (red is not None and keep == "flagged") or not self._settled(sample)
+        whole = wanted or fresh
         if reading.number is None or (whole and not reading.whole):
             reading.number, reading.whole = self.texts, whole
             self.texts += 1
             wave.texts.append(encode_text(sample.text or "", whole))
         entry = (candidate, reading.number, _count(sample.tokens_in), _count(sample.tokens_out))
-        return key, entry, _facts(sample, red)
+        return key, entry, _facts(sample, red, wanted)
 
     def _settled(self, sample: Sample) -> bool:
         """Say whether no flag could say otherwise of the same sample later in the step."""
@@ -215,6 +219,7 @@ class Poll:
         self._known += [raw.decode("utf-8", "surrogatepass") if full else None for full, raw in wave.texts]
         for position in range(len(wave)):
             candidate, number, tokens_in, tokens_out = wave.draws[4 * position : 4 * position + 4]
+            self.order.append(candidate)
             text = self._known[number]
             facts = wave.extras.get(position, {})
             if candidate == FLAGGED:
@@ -264,8 +269,11 @@ def _count(tokens: int | None) -> int:
     return UNKNOWN_TOKENS if tokens is None or not 0 <= tokens < UNKNOWN_TOKENS else tokens
 
 
-def _facts(sample: Sample, red: RedFlag | None) -> dict[str, Any]:
-    """Return what is worth keeping of a sample beside its text and tokens; nothing for a plain one."""
+def _facts(sample: Sample, red: RedFlag | None, whole: bool) -> dict[str, Any]:
+    """Return what is worth keeping of a sample beside its text and tokens; nothing for a plain one.
+
+    whole: keep all that the server said of it, not only what a vote or a replay needs.
+    """
     facts: dict[str, Any] = {}
     if red is not None:
         facts["flag"] = red.kind
@@ -273,6 +281,8 @@ def _facts(sample: Sample, red: RedFlag | None) -> dict[str, Any]:
         facts["silent"] = True
     if sample.finish_reason != "stop":
         facts["finish"] = sample.finish_reason
+    if not whole:
+        return facts
     if sample.response_id is not None:
         facts["id"] = sample.response_id
     if sample.logprob is not None:

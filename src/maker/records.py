@@ -84,6 +84,24 @@ def encode_wave(wave: Wave) -> bytes:
     return b"".join(parts)
 
 
+# What the engine relies on in each kind of note.
+_NOTES: dict[str, tuple[str, ...]] = {
+    "header": ("version", "run", "task", "steps", "model", "k", "segments"),
+    "calibration": ("draws", "valid", "wrong", "tokens_in", "tokens_out", "flags", "against", "k"),
+    "usage": ("failed", "cancelled", "lost_in", "lost_out"),
+    "close": ("solved", "stopped", "detail", "wrong", "answer", "seconds"),
+}
+
+
+def check_note(note: dict[str, Any], path: object) -> None:
+    """Raise JournalError for a note that lacks what its kind must have."""
+    for kind, fields in _NOTES.items():
+        if kind in note:
+            content = note[kind]
+            if not isinstance(content, dict) or not all(field in content for field in fields):
+                raise JournalError(f"{path}: a {kind} note lacks some of {', '.join(fields)}: it is damaged or forged.")
+
+
 def decode(record: bytes) -> Wave | dict[str, Any]:
     """Return the wave or the note that a record holds. Raises JournalError for anything else."""
     try:

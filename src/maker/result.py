@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from maker import theory
 from maker.canonical import canonical
 from maker.journal import Journal, read_records
 from maker.records import FLAGGED, Wave, decode
@@ -35,8 +36,8 @@ class Progress:
 class Glimpses:
     """Keeps glimpses until the journal has committed what they count."""
 
-    def __init__(self) -> None:
-        self._shown = Progress()
+    def __init__(self, first: Progress) -> None:
+        self._shown = first
         self._waiting: deque[tuple[int, Progress]] = deque()
 
     def acknowledged(self, newest: Progress, appended: int, acknowledged: int) -> Progress:
@@ -57,7 +58,9 @@ class RunResult:
     flags: by kind. wrong: decided steps that differ from the truth, None when that is not known.
     stopped: None, or the name of what ended the run early; detail: what happened and what to do;
     exit_code: what the command line leaves with. k: the margin in force. waves: steps by the number of
-    waves they took. segments: how many were used. simulated: the model was a simulated one.
+    waves they took. first_wrong, collisions: steps whose first valid sample, and whose first two, were
+    wrong (None where the truth is not known): what p and rho are estimated from. segments: how many
+    were used. simulated: the model was a simulated one.
     """
 
     solved: bool
@@ -73,6 +76,8 @@ class RunResult:
     exit_code: int
     journal: Path | None
     wrong: int | None
+    first_wrong: int | None
+    collisions: int | None
     state_digest: str
     chain: str
     seconds: float
@@ -98,6 +103,23 @@ class RunResult:
         parse = self.task.parse if self.task is not None else None
         yield from verdicts_of(records, parse)
 
+    @property
+    def observed(self) -> dict[str, Any]:
+        """What the samples say of the model: p of the first valid sample with its exact 95% interval, v, rho.
+
+        rho is estimated from collisions: ratio = collisions / (n (1-p)^2) = 1 + rho p / (1-p). None where the
+        truth is not known, or nothing was wrong.
+        """
+        seen: dict[str, Any] = {"v": 1 - self.flagged / self.samples if self.samples else None, "p": None, "rho": None}
+        if self.first_wrong is None or self.collisions is None or not self.steps:
+            return seen
+        n, wrong = self.steps, self.first_wrong
+        seen["p"] = p = 1 - wrong / n
+        seen["p_low"], seen["p_high"] = theory.p_lower(wrong, n, 0.975), theory.p_upper(wrong, n, 0.975)
+        if 0 < p < 1:
+            seen["rho"] = (self.collisions / (n * (1 - p) ** 2) - 1) * (1 - p) / p
+        return seen
+
     def as_json(self) -> dict[str, Any]:
         """Return the object that `maker run --json` prints."""
         return {
@@ -106,7 +128,8 @@ class RunResult:
             "state_digest": self.state_digest, "chain": self.chain, "stopped": self.stopped, "detail": self.detail,
             "seconds": round(self.seconds, 3), "k": self.k, "segments": self.segments, "replayed": self.replayed,
             "model": self.model, "simulated": self.simulated, "tokens_in": self.usage.tokens_in,
-            "tokens_out": self.usage.tokens_out, "calls": self.usage.dispatched, "calibration": self.calibration,
+            "tokens_out": self.usage.tokens_out, "observed": self.observed,
+            "calls": self.usage.dispatched, "calibration": self.calibration,
             "journal": str(self.journal) if self.journal else None, "exit_code": self.exit_code,
         }  # fmt: skip
 

@@ -16,6 +16,7 @@ a small calibration (`calibrate.py`).
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -36,7 +37,7 @@ from maker.log import log
 from maker.plan import Plan, plan_of
 from maker.poll import Method, Poll
 from maker.prompt import render, views
-from maker.records import Wave, decode, encode_note, encode_wave
+from maker.records import Wave, check_note, decode, encode_note, encode_wave
 from maker.result import Glimpses, Progress, RunResult
 from maker.sample import Model
 from maker.settle import Dispatcher, Stop, Usage, first_error, poisoned, settle, undecided
@@ -44,6 +45,7 @@ from maker.task import Rules, Step, Task, guarded, seed_key
 from maker.threads import in_new_loop
 
 LANES = 128  # segments that an in-process model advances at once; suits its caches
+_UNSHOWN = ("failed", "cancelled", "lost_in", "lost_out")  # usage that no wave or calibration accounts for
 REPORT_SECONDS = 0.1
 YIELD_SECONDS = 0.01  # an in-process model never waits: this is when cancellation gets its turn
 
@@ -135,12 +137,11 @@ class _Run:
         self.dispatcher = Dispatcher(model, limits, self.usage)
         self._opened = 0  # polls, for max_steps
         self._stop: Stop | None = None
-        self._booked = (0, 0)
+        self._booked = Usage()  # as of the last note
         self._closed: dict[str, Any] = {}  # what the run said when it last ended
         self._replayed = 0
         self._begun = time.monotonic()
         self._reported = self._yielded = 0.0
-        self._glimpses = Glimpses()
 
     # -- the story -----------------------------------------------------------------------------
 
@@ -154,6 +155,7 @@ class _Run:
                 raise TaskError("paraphrase: a simulated model answers the task's own prompt only; use another model")
             self.model.bind(self.task)
         self._replayed = self.front.steps
+        self._glimpses = Glimpses(self._glimpse(0.0))
         log.info("run.open", run=self.header["run"], replayed=self._replayed, records=self.journal.acknowledged)
         try:
             if self.method is None:
@@ -288,6 +290,8 @@ class _Run:
         known = False
         for record in self.journal.replay():
             item = decode(record)
+            if not isinstance(item, Wave):
+                check_note(item, self.journal.path)
             if isinstance(item, Wave):
                 self._replay_wave(item)
             elif "header" in item:
@@ -300,15 +304,22 @@ class _Run:
             elif "close" in item:
                 self._closed = item["close"]
             elif "usage" in item:
-                self.usage.failed += item["usage"]["failed"]
-                self.usage.cancelled += item["usage"]["cancelled"]
-                self.usage.dispatched += item["usage"]["failed"] + item["usage"]["cancelled"]
+                self._rebook(item["usage"])
         if not known and self.journal.appended:
             raise JournalError(f"{self.journal.path}: has no header. Give another --journal.")
         if not known and self.config.k != "auto":
             self._set_k(self.config.k)
-        self._booked = (self.usage.failed, self.usage.cancelled)
+        self._booked = replace(self.usage)
         return known
+
+    def _rebook(self, unshown: dict[str, int]) -> None:
+        """Count what an earlier process sent without a wave to show for it."""
+        usage = self.usage
+        for field in _UNSHOWN:
+            setattr(usage, field, getattr(usage, field) + unshown[field])
+        usage.dispatched += unshown["failed"] + unshown["cancelled"]
+        usage.tokens_in += unshown["lost_in"]
+        usage.tokens_out += unshown["lost_out"]
 
     def _replay_wave(self, wave: Wave) -> None:
         """Take a journaled wave through the code that a live one goes through, and compare."""
@@ -346,10 +357,23 @@ class _Run:
 
     async def _choose_k(self) -> None:
         """Calibrate and journal the result. Raises Infeasible when no k can reach the target."""
-        found = await calibrate(self.task, self.dispatcher, self.config, self.flags, self.rules)
+        before = replace(self.usage, flags=Counter(self.usage.flags))
+        try:
+            found = await calibrate(self.task, self.dispatcher, self.config, self.flags, self.rules)
+        except BaseException:
+            self._forfeit(before)
+            raise
         self.calibration = replace(found, k=found.choose(self.plan.steps, self.config.target))
         self._note({"calibration": self.calibration.as_note()})
         self._set_k(self.calibration.k)
+
+    def _forfeit(self, before: Usage) -> None:
+        """Book the samples of a calibration that did not come to its end as lost: they were paid for."""
+        usage = self.usage
+        usage.cancelled += usage.voted + usage.flagged - before.voted - before.flagged
+        usage.lost_in = before.lost_in + usage.tokens_in - before.tokens_in
+        usage.lost_out = before.lost_out + usage.tokens_out - before.tokens_out
+        usage.voted, usage.flagged, usage.flags = before.voted, before.flagged, before.flags
 
     def _calibrated(self, found: Calibration) -> None:
         """Take over the calibration of an earlier process."""
@@ -365,9 +389,9 @@ class _Run:
 
     def _note_usage(self) -> None:
         """Book what was sent without a wave to show for it, so that a resume counts it too."""
-        failed, cancelled = self.usage.failed - self._booked[0], self.usage.cancelled - self._booked[1]
-        if failed or cancelled:
-            self._note({"usage": {"failed": failed, "cancelled": cancelled}})
+        unshown = {field: getattr(self.usage, field) - getattr(self._booked, field) for field in _UNSHOWN}
+        if any(unshown.values()):
+            self._note({"usage": unshown})
 
     def _report(self) -> None:
         """Show what is acknowledged, at most every tenth of a second."""
@@ -375,10 +399,13 @@ class _Run:
         if self.progress is None or now - self._reported < REPORT_SECONDS:
             return
         self._reported = now
-        usage, book = self.usage, self.journal
-        glimpse = Progress(self.front.steps, self.plan.steps, usage.voted + usage.flagged, usage.flagged,
-                           self._replayed, now - self._begun)  # fmt: skip
-        self.progress(self._glimpses.acknowledged(glimpse, book.appended, book.acknowledged))
+        newest, book = self._glimpse(now - self._begun), self.journal
+        self.progress(self._glimpses.acknowledged(newest, book.appended, book.acknowledged))
+
+    def _glimpse(self, seconds: float) -> Progress:
+        usage = self.usage
+        samples = usage.voted + usage.flagged
+        return Progress(self.front.steps, self.plan.steps, samples, usage.flagged, self._replayed, seconds)
 
     def _result(self) -> RunResult:
         """Say how the run went; everything it counts is committed first."""
@@ -394,6 +421,8 @@ class _Run:
         log.info("run.close", run=self.header["run"], solved=solved, stopped=stop.kind if stop else None)
         result = RunResult(
             solved=solved, answer=answer, steps=front.steps, state=front.state(), usage=usage, wrong=front.wrong,
+            first_wrong=front.first_wrong if front.wrong is not None else None,
+            collisions=front.collisions if front.wrong is not None else None,
             samples=usage.voted + usage.flagged, flagged=usage.flagged, flags=dict(usage.flags), waves=front.waves,
             stopped=stop.kind if stop else None, detail=detail, exit_code=exit_code, journal=self.journal.path,
             state_digest=front.fold.state_digest.hex(), chain=front.fold.chain, replayed=self._replayed,

@@ -77,6 +77,7 @@ def run_rows(result: RunResult) -> Rows:
         ("k", f"{result.k}" + (_calibrated(result.calibration) if result.calibration else "")),
         ("segments", f"{result.segments:,}" + (" with known entry states" if result.segments > 1 else ", sequential")),
         ("samples", _samples(result)),
+        ("observed", _observed(result)),
         ("red flags", _counts(result.flags) or "none"),
         ("undecided", _rounds(result.waves)),
         ("time", f"{result.seconds:,.1f} s, {fresh / max(result.seconds, 1e-9):,.0f} steps/s"),
@@ -94,6 +95,18 @@ def _samples(result: RunResult) -> str:
     each = f", {(result.samples - first) / result.steps:.3f} a step" if result.steps else ""
     flagged = f", {result.flagged:,} flagged ({result.flagged / result.samples:.2%})" if result.samples else ""
     return f"{result.samples:,}{flagged}{each}" + (f" after {first:,} to calibrate" if first else "")
+
+
+def _observed(result: RunResult) -> str:
+    seen = result.observed
+    parts = []
+    if seen["p"] is not None:
+        parts.append(f"p = {seen['p']:.5f} (95%: {seen['p_low']:.5f} to {seen['p_high']:.5f}, first valid samples)")
+    if seen["v"] is not None:
+        parts.append(f"v = {seen['v']:.5f}")
+    if seen["rho"] is not None:
+        parts.append(f"rho = {seen['rho']:.4f} ({result.collisions} collisions)")
+    return ", ".join(parts) or "nothing"
 
 
 def _calibrated(calibration: dict[str, Any]) -> str:

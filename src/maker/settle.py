@@ -15,13 +15,13 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 import anyio
 
 from maker.config import Limits
-from maker.errors import ModelError
+from maker.errors import MakerError, ModelError
 from maker.log import log
 from maker.poll import Poll
 from maker.records import UNKNOWN_TOKENS, Wave
@@ -53,6 +53,8 @@ class Usage:
     cancelled: int = 0
     tokens_in: int = 0
     tokens_out: int = 0
+    lost_in: int = 0  # of these, tokens of samples that no wave will count
+    lost_out: int = 0
     flags: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -69,6 +71,12 @@ class Usage:
             lost = len(kinds)
         self.flagged += lost
         self.voted += len(wave) - lost
+
+    def lose(self, samples: Collection[Sample]) -> None:
+        """Book samples that came and will never be judged: paid for, and lost."""
+        self.cancelled += len(samples)
+        self.lost_in += sum(sample.tokens_in or 0 for sample in samples)
+        self.lost_out += sum(sample.tokens_out or 0 for sample in samples)
 
     def replay(self, wave: Wave) -> None:
         """Account for a wave that an earlier process drew, tokens included."""
@@ -110,7 +118,7 @@ class Dispatcher:
             else:
                 await self._send_each(requests, unsent, samples)
         except BaseException:
-            self.usage.cancelled += len(samples)  # they came, but their wave will not be counted
+            self.usage.lose(samples.values())  # they came, but their wave will not be counted
             raise
         finally:
             self._held_tokens -= bound
@@ -164,7 +172,7 @@ class Dispatcher:
         usage.dispatched += len(requests)
         self._held_calls -= len(requests)
         try:
-            replies = await self.model.draw(requests)
+            replies = await _drawn(self.model, requests)
             if len(replies) != len(requests):
                 raise ModelError(f"the model gave {len(replies)} replies to {len(requests)} requests: mend its draw()")
         except BaseException:
@@ -235,6 +243,18 @@ def poisoned(poll: Poll) -> Stop | None:
         return None
     return Stop("poison_step", f"step {poll.step.index} was refused {poll.flags['refused']} times without a valid "
                 "answer. Reword the step or take another model, then resume.", 4)  # fmt: skip
+
+
+async def _drawn(model: Model, requests: list[Request]) -> Sequence[Sample | Failure]:
+    """Ask the model; what it raises beside its own ModelError becomes one."""
+    try:
+        return list(await model.draw(requests))
+    except MakerError:
+        raise
+    except Exception as error:
+        raise ModelError(
+            f"the model's draw raised {type(error).__name__}: {error}. Mend the model and resume."
+        ) from error
 
 
 def _raise_hopeless(failed: Sequence[tuple[Request, Failure]]) -> None:

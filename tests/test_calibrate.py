@@ -1,0 +1,251 @@
+"""k = "auto": a small calibration that is journaled, paid for once, and refuses what voting cannot mend."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import maker
+from maker import theory
+from maker.errors import Infeasible, TaskError
+from maker.journal import read_records
+from maker.models.oracle import Oracle
+from maker.records import decode
+from maker.sample import Failure, Request, Sample
+from maker.testing import ScriptedModel, check_journal
+
+
+class Adding:
+    """Adds one at each step; no truth, so that a calibration has only agreement to go by."""
+
+    name = "adding"
+
+    def __init__(self, steps: int = 200, *, known: bool = True) -> None:
+        self.goal = steps
+        self.steps: int | None = steps if known else None
+
+    def initial_state(self) -> int:
+        return 0
+
+    def prompt(self, state: int, step: int) -> str:
+        return f"{state} + 1 ="
+
+    def parse(self, text: str) -> int:
+        return int(text)
+
+    def legal(self, state: int, action: int) -> bool:
+        return 0 <= action <= self.goal
+
+    def apply(self, state: int, action: int) -> int:
+        return state + 1
+
+    def done(self, state: int) -> bool:
+        return state >= self.goal
+
+    def answer(self, state: int) -> int:
+        return state
+
+
+class Known(Adding):
+    """The same with its truth."""
+
+    def truth(self, state: int, step: int) -> int:
+        return state + 1
+
+
+def adder(request: Request) -> str:
+    """Answer rightly."""
+    return str(request.state + 1)
+
+
+def noisy(request: Request) -> str:
+    """Answer wrongly in about an eighth of the draws."""
+    return str(request.state + (request.seed % 8 != 0))
+
+
+def calibrations(path: Path) -> list[dict[str, Any]]:
+    """Return the calibration notes of a journal."""
+    notes = [item for item in map(decode, read_records(path)) if isinstance(item, dict)]
+    return [note["calibration"] for note in notes if "calibration" in note]
+
+
+def hanoi(disks: int) -> Any:
+    """Return the built-in task."""
+    return maker.load_task("hanoi", disks=disks)
+
+
+@pytest.mark.parametrize("disks", [2, 6, 9, 12])
+def test_calibration_is_large_enough_and_journaled(tmp_path: Path, disks: int) -> None:
+    """At least 300 draws are made whatever the length of the run, and the journal holds what they said."""
+    path = tmp_path / "run.db"
+    model = "oracle:p=0.95,v=0.9"
+    result = maker.run_sync(hanoi(disks), model=model, journal=path, limits={"max_steps": 50})
+    (note,) = calibrations(path)
+    assert note == result.calibration
+    assert note["draws"] >= 300
+    assert note["draws"] > note["valid"] > 0.8 * note["draws"]
+    assert 0 < note["wrong"] < 0.1 * note["valid"]
+    assert note["against"] == "truth"
+
+
+def test_k_follows_from_the_lower_bound() -> None:
+    """The margin is the one that theory asks for at the exact lower bound of p, for this length and target."""
+    for target, disks in [(0.5, 8), (0.95, 8), (0.999, 12)]:
+        result = maker.run_sync(hanoi(disks), model="oracle:p=0.9", target=target, limits={"max_steps": 5})
+        seen = result.calibration
+        assert seen is not None
+        low = theory.p_lower(seen["wrong"], seen["valid"])
+        assert low < 0.9
+        assert result.k == seen["k"] == theory.k_min(low, 2**disks - 1, target)
+
+
+def test_calibrated_run_is_solved() -> None:
+    """A run whose k was calibrated is solved, and its calibration draws are part of its account."""
+    result = maker.run_sync(hanoi(8), model="oracle:p=0.9,v=0.95")
+    assert (result.solved, result.wrong) == (True, 0)
+    assert result.calibration is not None
+    voted = sum(v.samples for v in result.verdicts())
+    assert result.samples == voted + result.calibration["draws"]
+    assert result.usage.in_flight == 0
+
+
+@pytest.mark.parametrize("lockstep", [True, False])
+def test_free_mode_calibrates_alike(tmp_path: Path, lockstep: bool) -> None:
+    """Lock-step and free mode see the same samples and choose the same k."""
+    model = Oracle(p=0.9, latency=0.0 if lockstep else 0.0001)
+    result = maker.run_sync(hanoi(5), model=model, limits={"max_steps": 1})
+    expected = maker.run_sync(hanoi(5), model="oracle:p=0.9", limits={"max_steps": 1})
+    assert (result.calibration, result.k) == (expected.calibration, expected.k)
+
+
+@pytest.mark.parametrize("p", [0.45, 0.5, 0.2])
+def test_a_model_that_is_mostly_wrong_is_refused(tmp_path: Path, p: float) -> None:
+    """Where no k helps the run is refused before its first step, saying what was seen and what to do."""
+    path = tmp_path / "run.db"
+    with pytest.raises(Infeasible, match=r"of \d+ valid samples were wrong.*no k helps.*finer") as refused:
+        maker.run_sync(hanoi(6), model=Oracle(p=p), journal=path)
+    assert refused.value.exit_code == 2
+    assert isinstance(refused.value, TaskError)
+    assert calibrations(path) == []
+    with pytest.raises(Infeasible):  # and again, from the same journal
+        maker.run_sync(hanoi(6), model=Oracle(p=p), journal=path)
+
+
+def test_a_model_that_is_mostly_flagged_is_refused() -> None:
+    """Where hardly a sample may vote nothing can be planned, which is said."""
+    with pytest.raises(Infeasible, match=r"only \d+ of \d+ samples could vote"):
+        maker.run_sync(hanoi(8), model="oracle:p=1,v=0.02")
+
+
+def test_resume_does_not_calibrate_twice(tmp_path: Path) -> None:
+    """A resumed run takes k from its journal; no calibration draw is sent again."""
+    path, task = tmp_path / "run.db", Known(50)
+    model = ScriptedModel(noisy)
+    first = maker.run_sync(task, model=model, journal=path, limits={"max_steps": 10})
+    assert sum(r.address.run == "calibration" for r in model.requests) >= 300
+    model.requests.clear()
+    second = maker.run_sync(task, model=model, journal=path)
+    assert [r for r in model.requests if r.address.run == "calibration"] == []
+    assert (second.solved, second.k, second.calibration) == (True, first.k, first.calibration)
+    assert len(calibrations(path)) == 1
+    assert second.usage.in_flight == 0
+    check_journal(path, task)
+
+
+def test_calibration_seeds_never_meet_those_of_the_run(tmp_path: Path) -> None:
+    """A sample that chose k never votes: calibration and run share no seed."""
+    model = ScriptedModel(noisy)
+    maker.run_sync(Known(100), model=model)
+    seeds: dict[bool, set[int]] = {True: set(), False: set()}
+    for request in model.requests:
+        seeds[request.address.run == "calibration"].add(request.seed)
+    assert min(map(len, seeds.values())) >= 300
+    assert not seeds[True] & seeds[False]
+
+
+def test_calibration_draws_spread_over_the_run() -> None:
+    """With a plan the draws come from the whole run, not from its beginning."""
+    task = hanoi(12)
+    model = ScriptedModel(lambda r: task.render(task.truth(r.state, r.address.step)))
+    maker.run_sync(task, model=model, limits={"max_steps": 1})
+    steps = [r.address.step for r in model.requests if r.address.run == "calibration"]
+    quarters = [sum(q * 1024 <= step < (q + 1) * 1024 for step in steps) for q in range(4)]
+    assert min(quarters) > 40
+
+
+# -- tasks without a truth ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_agreement(known: bool) -> None:
+    """Without a truth samples are graded against verdicts, which is said; the run is solved."""
+    result = maker.run_sync(Adding(200, known=known), model=ScriptedModel(noisy))
+    seen = result.calibration
+    assert seen is not None
+    assert (result.solved, seen["against"]) == (True, "agreement")
+    assert seen["draws"] >= 300
+    assert 0.05 < seen["wrong"] / seen["valid"] < 0.2
+    steps = 200 if known else 1_000_000
+    assert result.k == theory.k_min(theory.p_lower(seen["wrong"], seen["valid"]), steps, 0.95)
+
+
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("steps", [1, 5, 20])
+def test_short_tasks_without_truth_calibrate_too(steps: int, known: bool) -> None:
+    """A perfect model on a task of a few steps is calibrated with 300 draws, not refused for their lack."""
+    result = maker.run_sync(Adding(steps, known=known), model=ScriptedModel(adder))
+    assert result.solved
+    assert result.calibration is not None
+    assert result.calibration["draws"] >= 300
+
+
+@pytest.mark.parametrize("steps", [1, 5, 20])
+def test_short_tasks_with_truth_calibrate(steps: int) -> None:
+    """With a truth a task of a few steps is calibrated with 300 draws as well."""
+    result = maker.run_sync(Known(steps), model=ScriptedModel(adder))
+    assert result.solved
+    assert result.calibration is not None
+    assert result.calibration["draws"] >= 300
+    assert result.calibration["wrong"] == 0
+
+
+def test_undecided_calibration_is_a_resumable_stop(tmp_path: Path) -> None:
+    """A calibration whose vote does not converge stops undecided, never guesses a k."""
+    path = tmp_path / "run.db"
+    model = ScriptedModel(lambda r: str(r.address.draw % 2))
+    result = maker.run_sync(Adding(10), model=model, journal=path)
+    assert (result.stopped, result.exit_code, result.k, result.steps) == ("undecided", 4, None, 0)
+    assert calibrations(path) == []
+
+
+# -- limits during the calibration ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("task", [Known(400), Adding(400)])
+def test_max_calls_holds_over_interrupted_calibrations(tmp_path: Path, task: Any) -> None:
+    """max_calls counts the whole run: repeated calls of a stopped calibration never send more in all."""
+    path, model = tmp_path / "run.db", ScriptedModel(adder)
+    for _ in range(3):
+        result = maker.run_sync(task, model=model, journal=path, limits={"max_calls": 200})
+        assert (result.stopped, result.exit_code) == ("max_calls", 3)
+        assert result.usage.dispatched == len(model.requests) <= 200
+        assert result.usage.in_flight == 0
+
+
+def test_failures_during_calibration_are_no_errors_of_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refused connections during the calibration change neither its counts nor k."""
+    monkeypatch.setattr("maker.settle.FIRST_BACKOFF", 0.0)
+    failed: set[Any] = set()
+
+    def bumpy(request: Request) -> str | Sample | Failure:
+        if request.seed % 3 == 0 and request.seed not in failed:
+            failed.add(request.seed)
+            return Failure("transient", "connection refused")
+        return noisy(request)
+
+    calm = maker.run_sync(Known(50), model=ScriptedModel(noisy))
+    rough = maker.run_sync(Known(50), model=ScriptedModel(bumpy))
+    assert rough.usage.failed > 50
+    assert (rough.calibration, rough.chain) == (calm.calibration, calm.chain)

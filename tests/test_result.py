@@ -1,0 +1,181 @@
+"""What a run returns: counts of acknowledged work, verdicts read back from the journal, JSON."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import maker
+from maker.models.oracle import Oracle
+from maker.result import Glimpses, Progress, jsonable
+from maker.sample import Sample
+from maker.testing import ScriptedModel
+
+JSON_KEYS = {
+    "solved", "steps", "samples", "flagged", "wrong", "answer", "state_digest", "chain", "stopped", "seconds",
+}  # fmt: skip
+
+
+class Word:
+    """One step whose answer is a word."""
+
+    name = "word"
+    steps = 1
+
+    def initial_state(self) -> str:
+        return ""
+
+    def prompt(self, state: str, step: int) -> str:
+        return "Say a word."
+
+    def parse(self, text: str) -> Any:
+        return json.loads(text)
+
+    def legal(self, state: str, action: Any) -> bool:
+        return True
+
+    def apply(self, state: str, action: Any) -> Any:
+        return action
+
+    def done(self, state: Any) -> bool:
+        return True
+
+    def answer(self, state: Any) -> Any:
+        return state
+
+
+def hanoi(disks: int) -> Any:
+    """Return the built-in task."""
+    return maker.load_task("hanoi", disks=disks)
+
+
+@pytest.mark.parametrize("stored", [True, False])
+def test_verdicts_are_read_back(tmp_path: Path, stored: bool) -> None:
+    """Verdicts come from the journal, temporary or not, with votes, flags and waves that add up; more than once."""
+    result = maker.run_sync(
+        hanoi(5), model="oracle:p=0.8,v=0.8", k=3, segments=4, journal=tmp_path / "run.db" if stored else None
+    )
+    verdicts = list(result.verdicts())
+    assert sorted(v.step for v in verdicts) == list(range(31))
+    assert sum(v.samples for v in verdicts) == result.samples
+    assert sum(v.flagged for v in verdicts) == result.flagged > 0
+    for kind, count in result.flags.items():
+        assert sum(v.flags.get(kind, 0) for v in verdicts) == count
+    for v in verdicts:
+        assert v.margin == 3
+        assert sum(v.votes.values()) == v.samples - v.flagged
+        assert v.votes[v.answer] == max(v.votes.values())
+        assert sum(v.flags.values()) == v.flagged
+        assert (v.entropy == 0) == (len(v.votes) == 1)
+        assert v.waves >= 1
+    assert sum(v.waves for v in verdicts) == sum(n * count for n, count in result.waves.items())
+    assert list(result.verdicts()) == verdicts
+
+
+def test_verdicts_in_order_of_decision() -> None:
+    """With one segment the order of decision is the order of steps."""
+    result = maker.run_sync(hanoi(4), model="oracle:p=0.9", k=2, segments=1)
+    assert [v.step for v in result.verdicts()] == list(range(15))
+
+
+def test_verdicts_of_a_stopped_run() -> None:
+    """A run that was stopped yields the verdicts it has, and none for the step that was under way."""
+    result = maker.run_sync(hanoi(4), model="oracle:p=0.9", k=3, segments=1, limits={"max_calls": 20})
+    assert result.stopped == "max_calls"
+    assert [v.step for v in result.verdicts()] == list(range(result.steps))
+
+
+def test_an_answer_whose_text_was_flagged_first() -> None:
+    """An answer that first appeared in a flagged reply, whose text was not kept, is read back all the same."""
+    script = [Sample('"yes"', 1, 1, "length"), '"yes"', '"yes"']
+    result = maker.run_sync(Word(), model=ScriptedModel(script), k=2, keep_samples="none")
+    (verdict,) = result.verdicts()
+    assert (verdict.answer, verdict.samples, dict(verdict.flags)) == ("yes", 3, {"truncated": 1})
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["null", "true", "0", '""', '"lone \\ud800"', '"\\u0000\\u001b[2J"', "[]", "{}", "[1, 1.0, true]", str(10**40)],
+)
+def test_any_answer_survives_the_journal(tmp_path: Path, text: str) -> None:
+    """An answer of any JSON form, null and lone surrogates among them, wins, is read back and printed as JSON."""
+    path = tmp_path / "run.db"
+    model = ScriptedModel([text])
+    result = maker.run_sync(Word(), model=model, k=2, journal=path)
+    (verdict,) = result.verdicts()
+    assert result.solved
+    assert verdict.answer == result.answer == json.loads(text)
+    assert type(verdict.answer) is type(json.loads(text))
+    assert json.loads(json.dumps(result.as_json()))["solved"] is True
+    assert maker.run_sync(Word(), model=model, k=2, journal=path).chain == result.chain
+
+
+def test_json_object() -> None:
+    """The printed object has at least the promised fields and survives strict JSON."""
+    result = maker.run_sync(hanoi(3), model="oracle:p=0.9", k=3)
+    said = json.loads(json.dumps(result.as_json(), allow_nan=False))
+    assert said.keys() >= JSON_KEYS
+    assert (said["solved"], said["steps"], said["wrong"], said["stopped"]) == (True, 7, 0, None)
+    assert said["answer"] == [[], [], [3, 2, 1]]
+    assert (len(said["chain"]), len(said["state_digest"])) == (32, 32)
+    assert said["simulated"] is True
+
+
+def test_wrong_is_null_where_it_is_not_known() -> None:
+    """Without a truth nobody knows how many steps are wrong, and null is said."""
+    result = maker.run_sync(Word(), model=ScriptedModel(['"a"']), k=1)
+    assert result.as_json()["wrong"] is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (12345678901234567890123, "12345678901234567890123"),
+        (7, "7"),
+        (True, True),
+        (None, None),
+        (1.5, 1.5),
+        ([1, 2], [1, 2]),
+        ((1, 2), [1, 2]),
+        (float("nan"), "nan"),
+        ({1, 2}, "{1, 2}"),
+        (b"raw", "b'raw'"),
+    ],
+)
+def test_jsonable(answer: Any, said: Any) -> None:
+    """An exact integer is printed as text, so that no reader rounds it; what JSON has no word for as text too."""
+    result = jsonable(answer)
+    assert result == said
+    assert type(result) is type(said)
+
+
+def test_state_of_a_stopped_run() -> None:
+    """The state is the one after the unbroken sequence of steps; chain and digest belong to it."""
+    task = hanoi(5)
+    stopped = maker.run_sync(task, model="oracle", k=1, segments=1, limits={"max_steps": 9})
+    assert stopped.state == task.state_at(9)
+    longer = maker.run_sync(task, model="oracle", k=1, segments=1, limits={"max_steps": 10})
+    assert longer.state == task.state_at(10)
+    assert longer.chain != stopped.chain
+    assert longer.state_digest != stopped.state_digest
+
+
+def test_glimpses_wait_for_their_commit() -> None:
+    """A glimpse is shown only when all records that it counts are acknowledged, the newest such first."""
+    glimpses = Glimpses(Progress())
+    one, two, three = (Progress(steps=n) for n in (1, 2, 3))
+    assert glimpses.acknowledged(one, appended=10, acknowledged=5).steps == 0
+    assert glimpses.acknowledged(two, appended=20, acknowledged=19).steps == 1
+    assert glimpses.acknowledged(three, appended=30, acknowledged=30).steps == 3
+
+
+def test_free_and_lockstep_say_the_same() -> None:
+    """All that is counted, seconds aside, is the same in free mode."""
+    said = []
+    for latency in (0.0, 0.0001):
+        result = maker.run_sync(hanoi(4), model=Oracle(p=0.8, v=0.9, latency=latency), k=4, segments=4)
+        said.append({**result.as_json(), "seconds": None})
+    assert said[0] == said[1]
