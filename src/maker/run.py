@@ -170,7 +170,7 @@ class _Run:
 
     async def _advance_all(self) -> None:
         free = min(self.limits.concurrency, len(self.plan.segments))
-        width, workers = (LANES, 1) if self.model.lockstep else (1, free)
+        width, workers = (LANES, getattr(self.model, "callers", 1)) if self.model.lockstep else (1, free)
         try:
             async with anyio.create_task_group() as group:
                 for _ in range(workers):

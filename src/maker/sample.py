@@ -79,8 +79,9 @@ class Failure:
 class Model(Protocol):
     """Anything that answers draws.
 
-    `lockstep` is True for an in-process model that wants large batches (it is then called by one
-    caller at a time), False for one that is called concurrently, a few requests a call.
+    `lockstep` is True for an in-process model that wants large batches (it is then called by `callers`
+    at once, an optional attribute, else one), False for one that is called with single requests, as
+    many at once as the limits allow.
     `draw` returns one Sample or Failure for each request, in the same order. It raises ModelError
     when the model cannot be used at all; it must survive cancellation. Optional: `name: str`
     (part of the run's fingerprint), `simulated: bool`, `bind(task)` called once before the first

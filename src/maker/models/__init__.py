@@ -1,1 +1,1 @@
-"""Several implementations of one contract, `maker.sample.Model`: oracle (simulated)."""
+"""Several implementations of one contract, `maker.sample.Model`: oracle (simulated) and neural (bundled)."""

@@ -1,0 +1,143 @@
+"""Measure the bundled model exactly: `python -m maker.experiments.neural_card`.
+
+Promises: p_s, the probability of the whole right answer of a step, is a product of token
+probabilities (no sampling, no votes), computed with the runtime's own arithmetic on the weights
+that ship. It reports p (the mean of p_s), rho (the variance of p_s over p (1 - p)), and the share
+of lost steps (p_s < 1/2), and writes the tables between the marks in `docs/model-card.md`.
+
+`p` here is P(right) over all replies, flagged ones included; p among valid replies is a little
+higher. Not covered: what flags and votes make of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from maker.experiments import neural_data as data
+from maker.models.neural import build, weight_file
+from maker.models.sampler import LANES, Sampler
+
+_MARKS = ("<!-- measured: written by maker.experiments.neural_card -->", "<!-- end of measured -->")
+Floats = NDArray[np.float64]
+
+
+def right_probability(sampler: Sampler, batch: data.Batch, temperatures: Sequence[float]) -> Floats:
+    """Return [temperatures, b]: P(whole right answer) of each state; all states have a previous move or none has."""
+    tokens, lengths = data.encode_batch(batch)
+    prompt, end = int(lengths[0]), int(lengths[0]) + batch.pegs.shape[1] + 7
+    assert (lengths == prompt).all(), "states with and without a previous move in one batch"
+    found = [
+        _forced(sampler, tokens[at : at + LANES, :end], prompt, temperatures) for at in range(0, len(tokens), LANES)
+    ]
+    return np.exp(np.concatenate(found, 1))
+
+
+def _forced(sampler: Sampler, tokens: data.Ints, prompt: int, temperatures: Sequence[float]) -> Floats:
+    """Return [temperatures, b]: log P of the given answers, token after token as when sampling."""
+    rows = np.arange(len(tokens))
+    total = np.zeros((len(temperatures), len(tokens)))
+    sampler.cache.reserve(len(tokens), tokens.shape[1])
+    logits = sampler.transformer.prefill(tokens[:, :prompt], sampler.cache)
+    for place in range(prompt, tokens.shape[1]):
+        for i, temperature in enumerate(temperatures):
+            warm = logits.astype(float) / temperature
+            warm -= warm.max(1, keepdims=True)
+            total[i] += warm[rows, tokens[:, place]] - np.log(np.exp(warm).sum(1))
+        if place < tokens.shape[1] - 1:
+            logits = sampler.transformer.step(tokens[:, place], place, sampler.cache)
+    return total
+
+
+def measure(
+    sampler: Sampler, disks: int, steps: int, temperatures: Sequence[float], seed: int
+) -> tuple[data.Ints, Floats]:
+    """Return (step numbers, p_s) of all steps of a tower's path, or of `steps` of them drawn without repetition.
+
+    Step 0, the only one without a previous move, is always among them and comes first.
+    """
+    every = (1 << disks) - 2
+    drawn = np.arange(1, every + 1) if every <= steps else np.random.default_rng(seed).choice(every, steps, False) + 1
+    first = right_probability(sampler, data.path_batch(np.zeros(1, np.int64), disks), temperatures)
+    rest = right_probability(sampler, data.path_batch(drawn, disks), temperatures)
+    return np.concatenate([[0], drawn]), np.concatenate([first, rest], 1)
+
+
+def summary(p: Floats) -> dict[str, float]:
+    """Return p, rho, share of lost steps, and the smallest p_s."""
+    mean = float(p.mean())
+    rho = float(p.var() / (mean * (1 - mean))) if 0 < mean < 1 else 0.0
+    return {"p": mean, "rho": rho, "lost": float((p < 0.5).mean()), "least": float(p.min()), "steps": len(p)}
+
+
+def _row(*cells: object) -> str:
+    return "| " + " | ".join(f"{cell:.6g}" if isinstance(cell, float) else str(cell) for cell in cells) + " |"
+
+
+def tables(weights: str, steps: int, fewer: int, temperatures: Sequence[float], seed: int) -> Iterator[str]:
+    """Yield the lines of the tables for one weight file."""
+    sampler = build(weights)
+    number, p = measure(sampler, 20, steps, temperatures, seed)
+    yield f"### Weights `{weights}`: {len(number):,} of the 1,048,575 steps of the 20-disk path"
+    yield ""
+    yield _row("temperature", "p", "rho", "share with p_s < 1/2", "smallest p_s", "steps with p_s < .9")
+    yield "|---|---|---|---|---|---|"
+    for i, temperature in enumerate(temperatures):
+        s = summary(p[i])
+        yield _row(temperature, s["p"], s["rho"], s["lost"], s["least"], int((p[i] < 0.9).sum()))
+    yield ""
+    worst = np.argsort(p[0])[:5]
+    yield f"Hardest steps found, p_s at temperature {temperatures[0]}: " + ", ".join(
+        f"{number[i]} ({p[0, i]:.3g})" for i in worst
+    )
+    yield ""
+    yield f"Other towers, temperature {temperatures[0]} (all steps, or {fewer:,} of them and step 0):"
+    yield ""
+    yield _row("disks", "steps", "p", "share with p_s < 1/2", "smallest p_s")
+    yield "|---|---|---|---|---|"
+    for disks in range(3, 20):
+        s = summary(measure(sampler, disks, fewer, temperatures[:1], seed)[1][0])
+        yield _row(disks, s["steps"], s["p"], s["lost"], s["least"])
+    yield ""
+
+
+def curve() -> Iterator[str]:
+    """Yield the training curve as a table, from the file beside the weights."""
+    path = weight_file(None)[0].with_name("curve.json")
+    rows = [row for row in json.loads(path.read_text())["curve"] if "path_p" in row]
+    yield "### Training curve (`curve.json` beside the weights; loss with mined states in the batch)"
+    yield ""
+    yield _row("step", "seconds", "loss", "p on the 20-disk path", "share with p_s < 1/2 there")
+    yield "|---|---|---|---|---|"
+    for row in rows:
+        yield _row(row["step"], row["seconds"], row["loss"], row["path_p"], row["path_lost"])
+    yield ""
+
+
+def main() -> None:
+    """Measure and write the tables into the card."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--card", type=Path, default=Path("docs/model-card.md"))
+    parser.add_argument("--steps", type=int, default=200_000)
+    parser.add_argument("--fewer", type=int, default=10_000)
+    parser.add_argument("--early-steps", type=int, default=20_000)
+    parser.add_argument("--temperatures", type=float, nargs="+", default=[1.0, 1.3, 1.6])
+    parser.add_argument("--seed", type=int, default=0)
+    a = parser.parse_args()
+    began = time.perf_counter()
+    lines = [*tables("neural", a.steps, a.fewer, a.temperatures, a.seed)]
+    lines += [*tables("early", a.early_steps, a.fewer // 10, a.temperatures, a.seed), *curve()]
+    before, _, rest = a.card.read_text().partition(_MARKS[0])
+    _, _, after = rest.partition(_MARKS[1])
+    a.card.write_text(before + "\n".join([_MARKS[0], "", *lines, _MARKS[1]]) + after)
+    print(f"measured in {time.perf_counter() - began:.0f} s, written to {a.card}")  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,99 @@
+"""The GGUF export: a real llama.cpp server reads the same tokens and writes the same greedy text."""
+
+import json
+import subprocess
+import sys
+import urllib.request
+
+import numpy as np
+import pytest
+
+from maker.experiments import neural_data as data
+from maker.models import vocabulary
+from maker.models.neural import build
+from maker.models.sampler import Job
+
+pytest.importorskip("gguf")
+pytest.importorskip("xllamacpp")
+
+# one thread and full-precision keys and values; port 0 takes a free one; ends when its input does
+_SERVER = """
+import sys, xllamacpp
+p = xllamacpp.CommonParams()
+p.model.path, p.n_ctx, p.n_parallel, p.warmup, p.port, p.n_gpu_layers = sys.argv[1], 256, 1, False, 0, 0
+p.cpuparams.n_threads = p.cpuparams_batch.n_threads = 1
+server = xllamacpp.Server(p)
+print(server.listening_address, flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """Run a llama.cpp server with the exported weights, in a child process that is ended by its id."""
+    from maker.models.gguf_export import export
+
+    path = tmp_path_factory.mktemp("gguf") / "neural.gguf"
+    export(path)
+    child = subprocess.Popen(
+        [sys.executable, "-c", _SERVER, str(path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    try:
+        address = child.stdout.readline().strip()
+        assert address.startswith("http://127.0.0.1:"), f"the server did not start: {address!r}"
+        yield address
+    finally:
+        child.kill()
+        child.communicate()
+
+
+def post(address, route, **body):
+    """Send JSON, return JSON."""
+    request = urllib.request.Request(address + route, json.dumps(body).encode(), {"content-type": "application/json"})
+    with urllib.request.urlopen(request, timeout=30) as reply:
+        return json.load(reply)
+
+
+def prompts(each):
+    """Return `each` prompts, as tokens, for every number of disks from 3 to 20."""
+    for disks in range(3, 21):
+        tokens, lengths = data.encode_batch(data.examples(np.random.default_rng(disks), each + 6, disks))
+        yield from (row[:n] for row, n in zip(tokens[:each].tolist(), lengths[:each].tolist(), strict=True))
+
+
+def greedy(sampler, tokens):
+    """Return our own greedy text."""
+    texts, _ = sampler.answer([Job(tokens, 0.0, [0], [64])])[0]
+    return texts[0].text
+
+
+def test_both_runtimes_write_the_same_greedy_text_on_200_prompts(server):
+    """For 216 prompts of 3 to 20 disks the server's completion equals ours, character by character."""
+    sampler = build()
+    asked = list(prompts(12))
+    assert len(asked) >= 200
+    for tokens in asked:
+        reply = post(server, "/v1/completions", prompt=vocabulary.decode(tokens), temperature=0, max_tokens=64)
+        assert reply["choices"][0]["text"] == greedy(sampler, tokens)
+        assert reply["usage"]["prompt_tokens"] == len(tokens)
+
+
+def test_the_server_cuts_text_into_our_tokens(server):
+    """The server's tokens of prompts and of written answers are ours: nothing before, nothing merged."""
+    for tokens in prompts(3):
+        reply = post(server, "/tokenize", content=vocabulary.decode(tokens), add_special=True)
+        assert reply["tokens"] == tokens
+
+
+def test_the_chat_route_sees_the_bare_prompt(server):
+    """A single user message is read exactly like the prompt, and the end token ends the reply."""
+    sampler = build()
+    for tokens in list(prompts(1))[::6]:
+        message = {"role": "user", "content": vocabulary.decode(tokens)}
+        reply = post(server, "/v1/chat/completions", messages=[message], temperature=0, max_tokens=64)
+        assert reply["choices"][0]["message"]["content"] == greedy(sampler, tokens)
+        assert reply["choices"][0]["finish_reason"] == "stop"
