@@ -28,6 +28,7 @@ def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *a
 
 @pytest.fixture
 def maker(capsys, monkeypatch):
+    """Return the command line as a function."""
     return lambda *args: call(capsys, monkeypatch, *args)
 
 
@@ -47,7 +48,7 @@ def test_run_show_and_verify_agree_on_one_journal(maker, tmp_path):
     verified = json.loads(out)
     assert code == 0 and verified["problem"] is None
     for said in (ran, shown, verified):
-        assert FIELDS <= said.keys()
+        assert said.keys() >= FIELDS
         for field in ("solved", "steps", "samples", "flagged", "wrong", "answer", "state_digest", "chain", "stopped"):
             assert said[field] == ran[field], field
 
@@ -112,7 +113,11 @@ def test_a_foreign_or_damaged_journal_is_refused_and_left_alone(maker, tmp_path)
     text.write_text("not a database at all, but long enough to have a header of one hundred bytes" * 3)
     other = tmp_path / "other.db"
     assert maker("run", "hanoi", "--disks", 3, "--model", "oracle:p=0.99", "--k", 3, "--journal", other)[0] == 0
-    for path, words in ((foreign, "not a maker journal"), (text, "not a maker journal"), (other, "k: journal 3, now 2")):
+    for path, words in (
+        (foreign, "not a maker journal"),
+        (text, "not a maker journal"),
+        (other, "k: journal 3, now 2"),
+    ):
         before = path.read_bytes()
         code, _, err = maker("run", "hanoi", "--disks", 3, "--model", "oracle:p=0.99", "--k", 2, "--journal", path)
         assert (code, words in err) == (6, True), err
@@ -129,7 +134,7 @@ def test_demo_is_verified_and_can_be_shown_again(maker, tmp_path):
 
 
 def test_lists_of_tasks_and_models(maker):
-    """tasks and models name what can be given, with parameters."""
+    """Tasks and models name what can be given, with parameters."""
     assert "--disks" in maker("tasks")[1]
     assert "simulated" in maker("models")[1]
 

@@ -35,9 +35,10 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_built_in_tasks_work_from_the_wheel_in_an_empty_folder(wheel, tmp_path):
     """The wheel carries the tasks: `maker run hanoi` works where there is no checkout."""
-    code = f"import sys; sys.path.insert(0, {str(wheel)!r}); import maker; print(maker.__file__)\n" \
-           "sys.argv = ['maker', 'run', 'hanoi', '--disks', '4', '--model', 'oracle:p=0.99', '--k', '2']\n" \
-           "from maker.cli import main; main()"  # fmt: skip
+    code = f"""import sys; sys.path.insert(0, {str(wheel)!r})
+import maker; print(maker.__file__)
+sys.argv = ["maker", "run", "hanoi", "--disks", "4", "--model", "oracle:p=0.99", "--k", "2"]
+from maker.cli import main; main()"""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=True)
     assert str(wheel) in done.stdout and "result: solved" in done.stdout
 

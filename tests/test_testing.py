@@ -53,6 +53,7 @@ def broken(**methods):
 
 
 def mutating(self, state, action):
+    """Change the state in place, as no task may."""
     state["n"] = action
     return state
 

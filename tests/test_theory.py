@@ -187,9 +187,7 @@ def test_a_simulated_race_has_the_predicted_winner_and_length(p: float, k: int) 
     assert abs(votes.mean() - theory.expected_votes(p, k)) < 4 * votes.std() / math.sqrt(races)
 
 
-@pytest.mark.parametrize(
-    ("p", "k", "steps", "m"), [(0.9, 2, 7, 1), (0.6, 5, 12, 3), (0.3, 3, 4, 2), (0.99, 1, 1, 1)]
-)
+@pytest.mark.parametrize(("p", "k", "steps", "m"), [(0.9, 2, 7, 1), (0.6, 5, 12, 3), (0.3, 3, 4, 2), (0.99, 1, 1, 1)])
 def test_run_success_is_the_product_of_its_subtasks(p: float, k: int, steps: int, m: int) -> None:
     """A run is right when each of its s/m subtasks is, computed with exact rationals."""
     right = Fraction(p) ** m
@@ -355,9 +353,7 @@ def test_bounds_at_the_ends_are_certain_only_on_one_side() -> None:
 def test_lower_bound_covers_the_true_p_as_often_as_it_says() -> None:
     """Weighted by the exact binomial law, p_lower is at most the true p in at least 95% of experiments."""
     n, q = 60, Fraction(1, 20)
-    covered = sum(
-        math.comb(n, x) * q**x * (1 - q) ** (n - x) for x in range(n + 1) if theory.p_lower(x, n) <= 1 - q
-    )
+    covered = sum(math.comb(n, x) * q**x * (1 - q) ** (n - x) for x in range(n + 1) if theory.p_lower(x, n) <= 1 - q)
     assert 0.95 <= covered < 0.99
 
 

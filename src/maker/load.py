@@ -24,7 +24,7 @@ from maker.errors import ModelError, TaskError
 from maker.sample import Model
 from maker.task import Task
 
-MODELS = ("neural", "oracle")
+MODELS = ("neural", "oracle", "openai", "http")
 
 
 def builtin_folder() -> Path:
@@ -82,11 +82,17 @@ def task_parameters(name: str) -> dict[str, inspect.Parameter]:
 def load_model(spec: str) -> Model:
     """Return a model by its specification: `name` or `name:key=value,key=value`.
 
-    Raises ModelError for an unknown name, TaskError for settings that do not fit.
+    Over HTTP: `openai:MODEL` with OPENAI_API_KEY from the environment, or `http://host:port/v1#MODEL`
+    with MAKER_API_KEY if that is set.
+    Raises ModelError for an unknown name or address, TaskError for settings that do not fit.
     """
     name, _, settings = spec.partition(":")
+    if name in ("openai", "http", "https"):
+        return typing.cast("Model", importlib.import_module("maker.models.openai").from_spec(spec))
     if name not in MODELS:
-        raise ModelError(f"there is no model {spec!r}. Known: {', '.join(MODELS)}; for example oracle:p=0.99,v=0.97")
+        raise ModelError(
+            f"there is no model {spec!r}. Known: {', '.join(MODELS)}; for example oracle:p=0.99,v=0.97 or http://127.0.0.1:8080/v1#name"
+        )
     values: dict[str, Any] = {}
     for item in filter(None, settings.split(",")):
         key, equals, value = item.partition("=")

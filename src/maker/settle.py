@@ -160,6 +160,7 @@ class Dispatcher:
             _raise_hopeless([(requests[i], failure) for i, failure in failed])
             waiting = [i for i, _ in failed]
             if attempt < ATTEMPTS - 1:
+                _refuse_long_pause(failed[0][1], requests[waiting[0]])
                 wait = _backoff(attempt, [failure for _, failure in failed])
                 log.warning("model.retry", failures=len(failed), detail=failed[0][1].detail, wait=wait)
                 await anyio.sleep(wait)
@@ -264,6 +265,14 @@ def _raise_hopeless(failed: Sequence[tuple[Request, Failure]]) -> None:
         if failure.kind == "poison":
             raise Stop("poison_step", f"step {request.address.step}: {failure.detail}. "
                        "Other requests succeed; mend this step and resume.", 4)  # fmt: skip
+
+
+def _refuse_long_pause(failure: Failure, request: Request) -> None:
+    """Stop rather than sleep through a pause that is longer than any backoff."""
+    pause = failure.retry_after
+    if pause is not None and LONGEST_BACKOFF < pause < math.inf:
+        raise Stop("model_lost", f"step {request.address.step}: {failure.detail}; the server asks to wait "
+                   f"{pause:.0f} s. Run the same command to resume then.")  # fmt: skip
 
 
 def _backoff(attempt: int, failures: Sequence[Failure]) -> float:

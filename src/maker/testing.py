@@ -2,6 +2,9 @@
 
 The checks raise AssertionError with a sentence that says which promise is broken.
 
+`FaultServer` (with `Reply` and `error`) is an OpenAI-compatible server on loopback that misbehaves as told and
+keeps a ledger of its own; it is loaded when first asked for.
+
 Not covered: whether a task is any good. They find tasks that mutate their input, answer at random
 or contradict themselves, models that lose or reorder draws, and journals that do not verify.
 """
@@ -9,6 +12,7 @@ or contradict themselves, models that lose or reorder draws, and journals that d
 from __future__ import annotations
 
 import copy
+import importlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,7 +23,15 @@ from maker.plan import Plan
 from maker.sample import Failure, Model, Request, Sample
 from maker.task import Address, Task, draw_seeds, seed_key, task_name
 
-Reply = str | None | Sample | Failure
+Scripted = str | None | Sample | Failure
+_FAULTS = {"FaultServer": "maker.fault_server", "Reply": "maker.fault_reply", "error": "maker.fault_reply"}
+
+
+def __getattr__(name: str) -> Any:
+    """Load the fault server, and aiohttp with it, only for those who use it."""
+    if name in _FAULTS:
+        return getattr(importlib.import_module(_FAULTS[name]), name)
+    raise AttributeError(f"module 'maker.testing' has no attribute {name!r}")
 
 
 class ScriptedModel:
@@ -33,7 +45,7 @@ class ScriptedModel:
     name = "scripted"
     simulated = True
 
-    def __init__(self, script: Sequence[Reply] | Callable[[Request], Reply], *, lockstep: bool = True) -> None:
+    def __init__(self, script: Sequence[Scripted] | Callable[[Request], Scripted], *, lockstep: bool = True) -> None:
         if not callable(script) and not script:
             raise ValueError("a script needs at least one reply")
         self.lockstep = lockstep

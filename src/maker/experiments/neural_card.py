@@ -136,7 +136,7 @@ def main() -> None:
     before, _, rest = a.card.read_text().partition(_MARKS[0])
     _, _, after = rest.partition(_MARKS[1])
     a.card.write_text(before + "\n".join([_MARKS[0], "", *lines, _MARKS[1]]) + after)
-    print(f"measured in {time.perf_counter() - began:.0f} s, written to {a.card}")  # noqa: T201
+    print(f"measured in {time.perf_counter() - began:.0f} s, written to {a.card}")
 
 
 if __name__ == "__main__":

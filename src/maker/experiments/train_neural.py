@@ -158,7 +158,7 @@ def polish(start: Path, shape: Shape, a: argparse.Namespace, part: Polish) -> It
             for source, (*_, share) in zip(sources, GROUPS, strict=True):
                 score = partial(_score, params, shape, source.keep)
                 found = source.mine(score, int(part.pool * share), -np.log(part.right))
-                print(f"mined {found} of {int(part.pool * share)}, {len(source.hard)} stored", flush=True)  # noqa: T201
+                print(f"mined {found} of {int(part.pool * share)}, {len(source.hard)} stored", flush=True)
         source = sources[int(rng.choice(len(GROUPS), p=[share for *_, share in GROUPS]))]
         rows = source.draw_mined()
         params, state, each = update(
@@ -223,7 +223,7 @@ def main() -> None:
     settings = {name: value for name, value in vars(a).items() if name != "out"}
     (a.out / "curve.json").write_text(json.dumps({"arguments": settings, "curve": curve.rows}, indent=0))
     for file in sorted(a.out.glob("*.safetensors")):  # to be put into models/neural.py
-        print(file.name, hashlib.sha256(file.read_bytes()).hexdigest())  # noqa: T201
+        print(file.name, hashlib.sha256(file.read_bytes()).hexdigest())
 
 
 class Curve:
@@ -243,7 +243,7 @@ class Curve:
         row = {"step": step, "seconds": round(seconds), "loss": round(mean, 6), "wrong": round(miss / self.size, 6)}
         self.rows.append(row | (on_the_path(params, shape) if step % 500 == 0 else {}))
         self._window.clear()
-        print(self.rows[-1], flush=True)  # noqa: T201
+        print(self.rows[-1], flush=True)
 
 
 if __name__ == "__main__":

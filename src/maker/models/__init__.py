@@ -1,1 +1,1 @@
-"""Several implementations of one contract, `maker.sample.Model`: oracle (simulated) and neural (bundled)."""
+"""Implementations of one contract, `maker.sample.Model`: oracle (simulated), neural (bundled), openai (HTTP)."""

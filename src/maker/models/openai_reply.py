@@ -1,0 +1,213 @@
+"""One HTTP reply -> samples, or what went wrong. Pure: no IO, no clock.
+
+| reply                                                     | becomes                                        |
+|-----------------------------------------------------------|------------------------------------------------|
+| 200 with choices                                          | a Sample for each                              |
+| - content null; a list of parts                           | text None; the text parts, joined              |
+| - a `refusal`, finish reason content_filter               | Sample with finish reason "content_filter"     |
+| - the body names another model (not a dated variant)      | fatal                                          |
+| 200 with an `error` object                                | as the status it names, or transient           |
+| 200 without choices, a choice without message             | transient                                      |
+| HTML instead of JSON                                      | fatal                                          |
+| JSON that was cut off, or no JSON                         | transient                                      |
+| 3xx                                                       | fatal, naming the host it points to            |
+| 400, 413, 422 that complain of an optional field          | transient, with `field`: ask without it        |
+| 400, 413, 422 otherwise (too long, against a policy)      | poison, if a probe shows that others succeed   |
+| 402; quota used up (any status); 401, 403; 404; other 4xx | fatal, with what to do                         |
+| 408, 409, 425, 429, 5xx                                   | transient, with the wait that was asked for    |
+
+Odd figures (negative, fractional, text) in the usage count as not given, and so do logprobs that are none.
+Unknown fields are ignored, doubled ones count as the last.
+
+Not covered: the error statuses in detail (`openai_refusal.py`), whether a poisonous request is really
+the request's fault (`openai.py` probes), and what the text means.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+from urllib.parse import urlsplit
+
+import orjson
+
+from maker.models.openai_refusal import ADDRESS, WAIT, Asked, Trouble, clean, fatal, refusal, words_of
+from maker.sample import Failure, Sample
+
+MOST_TOKENS = 2**31 - 1
+_LONGEST_NAME = 200  # characters of an id, a model or a finish reason that are kept
+_SPEAKS = WAIT | {401, 402, 403, 404, 405, 413}  # the status says it all, whatever the body is
+_DATED = r"[-@:](\d{4}-\d\d-\d\d|\d{8}|\d{6}|\d{4}|latest)"
+
+
+@dataclass(slots=True, frozen=True)
+class Said:
+    """What a good reply says: one sample (or failure) for each draw asked for, and the server's fingerprint."""
+
+    samples: list[Sample | Failure]
+    fingerprint: str | None = None
+
+
+def read_reply(status: int, headers: Mapping[str, str], body: bytes, asked: Asked, latency: float) -> Said | Trouble:
+    """Return what one reply says. Never raises, whatever the bytes are."""
+    if 300 <= status < 400:
+        host = clean(_host(headers), asked)
+        return fatal(status, f"{asked.where} redirects to {host}; redirects are not followed, because key and prompts "
+                     "belong to the address given. Give the address it points to, if you trust it")  # fmt: skip
+    good = 200 <= status < 300
+    reply = _parse(body)
+    if isinstance(reply, dict):
+        error = reply.get("error")
+        return _good(reply, asked, latency) if good and not error else refusal(status, headers, error or reply, asked)
+    if status in _SPEAKS or status >= 500:
+        return refusal(status, headers, None, asked)
+    if body.lstrip()[:1] == b"<" or "html" in headers.get("Content-Type", ""):
+        return fatal(status, f"{asked.where} answered {status} with an HTML page where JSON was expected. Check the "
+                     f"address: {ADDRESS}")  # fmt: skip
+    if not good:
+        return refusal(status, headers, None, asked)
+    cut = not body.strip() or body.lstrip()[:1] == b"{"
+    detail = f"{asked.where} sent a reply that " + ("was cut off" if cut else "is no JSON object")
+    return Trouble(Failure("transient", detail), status, alien=True, own=True)
+
+
+# -- good replies ------------------------------------------------------------------------------------
+
+
+def _good(reply: dict[str, Any], asked: Asked, latency: float) -> Said | Trouble:
+    declared = _name(reply.get("model"), asked)
+    if declared is not None and not same_model(declared, asked.model):
+        return fatal(200, f"{asked.where} was asked for the model {asked.model!r} and answered as {declared!r}. "
+                     "If that is the one you want, give its name")  # fmt: skip
+    choices = reply.get("choices")
+    if not isinstance(choices, list) or not choices:
+        return Trouble(Failure("transient", f"{asked.where} sent a reply without choices"), 200, alien=True, own=True)
+    usage = reply.get("usage")
+    usage = usage if isinstance(usage, dict) else {}
+    shares = _shares(_count(usage.get("completion_tokens")), min(len(choices), asked.choices))
+    tokens_in = _count(usage.get("prompt_tokens"))
+    identity = _name(reply.get("id"), asked)
+    samples: list[Sample | Failure] = []
+    for number, choice in enumerate(choices[: asked.choices]):
+        sample = _sample(choice, asked)
+        if isinstance(sample, Sample):
+            sample.tokens_in = tokens_in if number == 0 or tokens_in is None else 0
+            sample.tokens_out = shares[number]
+            # the choices of one reply share an id, and are no copies of each other
+            sample.response_id = identity if asked.choices == 1 or identity is None else f"{identity}#{number}"
+            sample.model, sample.latency = declared, latency
+        samples.append(sample)
+    if asked.choices == 1 and isinstance(samples[0], Failure):
+        return Trouble(samples[0], 200, own=True)
+    missing = asked.choices - len(samples)
+    samples += [Failure("transient", f"{asked.where} sent {len(samples)} of {asked.choices} choices")] * missing
+    return Said(samples, _name(reply.get("system_fingerprint"), asked))
+
+
+def _sample(choice: Any, asked: Asked) -> Sample | Failure:
+    """Return the sample of one choice, its usage not yet filled in."""
+    if not isinstance(choice, dict):
+        return Failure("transient", f"{asked.where} sent a choice that is none")
+    finish = _name(choice.get("finish_reason"), asked)
+    message = choice.get("message")
+    if choice.get("error") or finish == "error":
+        reason = words_of(choice.get("error"), asked) or "no reason given"
+        return Failure("transient", f"{asked.where} broke off: {reason}")
+    if isinstance(message, dict):
+        text = _text(message.get("content"))
+        if message.get("refusal"):
+            finish = "content_filter"
+    elif "text" in choice:
+        text = _text(choice["text"])
+    elif finish is not None:
+        text = None
+    else:
+        return Failure("transient", f"{asked.where} sent a choice without a message")
+    if text is not None and asked.key:
+        text = text.replace(asked.key, "***")
+    return Sample(text, finish_reason=finish, logprob=_logprob(choice.get("logprobs")))
+
+
+def _text(content: Any) -> str | None:
+    """Return the text of a content: a string, or the text parts of a list."""
+    if isinstance(content, str):
+        return content
+    if not isinstance(content, list):
+        return None
+    parts = [part.get("text") if isinstance(part, dict) else part for part in content]
+    texts = [part for part in parts if isinstance(part, str)]
+    return "".join(texts) if texts else None
+
+
+def _logprob(logprobs: Any) -> float | None:
+    """Return the sum over all tokens, or None where one of them has no proper figure."""
+    if not isinstance(logprobs, dict):
+        return None
+    tokens = logprobs.get("content")
+    values = (
+        [token.get("logprob") if isinstance(token, dict) else None for token in tokens]
+        if isinstance(tokens, list) else logprobs.get("token_logprobs")
+    )  # fmt: skip
+    if not isinstance(values, list) or not values:
+        return None
+    if not all(type(value) in (int, float) and -1e6 < value <= 1e-3 for value in values):
+        return None  # NaN fails both comparisons
+    return math.fsum(values)
+
+
+def _count(figure: Any) -> int | None:
+    """Return a token count, or None for what cannot be one."""
+    return figure if type(figure) is int and 0 <= figure <= MOST_TOKENS else None
+
+
+def _shares(tokens: int | None, choices: int) -> list[int | None]:
+    """Split the tokens of a reply among its choices so that the sum stays the server's."""
+    if tokens is None:
+        return [None] * choices
+    each, rest = divmod(tokens, choices)
+    return [each + (number < rest) for number in range(choices)]
+
+
+def same_model(declared: str, asked: str) -> bool:
+    """Say whether a reply's model is the one asked for: the name, a dated variant of it, or its weight file."""
+    one, other = declared.lower(), asked.lower()
+    if one == other or re.fullmatch(re.escape(other.removesuffix("-latest")) + _DATED, one):
+        return True
+    return one.endswith(".gguf") and PurePosixPath(one).stem == PurePosixPath(other.removesuffix(".gguf")).name
+
+
+# -- foreign words ------------------------------------------------------------------------------------
+
+
+def _name(value: Any, asked: Asked) -> str | None:
+    """Return a short name as the journal may hold it; one that is too long becomes its digest."""
+    if not isinstance(value, str) or not value:
+        return None
+    if len(value) > _LONGEST_NAME:
+        return "blake2b:" + hashlib.blake2b(value.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+    return clean(value, asked) or None
+
+
+def _host(headers: Mapping[str, str]) -> str:
+    try:
+        return urlsplit(headers.get("Location", "")).hostname or "another path of its own"
+    except ValueError:
+        return "an address that cannot be read"
+
+
+def _parse(body: bytes) -> Any:
+    """Return the JSON of a body, None for what is none; lone surrogates and NaN are let through, as text and as NaN."""
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        pass
+    try:
+        return json.loads(body.decode("utf-8-sig", "replace"))
+    except (ValueError, RecursionError):
+        return None
