@@ -1,13 +1,12 @@
 """The GGUF export: a real llama.cpp server reads the same tokens and writes the same greedy text."""
 
 import json
-import subprocess
-import sys
 import urllib.request
 
 import numpy as np
 import pytest
 
+from llama_server import llama_server
 from maker.experiments import neural_data as data
 from maker.models import vocabulary
 from maker.models.neural import build
@@ -16,39 +15,12 @@ from maker.models.sampler import Job
 pytest.importorskip("gguf")
 pytest.importorskip("xllamacpp")
 
-# one thread and full-precision keys and values; port 0 takes a free one; ends when its input does
-_SERVER = """
-import sys, xllamacpp
-p = xllamacpp.CommonParams()
-p.model.path, p.n_ctx, p.n_parallel, p.warmup, p.port, p.n_gpu_layers = sys.argv[1], 256, 1, False, 0, 0
-p.cpuparams.n_threads = p.cpuparams_batch.n_threads = 1
-server = xllamacpp.Server(p)
-print(server.listening_address, flush=True)
-sys.stdin.read()
-"""
-
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    """Run a llama.cpp server with the exported weights, in a child process that is ended by its id."""
-    from maker.models.gguf_export import export
-
-    path = tmp_path_factory.mktemp("gguf") / "neural.gguf"
-    export(path)
-    child = subprocess.Popen(
-        [sys.executable, "-c", _SERVER, str(path)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    try:
-        address = child.stdout.readline().strip()
-        assert address.startswith("http://127.0.0.1:"), f"the server did not start: {address!r}"
+    """Run a llama.cpp server with the exported weights."""
+    with llama_server(tmp_path_factory.mktemp("gguf"), slots=1) as address:
         yield address
-    finally:
-        child.kill()
-        child.communicate()
 
 
 def post(address, route, **body):

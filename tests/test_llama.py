@@ -2,45 +2,22 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
+import anyio
 import pytest
 
 import maker
+from llama_server import llama_server
 from maker.testing import FaultServer, Reply, check_journal
 
 pytest.importorskip("gguf")
 pytest.importorskip("xllamacpp")
 
-# One thread, a slot for each of a few requests at once; port 0 takes a free one; ends when its input does.
-_SERVER = """
-import sys, xllamacpp
-p = xllamacpp.CommonParams()
-p.model.path, p.n_ctx, p.n_parallel, p.warmup, p.port, p.n_gpu_layers = sys.argv[1], 8 * 128, 8, False, 0, 0
-p.cpuparams.n_threads = p.cpuparams_batch.n_threads = 1
-server = xllamacpp.Server(p)
-print(server.listening_address, flush=True)
-sys.stdin.read()
-"""
-
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory):
-    """Serve the exported weights on loopback, in a child process that is ended by its id."""
-    from maker.models.gguf_export import export
-
-    path = tmp_path_factory.mktemp("gguf") / "neural.gguf"
-    export(path)
-    child = subprocess.Popen([sys.executable, "-c", _SERVER, str(path)], stdin=subprocess.PIPE,
-                             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)  # fmt: skip
-    try:
-        address = child.stdout.readline().strip()
-        assert address.startswith("http://127.0.0.1:"), f"the server did not start: {address!r}"
+    """Run a llama.cpp server with the exported weights, and slots for a few requests at once."""
+    with llama_server(tmp_path_factory.mktemp("gguf"), slots=8) as address:
         yield address
-    finally:
-        child.kill()
-        child.communicate()
 
 
 @pytest.mark.timeout(110)
@@ -63,7 +40,5 @@ def test_a_misbehaving_server_is_survived(tmp_path):
     async def ask() -> maker.Verdict[int]:
         async with FaultServer(script) as server:
             return await maker.vote("2 + 3?", model=f"{server.url}#any", answer=int, k=2)
-
-    import anyio
 
     assert anyio.run(ask).answer == 5

@@ -101,6 +101,10 @@ async def run(
         "paraphrase": paraphrase,
     })  # fmt: skip
     bounds = make_limits(limits)
+    if hasattr(engine, "bind"):
+        if paraphrase:
+            raise TaskError("paraphrase: a simulated model answers the task's own prompt only; use another model")
+        engine.bind(task)
     try:
         with Journal(journal) as book:
             carrier = _Run(task, engine, config, bounds, book, plan, red_flags)
@@ -150,10 +154,6 @@ class _Run:
         known = self._replay()
         if not known:
             self._note({"header": self.header})
-        if hasattr(self.model, "bind"):
-            if self.config.paraphrase:
-                raise TaskError("paraphrase: a simulated model answers the task's own prompt only; use another model")
-            self.model.bind(self.task)
         self._replayed = self.front.steps
         self._glimpses = Glimpses(self._glimpse(0.0))
         log.info("run.open", run=self.header["run"], replayed=self._replayed, records=self.journal.acknowledged)
@@ -209,23 +209,23 @@ class _Run:
         lanes = [lane for lane in lanes if not self._settled_before(lane)]
         polls = [self._ready(lane) for lane in lanes]
         waves = await settle(polls, self.dispatcher)
-        stops: list[Stop] = []
+        ends: list[Stop | TaskError] = []
         for lane, wave in zip(lanes, waves, strict=True):
             try:
                 self._commit(lane, wave)
-            except Stop as stop:
-                stops.append(stop)
+            except (Stop, TaskError) as end:  # the other lanes' waves are paid for, and kept all the same
+                ends.append(end)
         if not self.model.lockstep:
             await self.journal.committed()
         self.journal.commit_if_due()
         self._report()
         for poll in polls:
             if poll.flags and (poison := poisoned(poll)):
-                stops.append(poison)
+                ends.append(poison)
             elif poll.outcome is not None and poll.outcome.winner is None:
-                stops.append(undecided(poll))
-        if stops:
-            raise stops[0]
+                ends.append(undecided(poll))
+        if ends:
+            raise ends[0]
 
     def _allowed(self, lanes: list[Lane]) -> list[Lane]:
         """Return the lanes that may go on: all, or as many new steps as max_steps leaves."""
