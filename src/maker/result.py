@@ -108,7 +108,7 @@ class RunResult:
         """What the samples say of the model: p of the first valid sample with its exact 95% interval, v, rho.
 
         rho is estimated from collisions: ratio = collisions / (n (1-p)^2) = 1 + rho p / (1-p). None where the
-        truth is not known, or nothing was wrong.
+        truth is not known, or too little was wrong for a collision to be expected.
         """
         seen: dict[str, Any] = {"v": 1 - self.flagged / self.samples if self.samples else None, "p": None, "rho": None}
         if self.first_wrong is None or self.collisions is None or not self.steps:
@@ -116,8 +116,9 @@ class RunResult:
         n, wrong = self.steps, self.first_wrong
         seen["p"] = p = 1 - wrong / n
         seen["p_low"], seen["p_high"] = theory.p_lower(wrong, n, 0.975), theory.p_upper(wrong, n, 0.975)
-        if 0 < p < 1:
-            seen["rho"] = (self.collisions / (n * (1 - p) ** 2) - 1) * (1 - p) / p
+        by_chance = n * (1 - p) ** 2  # collisions that independent errors would give
+        if 0 < p < 1 and (self.collisions or by_chance >= 1):
+            seen["rho"] = (self.collisions / by_chance - 1) * (1 - p) / p
         return seen
 
     def as_json(self) -> dict[str, Any]:

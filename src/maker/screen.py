@@ -20,6 +20,7 @@ from maker import theory
 from maker.result import Progress as Glimpse
 from maker.result import RunResult
 
+SHOWN_WAVES = 10
 Rows = list[tuple[str, str]]
 
 
@@ -101,7 +102,7 @@ def _observed(result: RunResult) -> str:
     seen = result.observed
     parts = []
     if seen["p"] is not None:
-        parts.append(f"p = {seen['p']:.5f} (95%: {seen['p_low']:.5f} to {seen['p_high']:.5f}, first valid samples)")
+        parts.append(f"p = {seen['p']:.6f} (95%: {seen['p_low']:.6f} to {seen['p_high']:.6f}, first valid samples)")
     if seen["v"] is not None:
         parts.append(f"v = {seen['v']:.5f}")
     if seen["rho"] is not None:
@@ -126,7 +127,9 @@ def _rounds(waves: Counter[int]) -> str:
     for wave in range(1, max(waves, default=0) + 1):
         left -= waves[wave]
         parts.append(f"{left:,}")
-    return "steps left after each wave: " + " > ".join(parts[:12]) if parts else "no step was decided"
+    if len(parts) > SHOWN_WAVES:
+        parts[SHOWN_WAVES - 1 :] = [f"... > 0 after {len(parts)}"]
+    return "steps left after each wave: " + " > ".join(parts) if parts else "no step was decided"
 
 
 def print_rows(rows: Rows, title: str) -> None:

@@ -68,8 +68,8 @@ class NeuralModel:
     """The bundled model as the engine sees it: in lock-step, best in batches of 64 steps or a multiple.
 
     workers: child processes (0: compute here). The other parameters are those of `build`. `callers`
-    says how many calls of `draw` are served at once: one a worker, so that one batch can be judged
-    while another is drawn. `draw` survives cancellation: a batch under way is finished first.
+    says how many calls of `draw` to make at once: one more than there are workers, so that a batch waits
+    while others are drawn and one is judged. `draw` survives cancellation: a batch under way is finished first.
     `aclose` ends the workers; a model can be used again after it.
     """
 
@@ -94,7 +94,7 @@ class NeuralModel:
         self._options = {"weights": weights, "dtype": dtype, "noise": noise, "seed": seed}
         self._here = build(weights, dtype, noise, seed)  # with workers, a check of the options before the first draw
         self._workers = Workers(self._options, workers) if workers else None
-        self.callers = max(1, workers)
+        self.callers = workers + 1
 
     async def draw(self, requests: Sequence[Request]) -> list[Sample]:
         """Answer every request, in order; raise ModelError before sampling if one cannot be read."""
