@@ -1,15 +1,15 @@
-"""Throughput, memory and bytes of the million-step run, against a plain loop, in one run of one script.
+"""Throughput, memory and bytes of the million-step run, against plain loops, in one run of one script.
 
 Run: python tests/benchmarks/engine.py [--disks 20] [--repeats 3]
 
-Three programs carry out the same Hanoi with the same simulated model (p = .99, k = 4):
-- engine: `maker run` as shipped: journal with synchronous=FULL, every flag, legality, replayable;
-- plain: the obvious one-at-a-time voter made of the same parts: for every draw it renders the prompt, asks
-  the model, judges the text by the red flags except legality and consistency, takes the canonical
-  key of the whole answer, counts, until k ahead; then it applies. No journal, no legality, nothing
-  shared between draws.
-Each measurement is a child process of its own, both under the command line's collector setting; ratios are taken pair
-by pair and their median is printed.
+Three programs carry out the same Hanoi with the same simulated model (p = .99, k = 4), without journal and
+legality except the first:
+- engine: `maker.run` as shipped: journal with synchronous=FULL, every flag, legality, replayable;
+- library: a loop over the public `maker.vote`, as agent code would write it: prompt, vote, apply;
+- by hand: the leanest one-at-a-time voter that can be put together from the package's parts: for every
+  draw the prompt, one request, the red flags except legality and consistency, the canonical vote key.
+Each measurement is a child process of its own, all under the command line's collector setting; ratios are taken
+triple by triple and their median is printed.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 MODEL, K = "oracle:p=0.99", 4
@@ -96,6 +97,43 @@ def plain(disks: int) -> dict[str, float]:
     return {"steps": steps, "seconds": seconds, "rate": steps / seconds, "samples": samples / steps}
 
 
+def library(disks: int) -> dict[str, float]:
+    """Run a loop over `maker.vote`, on as many steps as keep it short."""
+    import maker
+
+    task = maker.load_task("hanoi", disks=disks)
+    oracle = maker.load_model(MODEL)
+    oracle.bind(task)
+    steps = min(task.steps, 2**15 - 1)
+
+    class Asked:
+        """Tells the simulated model which state the question is about; a real one reads the prompt."""
+
+        lockstep = True
+        state = task.initial_state()
+
+        async def draw(self, requests: Sequence[maker.Request]) -> Sequence[maker.Sample]:
+            for request in requests:
+                request.state = self.state
+            return await oracle.draw(requests)
+
+    model = Asked()
+
+    async def loop() -> int:
+        samples = 0
+        for step in range(steps):
+            prompt = task.prompt(model.state, step)
+            verdict = await maker.vote(prompt, model=model, parse=task.parse, k=K, seed=step)
+            model.state = task.apply(model.state, verdict.answer)
+            samples += verdict.samples
+        return samples
+
+    begun = time.perf_counter()
+    samples = asyncio.run(loop())
+    seconds = time.perf_counter() - begun
+    return {"steps": steps, "seconds": seconds, "rate": steps / seconds, "samples": samples / steps}
+
+
 def _resident() -> float:
     """Return the resident memory of this process in MB."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
@@ -122,31 +160,31 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--disks", type=int, default=20)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--child", choices=["engine", "plain"], help=argparse.SUPPRESS)
+    parser.add_argument("--child", choices=["engine", "library", "plain"], help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
         tune_collector()
-        print(json.dumps({"engine": engine, "plain": plain}[options.child](options.disks)))
+        print(json.dumps({"engine": engine, "library": library, "plain": plain}[options.child](options.disks)))
         return
-    pairs = [(_child("engine", options.disks), _child("plain", options.disks)) for _ in range(options.repeats)]
-    ours = [a for a, _ in pairs]
-    print(
-        f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, "
-        f"{options.disks} disks, {ours[0]['steps']:.0f} steps, {options.repeats} pairs (model simulated)"
-    )
+    runs = [[_child(which, options.disks) for which in ("engine", "library", "plain")] for _ in range(options.repeats)]
+    ours = [triple[0] for triple in runs]
+    print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, {options.disks} disks, "
+          f"{ours[0]['steps']:.0f} steps, {options.repeats} triples (model simulated)")  # fmt: skip
     for name, unit in (
-        ("rate", "steps/s"),
-        ("samples", "samples a step"),
-        ("bytes", "bytes a step"),
-        ("growth_mb", "MB growth after step 10,000"),
-        ("peak_mb", "MB peak"),
-    ):
-        values = sorted(a[name] for a in ours)
-        print(f"engine  {statistics.median(values):12,.2f}  {unit}   (min {values[0]:,.2f}, max {values[-1]:,.2f})")
-    rates = sorted(b["rate"] for _, b in pairs)
-    print(f"plain   {statistics.median(rates):12,.2f}  steps/s   (min {rates[0]:,.2f}, max {rates[-1]:,.2f})")
-    ratios = sorted(a["rate"] / b["rate"] for a, b in pairs)
-    print(f"ratio   {statistics.median(ratios):12,.2f}  engine / plain   (min {ratios[0]:.2f}, max {ratios[-1]:.2f})")
+        ("rate", "steps/s"), ("samples", "samples a step"), ("bytes", "bytes a step"),
+        ("growth_mb", "MB growth after step 10,000"), ("peak_mb", "MB peak"),
+    ):  # fmt: skip
+        _line("engine", [run[name] for run in ours], unit)
+    for at, name in ((1, "library"), (2, "by hand")):
+        _line(name, [triple[at]["rate"] for triple in runs], "steps/s")
+        _line(
+            "", [triple[0]["rate"] / triple[at]["rate"] for triple in runs], f"times faster is the engine than {name}"
+        )
+
+
+def _line(name: str, values: list[float], unit: str) -> None:
+    low, middle, high = min(values), statistics.median(values), max(values)
+    print(f"{name:8} {middle:12,.2f}  {unit}   (min {low:,.2f}, max {high:,.2f})")
 
 
 if __name__ == "__main__":
