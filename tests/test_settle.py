@@ -184,13 +184,21 @@ async def test_backoff_doubles(waits: list[float]) -> None:
 
 @pytest.mark.parametrize(
     ("asked", "first", "second"),
-    [(7.5, 7.5, 7.5), (0.15, 0.15, 0.2), (0.0, 0.1, 0.2), (-5.0, 0.1, 0.2), (1e9, 60.0, 60.0)],
+    [(7.5, 7.5, 7.5), (0.15, 0.15, 0.2), (0.0, 0.1, 0.2), (-5.0, 0.1, 0.2), (60.0, 60.0, 60.0)],
 )
 @pytest.mark.asyncio
 async def test_retry_after_is_honoured(asked: float, first: float, second: float, waits: list[float]) -> None:
-    """The engine waits at least as long as the server asked, but no longer than a minute."""
+    """The engine waits at least as long as the server asked, up to a minute."""
     await dispatcher(failing(lambda request: 2, Failure("transient", "429", asked))).draw(requests(1))
     assert waits == pytest.approx([first, second])
+
+
+@pytest.mark.asyncio
+async def test_a_pause_longer_than_any_backoff_is_a_stop(waits: list[float]) -> None:
+    """Rather than sleep for an hour the run stops, resumable, and says how long the server asked to wait."""
+    with pytest.raises(Stop, match="asks to wait 3600 s") as stop:
+        await dispatcher(failing(lambda request: 1, Failure("transient", "429", 3600.0))).draw(requests(1))
+    assert stop.value.exit_code == 3 and waits == []
 
 
 @pytest.mark.parametrize("asked", [float("inf"), float("nan")])
