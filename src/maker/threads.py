@@ -20,6 +20,7 @@ def in_new_loop(call: Callable[[], Awaitable[T]]) -> T:
     """Run `call` to its end in an event loop of its own and return its result."""
 
     async def main() -> T:
+        """Await the call: an event loop runs coroutines, not awaitables."""
         return await call()
 
     try:
