@@ -182,9 +182,9 @@ def test_progress_is_told(tmp_path: Path) -> None:
     """A long check says now and then how far it is."""
     path = tmp_path / "run.db"
     maker.run_sync(maker.load_task("hanoi", disks=13), model="oracle:p=1", k=1, journal=path)
-    told: list[int] = []
-    assert verify(path, progress=told.append).solved
-    assert told == [4096]
+    told: list[tuple[int, int]] = []
+    assert verify(path, progress=lambda done, total: told.append((done, total))).solved
+    assert told == [(4096, 8191)]
 
 
 # -- forgeries --------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import maker
 from maker import settle as module
 from maker.config import Limits
-from maker.errors import ModelError
+from maker.errors import ModelError, TaskError
 from maker.flags import DEFAULT
 from maker.poll import Method, Poll
 from maker.sample import Failure, Request, Sample
@@ -191,6 +191,28 @@ async def test_retry_after_is_honoured(asked: float, first: float, second: float
     """The engine waits at least as long as the server asked, up to a minute."""
     await dispatcher(failing(lambda request: 2, Failure("transient", "429", asked))).draw(requests(1))
     assert waits == pytest.approx([first, second])
+
+
+@pytest.mark.parametrize("lockstep", [True, False])
+@pytest.mark.asyncio
+async def test_a_retry_does_not_loosen_the_token_limit(lockstep: bool, waits: list[float]) -> None:
+    """What a failed attempt held is given back once: the draw after it still cannot pass the limit."""
+    bound = len("prompt") + 50
+    costly = failing(lambda request: 2, lockstep=lockstep)
+    answer = Sample("yes", 6, 50)
+    told = costly._script
+    costly._script = lambda request: answer if told(request) == "yes" else told(request)
+    sender = dispatcher(costly, max_tokens=2 * bound - 1)
+    await sender.draw(requests(1))
+    assert sender.usage.tokens_in + sender.usage.tokens_out == bound
+    with pytest.raises(Stop, match=f"{bound} of {2 * bound - 1} tokens are used"):
+        await sender.draw(requests(1, step=1))
+
+
+def test_a_limit_that_cannot_be_kept_is_refused() -> None:
+    """Without prices a cap on money would be an empty promise: it is refused, not ignored."""
+    with pytest.raises(TaskError, match="no prices are known"):
+        dispatcher(ScriptedModel(["yes"]), max_cost=1.0)
 
 
 @pytest.mark.asyncio

@@ -146,11 +146,11 @@ class _Failed(Exception):
     """A check that does not hold."""
 
 
-def verify(journal: str | Path, task: Task | None = None, progress: Callable[[int], None] | None = None) -> Audit:
+def verify(journal: str | Path, task: Task | None = None, progress: Callable[[int, int], None] | None = None) -> Audit:
     """Re-check a journal from the file alone.
 
     task: needed when the journal's task is not a built-in one, since no code named by a journal is
-    ever loaded. progress: called with the number of steps checked, now and then.
+    ever loaded. progress: called now and then with the steps checked and those there are.
     Returns an Audit. Raises JournalError for a file that cannot be read, TaskError for a missing task.
     """
     summary = summarise(journal)
@@ -189,10 +189,11 @@ def _task_of(summary: Summary) -> Task:
 class _Checker:
     """Checks one record after another; each step with code that the engine does not share."""
 
-    def __init__(self, summary: Summary, task: Task, progress: Callable[[int], None] | None) -> None:
+    def __init__(self, summary: Summary, task: Task, progress: Callable[[int, int], None] | None) -> None:
         self.task = task
         self.k = summary.k
         self.header = summary.header
+        self._total = summary.steps
         self.wrong = 0 if hasattr(task, "truth") else None
         self.checked = ["record chain", "verdicts follow from ballots", "transitions legal", "states and hashes"]
         self._progress = progress
@@ -276,7 +277,7 @@ class _Checker:
             if len(self._batch) == 4096:
                 self._store()
         if self._progress and self._steps % 4096 == 0:
-            self._progress(self._steps)
+            self._progress(self._steps, self._total)
 
     def _store(self) -> None:
         self._winners.executemany("INSERT INTO winners VALUES (?, ?)", self._batch)

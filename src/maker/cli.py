@@ -221,9 +221,8 @@ def _show_result(result: RunResult, *, as_json: bool) -> None:
 
 
 def _verify_and_leave(journal: Path, task: Any, *, as_json: bool, before: RunResult | None = None) -> None:
-    total = summarise(journal).steps
     with progress_bar("verify", quiet=as_json) as bar:
-        audit = verify(journal, task, progress=lambda count: bar.steps(count, total))
+        audit = verify(journal, task, progress=bar.steps)
     if as_json:
         print(json.dumps({**(before.as_json() if before else {}), **audit.as_json()}))  # noqa: T201 -- the command's output
     else:

@@ -29,7 +29,8 @@ class Limits(_Frozen):
 
     max_votes, max_flags: of one step; the default of both is max(100, 20 k).
     max_steps: decided steps of the run. max_calls: draws sent, retries included. max_tokens: tokens
-    read and written, as reported. max_cost: US dollars. These four count the whole run, resumes included.
+    read and written, as reported. max_cost: US dollars; refused as long as no prices are known. These four
+    count the whole run, resumes included.
     max_seconds: wall seconds of this call alone. concurrency: draws in flight at once (free mode).
     """
 

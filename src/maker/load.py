@@ -55,10 +55,7 @@ def load_task(name: str, **parameters: Any) -> Task:
             classes = [key for key, value in vars(module).items() if inspect.isclass(value) and hasattr(value, "parse")]
             raise TaskError(f"{path} has no class {attribute!r}. It has: {', '.join(classes) or 'no task at all'}.")
     else:
-        maker = next(
-            value for value in vars(module).values()
-            if inspect.isclass(value) and value.__module__ == module.__name__ and hasattr(value, "initial_state")
-        )  # fmt: skip
+        maker = _task_class(module)
     task = _construct(maker, name, parameters)
     missing = [
         method for method in ("initial_state", "prompt", "parse", "legal", "apply", "done", "answer")
@@ -72,11 +69,7 @@ def load_task(name: str, **parameters: Any) -> Task:
 
 def task_parameters(name: str) -> dict[str, inspect.Parameter]:
     """Return the constructor's parameters of a built-in task, for its help."""
-    module = _import(builtin_folder() / f"{name}.py")
-    for value in vars(module).values():
-        if inspect.isclass(value) and value.__module__ == module.__name__ and hasattr(value, "initial_state"):
-            return dict(inspect.signature(value).parameters)
-    return {}
+    return dict(inspect.signature(_task_class(_import(builtin_folder() / f"{name}.py"))).parameters)
 
 
 def load_model(spec: str) -> Model:
@@ -102,6 +95,15 @@ def load_model(spec: str) -> Model:
     module, made = ("neural", "NeuralModel") if name == "neural" else ("oracle", "Oracle")
     model = getattr(importlib.import_module(f"maker.models.{module}"), made)  # `import maker` itself loads no model
     return typing.cast("Model", _construct(model, name, values))
+
+
+def _task_class(module: ModuleType) -> type:
+    """Return the task that a built-in module defines."""
+    return next(
+        value
+        for value in vars(module).values()
+        if inspect.isclass(value) and value.__module__ == module.__name__ and hasattr(value, "initial_state")
+    )
 
 
 def _import(path: Path) -> ModuleType:

@@ -100,14 +100,14 @@ async def run(
         "flags": tuple(map(flag_name, red_flags)), "segments": len(plan.segments), "keep_samples": keep_samples,
         "paraphrase": paraphrase,
     })  # fmt: skip
-    bounds = make_limits(limits)
+    dispatcher = Dispatcher(engine, make_limits(limits), Usage())
     if hasattr(engine, "bind"):
         if paraphrase:
             raise TaskError("paraphrase: a simulated model answers the task's own prompt only; use another model")
         engine.bind(task)
     try:
         with Journal(journal) as book:
-            carrier = _Run(task, engine, config, bounds, book, plan, red_flags)
+            carrier = _Run(task, dispatcher, config, book, plan, red_flags)
             carrier.progress, carrier.interrupted = progress, interrupted
             return await carrier.carry_out()
     finally:
@@ -125,20 +125,18 @@ class _Run:
     """The state of one run in this process."""
 
     def __init__(
-        self, task: Task, model: Model, config: Config, limits: Limits, journal: Journal, plan: Plan,
-        flags: tuple[Flag, ...],
-    ) -> None:  # fmt: skip
-        self.task, self.model, self.config, self.limits = task, model, config, limits
+        self, task: Task, dispatcher: Dispatcher, config: Config, journal: Journal, plan: Plan, flags: tuple[Flag, ...]
+    ) -> None:
+        self.task, self.dispatcher, self.config = task, dispatcher, config
+        self.model, self.limits, self.usage = dispatcher.model, dispatcher.limits, dispatcher.usage
         self.journal, self.plan, self.flags = journal, plan, flags
         self.progress: Callable[[Progress], None] | None = None
         self.interrupted: Callable[[], bool] | None = None
-        self.usage = Usage()
         self.front = Front(task, plan)
         self.calibration: Calibration | None = None
         self.method: Method | None = None
         self.rules = Rules.of(task)
-        self.header = make_header(task, model, config)
-        self.dispatcher = Dispatcher(model, limits, self.usage)
+        self.header = make_header(task, self.model, config)
         self._opened = 0  # polls, for max_steps
         self._stop: Stop | None = None
         self._booked = Usage()  # as of the last note

@@ -43,7 +43,7 @@ class Bar:
         self._bar.update(self._task, completed=glimpse.steps, total=glimpse.total, stats=stats)
         self._bar.refresh()
 
-    def steps(self, count: int, total: int | None) -> None:
+    def steps(self, count: int, total: int) -> None:
         """Draw a plain count."""
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, completed=count, total=total)

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 import anyio
 
 from maker.config import Limits
-from maker.errors import MakerError, ModelError
+from maker.errors import MakerError, ModelError, TaskError
 from maker.log import log
 from maker.poll import Poll
 from maker.records import UNKNOWN_TOKENS, Wave
@@ -94,6 +94,8 @@ class Dispatcher:
     """
 
     def __init__(self, model: Model, limits: Limits, usage: Usage) -> None:
+        if limits.max_cost is not None:
+            raise TaskError("max_cost: no prices are known yet, so it could not be kept. Use max_tokens or max_calls.")
         self.model = model
         self.limits = limits
         self.usage = usage
@@ -108,7 +110,12 @@ class Dispatcher:
         Raises Stop at a limit (before anything of this call is sent), for a lost model and for a
         request that always fails; ModelError when the model is unusable.
         """
-        bound = self._reserve(requests)
+        self._hold_calls(len(requests))
+        try:
+            bound = self._hold_tokens(requests)
+        except Stop:
+            self._held_calls -= len(requests)
+            raise
         samples: dict[int, Sample] = {}
         unsent = set(range(len(requests)))
         try:
@@ -147,7 +154,7 @@ class Dispatcher:
         for attempt in range(ATTEMPTS):
             batch = [requests[i] for i in waiting]
             if attempt:
-                self._held_tokens -= self._reserve(batch)  # the draws' tokens are held already
+                self._hold_calls(len(batch))  # the draws' tokens are held still
             failed: list[tuple[int, Failure]] = []
             for i, reply in zip(waiting, await self._call(batch), strict=True):
                 if isinstance(reply, Failure):
@@ -185,25 +192,29 @@ class Dispatcher:
                 usage.tokens_out += reply.tokens_out or 0
         return replies
 
-    def _reserve(self, requests: Sequence[Request]) -> int:
-        """Hold calls and tokens for these draws; return the tokens held. Raises Stop if a limit could break.
-
-        Input tokens are bounded by bytes: no tokenizer makes more tokens than bytes.
-        """
-        limits, usage = self.limits, self.usage
-        calls = usage.dispatched + self._held_calls
-        if limits.max_calls is not None and calls + len(requests) > limits.max_calls:
+    def _hold_calls(self, count: int) -> None:
+        """Hold calls that are about to be made. Raises Stop if there are not so many, or time is over."""
+        limits = self.limits
+        calls = self.usage.dispatched + self._held_calls
+        if limits.max_calls is not None and calls + count > limits.max_calls:
             raise Stop("max_calls", f"{calls} of {limits.max_calls} calls are used. Raise max_calls and resume.")
         if limits.max_seconds is not None and time.monotonic() - self._started > limits.max_seconds:
             raise Stop("max_seconds", f"{limits.max_seconds} seconds are over. Run the same command to resume.")
-        bound = 0
-        if limits.max_tokens is not None:
-            spent = usage.tokens_in + usage.tokens_out + self._held_tokens
-            bound = sum(len(r.prompt.encode("utf-8", "replace")) + r.max_tokens for r in requests)
-            if spent + bound > limits.max_tokens:
-                raise Stop("max_tokens", f"{spent} of {limits.max_tokens} tokens are used and the next draws could "
-                           f"take {bound}. Raise max_tokens and resume.")  # fmt: skip
-        self._held_calls += len(requests)
+        self._held_calls += count
+
+    def _hold_tokens(self, requests: Sequence[Request]) -> int:
+        """Hold the most tokens that these draws can take, and return them. Raises Stop if there are not so many.
+
+        Input tokens are bounded by bytes: no tokenizer makes more tokens than bytes.
+        """
+        limit = self.limits.max_tokens
+        if limit is None:
+            return 0
+        spent = self.usage.tokens_in + self.usage.tokens_out + self._held_tokens
+        bound = sum(len(r.prompt.encode("utf-8", "replace")) + r.max_tokens for r in requests)
+        if spent + bound > limit:
+            raise Stop("max_tokens", f"{spent} of {limit} tokens are used and the next draws could "
+                       f"take {bound}. Raise max_tokens and resume.")  # fmt: skip
         self._held_tokens += bound
         return bound
 
