@@ -1,0 +1,26 @@
+"""`maker tasks` and `maker models`: what can be named."""
+
+from __future__ import annotations
+
+from maker.load import MODELS, builtin_tasks, task_parameters
+from maker.screen import print_rows
+
+
+def tasks() -> None:
+    """List the built-in tasks and their parameters."""
+    rows = [
+        (name, ", ".join(f"--{key} {p.default}" for key, p in task_parameters(name).items()))
+        for name in builtin_tasks()
+    ]
+    print_rows([*rows, ("your own", "path/to/file.py:Class")], "tasks (parameters with their defaults)")
+
+
+def models() -> None:
+    """List the models by name."""
+    about = {
+        "neural": "bundled, offline; reads `--style compact` prompts only: neural, neural:workers=1, neural:noise=0.2",
+        "openai": "openai:gpt-4.1-mini; the key from OPENAI_API_KEY",
+        "http": "any OpenAI-compatible server: http://127.0.0.1:8080/v1#name; a key from MAKER_API_KEY",
+        "oracle": "simulated: oracle:p=0.99,v=0.98,rho=0.05,rivals=1,confusion=0.1,copies=0,latency=0,seed=0",
+    }
+    print_rows([(name, about.get(name, "")) for name in MODELS], "models")
