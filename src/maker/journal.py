@@ -5,11 +5,14 @@ record and the hash before it: a checksum and a chain in one. Records are commit
 row a group, with synchronous=FULL, by a thread of their own. *Acknowledged means committed*:
 `acknowledged` counts the records that survive a power cut; the writer may be ahead of it by one group.
 
-Exactly one process writes: it holds `<journal>.lock` until it closes or dies. Readers open the file
-read-only. After a failed write nothing more is written; the next start reads what is on the disk.
+How many records there are is kept a second time: in the table `newest`, and, as long as the file is open, in
+the lock (`lock.py`). A file that holds fewer is refused, so that no damage can shorten it unnoticed.
+
+Exactly one process writes: it holds `<journal>.lock` until it closes or dies; a forked child does not. Readers
+open the file read-only. After a failed write nothing more is written; the next start reads what is on the disk.
 
 Not covered: an older copy put back in place, or a chain rewritten from the start: the file alone
-cannot show either.
+cannot show either. A file cut down to no bytes at all counts as new.
 """
 
 from __future__ import annotations
@@ -30,16 +33,18 @@ import anyio
 
 from maker.canonical import DIGEST_SIZE
 from maker.errors import JournalError, JournalFull
-from maker.lock import Lock
+from maker.lock import Lock, acknowledged
 
-FORMAT = 1
+FORMAT = 2  # 1 had no table `newest`; such a file is read as it is, and gets the table with its next record
 APPLICATION_ID = 0x4D414B52  # "MAKR"
 GROUP_RECORDS = 4096
 GROUP_SECONDS = 0.05
 START = bytes(DIGEST_SIZE)  # the hash before the first record
 
 _length = struct.Struct("<I")
-_SCHEMA = "CREATE TABLE groups (first INTEGER PRIMARY KEY, count INTEGER NOT NULL, data BLOB NOT NULL) STRICT"
+_Trouble = (sqlite3.Error, UnicodeDecodeError)  # the latter for a complaint that quotes damaged text
+_GROUPS = "CREATE TABLE groups (first INTEGER PRIMARY KEY, count INTEGER NOT NULL, data BLOB NOT NULL) STRICT"
+_NEWEST = "CREATE TABLE newest (id INTEGER PRIMARY KEY CHECK (id = 0), records INTEGER NOT NULL) STRICT"
 
 
 class Journal:
@@ -58,8 +63,12 @@ class Journal:
         self._group_since = 0.0
         self._writing: Future[None] | None = None
         self._ready = False
+        self._process = os.getpid()
+        self._reading: sqlite3.Connection | None = None
         self._lock = None if self.path is None else Lock(self.path)
         try:
+            if self.path is not None and self._lock and self._lock.acknowledged and not self.path.stat().st_size:
+                raise _damaged(self.path, 0, "the file is empty")  # before SQLite throws its -wal away
             self._db = _open_for_writing(self.path)
             if self.path is None:
                 weakref.finalize(self, self._db.close)  # a temporary journal lives as long as its run's result
@@ -79,11 +88,18 @@ class Journal:
 
     def replay(self) -> Iterator[bytes]:
         """Yield the records there are, checked, and leave the journal ready to append after them."""
-        for head, record in _records(self._db, self.path):
+        least = self._lock.acknowledged if self._lock else 0
+        if self.path is not None:
+            # A second connection, kept when the replay fails: while it is open, SQLite leaves the -wal as it is.
+            self._reading = _open_for_reading(self.path)
+        for head, record in _records(self._reading or self._db, self.path, least):
             self._head = head
             self.appended += 1
             yield record
+        self._stop_reading()
         self.acknowledged = self.appended
+        if self._lock:
+            self._lock.acknowledged = 0  # they are all there
 
     def append(self, record: bytes) -> None:
         """Add a record to the group being gathered; it is not durable yet."""
@@ -125,7 +141,9 @@ class Journal:
             self._writing.result()
 
     def close(self) -> None:
-        """Commit, leave a single plain file, give the lock back. Safe to call twice."""
+        """Commit, leave a single plain file, give the lock back. Safe to call twice; does nothing in a forked child."""
+        if os.getpid() != self._process:
+            return
         try:
             with contextlib.suppress(JournalError) if self._failed else contextlib.nullcontext():
                 self.flush()
@@ -137,6 +155,7 @@ class Journal:
                     if self._ready:
                         self._db.execute("PRAGMA journal_mode=DELETE")
                 self._db.close()
+                self._stop_reading()
             if self._lock:
                 self._lock.release()
                 self._lock = None
@@ -151,8 +170,15 @@ class Journal:
     def _failed(self) -> bool:
         return self._writing is not None and self._writing.done() and self._writing.exception() is not None
 
+    def _stop_reading(self) -> None:
+        if self._reading is not None:
+            self._reading.close()
+            self._reading = None
+
     def _start(self) -> None:
         """Give the group to the writer, first waiting for the group before it."""
+        if os.getpid() != self._process:
+            raise JournalError(f"{self.path}: a forked child cannot write it, only process {self._process} can.")
         if self._writing is not None:
             self._writing.result()
         if not self._group:
@@ -169,11 +195,17 @@ class Journal:
                 self._db.execute("PRAGMA synchronous=FULL")
                 self._ready = True
             self._db.execute("BEGIN IMMEDIATE")
+            if self._db.execute("PRAGMA user_version").fetchone()[0] < FORMAT:
+                self._db.execute(_NEWEST)
+                self._db.execute(f"PRAGMA user_version={FORMAT}")
             self._db.execute("INSERT INTO groups VALUES (?, ?, ?)", (first, count, data))
+            self._db.execute("INSERT OR REPLACE INTO newest VALUES (0, ?)", (first + count,))
             self._db.execute("COMMIT")
         except sqlite3.Error as error:
             raise _mapped(error, self.path) from error
         self.acknowledged = first + count
+        if self._lock:
+            self._lock.note(self.acknowledged)
 
 
 def read_records(path: str | Path) -> Iterator[bytes]:
@@ -184,14 +216,21 @@ def read_records(path: str | Path) -> Iterator[bytes]:
     path = Path(path)
     if not path.is_file():
         raise JournalError(f"{path}: no such journal. Give the file that `maker run --journal` wrote.")
+    least = acknowledged(path)  # before the snapshot that is read: a live writer has those by now
+    with contextlib.closing(_open_for_reading(path)) as db:
+        if _check_format(db, path) or least:
+            for _, record in _records(db, path, least):
+                yield record
+
+
+def _open_for_reading(path: Path) -> sqlite3.Connection:
+    """Open the database such that nothing is ever written to it."""
     try:
-        db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+        return sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
+        )
     except sqlite3.Error as error:
         raise _mapped(error, path) from error
-    with contextlib.closing(db):
-        if _check_format(db, path):
-            for _, record in _records(db, path):
-                yield record
 
 
 def _open_for_writing(path: Path | None) -> sqlite3.Connection:
@@ -207,13 +246,20 @@ def _open_for_writing(path: Path | None) -> sqlite3.Connection:
             db.execute("BEGIN IMMEDIATE")
             db.execute(f"PRAGMA application_id={APPLICATION_ID}")
             db.execute(f"PRAGMA user_version={FORMAT}")
-            db.execute(_SCHEMA)
+            db.execute(_GROUPS)
+            db.execute(_NEWEST)
+            db.execute("INSERT INTO newest VALUES (0, 0)")
             db.execute("COMMIT")
             if path is not None:
                 _sync_folder(path.parent)
     except sqlite3.Error as error:
         db.close()
         raise _mapped(error, path) from error
+    except OSError as error:
+        db.close()
+        raise JournalFull(
+            f"{path}: its folder cannot be synced: {error.strerror}. Mend the disk, or take another."
+        ) from error
     except BaseException:
         db.close()
         raise
@@ -226,40 +272,61 @@ def _check_format(db: sqlite3.Connection, path: Path | None) -> bool:
         application = db.execute("PRAGMA application_id").fetchone()[0]
         version = db.execute("PRAGMA user_version").fetchone()[0]
         tables = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-    except sqlite3.Error as error:
+    except _Trouble as error:
         raise _mapped(error, path) from error
     if application == 0 and tables == 0:
         return False
     if application != APPLICATION_ID:
         raise JournalError(f"{path}: a SQLite database, but not a maker journal. Give another --journal.")
+    if version < 1:
+        raise JournalError(f"{path}: its format number {version} is damaged. Nothing was changed; restore a copy.")
     if version > FORMAT:
         raise JournalError(f"{path}: journal format {version} is newer than {FORMAT}. Upgrade maker to open it.")
     return True
 
 
-def _records(db: sqlite3.Connection, path: Path | None) -> Iterator[tuple[bytes, bytes]]:
-    """Yield (hash, record) of every record in order, checking sequence, lengths and hashes."""
+def _records(db: sqlite3.Connection, path: Path | None, least: int = 0) -> Iterator[tuple[bytes, bytes]]:
+    """Yield (hash, record) of every record in order, checking sequence, lengths, hashes, and that `least` are there."""
     head, expected = START, 0
     try:
-        for first, count, data in db.execute("SELECT first, count, data FROM groups ORDER BY first"):
-            if first != expected or not isinstance(data, bytes):
-                raise _damaged(path, expected, f"the next group begins with record {first}")
-            at = 0
-            for number in range(first, first + count):
-                start, end = _bounds(data, at)
-                if end < 0:
-                    raise _damaged(path, number, "it is cut off")
-                record, stored = data[start:end], data[end : end + DIGEST_SIZE]
-                head = hashlib.blake2b(head + record, digest_size=DIGEST_SIZE).digest()
-                if head != stored:
-                    raise _damaged(path, number, "its content does not match its hash")
-                yield head, record
-                at = end + DIGEST_SIZE
-            if at != len(data):
-                raise _damaged(path, first + count, f"{len(data) - at} bytes follow its group")
-            expected = first + count
-    except sqlite3.Error as error:
-        raise _mapped(error, path) from error
+        least = max(least, _newest(db, path))
+        # No row is longer than the file: a forged length must not make SQLite reserve a gigabyte.
+        pages, size = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "page_size"))
+        limit = db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, pages * size)
+        try:
+            for first, count, data in db.execute("SELECT first, count, data FROM groups ORDER BY first"):
+                if first != expected or not isinstance(data, bytes) or not isinstance(count, int):
+                    raise _damaged(path, expected, f"the next group begins with record {first}")
+                at = 0
+                for number in range(first, first + count):
+                    start, end = _bounds(data, at)
+                    if end < 0:
+                        raise _damaged(path, number, "it is cut off")
+                    record, stored = data[start:end], data[end : end + DIGEST_SIZE]
+                    head = hashlib.blake2b(head + record, digest_size=DIGEST_SIZE).digest()
+                    if head != stored:
+                        raise _damaged(path, number, "its content does not match its hash")
+                    yield head, record
+                    at = end + DIGEST_SIZE
+                if at != len(data):
+                    raise _damaged(path, first + count, f"{len(data) - at} bytes follow its group")
+                expected = first + count
+        finally:
+            db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, limit)
+    except _Trouble as error:
+        raise _unreadable(error, path, expected) from error
+    if expected < least:
+        raise _damaged(path, expected, f"it is missing, as are all after it; {least} records were acknowledged")
+
+
+def _newest(db: sqlite3.Connection, path: Path | None) -> int:
+    """Return how many records the journal says it has; 0 where its format does not say."""
+    if db.execute("PRAGMA user_version").fetchone()[0] < 2:
+        return 0
+    row = db.execute("SELECT records FROM newest WHERE id = 0").fetchone()
+    if row is None or not isinstance(row[0], int):
+        raise JournalError(f"{path}: does not say how many records it has: it is damaged. Nothing was changed.")
+    return int(row[0])
 
 
 def _bounds(data: bytes, at: int) -> tuple[int, int]:
@@ -277,14 +344,29 @@ def _damaged(path: Path | None, record: int, what: str) -> JournalError:
     )
 
 
-def _mapped(error: sqlite3.Error, path: Path | None) -> JournalError:
+def _unreadable(error: Exception, path: Path | None, record: int) -> JournalError:
+    """Return the JournalError that a SQLite error means while records are read."""
+    if _code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN):
+        return _mapped(error, path)
+    return _damaged(path, record, f"it cannot be read ({error})")
+
+
+def _code(error: Exception) -> int:
+    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
+
+
+def _mapped(error: Exception, path: Path | None) -> JournalError:
     """Return the JournalError that a SQLite error means."""
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    code = _code(error)
     if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
         return JournalFull(f"{path}: the disk took no more ({error}). What was committed stands: "
                            "free some space and run the same command to resume.")  # fmt: skip
-    if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+    if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT) or isinstance(error, UnicodeDecodeError):
         return JournalError(f"{path}: not a maker journal, or a damaged one ({error}). Nothing was changed.")
+    if code == sqlite3.SQLITE_READONLY:
+        return JournalError(
+            f"{path}: was left in the middle of a change ({error}). Resume its run once; that mends it."
+        )
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return JournalError(f"{path}: another program holds the database ({error}). Close it first.")
     return JournalError(f"{path}: cannot be opened or written: {error}. Check the path and its permissions.")

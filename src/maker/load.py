@@ -35,8 +35,10 @@ def builtin_folder() -> Path:
 
 
 def builtin_tasks() -> list[str]:
-    """Return the names of the built-in tasks."""
-    return sorted(path.stem for path in builtin_folder().glob("*.py") if not path.stem.startswith("_"))
+    """Return the names of the built-in tasks; a dash in a name is an underscore in its file's."""
+    return sorted(
+        path.stem.replace("_", "-") for path in builtin_folder().glob("*.py") if not path.stem.startswith("_")
+    )
 
 
 def load_task(name: str, **parameters: Any) -> Task:
@@ -48,7 +50,7 @@ def load_task(name: str, **parameters: Any) -> Task:
     if not path and name not in builtin_tasks():
         known = ", ".join(builtin_tasks())
         raise TaskError(f"there is no task {name!r}. Built in: {known}; your own: path/to/file.py:Class")
-    module = _import(Path(path) if path else builtin_folder() / f"{name}.py")
+    module = _import(Path(path) if path else _builtin_file(name))
     if path:
         maker = getattr(module, attribute, None)
         if not callable(maker):
@@ -69,7 +71,7 @@ def load_task(name: str, **parameters: Any) -> Task:
 
 def task_parameters(name: str) -> dict[str, inspect.Parameter]:
     """Return the constructor's parameters of a built-in task, for its help."""
-    return dict(inspect.signature(_task_class(_import(builtin_folder() / f"{name}.py"))).parameters)
+    return dict(inspect.signature(_task_class(_import(_builtin_file(name)))).parameters)
 
 
 def load_model(spec: str) -> Model:
@@ -95,6 +97,10 @@ def load_model(spec: str) -> Model:
     module, made = ("neural", "NeuralModel") if name == "neural" else ("oracle", "Oracle")
     model = getattr(importlib.import_module(f"maker.models.{module}"), made)  # `import maker` itself loads no model
     return typing.cast("Model", _construct(model, name, values))
+
+
+def _builtin_file(name: str) -> Path:
+    return builtin_folder() / f"{name.replace('-', '_')}.py"
 
 
 def _task_class(module: ModuleType) -> type:
