@@ -5,7 +5,8 @@ once its sample is. So a crash loses at most what was in flight, and that is boo
 never settled counts as spent at the most it can have taken. Samples that came and were not judged yet are used
 by the run that resumes: nothing acknowledged is paid twice.
 
-The notes are `reserve`, `sample`, `failure`, `change` and `overhead`. A change of the server's model or fingerprint in mid-run is noticed here.
+The notes are `reserve`, `sample`, `failure`, `change` and `overhead`. A change of the server's model or
+fingerprint in mid-run is noticed here.
 
 Not covered: in-process models, whose draws cost nothing, and limits (`budget.py`).
 """
@@ -40,6 +41,7 @@ class Receipts:
         self.accepted = frozenset(accepted)
         self.known: dict[Address, Sample] = {}
         self._open: dict[Address, Spent] = {}  # reserved by an earlier process and not settled so far
+        self._marked = self._unmarked = 0  # samples that bear an id or logprobs, and that bear none
         self._maker: dict[str, str] = {}
         self._unaccepted: dict[str, str] = {}  # changes that the journal shows and nobody has accepted
 
@@ -62,6 +64,7 @@ class Receipts:
         for request, sample, spent in samples:
             said = {key: value for key, value in _facts(sample).items() if value is not None}
             self._append("sample", {**_address(request.address), **said, **_said(spent)})
+            self._mark(sample)
         await self.journal.committed()
         for _, sample, _ in samples:
             self._same_maker(sample)
@@ -72,6 +75,18 @@ class Receipts:
 
     def _append(self, kind: str, note: dict[str, Any]) -> None:
         self.journal.append(encode_note({kind: note}))
+
+    @property
+    def independence(self) -> str:
+        """Whether copied samples would show."""
+        if not self._marked:
+            return "not observable: the server gives neither response ids nor logprobs" if self._unmarked else ""
+        return "observed" if not self._unmarked else "observed in part: some samples bear no id and no logprobs"
+
+    def _mark(self, sample: Sample) -> None:
+        marked = sample.response_id is not None or sample.logprob is not None
+        self._marked += marked
+        self._unmarked += not marked
 
     def _same_maker(self, sample: Sample) -> None:
         for what in _WATCHED:
@@ -152,6 +167,7 @@ class Receipts:
             note.get("response_id"), note.get("logprob"), note.get("model"), note.get("latency"),
             note.get("fingerprint"), note.get("cached"),
         )  # fmt: skip
+        self._mark(sample)
         for what in _WATCHED:
             said = getattr(sample, what)
             if said is not None and self._maker.setdefault(what, said) != said:

@@ -50,6 +50,7 @@ from maker.usage import Usage
 LANES = 128  # segments that an in-process model advances at once; suits its caches
 _UNSHOWN = ("failed", "cancelled", "lost_in", "lost_out", "assumed")  # usage that no wave or calibration accounts for
 REPORT_SECONDS = 0.1
+TICK_SECONDS = 0.5
 YIELD_SECONDS = 0.01  # an in-process model never waits: this is when cancellation gets its turn
 
 
@@ -185,9 +186,13 @@ class _Run:
         free = min(self.limits.concurrency, len(self.plan.segments))
         width, workers = (LANES, getattr(self.model, "callers", 1)) if self.model.lockstep else (1, free)
         try:
-            async with anyio.create_task_group() as group:
-                for _ in range(workers):
-                    group.start_soon(self._work, width)
+            async with anyio.create_task_group() as ticking:
+                if not self.model.lockstep and self.progress is not None:
+                    ticking.start_soon(self._tick)
+                async with anyio.create_task_group() as group:
+                    for _ in range(workers):
+                        group.start_soon(self._work, width)
+                ticking.cancel_scope.cancel()
         except BaseExceptionGroup as errors:
             error = first_error(errors)
             raise error from error.__cause__
@@ -473,10 +478,24 @@ class _Run:
         newest, book = self._glimpse(now - self._begun), self.journal
         self.progress(self._glimpses.acknowledged(newest, book.appended, book.acknowledged))
 
+    async def _tick(self) -> None:
+        """Report also while nothing is decided: replies may take long, or a server may be down."""
+        while True:
+            await anyio.sleep(TICK_SECONDS)
+            self._report()
+
     def _glimpse(self, seconds: float) -> Progress:
         usage = self.usage
         samples = usage.voted + usage.flagged
-        return Progress(self.front.steps, self.plan.steps, samples, usage.flagged, self._replayed, seconds)
+        dispatcher = self.dispatcher
+        return Progress(
+            self.front.steps, self.plan.steps, samples, usage.flagged, self._replayed, seconds, dispatcher.out,
+            usage.tokens, usage.cost if dispatcher.prices else None, dispatcher.retrying,
+        )  # fmt: skip
+
+    def _independence(self) -> str:
+        simulated = getattr(self.model, "simulated", False)
+        return "" if self.receipts is None or simulated else self.receipts.independence
 
     def _result(self) -> RunResult:
         """Say how the run went; everything it counts is committed first."""
@@ -499,7 +518,9 @@ class _Run:
             state_digest=front.fold.state_digest.hex(), chain=front.fold.chain, replayed=self._replayed,
             seconds=time.monotonic() - self._begun, k=self.method.k if self.method else None,
             segments=len(self.plan.segments), simulated=bool(getattr(self.model, "simulated", False)),
-            model=self.header["model"], calibration=self.calibration.as_note() if self.calibration else None,
+            model=self.header["model"], cost=usage.cost if self.dispatcher.prices else None, epochs=self.epoch,
+            independence=self._independence(),
+            calibration=self.calibration.as_note() if self.calibration else None,
             task=self.task, _book=self.journal if self.journal.path is None else None,
         )  # fmt: skip
         if front.steps > self._replayed or not self._closed or self._closed["stopped"] != result.stopped:

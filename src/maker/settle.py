@@ -57,6 +57,7 @@ class Dispatcher:
         self.budget = Budget(limits, usage, self.prices, paid=not model.lockstep)
         self.receipts: Receipts | None = None
         self.retrying = ""
+        self.out = 0  # draws that are with the model now
         self._slots = anyio.CapacityLimiter(limits.concurrency)
         self._together = 1 if model.lockstep else getattr(model, "n", 1)
         self._overhead = getattr(model, "overhead", None)
@@ -153,7 +154,11 @@ class Dispatcher:
         try:
             if self.receipts is not None:
                 await self.receipts.reserve(asked, [bounds[i] for i in which])
-            replies = await _drawn(self.model, asked)
+            self.out += len(asked)
+            try:
+                replies = await _drawn(self.model, asked)
+            finally:
+                self.out -= len(asked)
             if len(replies) != len(asked):
                 raise ModelError(f"the model gave {len(replies)} replies to {len(asked)} requests: mend its draw()")
         except BaseException:
