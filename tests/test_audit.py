@@ -100,7 +100,7 @@ def forged(path: Path, change: Callable[[list[Item]], None], task: Any = None) -
 # -- good journals ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("model", ["oracle:p=0.8,v=0.8,rivals=2", "oracle:p=0.95,copies=0.3"])
+@pytest.mark.parametrize("model", ["oracle:p=0.8,v=0.8,rivals=2", "oracle:p=0.95,copies=0.03"])
 @pytest.mark.parametrize("segments", [1, 4, 1024])
 @pytest.mark.parametrize("keep", ["all", "none"])
 def test_good_journals_verify(tmp_path: Path, model: str, segments: int, keep: Any) -> None:

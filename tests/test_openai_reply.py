@@ -71,7 +71,7 @@ def test_everything_a_reply_says_is_kept():
     """Text, tokens, finish reason, id, logprob, model, latency and fingerprint come into the sample."""
     body = choice(logprobs={"content": [{"token": "y", "logprob": -0.25}, {"token": "es", "logprob": -0.5}]})
     said = read({**body, "system_fingerprint": "fp_1"})
-    assert said == Said([Sample("yes", 12, 3, "stop", "r-1", -0.75, "m-1", 0.5)], "fp_1")
+    assert said == Said([Sample("yes", 12, 3, "stop", "r-1", -0.75, "m-1", 0.5, "fp_1")])
 
 
 @pytest.mark.parametrize(

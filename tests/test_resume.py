@@ -190,11 +190,11 @@ def test_texts_kept_or_not_resume_alike(tmp_path: Path, keep: Any) -> None:
 def test_copies_are_recognised_across_a_resume(tmp_path: Path) -> None:
     """A response id that was seen before the crash is a copy after it."""
     path = tmp_path / "run.db"
-    whole = maker.run_sync("hanoi", model="oracle:p=0.9,copies=0.5", k=3, segments=1, limits={"max_steps": 40})
-    for calls in (37, 74, 111, 148, 185, 222, None):
-        limits = {"max_steps": 40, "max_calls": calls}
-        result = maker.run_sync("hanoi", model="oracle:p=0.9,copies=0.5", k=3, segments=1, journal=path, limits=limits)
-    assert whole.flags["copied"] > 10
+    whole = maker.run_sync("hanoi", model="oracle:p=0.6,copies=0.04", k=3, segments=1, limits={"max_steps": 100})
+    for calls in (137, 274, 411, 548, 685, None):
+        limits = {"max_steps": 100, "max_calls": calls}
+        result = maker.run_sync("hanoi", model="oracle:p=0.6,copies=0.04", k=3, segments=1, journal=path, limits=limits)
+    assert whole.flags["copied"] > 5
     assert (result.chain, result.samples, result.flags) == (whole.chain, whole.samples, whole.flags)
 
 

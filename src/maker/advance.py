@@ -126,6 +126,11 @@ class Front:
         self.first_wrong += missed[0]
         self.collisions += len(missed) == 2 and all(missed)
 
+    def begin_anew(self) -> None:
+        """Drop the ballots of all steps that are not decided."""
+        for lane in self._lanes.values():
+            lane.poll = None
+
     def state(self) -> Any:
         """Return the state after the unbroken sequence of decided steps, if it is at hand."""
         if self.complete:

@@ -77,6 +77,8 @@ def summarise(journal: str | Path) -> Summary:
         else:
             check_note(item, journal)
             _note(summary, item)
+            if "epoch" in item:
+                open_waves.clear()
     if not summary.header:
         raise JournalError(f"{journal}: holds no run yet.")
     return summary
@@ -98,8 +100,9 @@ def _count(summary: Summary, wave: Wave, open_waves: Counter[int]) -> None:
 
 
 def _note(summary: Summary, note: dict[str, Any]) -> None:
-    if "header" in note:
-        summary.header = note["header"]
+    header = note.get("header") or note.get("epoch", {}).get("header")
+    if header is not None:
+        summary.header = header
         if summary.header["k"] != "auto":
             summary.k = summary.header["k"]
     elif "calibration" in note:
@@ -162,6 +165,8 @@ def verify(journal: str | Path, task: Task | None = None, progress: Callable[[in
             item = decode(record)
             if isinstance(item, Wave):
                 checker.take(item)
+            else:
+                checker.note(item)
         checker.joins()
         complete, last = checker.end()
         if complete:
@@ -191,7 +196,7 @@ class _Checker:
 
     def __init__(self, summary: Summary, task: Task, progress: Callable[[int, int], None] | None) -> None:
         self.task = task
-        self.k = summary.k
+        self.k: int | None = None
         self.header = summary.header
         self._total = summary.steps
         self.wrong = 0 if hasattr(task, "truth") else None
@@ -214,6 +219,16 @@ class _Checker:
         if count == 1:
             return Plan.sequential(self.task.steps, self.task.initial_state)
         return self.task.plan(count)  # type: ignore[attr-defined, no-any-return]
+
+    def note(self, note: dict[str, Any]) -> None:
+        """Follow k; a new epoch begins the steps anew that are not decided."""
+        if "epoch" in note:
+            self._open.clear()
+        header = note.get("header") or note.get("epoch", {}).get("header")
+        if header is not None and header["k"] != "auto":
+            self.k = header["k"]
+        elif "calibration" in note:
+            self.k = note["calibration"]["k"]
 
     def take(self, wave: Wave) -> None:
         """Check one wave; whatever the task's code raises at it is a finding."""

@@ -20,16 +20,18 @@ MOST_VOTES = 30_000  # of one step; what a record can number
 KeepSamples = Literal["all", "flagged", "none"]
 
 
-class _Frozen(BaseModel):
+class Frozen(BaseModel):
+    """The base of what users give: immutable, strict, and refusing unknown names."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
-class Limits(_Frozen):
+class Limits(Frozen):
     """Where a run or a vote stops. None means no limit, except where a default is named.
 
     max_votes, max_flags: of one step; the default of both is max(100, 20 k).
     max_steps: decided steps of the run. max_calls: draws sent, retries included. max_tokens: tokens
-    read and written, as reported. max_cost: US dollars; refused as long as no prices are known. These four
+    read and written, as reported or at most. max_cost: US dollars; needs a model with prices. These four
     count the whole run, resumes included.
     max_seconds: wall seconds of this call alone. concurrency: draws in flight at once (free mode).
     """
@@ -52,7 +54,7 @@ class Limits(_Frozen):
         return self.max_flags or max(100, 20 * k)
 
 
-class Config(_Frozen):
+class Config(Frozen):
     """How a run decides.
 
     k: votes the winner must be ahead by, or "auto": from a calibration and `target`, the wanted

@@ -6,6 +6,7 @@ All that can change a decision is in it; limits are not, so that a resume may ra
 from __future__ import annotations
 
 import inspect
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,12 @@ from maker.canonical import canonical, digest
 from maker.config import Config
 from maker.errors import JournalError
 from maker.prompt import fingerprint, render
+from maker.records import NOTE, decode
 from maker.sample import Model
 from maker.task import Task, guarded, task_name
 
 HEADER_VERSION = 1
+FIXED = frozenset({"version", "task", "parameters", "steps", "segments"})  # with others it is another run altogether
 
 
 def make_header(task: Task, model: Model, config: Config) -> dict[str, Any]:
@@ -37,15 +40,32 @@ def make_header(task: Task, model: Model, config: Config) -> dict[str, Any]:
     return header
 
 
-def check_header(stored: dict[str, Any], ours: dict[str, Any], path: Path | None) -> None:
-    """Raise JournalError with a field-by-field difference unless both are the same run."""
-    fields = [key for key in {**stored, **ours} if key != "run" and stored.get(key) != ours.get(key)]
-    if fields:
-        lines = "; ".join(f"{key}: journal {stored.get(key)!r}, now {ours.get(key)!r}" for key in fields)
+def changed_fields(stored: dict[str, Any], ours: dict[str, Any]) -> list[str]:
+    """Return the settings in which this run differs from the journal's."""
+    return [key for key in {**stored, **ours} if key != "run" and stored.get(key) != ours.get(key)]
+
+
+def check_header(stored: dict[str, Any], ours: dict[str, Any], path: Path | None, accepted: Collection[str]) -> None:
+    """Raise JournalError, with a field-by-field difference, unless each change is accepted and possible at all."""
+    refused = [key for key in changed_fields(stored, ours) if key not in accepted or key in FIXED]
+    if refused:
+        lines = "; ".join(f"{key}: journal {stored.get(key)!r}, now {ours.get(key)!r}" for key in refused)
+        fixed = any(key in FIXED for key in refused)
+        remedy = "give another --journal" if fixed else "accept the change with --accept-change FIELD"
         raise JournalError(
             f"{path}: this journal belongs to a run with other settings ({lines}). "
-            "Resume with the journal's settings, or give another --journal."
+            f"Resume with the journal's settings, or {remedy}."
         )
+
+
+def latest_header(stored: dict[str, Any], records: Iterable[bytes]) -> dict[str, Any]:
+    """Return the header of the journal's last epoch."""
+    for record in records:
+        if record[0] == NOTE and record.startswith(b'{"epoch"', 1):
+            note = decode(record)
+            assert isinstance(note, dict), "a note is an object"
+            stored = note["epoch"]["header"]
+    return stored
 
 
 def model_name(model: Model) -> str:

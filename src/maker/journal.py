@@ -65,6 +65,7 @@ class Journal:
         self._ready = False
         self._process = os.getpid()
         self._reading: sqlite3.Connection | None = None
+        self._round: anyio.Event | None = None  # set while somebody waits for a commit
         self._lock = None if self.path is None else Lock(self.path)
         try:
             if self.path is not None and self._lock and self._lock.acknowledged and not self.path.stat().st_size:
@@ -122,15 +123,26 @@ class Journal:
             self._start()
 
     async def committed(self) -> None:
-        """Return when all that was appended before the call is durable. Survives cancellation."""
+        """Return when all that was appended before the call is durable. Survives cancellation.
+
+        Whoever finds no commit under way starts one and waits for it; the others wait for that one's end.
+        """
         target = self.appended
         while self.acknowledged < target:
-            if self._writing is None or self._writing.done():
-                self._start()
-            writing = self._writing
-            assert writing is not None
-            with anyio.CancelScope(shield=True):
-                await anyio.to_thread.run_sync(_wait, writing)
+            if self._round is not None:
+                await self._round.wait()
+                continue
+            self._round = ended = anyio.Event()
+            try:
+                if self._writing is None or self._writing.done():
+                    self._start()
+                writing = self._writing
+                assert writing is not None
+                with anyio.CancelScope(shield=True):
+                    await anyio.to_thread.run_sync(_wait, writing)
+            finally:
+                self._round = None
+                ended.set()
             writing.result()
 
     def flush(self) -> None:

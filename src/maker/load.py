@@ -23,6 +23,7 @@ from pydantic import PydanticUserError, TypeAdapter, ValidationError
 from maker.errors import ModelError, TaskError
 from maker.sample import Model
 from maker.task import Task
+from maker.usage import Prices
 
 MODELS = ("neural", "oracle", "openai", "http")
 
@@ -74,16 +75,27 @@ def task_parameters(name: str) -> dict[str, inspect.Parameter]:
     return dict(inspect.signature(_task_class(_import(_builtin_file(name)))).parameters)
 
 
-def load_model(spec: str) -> Model:
+def load_model(
+    spec: str,
+    *,
+    prices: Prices | typing.Mapping[str, float] | None = None,
+    timeout: float | None = None,
+    concurrency: int | None = None,
+) -> Model:
     """Return a model by its specification: `name` or `name:key=value,key=value`.
 
     Over HTTP: `openai:MODEL` with OPENAI_API_KEY from the environment, or `http://host:port/v1#MODEL`
-    with MAKER_API_KEY if that is set.
+    with MAKER_API_KEY if that is set; for these, prices: US dollars a million tokens (`input`, `output`,
+    `cached`), which `max_cost` needs; timeout: seconds of one attempt (120); concurrency: requests out at once (512).
     Raises ModelError for an unknown name or address, TaskError for settings that do not fit.
     """
     name, _, settings = spec.partition(":")
+    told = {"prices": prices, "timeout": timeout, "concurrency": concurrency}
+    told = {key: value for key, value in told.items() if value is not None}
     if name in ("openai", "http", "https"):
-        return typing.cast("Model", importlib.import_module("maker.models.openai").from_spec(spec))
+        return typing.cast("Model", importlib.import_module("maker.models.openai").from_spec(spec, **told))
+    if told and name in MODELS:
+        raise TaskError(f"{', '.join(told)}: only models over HTTP take it; {name} runs in this process")
     if name not in MODELS:
         raise ModelError(
             f"there is no model {spec!r}. Known: {', '.join(MODELS)}; for example oracle:p=0.99,v=0.97 or http://127.0.0.1:8080/v1#name"

@@ -89,6 +89,12 @@ _NOTES: dict[str, tuple[str, ...]] = {
     "header": ("version", "run", "task", "steps", "model", "k", "segments"),
     "calibration": ("draws", "valid", "wrong", "tokens_in", "tokens_out", "flags", "against", "k"),
     "usage": ("failed", "cancelled", "lost_in", "lost_out"),
+    "epoch": ("number", "changed", "header"),
+    "reserve": ("run", "step", "draws", "tokens", "cost"),
+    "sample": ("run", "step", "draw", "spent"),
+    "failure": ("run", "step", "draw", "detail", "spent"),
+    "change": ("what", "from", "to"),
+    "overhead": ("calls", "spent"),
     "close": ("solved", "stopped", "detail", "wrong", "answer", "seconds"),
 }
 

@@ -16,14 +16,18 @@ from maker import theory
 from maker.canonical import canonical
 from maker.journal import Journal, read_records
 from maker.records import FLAGGED, Wave, decode
-from maker.settle import Usage
 from maker.task import Task
+from maker.usage import Usage
 from maker.vote import Tally, Verdict, Votes
 
 
 @dataclass(slots=True, frozen=True)
 class Progress:
-    """A glimpse of a run: acknowledged steps of `total` (None: unknown), samples, flagged, seconds."""
+    """A glimpse of a run: acknowledged steps of `total` (None: unknown), samples, flagged, seconds.
+
+    in_flight: draws that are out now. tokens, cost: spent so far (cost None without prices). retrying: what a
+    repetition waits for, "" when nothing does.
+    """
 
     steps: int = 0
     total: int | None = None
@@ -31,6 +35,10 @@ class Progress:
     flagged: int = 0
     replayed: int = 0
     seconds: float = 0.0
+    in_flight: int = 0
+    tokens: int = 0
+    cost: float | None = None
+    retrying: str = ""
 
 
 class Glimpses:
@@ -60,7 +68,8 @@ class RunResult:
     exit_code: what the command line leaves with. k: the margin in force. waves: steps by the number of
     waves they took. first_wrong, collisions: steps whose first valid sample, and whose first two, were
     wrong (None where the truth is not known): what p and rho are estimated from. segments: how many
-    were used. simulated: the model was a simulated one.
+    were used. simulated: the model was a simulated one. cost: US dollars, None without prices. epochs: how
+    often settings were changed on purpose. independence: whether copied samples would show, "" where none can be.
     """
 
     solved: bool
@@ -88,6 +97,9 @@ class RunResult:
     simulated: bool
     model: str
     calibration: dict[str, Any] | None = None
+    cost: float | None = None
+    epochs: int = 0
+    independence: str = ""
     task: Task | None = field(default=None, repr=False)
     _book: Journal | None = field(default=None, repr=False)
 
@@ -129,7 +141,8 @@ class RunResult:
             "state_digest": self.state_digest, "chain": self.chain, "stopped": self.stopped, "detail": self.detail,
             "seconds": round(self.seconds, 3), "k": self.k, "segments": self.segments, "replayed": self.replayed,
             "model": self.model, "simulated": self.simulated, "tokens_in": self.usage.tokens_in,
-            "tokens_out": self.usage.tokens_out, "observed": self.observed,
+            "tokens_out": self.usage.tokens_out, "tokens_assumed": self.usage.assumed, "cost": self.cost,
+            "epochs": self.epochs, "independence": self.independence, "observed": self.observed,
             "calls": self.usage.dispatched, "calibration": self.calibration,
             "journal": str(self.journal) if self.journal else None, "exit_code": self.exit_code,
         }  # fmt: skip
@@ -151,6 +164,8 @@ def verdicts_of(records: Iterable[bytes], parse: Any = None) -> Iterator[Verdict
     for record in records:
         wave = decode(record)
         if not isinstance(wave, Wave):
+            if "epoch" in wave:  # steps that were not decided begin anew
+                open_steps.clear()
             continue
         count = open_steps.get(wave.step)
         if count is None:

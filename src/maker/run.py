@@ -30,23 +30,27 @@ from maker.calibrate import Calibration, calibrate
 from maker.config import Config, KeepSamples, Limits, make_limits, validated
 from maker.errors import JournalError, TaskError
 from maker.flags import Flag, chain, flag_name
-from maker.header import check_header, make_header
+from maker.header import changed_fields, check_header, latest_header, make_header
 from maker.journal import Journal
 from maker.load import load_model, load_task
 from maker.log import log
 from maker.plan import Plan, plan_of
 from maker.poll import Method, Poll
 from maker.prompt import render, views
+from maker.receipts import KINDS, Receipts
 from maker.records import Wave, check_note, decode, encode_note, encode_wave
 from maker.result import Glimpses, Progress, RunResult
 from maker.sample import Model
-from maker.settle import Dispatcher, Stop, Usage, first_error, poisoned, settle, undecided
+from maker.settle import Dispatcher, copied_too_often, first_error, poisoned, settle, undecided
+from maker.stop import Stop
 from maker.task import Rules, Step, Task, guarded, seed_key
 from maker.threads import in_new_loop
+from maker.usage import Usage
 
 LANES = 128  # segments that an in-process model advances at once; suits its caches
-_UNSHOWN = ("failed", "cancelled", "lost_in", "lost_out")  # usage that no wave or calibration accounts for
+_UNSHOWN = ("failed", "cancelled", "lost_in", "lost_out", "assumed")  # usage that no wave or calibration accounts for
 REPORT_SECONDS = 0.1
+TICK_SECONDS = 0.5
 YIELD_SECONDS = 0.01  # an in-process model never waits: this is when cancellation gets its turn
 
 
@@ -67,6 +71,7 @@ async def run(
     long_answer: int = 750,
     paraphrase: bool = False,
     keep_samples: KeepSamples | None = None,
+    accept_change: Sequence[str] = (),
     progress: Callable[[Progress], None] | None = None,
     interrupted: Callable[[], bool] | None = None,
 ) -> RunResult:
@@ -79,6 +84,8 @@ async def run(
     temperature, first_temperature, token_cap, long_answer (tokens), paraphrase, keep_samples: see
     `Config` and `Limits`; the first draw of the "paper" flags is at temperature 0. progress: called with what is
     acknowledged, at most ten times a second. interrupted: asked between waves; True ends the run.
+    accept_change: settings that may differ from the journal's ("k", "temperature", "prompt", ...), or that a server
+    may change in mid-run ("model", "fingerprint"); each is journaled, and begins a new epoch.
 
     Returns a RunResult; a stop is in its `stopped`, not raised. Raises TaskError (also Infeasible),
     ModelError, JournalError. On failure or cancellation the journal keeps all that was acknowledged;
@@ -107,7 +114,10 @@ async def run(
         engine.bind(task)
     try:
         with Journal(journal) as book:
+            if not engine.lockstep:
+                dispatcher.receipts = Receipts(book, dispatcher.usage, accept_change)
             carrier = _Run(task, dispatcher, config, book, plan, red_flags)
+            carrier.accepted = tuple(accept_change)
             carrier.progress, carrier.interrupted = progress, interrupted
             return await carrier.carry_out()
     finally:
@@ -137,9 +147,14 @@ class _Run:
         self.method: Method | None = None
         self.rules = Rules.of(task)
         self.header = make_header(task, self.model, config)
+        self.receipts = dispatcher.receipts
+        self.accepted: tuple[str, ...] = ()
+        self.epoch = 0  # how often settings were changed on purpose
         self._opened = 0  # polls, for max_steps
+        self._sampled = 0  # steps that samples were drawn on
         self._stop: Stop | None = None
         self._booked = Usage()  # as of the last note
+        self._latest: dict[str, Any] = {}  # the header of the journal's last epoch
         self._closed: dict[str, Any] = {}  # what the run said when it last ended
         self._replayed = 0
         self._begun = time.monotonic()
@@ -163,16 +178,21 @@ class _Run:
         except Stop as stop:
             self._stop = stop
         finally:
-            self._note_usage()
+            if self.receipts is None:
+                self._note_usage()
         return self._result()
 
     async def _advance_all(self) -> None:
         free = min(self.limits.concurrency, len(self.plan.segments))
         width, workers = (LANES, getattr(self.model, "callers", 1)) if self.model.lockstep else (1, free)
         try:
-            async with anyio.create_task_group() as group:
-                for _ in range(workers):
-                    group.start_soon(self._work, width)
+            async with anyio.create_task_group() as ticking:
+                if not self.model.lockstep and self.progress is not None:
+                    ticking.start_soon(self._tick)
+                async with anyio.create_task_group() as group:
+                    for _ in range(workers):
+                        group.start_soon(self._work, width)
+                ticking.cancel_scope.cancel()
         except BaseExceptionGroup as errors:
             error = first_error(errors)
             raise error from error.__cause__
@@ -213,8 +233,6 @@ class _Run:
                 self._commit(lane, wave)
             except (Stop, TaskError) as end:  # the other lanes' waves are paid for, and kept all the same
                 ends.append(end)
-        if not self.model.lockstep:
-            await self.journal.committed()
         self.journal.commit_if_due()
         self._report()
         for poll in polls:
@@ -222,6 +240,8 @@ class _Run:
                 ends.append(poison)
             elif poll.outcome is not None and poll.outcome.winner is None:
                 ends.append(undecided(poll))
+        if (copied := copied_too_often(self.usage, self._sampled)) is not None:
+            ends.insert(0, copied)
         if ends:
             raise ends[0]
 
@@ -266,6 +286,7 @@ class _Run:
         step = Step(lane.index, lane.state, self.rules, config.token_cap, config.long_answer, {})
         poll = lane.poll = Poll(step, self.method)
         self._opened += 1
+        self._sampled += 1
         return poll
 
     def _commit(self, lane: Lane, wave: Wave) -> None:
@@ -288,27 +309,71 @@ class _Run:
         known = False
         for record in self.journal.replay():
             item = decode(record)
-            if not isinstance(item, Wave):
-                check_note(item, self.journal.path)
             if isinstance(item, Wave):
                 self._replay_wave(item)
-            elif "header" in item:
-                check_header(item["header"], self.header, self.journal.path)
+                continue
+            check_note(item, self.journal.path)
+            if "header" in item:
+                self._same_run(item["header"])
                 known = True
-                if self.config.k != "auto":
-                    self._set_k(self.config.k)
-            elif "calibration" in item:
-                self._calibrated(Calibration(**item["calibration"]))
-            elif "close" in item:
-                self._closed = item["close"]
-            elif "usage" in item:
-                self._rebook(item["usage"])
+            else:
+                self._replay_note(item)
         if not known and self.journal.appended:
             raise JournalError(f"{self.journal.path}: has no header. Give another --journal.")
         if not known and self.config.k != "auto":
             self._set_k(self.config.k)
+        if known:
+            check_header(self._latest, self.header, self.journal.path, self.accepted)
+            if changed := changed_fields(self._latest, self.header):
+                self._change_settings(changed)
+        if self.receipts is not None:
+            try:
+                self.receipts.close_replay()
+            except Stop as stop:
+                self._stop = self._stop or stop
         self._booked = replace(self.usage)
         return known
+
+    def _replay_note(self, note: dict[str, Any]) -> None:
+        if "calibration" in note:
+            self._calibrated(Calibration(**note["calibration"]))
+        elif "close" in note:
+            self._closed = note["close"]
+        elif "usage" in note:
+            self._rebook(note["usage"])
+        elif "epoch" in note:
+            self._latest = note["epoch"]["header"]
+            self._enter_epoch(self._latest)
+        elif self.receipts is not None:
+            for kind in KINDS:
+                if kind in note:
+                    self.receipts.replay(kind, note[kind])
+
+    def _same_run(self, stored: dict[str, Any]) -> None:
+        """Take the journal's header. Raises JournalError unless what differs from it now is accepted."""
+        path = self.journal.path
+        self._latest = stored
+        if changed_fields(stored, self.header):  # a later epoch may agree; if not, say so before the replay
+            check_header(latest_header(stored, self.journal.reader()), self.header, path, self.accepted)
+        self.header["run"] = stored["run"]
+        if stored["k"] != "auto":
+            self._set_k(stored["k"])
+
+    def _enter_epoch(self, header: dict[str, Any]) -> None:
+        """Go on under other settings: steps that are not decided begin anew, with seeds of their own."""
+        self.epoch += 1
+        self.method = None
+        self.front.begin_anew()
+        if self.receipts is not None:
+            self.receipts.forget()
+        if header["k"] != "auto":
+            self._set_k(header["k"])
+
+    def _change_settings(self, changed: list[str]) -> None:
+        """Journal accepted changes as a new epoch, and enter it."""
+        self._note({"epoch": {"number": self.epoch + 1, "changed": changed, "header": self.header}})
+        log.warning("run.epoch", run=self.header["run"], number=self.epoch + 1, changed=changed)
+        self._enter_epoch(self.header)
 
     def _rebook(self, unshown: dict[str, int]) -> None:
         """Count what an earlier process sent without a wave to show for it."""
@@ -330,7 +395,11 @@ class _Run:
         poll = lane.poll or self._open(lane)
         if len(wave):
             poll.replay(wave)
-            self.usage.replay(wave)
+            if self.receipts is None:
+                self.usage.replay(wave)
+            else:
+                self.usage.book(wave)
+                self.receipts.judged(self.header["run"], wave.step, wave.first, len(wave))
         if wave.verdict is None:
             return
         if poll.outcome is None or poll.outcome.winner is None:
@@ -349,8 +418,8 @@ class _Run:
     def _set_k(self, k: int) -> None:
         config, limits = self.config, self.limits
         self.method = Method(
-            self.header["run"], seed_key(config.seed), k, limits.votes_for(k), limits.flags_for(k), self.flags,
-            config.temperature, config.first_temperature, config.token_cap, config.keep_samples,
+            self.header["run"], seed_key(config.seed, self.epoch), k, limits.votes_for(k), limits.flags_for(k),
+            self.flags, config.temperature, config.first_temperature, config.token_cap, config.keep_samples,
         )  # fmt: skip
 
     async def _choose_k(self) -> None:
@@ -363,20 +432,29 @@ class _Run:
             raise
         self.calibration = replace(found, k=found.choose(self.plan.steps, self.config.target))
         self._note({"calibration": self.calibration.as_note()})
+        self._sampled += found.draws
         self._set_k(self.calibration.k)
 
     def _forfeit(self, before: Usage) -> None:
-        """Book the samples of a calibration that did not come to its end as lost: they were paid for."""
+        """Book the samples of a calibration that did not come to its end as lost; receipts keep theirs for a resume."""
         usage = self.usage
-        usage.cancelled += usage.voted + usage.flagged - before.voted - before.flagged
-        usage.lost_in = before.lost_in + usage.tokens_in - before.tokens_in
-        usage.lost_out = before.lost_out + usage.tokens_out - before.tokens_out
+        if self.receipts is None:
+            usage.cancelled += usage.voted + usage.flagged - before.voted - before.flagged
+            usage.lost_in = before.lost_in + usage.tokens_in - before.tokens_in
+            usage.lost_out = before.lost_out + usage.tokens_out - before.tokens_out
         usage.voted, usage.flagged, usage.flags = before.voted, before.flagged, before.flags
 
     def _calibrated(self, found: Calibration) -> None:
         """Take over the calibration of an earlier process."""
         self.calibration = found
-        found.book(self.usage)
+        usage = self.usage
+        sent = (usage.dispatched, usage.tokens_in, usage.tokens_out)
+        found.book(usage)
+        self._sampled += found.draws
+        if self.receipts is not None:  # they have counted what was sent
+            usage.dispatched, usage.tokens_in, usage.tokens_out = sent
+            for run in {address.run for address in self.receipts.known} - {self.header["run"]}:
+                self.receipts.judge_all(run)
         self._set_k(found.k)
 
     # -- what is said --------------------------------------------------------------------------
@@ -400,10 +478,24 @@ class _Run:
         newest, book = self._glimpse(now - self._begun), self.journal
         self.progress(self._glimpses.acknowledged(newest, book.appended, book.acknowledged))
 
+    async def _tick(self) -> None:
+        """Report also while nothing is decided: replies may take long, or a server may be down."""
+        while True:
+            await anyio.sleep(TICK_SECONDS)
+            self._report()
+
     def _glimpse(self, seconds: float) -> Progress:
         usage = self.usage
         samples = usage.voted + usage.flagged
-        return Progress(self.front.steps, self.plan.steps, samples, usage.flagged, self._replayed, seconds)
+        dispatcher = self.dispatcher
+        return Progress(
+            self.front.steps, self.plan.steps, samples, usage.flagged, self._replayed, seconds, dispatcher.out,
+            usage.tokens, usage.cost if dispatcher.prices else None, dispatcher.retrying,
+        )  # fmt: skip
+
+    def _independence(self) -> str:
+        simulated = getattr(self.model, "simulated", False)
+        return "" if self.receipts is None or simulated else self.receipts.independence
 
     def _result(self) -> RunResult:
         """Say how the run went; everything it counts is committed first."""
@@ -426,7 +518,9 @@ class _Run:
             state_digest=front.fold.state_digest.hex(), chain=front.fold.chain, replayed=self._replayed,
             seconds=time.monotonic() - self._begun, k=self.method.k if self.method else None,
             segments=len(self.plan.segments), simulated=bool(getattr(self.model, "simulated", False)),
-            model=self.header["model"], calibration=self.calibration.as_note() if self.calibration else None,
+            model=self.header["model"], cost=usage.cost if self.dispatcher.prices else None, epochs=self.epoch,
+            independence=self._independence(),
+            calibration=self.calibration.as_note() if self.calibration else None,
             task=self.task, _book=self.journal if self.journal.path is None else None,
         )  # fmt: skip
         if front.steps > self._replayed or not self._closed or self._closed["stopped"] != result.stopped:

@@ -50,6 +50,7 @@ class Sample:
     response_id: the server's id of the reply; equal ids mean copies.
     logprob: natural log of the probability of the whole text, when the server gives it.
     model: the name the server says it used; latency: seconds from request to reply.
+    fingerprint: the server's mark of its configuration. cached: of tokens_in, those read from a cache.
     """
 
     text: str | None
@@ -60,6 +61,8 @@ class Sample:
     logprob: float | None = None
     model: str | None = None
     latency: float | None = None
+    fingerprint: str | None = None
+    cached: int | None = None
 
 
 @dataclass(slots=True)
@@ -68,11 +71,14 @@ class Failure:
 
     kind: "transient" (try again), "poison" (this request always fails), "fatal" (no request can succeed).
     detail: one line for a person. retry_after: seconds the server asked to wait, if it did.
+    tokens_in, tokens_out: what it was billed all the same, None when nobody can know.
     """
 
     kind: str
     detail: str
     retry_after: float | None = None
+    tokens_in: int | None = 0
+    tokens_out: int | None = 0
 
 
 @runtime_checkable
@@ -85,7 +91,8 @@ class Model(Protocol):
     `draw` returns one Sample or Failure for each request, in the same order. It raises ModelError
     when the model cannot be used at all; it must survive cancellation. Optional: `name: str`
     (part of the run's fingerprint), `simulated: bool`, `bind(task)` called once before the first
-    draw, `aclose()` awaited after the last.
+    draw, `aclose()` awaited after the last, `prices` (`Prices`, or None), `n` (draws of one step that
+    one call may hold), `overhead()`: what it spent beside the draws since it was last asked.
     """
 
     lockstep: bool

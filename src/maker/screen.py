@@ -39,7 +39,7 @@ class Bar:
         rate = done / glimpse.seconds if glimpse.seconds else 0.0
         samples = glimpse.samples / glimpse.steps if glimpse.steps else 0.0
         flagged = glimpse.flagged / glimpse.samples if glimpse.samples else 0.0
-        stats = f"{rate:,.0f} steps/s, {samples:.2f} samples a step, {flagged:.1%} flagged"
+        stats = f"{rate:,.0f} steps/s, {samples:.2f} samples a step, {flagged:.1%} flagged{_paid(glimpse)}"
         self._bar.update(self._task, completed=glimpse.steps, total=glimpse.total, stats=stats)
         self._bar.refresh()
 
@@ -48,6 +48,17 @@ class Bar:
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, completed=count, total=total)
             self._bar.refresh()
+
+
+def _paid(glimpse: Glimpse) -> str:
+    """Return what matters of a model that is called over a network: calls out, dollars, what it waits for."""
+    parts = [f"{glimpse.in_flight} out"] if glimpse.in_flight else []
+    if glimpse.cost is not None:
+        whole = glimpse.cost / glimpse.steps * glimpse.total if glimpse.steps and glimpse.total else None
+        parts.append(f"${glimpse.cost:.2f}" + (f" of ~${whole:.2f}" if whole else ""))
+    if glimpse.retrying:
+        parts.append(f"retrying: {safe(glimpse.retrying)[:60]}")
+    return "".join(f", {part}" for part in parts)
 
 
 @contextmanager
@@ -84,11 +95,19 @@ def run_rows(result: RunResult) -> Rows:
         ("time", f"{result.seconds:,.1f} s, {fresh / max(result.seconds, 1e-9):,.0f} steps/s"),
         ("state", result.state_digest or "the initial one"), ("chain", result.chain),
     ]  # fmt: skip
+    if result.cost is not None:
+        rows.append(("cost", f"${result.cost:,.4f}" + (_assumed(result) if result.usage.assumed else "")))
+    if result.independence:
+        rows.append(("independence", result.independence))
     if result.journal:
         rows.append(("journal", str(result.journal)))
     if result.detail:
         rows.append(("what to do" if result.stopped else "why", safe(result.detail)))
     return rows
+
+
+def _assumed(result: RunResult) -> str:
+    return f", at most: {result.usage.assumed:,} tokens that nobody reported are in it"
 
 
 def _samples(result: RunResult) -> str:

@@ -3,106 +3,65 @@
 `settle(polls, dispatcher)` takes one wave of every poll at once; who calls it with many polls
 (lock-step) or with one (free) is `run.py`'s affair.
 
-`Dispatcher` is the one owner of sending: it books every draw before it is sent, asks the model,
+`Dispatcher` is the one owner of sending: it holds and books every draw before it is sent, asks the model,
 and repeats what failed with the same draw and seed. A limit raises `Stop`, which ends the run and
-can be resumed. The account always balances: dispatched = voted + flagged + failed + cancelled + in flight.
+can be resumed.
 
-Not covered: the journal. A wave that was cancelled leaves no trace in its poll.
+Not covered: the journal, except that receipts are written through `Dispatcher.receipts` where there are
+any. A wave that was cancelled leaves no trace in its poll.
 """
 
 from __future__ import annotations
 
 import math
-import time
-from collections import Counter
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 
 import anyio
 
+from maker.budget import Budget
 from maker.config import Limits
-from maker.errors import MakerError, ModelError, TaskError
+from maker.errors import MakerError, ModelError
 from maker.log import log
 from maker.poll import Poll
-from maker.records import UNKNOWN_TOKENS, Wave
+from maker.receipts import Receipts
+from maker.records import Wave
 from maker.sample import Failure, Model, Request, Sample
+from maker.stop import Stop
+from maker.usage import Spent, Usage, spent_on
+
+__all__ = ["Dispatcher", "Stop", "Usage", "first_error", "poisoned", "settle", "undecided"]
 
 ATTEMPTS = 10  # of one draw before the model counts as lost
 FIRST_BACKOFF = 0.1  # seconds; doubles with each attempt
 LONGEST_BACKOFF = 60.0  # seconds
+LONGEST_AT_START = 2.0  # seconds, as long as no draw has succeeded: an unusable model should show soon
 MAX_REFUSALS = 10  # of one step without a valid answer make it a poison step
-
-
-class Stop(Exception):
-    """A named, resumable end: `kind` is its name, the message says where and what to do."""
-
-    def __init__(self, kind: str, detail: str, exit_code: int = 3) -> None:
-        super().__init__(detail)
-        self.kind = kind
-        self.exit_code = exit_code
-
-
-@dataclass(slots=True)
-class Usage:
-    """What a run has sent and got, resumes included. Tokens as reported; what was not reported is not counted."""
-
-    dispatched: int = 0
-    voted: int = 0
-    flagged: int = 0
-    failed: int = 0
-    cancelled: int = 0
-    tokens_in: int = 0
-    tokens_out: int = 0
-    lost_in: int = 0  # of these, tokens of samples that no wave will count
-    lost_out: int = 0
-    flags: Counter[str] = field(default_factory=Counter)
-
-    @property
-    def in_flight(self) -> int:
-        """Draws sent and not yet accounted for."""
-        return self.dispatched - self.voted - self.flagged - self.failed - self.cancelled
-
-    def book(self, wave: Wave) -> None:
-        """Account for the judged samples of a wave."""
-        lost = 0
-        if wave.extras:  # a flagged draw has its kind there
-            kinds = [facts["flag"] for facts in wave.extras.values() if "flag" in facts]
-            self.flags.update(kinds)
-            lost = len(kinds)
-        self.flagged += lost
-        self.voted += len(wave) - lost
-
-    def lose(self, samples: Collection[Sample]) -> None:
-        """Book samples that came and will never be judged: paid for, and lost."""
-        self.cancelled += len(samples)
-        self.lost_in += sum(sample.tokens_in or 0 for sample in samples)
-        self.lost_out += sum(sample.tokens_out or 0 for sample in samples)
-
-    def replay(self, wave: Wave) -> None:
-        """Account for a wave that an earlier process drew, tokens included."""
-        self.dispatched += len(wave)
-        self.book(wave)
-        self.tokens_in += sum(n for n in wave.draws[2::4] if n != UNKNOWN_TOKENS)
-        self.tokens_out += sum(n for n in wave.draws[3::4] if n != UNKNOWN_TOKENS)
+FEWEST_COPIES = 10  # that stop a run, if they are ...
+MOST_COPIES = 0.05  # ... more than this share of the samples that could be copies
 
 
 class Dispatcher:
     """Sends draws to one model within the limits, and repeats those that failed.
 
-    In lock-step all requests go in one call; otherwise each goes alone, at most
-    `limits.concurrency` at once. Safe under cancellation: what was in flight is booked as cancelled.
+    In lock-step all requests go in one call; otherwise each goes alone (or `model.n` of one step together),
+    at most `limits.concurrency` calls at once. Safe under cancellation: what was in flight is booked as cancelled.
+    `receipts`, if set, makes reservations and samples durable; a slot is then free once its sample is.
+    `retrying` says what a repetition waits for, "" when nothing does.
     """
 
     def __init__(self, model: Model, limits: Limits, usage: Usage) -> None:
-        if limits.max_cost is not None:
-            raise TaskError("max_cost: no prices are known yet, so it could not be kept. Use max_tokens or max_calls.")
         self.model = model
         self.limits = limits
         self.usage = usage
+        self.prices = getattr(model, "prices", None)
+        self.budget = Budget(limits, usage, self.prices, paid=not model.lockstep)
+        self.receipts: Receipts | None = None
+        self.retrying = ""
+        self.out = 0  # draws that are with the model now
         self._slots = anyio.CapacityLimiter(limits.concurrency)
-        self._started = time.monotonic()
-        self._held_calls = 0  # reserved and not yet sent
-        self._held_tokens = 0  # the most that draws reserved and not yet answered can take
+        self._together = 1 if model.lockstep else getattr(model, "n", 1)
+        self._overhead = getattr(model, "overhead", None)
+        self._proven = False  # a draw has succeeded
 
     async def draw(self, requests: Sequence[Request]) -> list[Sample]:
         """Return one sample for each request, in order.
@@ -110,113 +69,134 @@ class Dispatcher:
         Raises Stop at a limit (before anything of this call is sent), for a lost model and for a
         request that always fails; ModelError when the model is unusable.
         """
-        self._hold_calls(len(requests))
-        try:
-            bound = self._hold_tokens(requests)
-        except Stop:
-            self._held_calls -= len(requests)
-            raise
         samples: dict[int, Sample] = {}
-        unsent = set(range(len(requests)))
-        try:
-            if self.model.lockstep:
-                which, unsent = unsent, set()
-                await self._send(requests, which, samples)
-            else:
-                await self._send_each(requests, unsent, samples)
-        except BaseException:
-            self.usage.lose(samples.values())  # they came, but their wave will not be counted
-            raise
-        finally:
-            self._held_tokens -= bound
-            self._held_calls -= len(unsent)
+        if self.receipts is not None and self.receipts.known:
+            for i, request in enumerate(requests):
+                known = self.receipts.known.get(request.address)
+                if known is not None:
+                    samples[i] = known
+        unsent = [i for i in range(len(requests)) if i not in samples]
+        if unsent:
+            await self._draw(requests, unsent, samples)
         return [samples[i] for i in range(len(requests))]
 
-    async def _send_each(self, requests: Sequence[Request], unsent: set[int], samples: dict[int, Sample]) -> None:
-        """Send every request alone, as slots allow."""
+    async def _draw(self, requests: Sequence[Request], which: list[int], samples: dict[int, Sample]) -> None:
+        bounds = dict(zip(which, self.budget.hold([requests[i] for i in which]), strict=True))
+        unsent, before = set(which), set(samples)
+        try:
+            if self.model.lockstep:
+                unsent = set()
+                await self._send(requests, which, bounds, samples)
+            else:
+                await self._send_each(requests, which, bounds, unsent, samples)
+        except BaseException:
+            if self.receipts is None:  # they came, but their wave will not be counted
+                self.usage.lose([sample for i, sample in samples.items() if i not in before])
+            raise
+        finally:
+            for i in which:
+                if i not in samples:
+                    self.budget.settled(bounds[i])
+            self.budget.unsent(len(unsent))
 
-        async def one(position: int) -> None:
+    async def _send_each(
+        self, requests: Sequence[Request], which: list[int], bounds: dict[int, Spent], unsent: set[int],
+        samples: dict[int, Sample],
+    ) -> None:  # fmt: skip
+        """Send every request alone, or some of one step together, as slots allow."""
+
+        async def one(part: list[int]) -> None:
             async with self._slots:
-                unsent.discard(position)
-                await self._send(requests, {position}, samples)
+                unsent.difference_update(part)
+                await self._send(requests, part, bounds, samples)
 
+        parts = _parts(requests, which, self._together)
+        if len(parts) == 1:
+            await one(parts[0])
+            return
         try:
             async with anyio.create_task_group() as group:
-                for position in range(len(requests)):
-                    group.start_soon(one, position)
+                for part in parts:
+                    group.start_soon(one, part)
         except BaseExceptionGroup as errors:
             error = first_error(errors)
             raise error from error.__cause__
 
-    async def _send(self, requests: Sequence[Request], which: set[int], samples: dict[int, Sample]) -> None:
+    async def _send(
+        self, requests: Sequence[Request], which: list[int], bounds: dict[int, Spent], samples: dict[int, Sample]
+    ) -> None:
         """Send some requests in one call, filling `samples`; repeat those that fail, each with its draw and seed."""
-        waiting = sorted(which)
+        waiting = which
         for attempt in range(ATTEMPTS):
-            batch = [requests[i] for i in waiting]
             if attempt:
-                self._hold_calls(len(batch))  # the draws' tokens are held still
-            failed: list[tuple[int, Failure]] = []
-            for i, reply in zip(waiting, await self._call(batch), strict=True):
-                if isinstance(reply, Failure):
-                    failed.append((i, reply))
-                else:
-                    samples[i] = reply
+                self.budget.repeat(len(waiting))
+            failed = await self._call(requests, waiting, bounds, samples)
             if not failed:
                 return
-            self.usage.failed += len(failed)
             _raise_hopeless([(requests[i], failure) for i, failure in failed])
             waiting = [i for i, _ in failed]
             if attempt < ATTEMPTS - 1:
                 _refuse_long_pause(failed[0][1], requests[waiting[0]])
-                wait = _backoff(attempt, [failure for _, failure in failed])
+                wait = _backoff(attempt, [failure for _, failure in failed], proven=self._proven)
                 log.warning("model.retry", failures=len(failed), detail=failed[0][1].detail, wait=wait)
+                self.retrying = failed[0][1].detail
                 await anyio.sleep(wait)
         step, failure = requests[waiting[0]].address.step, failed[0][1]
         raise Stop("model_lost", f"step {step}: {ATTEMPTS} attempts failed, the last with: {failure.detail}. "
                    "When the model answers again, run the same command to resume.")  # fmt: skip
 
-    async def _call(self, requests: list[Request]) -> Sequence[Sample | Failure]:
-        usage = self.usage
-        usage.dispatched += len(requests)
-        self._held_calls -= len(requests)
+    async def _call(
+        self, requests: Sequence[Request], which: list[int], bounds: dict[int, Spent], samples: dict[int, Sample]
+    ) -> list[tuple[int, Failure]]:
+        """Make one call and book what came of it; return what failed. Samples are durable where receipts are kept."""
+        asked = [requests[i] for i in which]
+        self.budget.sent(len(which))
         try:
-            replies = await _drawn(self.model, requests)
-            if len(replies) != len(requests):
-                raise ModelError(f"the model gave {len(replies)} replies to {len(requests)} requests: mend its draw()")
+            if self.receipts is not None:
+                await self.receipts.reserve(asked, [bounds[i] for i in which])
+            self.out += len(asked)
+            try:
+                replies = await _drawn(self.model, asked)
+            finally:
+                self.out -= len(asked)
+            if len(replies) != len(asked):
+                raise ModelError(f"the model gave {len(replies)} replies to {len(asked)} requests: mend its draw()")
         except BaseException:
-            usage.cancelled += len(requests)
+            self.usage.cancel(bounds[i] for i in which)
             raise
-        for reply in replies:
-            if isinstance(reply, Sample):
-                usage.tokens_in += reply.tokens_in or 0
-                usage.tokens_out += reply.tokens_out or 0
-        return replies
+        failed: list[tuple[int, Failure]] = []
+        came: list[tuple[Request, Sample, Spent]] = []
+        usage, receipts = self.usage, self.receipts
+        for i, reply in zip(which, replies, strict=True):
+            spent = spent_on(reply, bounds[i], self.prices)
+            if isinstance(reply, Failure):
+                failed.append((i, reply))
+                usage.fail(spent)
+                if receipts is not None:
+                    receipts.fail(requests[i], reply, spent)
+                continue
+            samples[i] = reply
+            usage.spend(spent)
+            self.budget.settled(bounds[i], spent)
+            came.append((requests[i], reply, spent))
+        if self._overhead is not None:
+            self._book_overhead(*self._overhead())
+        if came:
+            self._proven, self.retrying = True, ""
+            if receipts is not None:
+                await receipts.keep(came)
+        return failed
 
-    def _hold_calls(self, count: int) -> None:
-        """Hold calls that are about to be made. Raises Stop if there are not so many, or time is over."""
-        limits = self.limits
-        calls = self.usage.dispatched + self._held_calls
-        if limits.max_calls is not None and calls + count > limits.max_calls:
-            raise Stop("max_calls", f"{calls} of {limits.max_calls} calls are used. Raise max_calls and resume.")
-        if limits.max_seconds is not None and time.monotonic() - self._started > limits.max_seconds:
-            raise Stop("max_seconds", f"{limits.max_seconds} seconds are over. Run the same command to resume.")
-        self._held_calls += count
-
-    def _hold_tokens(self, requests: Sequence[Request]) -> int:
-        """Hold the most tokens that these draws can take, and return them. Raises Stop if there are not so many.
-
-        Input tokens are bounded by bytes: no tokenizer makes more tokens than bytes.
-        """
-        limit = self.limits.max_tokens
-        if limit is None:
-            return 0
-        spent = self.usage.tokens_in + self.usage.tokens_out + self._held_tokens
-        bound = sum(len(r.prompt.encode("utf-8", "replace")) + r.max_tokens for r in requests)
-        if spent + bound > limit:
-            raise Stop("max_tokens", f"{spent} of {limit} tokens are used and the next draws could "
-                       f"take {bound}. Raise max_tokens and resume.")  # fmt: skip
-        self._held_tokens += bound
-        return bound
+    def _book_overhead(self, calls: int, tokens_in: int, tokens_out: int) -> None:
+        """Book what the model spent beside the draws: calls that brought no sample."""
+        if not calls:
+            return
+        spent = Spent(tokens_in, tokens_out, 0, self.prices.cost(tokens_in, tokens_out) if self.prices else 0.0)
+        self.usage.dispatched += calls
+        self.usage.failed += calls
+        self.usage.spend(spent)
+        if self.receipts is not None:
+            self.receipts.overhead(spent, calls)
 
 
 async def settle(polls: Sequence[Poll], dispatcher: Dispatcher) -> list[Wave]:
@@ -234,6 +214,19 @@ async def settle(polls: Sequence[Poll], dispatcher: Dispatcher) -> list[Wave]:
         dispatcher.usage.book(wave)
         waves.append(wave)
     return waves
+
+
+def copied_too_often(usage: Usage, steps: int) -> Stop | None:
+    """Return the stop of a run whose samples are copies too often: votes on copies are no votes.
+
+    steps: on which samples were drawn; the first sample of each cannot be a copy.
+    """
+    copies, comparable = usage.flags["copied"], usage.voted + usage.flagged - steps
+    if copies < FEWEST_COPIES or copies <= MOST_COPIES * comparable:
+        return None
+    return Stop("copied", f"{copies} of {comparable} samples are copies of an earlier one of their step: the server "
+                "repeats itself (a cache? one seed for all?), and voting on copies proves nothing. Turn that off and "
+                "start again with another journal.", 5)  # fmt: skip
 
 
 def undecided(poll: Poll) -> Stop:
@@ -286,10 +279,11 @@ def _refuse_long_pause(failure: Failure, request: Request) -> None:
                    f"{pause:.0f} s. Run the same command to resume then.")  # fmt: skip
 
 
-def _backoff(attempt: int, failures: Sequence[Failure]) -> float:
+def _backoff(attempt: int, failures: Sequence[Failure], *, proven: bool) -> float:
     """Return the seconds to wait: doubling, or what the server asked for; a senseless wish counts as none."""
     wished = [f.retry_after for f in failures if f.retry_after is not None and 0 <= f.retry_after < math.inf]
-    return float(min(max([FIRST_BACKOFF * 2**attempt, *wished]), LONGEST_BACKOFF))
+    own = min(FIRST_BACKOFF * 2**attempt, LONGEST_BACKOFF if proven else LONGEST_AT_START)
+    return float(min(max([own, *wished]), LONGEST_BACKOFF))
 
 
 def first_error(errors: BaseExceptionGroup[BaseException]) -> BaseException:
@@ -298,3 +292,15 @@ def first_error(errors: BaseExceptionGroup[BaseException]) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
+
+
+def _parts(requests: Sequence[Request], which: list[int], together: int) -> list[list[int]]:
+    """Cut the requests into calls: one each, or up to `together` with the same prompt."""
+    parts: list[list[int]] = []
+    for i in which:
+        last = parts[-1] if parts else []
+        if 0 < len(last) < together and requests[last[0]].prompt == requests[i].prompt:
+            last.append(i)
+        else:
+            parts.append([i])
+    return parts

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from maker.commands.shared import Json, ModelName, TaskName, run_shown, show_result, task_options
+from maker.commands.shared import Json, ModelName, TaskName, named_model, run_shown, show_result, task_options
 from maker.errors import TaskError
 from maker.load import load_task
 
@@ -34,18 +34,27 @@ def run(
     max_flags: Annotated[int | None, typer.Option(help="Flagged samples of one step.")] = None,
     max_calls: Annotated[int | None, typer.Option(help="Draws sent, resumes included.")] = None,
     max_tokens: Annotated[int | None, typer.Option(help="Tokens read and written.")] = None,
+    max_cost: Annotated[float | None, typer.Option(help="US dollars; needs --prices.")] = None,
+    prices: Annotated[
+        str | None, typer.Option(help="IN,OUT in dollars a million tokens, or a JSON file {model: {input, output}}.")
+    ] = None,
+    timeout: Annotated[float | None, typer.Option(help="Seconds of one attempt, over HTTP (120).")] = None,
+    accept_change: Annotated[
+        list[str] | None, typer.Option(help="A setting that may differ from the journal's: k, temperature, model, ...")
+    ] = None,
     max_seconds: Annotated[float | None, typer.Option(help="Wall seconds of this call.")] = None,
     as_json: Json = False,
 ) -> None:
     """Carry out a task; the same command on an existing journal resumes it. Other options go to the task."""
     limits = {
         "max_steps": max_steps, "max_votes": max_votes, "max_flags": max_flags, "max_calls": max_calls,
-        "max_tokens": max_tokens, "max_seconds": max_seconds, "concurrency": concurrency,
+        "max_tokens": max_tokens, "max_cost": max_cost, "max_seconds": max_seconds, "concurrency": concurrency,
     }  # fmt: skip
     settings: dict[str, Any] = {
-        "model": model, "k": _k(k), "target": target, "seed": seed, "journal": journal, "segments": segments,
+        "model": named_model(model, prices, timeout, concurrency), "k": _k(k), "target": target, "seed": seed,
+        "journal": journal, "segments": segments,
         "flags": flags, "temperature": temperature, "first_temperature": first_temperature,
-        "keep_samples": keep_samples, "paraphrase": paraphrase,
+        "keep_samples": keep_samples, "paraphrase": paraphrase, "accept_change": accept_change or (),
         "limits": {key: value for key, value in limits.items() if value is not None},
     }  # fmt: skip
     loaded = load_task(task, **task_options(ctx.args))

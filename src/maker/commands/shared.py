@@ -12,8 +12,10 @@ from typing import Annotated, Any
 import typer
 
 from maker.errors import TaskError
+from maker.load import load_model
 from maker.result import RunResult
 from maker.run import run_sync
+from maker.sample import Model
 from maker.screen import print_rows, progress_bar, run_rows
 
 TASK_OPTIONS = {"allow_extra_args": True, "ignore_unknown_options": True}  # a command that passes options to a task
@@ -42,6 +44,37 @@ def task_options(args: list[str]) -> dict[str, str]:
             value = rest.pop(0)
         values[name[2:].replace("-", "_")] = value
     return values
+
+
+def named_model(
+    spec: str, prices: str | None = None, timeout: float | None = None, concurrency: int | None = None
+) -> Model | str:
+    """Return the model that options describe; just its name where they say nothing that only HTTP models take."""
+    if not spec.startswith(("openai:", "http:", "https:")):
+        if prices or timeout:
+            raise TaskError("--prices and --timeout are for models over HTTP (openai:..., http://...)")
+        return spec
+    return load_model(spec, prices=_prices(prices, spec), timeout=timeout, concurrency=concurrency)
+
+
+def _prices(text: str | None, spec: str) -> Any:
+    """Read --prices: two numbers, or a file with a table of models."""
+    if text is None:
+        return None
+    try:
+        told, _, given = text.partition(",")
+        return {"input": float(told), "output": float(given)}
+    except ValueError:
+        pass
+    model = spec.partition("#")[2] or spec.partition(":")[2]
+    try:
+        table = json.loads(Path(text).read_bytes())
+        return table[model]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise TaskError(
+            f"--prices {text}: {type(error).__name__}: {error}. Give IN,OUT in dollars a million tokens, or a JSON "
+            f'file with {{"{model}": {{"input": 0.4, "output": 1.6}}}}.'
+        ) from None
 
 
 def run_shown(task: Any, settings: dict[str, Any], label: str, *, quiet: bool) -> RunResult:

@@ -10,7 +10,7 @@ anything before the window is over (`gate.py`). What was cancelled leaves no slo
 
 What a server does not take (seeds, logprobs, schemas, the old name of the token limit) is left out from
 its first complaint on. A request that the server calls wrong is a poison step only if a probe, at most
-one a minute, shows that others succeed; `probes` counts what those cost.
+one a minute, shows that others succeed; `overhead` tells what those cost.
 
 Not covered: retrying, which is `settle.py`'s: a draw here is one attempt. Streaming. Several event
 loops at a time.
@@ -37,6 +37,7 @@ from maker.models.retry_after import retry_after
 from maker.sample import Failure, Request, Sample
 from maker.settle import ATTEMPTS, first_error
 from maker.task import Address
+from maker.usage import Prices, make_prices
 
 GRACE = 10.0  # seconds from the first use in which a server has to show itself
 PROBE_TIMEOUT = 30.0  # seconds
@@ -51,7 +52,8 @@ class OpenAI:
     one attempt, body included. concurrency: the most requests out at once; the gate goes lower when the
     server asks for it. n: draws of one prompt that may share a call (if one `draw` holds them together).
     seeds, logprobs: ask for them, until the server refuses. max_tokens_name: None tries "max_tokens" first.
-    gate: by default all models of one origin share one.
+    gate: by default all models of one origin share one. prices: US dollars a million tokens (`input`, `output`,
+    `cached`); none are built in.
 
     Raises ModelError for an address or a key that cannot be used. `name` is part of a run's fingerprint.
     """
@@ -62,6 +64,7 @@ class OpenAI:
         self, base_url: str, model: str, *, key: str | None = None, api: Api = "chat", timeout: float = 120.0,
         concurrency: int = 512, n: int = 1, seeds: bool = True, logprobs: bool = True,
         max_tokens_name: Literal["max_tokens", "max_completion_tokens"] | None = None,
+        prices: Prices | Mapping[str, float] | None = None,
         gate: Gate | None = None, clock: Callable[[], float] = time.monotonic,
     ) -> None:  # fmt: skip
         if not timeout > 0 or concurrency < 1 or n < 1:
@@ -74,7 +77,7 @@ class OpenAI:
         self.timeout, self.n = timeout, n
         self.dialect = Dialect(max_tokens_name or "max_tokens", max_tokens_name is None, seeds, logprobs)
         self.probes = Prober(clock)  # counts what probing costs
-        self.fingerprint: str | None = None  # the server's, in its last good reply
+        self.prices = make_prices(prices)
         self._first_use: float | None = None
         self._reached = False  # it has answered something
         self._proven = False  # it has answered a request well
@@ -107,6 +110,10 @@ class OpenAI:
                 raise first_error(errors) from None
         return [reply for reply in replies if reply is not None]
 
+    def overhead(self) -> tuple[int, int, int]:
+        """Return what probing cost since this was last asked: calls, tokens in and out."""
+        return self.probes.bill()
+
     async def aclose(self) -> None:
         """Close all connections. The model can be used again, and then opens new ones."""
         await self._wire.aclose()
@@ -120,14 +127,12 @@ class OpenAI:
         dialect = self.dialect
         outcome = await self._send(alike[0], len(alike), dialect, self.timeout)
         if isinstance(outcome, Trouble):
-            return [await self._judge(alike[0], outcome, dialect)] * len(alike)
+            failure = await self._judge(alike[0], outcome, dialect)
+            billed_once = failure if failure.tokens_in is None else replace(failure, tokens_in=0, tokens_out=0)
+            return [failure] + [billed_once] * (len(alike) - 1)
         self._proven = True
         if self._suspects:
             self._suspects.pop(_identity(alike[0]), None)
-        if outcome.fingerprint is not None and outcome.fingerprint != self.fingerprint:
-            if self.fingerprint is not None:
-                log.warning("model.fingerprint", model=self.name, before=self.fingerprint, now=outcome.fingerprint)
-            self.fingerprint = outcome.fingerprint
         return outcome.samples
 
     async def _send(self, request: Request, choices: int, dialect: Dialect, seconds: float) -> Said | Trouble:
@@ -207,10 +212,10 @@ class OpenAI:
         ill = await self.probes.ask(request, self._send_probe)
         detail = trouble.failure.detail
         if ill is None:
-            return Failure("poison", detail)
+            return replace(trouble.failure, kind="poison")
         settings = ill.optional is not None and self.dialect.without(ill.optional) is None
         if ill.failure.kind == "transient" and not settings:
-            return Failure("transient", detail, ill.failure.retry_after)
+            return replace(trouble.failure, kind="transient", retry_after=ill.failure.retry_after)
         return Failure("fatal", f"{detail}. A short request with the same settings fails, too: {ill.failure.detail}. "
                        "Change the settings or the model")  # fmt: skip
 
@@ -223,7 +228,9 @@ def _identity(request: Request) -> tuple[Address, int]:
     return request.address, hash(request.prompt)
 
 
-def from_spec(spec: str, *, timeout: float = 120.0, concurrency: int = 512) -> OpenAI:
+def from_spec(
+    spec: str, *, timeout: float = 120.0, concurrency: int = 512, prices: Prices | Mapping[str, float] | None = None
+) -> OpenAI:
     """Return the model that a specification names: "openai:NAME", or "http(s)://HOST:PORT/v1#NAME".
 
     The key comes from the environment alone: OPENAI_API_KEY for openai:, MAKER_API_KEY (if set) for a
@@ -234,6 +241,7 @@ def from_spec(spec: str, *, timeout: float = 120.0, concurrency: int = 512) -> O
         key = os.environ.get("OPENAI_API_KEY", "").strip()
         if not key:
             raise ModelError(f"{spec} needs a key: set OPENAI_API_KEY in the environment")
-        return OpenAI(OPENAI, rest, key=key, timeout=timeout, concurrency=concurrency)
+        return OpenAI(OPENAI, rest, key=key, timeout=timeout, concurrency=concurrency, prices=prices)
     url, _, model = spec.partition("#")
-    return OpenAI(url, model, key=os.environ.get("MAKER_API_KEY"), timeout=timeout, concurrency=concurrency)
+    own = os.environ.get("MAKER_API_KEY")
+    return OpenAI(url, model, key=own, timeout=timeout, concurrency=concurrency, prices=prices)

@@ -33,6 +33,12 @@ class Prober:
         self._clock = clock
         self._last: tuple[float, asyncio.Future[Trouble | None]] | None = None
 
+    def bill(self) -> tuple[int, int, int]:
+        """Return calls, tokens in and tokens out since the last bill."""
+        bill = self.calls, self.tokens_in, self.tokens_out
+        self.calls = self.tokens_in = self.tokens_out = 0
+        return bill
+
     async def ask(self, request: Request, send: Send) -> Trouble | None:
         """Return what ails the endpoint, None if nothing. `send` takes a request and returns what came of it."""
         now = self._clock()

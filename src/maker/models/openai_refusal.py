@@ -72,6 +72,11 @@ def fatal(status: int, detail: str) -> Trouble:
     return Trouble(Failure("fatal", detail), status)
 
 
+def unbilled(detail: str) -> Failure:
+    """Return the failure of a reply that was not read to its end: nobody can know what it was billed."""
+    return Failure("transient", detail, None, None, None)
+
+
 def refusal(status: int, headers: Mapping[str, str], error: Any, asked: Asked) -> Trouble:
     """Return what an error status, or an error object in a good reply, means."""
     if status < 300:

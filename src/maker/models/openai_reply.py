@@ -37,7 +37,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from maker.models.openai_refusal import ADDRESS, WAIT, Asked, Trouble, clean, fatal, refusal, words_of
+from maker.models.openai_refusal import ADDRESS, WAIT, Asked, Trouble, clean, fatal, refusal, unbilled, words_of
 from maker.sample import Failure, Sample
 
 MOST_TOKENS = 2**31 - 1
@@ -48,10 +48,9 @@ _DATED = r"[-@:](\d{4}-\d\d-\d\d|\d{8}|\d{6}|\d{4}|latest)"
 
 @dataclass(slots=True, frozen=True)
 class Said:
-    """What a good reply says: one sample (or failure) for each draw asked for, and the server's fingerprint."""
+    """What a good reply says: one sample (or failure) for each draw asked for."""
 
     samples: list[Sample | Failure]
-    fingerprint: str | None = None
 
 
 def read_reply(status: int, headers: Mapping[str, str], body: bytes, asked: Asked, latency: float) -> Said | Trouble:
@@ -74,7 +73,7 @@ def read_reply(status: int, headers: Mapping[str, str], body: bytes, asked: Aske
         return refusal(status, headers, None, asked)
     cut = not body.strip() or body.lstrip()[:1] == b"{"
     detail = f"{asked.where} sent a reply that " + ("was cut off" if cut else "is no JSON object")
-    return Trouble(Failure("transient", detail), status, alien=True, own=True)
+    return Trouble(unbilled(detail), status, alien=True, own=True)
 
 
 # -- good replies ------------------------------------------------------------------------------------
@@ -86,19 +85,24 @@ def _good(reply: dict[str, Any], asked: Asked, latency: float) -> Said | Trouble
         return fatal(200, f"{asked.where} was asked for the model {asked.model!r} and answered as {declared!r}. "
                      "If that is the one you want, give its name")  # fmt: skip
     choices = reply.get("choices")
-    if not isinstance(choices, list) or not choices:
-        return Trouble(Failure("transient", f"{asked.where} sent a reply without choices"), 200, alien=True, own=True)
     usage = reply.get("usage")
     usage = usage if isinstance(usage, dict) else {}
-    shares = _shares(_count(usage.get("completion_tokens")), min(len(choices), asked.choices))
-    tokens_in = _count(usage.get("prompt_tokens"))
+    tokens_in, tokens_out = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
+    if not isinstance(choices, list) or not choices:
+        detail = f"{asked.where} sent a reply without choices"
+        return Trouble(Failure("transient", detail, None, tokens_in, tokens_out), 200, alien=True, own=True)
+    shares = _shares(tokens_out, min(len(choices), asked.choices))
+    cached = _cached(usage)
+    mark = _name(reply.get("system_fingerprint"), asked)
     identity = _name(reply.get("id"), asked)
     samples: list[Sample | Failure] = []
     for number, choice in enumerate(choices[: asked.choices]):
         sample = _sample(choice, asked)
+        sample.tokens_in = tokens_in if number == 0 or tokens_in is None else 0
+        sample.tokens_out = shares[number]
         if isinstance(sample, Sample):
-            sample.tokens_in = tokens_in if number == 0 or tokens_in is None else 0
-            sample.tokens_out = shares[number]
+            sample.cached = cached if number == 0 or cached is None else 0
+            sample.fingerprint = mark
             # the choices of one reply share an id, and are no copies of each other
             sample.response_id = identity if asked.choices == 1 or identity is None else f"{identity}#{number}"
             sample.model, sample.latency = declared, latency
@@ -107,7 +111,7 @@ def _good(reply: dict[str, Any], asked: Asked, latency: float) -> Said | Trouble
         return Trouble(samples[0], 200, own=True)
     missing = asked.choices - len(samples)
     samples += [Failure("transient", f"{asked.where} sent {len(samples)} of {asked.choices} choices")] * missing
-    return Said(samples, _name(reply.get("system_fingerprint"), asked))
+    return Said(samples)
 
 
 def _sample(choice: Any, asked: Asked) -> Sample | Failure:
@@ -164,6 +168,12 @@ def _logprob(logprobs: Any) -> float | None:
 def _count(figure: Any) -> int | None:
     """Return a token count, or None for what cannot be one."""
     return figure if type(figure) is int and 0 <= figure <= MOST_TOKENS else None
+
+
+def _cached(usage: dict[str, Any]) -> int | None:
+    """Return how many input tokens came from the server's cache, in either of the two ways to say it."""
+    details = usage.get("prompt_tokens_details")
+    return _count(details.get("cached_tokens") if isinstance(details, dict) else usage.get("cached_tokens"))
 
 
 def _shares(tokens: int | None, choices: int) -> list[int | None]:

@@ -1,0 +1,108 @@
+"""Where sending stops: calls, tokens, dollars, seconds.
+
+What is about to be sent is held before it goes out, at the most it can take, and given back once what it
+really took is booked. So spent + held never passes a cap, whatever is under way at once.
+
+Not covered: holding over a crash; that is `receipts.py`, which makes every hold durable.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from maker.config import Limits
+from maker.errors import TaskError
+from maker.sample import Request
+from maker.stop import Stop
+from maker.usage import Prices, Spent, Usage, most
+
+_NOTHING = Spent()
+
+
+class Budget:
+    """The limits of one run, and what is held of them.
+
+    paid: hold tokens and dollars even where no cap is set, because receipts record them.
+    Raises TaskError for a cap on money when the model has no prices.
+    """
+
+    def __init__(self, limits: Limits, usage: Usage, prices: Prices | None, *, paid: bool = False) -> None:
+        if limits.max_cost is not None and prices is None:
+            raise TaskError(
+                "max_cost: the model has no prices, so it could not be kept. Give them (load_model(..., "
+                "prices={'input': 0.4, 'output': 1.6}), US dollars a million tokens; --prices), or use max_tokens."
+            )
+        self.limits, self.usage, self.prices = limits, usage, prices
+        self._started = time.monotonic()
+        self._bounding = paid or limits.max_tokens is not None or prices is not None
+        self._calls = 0  # held and not yet sent
+        self._tokens = 0  # the most that draws held and not yet answered can take
+        self._cost = 0.0
+        self._over = 1.0  # how far a reply has gone past its bound: the server counts in its own way
+
+    def hold(self, requests: Sequence[Request]) -> list[Spent]:
+        """Hold draws before their first attempt; return the bound of each. Raises Stop if a limit is in the way."""
+        self.hold_calls(len(requests))
+        if not self._bounding:
+            return [_NOTHING] * len(requests)
+        bounds = [self._bound(request) for request in requests]
+        tokens, cost = sum(bound.assumed for bound in bounds), sum(bound.cost for bound in bounds)
+        try:
+            self._check(tokens, cost)
+        except Stop:
+            self._calls -= len(requests)
+            raise
+        self._tokens += tokens
+        self._cost += cost
+        return bounds
+
+    def hold_calls(self, count: int) -> None:
+        """Hold calls that are about to be made. Raises Stop if there are not so many, or time is over."""
+        limits = self.limits
+        calls = self.usage.dispatched + self._calls
+        if limits.max_calls is not None and calls + count > limits.max_calls:
+            raise Stop("max_calls", f"{calls} of {limits.max_calls} calls are used. Raise max_calls and resume.")
+        if limits.max_seconds is not None and time.monotonic() - self._started > limits.max_seconds:
+            raise Stop("max_seconds", f"{limits.max_seconds} seconds are over. Run the same command to resume.")
+        self._calls += count
+
+    def repeat(self, count: int) -> None:
+        """Hold the calls of a repetition; its tokens are held still. Raises Stop where failures have used them up."""
+        self._check(0, 0.0)
+        self.hold_calls(count)
+
+    def sent(self, count: int) -> None:
+        """Book calls that go out now."""
+        self._calls -= count
+        self.usage.dispatched += count
+
+    def unsent(self, count: int) -> None:
+        """Give back calls that will not be made."""
+        self._calls -= count
+
+    def settled(self, bound: Spent, spent: Spent | None = None) -> None:
+        """Give back what was held of one draw, now that what it took is booked."""
+        self._tokens -= bound.assumed
+        self._cost -= bound.cost
+        if spent is not None and bound.assumed:
+            tokens = spent.tokens_in + spent.tokens_out
+            self._over = max(self._over, tokens * self._over / bound.assumed)
+
+    def _bound(self, request: Request) -> Spent:
+        bound = most(request, self.prices)
+        if self._over == 1.0:
+            return bound
+        return Spent(assumed=int(bound.assumed * self._over) + 1, cost=bound.cost * self._over)
+
+    def _check(self, tokens: int, cost: float) -> None:
+        """Raise Stop if so many tokens or dollars more could pass a cap."""
+        limits, usage = self.limits, self.usage
+        spent = usage.tokens + self._tokens
+        if limits.max_tokens is not None and spent + tokens > limits.max_tokens:
+            raise Stop("max_tokens", f"{spent} of {limits.max_tokens} tokens are used or held and the next draws could "
+                       f"take {tokens}. Raise max_tokens and resume.")  # fmt: skip
+        dollars = usage.cost + self._cost
+        if limits.max_cost is not None and dollars + cost > limits.max_cost:
+            raise Stop("max_cost", f"{dollars:.4f} of {limits.max_cost} dollars are spent or held and the next draws "
+                       f"could take {cost:.4f}. Raise max_cost and resume.")  # fmt: skip

@@ -1,0 +1,202 @@
+"""What was paid for: a reservation before each call, and every sample as it comes.
+
+For models that are called over a network. A call goes out once its reservation is durable; its slot is free
+once its sample is. So a crash loses at most what was in flight, and that is booked: a reservation that was
+never settled counts as spent at the most it can have taken. Samples that came and were not judged yet are used
+by the run that resumes: nothing acknowledged is paid twice.
+
+The notes are `reserve`, `sample`, `failure`, `change` and `overhead`. A change of the server's model or
+fingerprint in mid-run is noticed here.
+
+Not covered: in-process models, whose draws cost nothing, and limits (`budget.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from maker.errors import JournalError
+from maker.journal import Journal
+from maker.log import log
+from maker.records import encode_note
+from maker.sample import Failure, Request, Sample
+from maker.stop import Stop
+from maker.task import Address
+from maker.usage import Spent, Usage
+
+KINDS = ("reserve", "sample", "failure", "change", "overhead")
+_WATCHED = ("model", "fingerprint")  # what a sample says of its maker, and what must not change
+
+
+class Receipts:
+    """The reservations and samples of one run.
+
+    accepted: changes of "model" or "fingerprint" that do not stop the run. `known` are samples that came and
+    were not judged yet.
+    """
+
+    def __init__(self, journal: Journal, usage: Usage, accepted: Sequence[str] = ()) -> None:
+        self.journal, self.usage = journal, usage
+        self.accepted = frozenset(accepted)
+        self.known: dict[Address, Sample] = {}
+        self._open: dict[Address, Spent] = {}  # reserved by an earlier process and not settled so far
+        self._marked = self._unmarked = 0  # samples that bear an id or logprobs, and that bear none
+        self._maker: dict[str, str] = {}
+        self._unaccepted: dict[str, str] = {}  # changes that the journal shows and nobody has accepted
+
+    # -- live ------------------------------------------------------------------------------------------
+
+    async def reserve(self, requests: Sequence[Request], bounds: Sequence[Spent]) -> None:
+        """Make it durable that these draws are about to be sent."""
+        first = requests[0].address
+        note = {"run": first.run, "step": first.step, "draws": [request.address.draw for request in requests],
+                "tokens": [bound.assumed for bound in bounds], "cost": [bound.cost for bound in bounds]}  # fmt: skip
+        self._append("reserve", note)
+        await self.journal.committed()
+
+    def fail(self, request: Request, failure: Failure, spent: Spent) -> None:
+        """Note a draw that brought no reply; it will be durable with the next reservation."""
+        self._append("failure", {**_address(request.address), "detail": failure.detail, **_said(spent)})
+
+    async def keep(self, samples: Sequence[tuple[Request, Sample, Spent]]) -> None:
+        """Make samples durable. Raises Stop when they come from another model than those before."""
+        for request, sample, spent in samples:
+            said = {key: value for key, value in _facts(sample).items() if value is not None}
+            self._append("sample", {**_address(request.address), **said, **_said(spent)})
+            self._mark(sample)
+        await self.journal.committed()
+        for _, sample, _ in samples:
+            self._same_maker(sample)
+
+    def overhead(self, spent: Spent, calls: int) -> None:
+        """Note what the model spent beside the draws."""
+        self._append("overhead", {"calls": calls, **_said(spent)})
+
+    def _append(self, kind: str, note: dict[str, Any]) -> None:
+        self.journal.append(encode_note({kind: note}))
+
+    @property
+    def independence(self) -> str:
+        """Whether copied samples would show."""
+        if not self._marked:
+            return "not observable: the server gives neither response ids nor logprobs" if self._unmarked else ""
+        return "observed" if not self._unmarked else "observed in part: some samples bear no id and no logprobs"
+
+    def _mark(self, sample: Sample) -> None:
+        marked = sample.response_id is not None or sample.logprob is not None
+        self._marked += marked
+        self._unmarked += not marked
+
+    def _same_maker(self, sample: Sample) -> None:
+        for what in _WATCHED:
+            said = getattr(sample, what)
+            if said is not None and self._maker.setdefault(what, said) != said:
+                self._change(what, said)
+
+    def _change(self, what: str, said: str) -> None:
+        """Journal a change of the server that is accepted. Raises Stop for any other."""
+        before = self._maker[what]
+        if what not in self.accepted:
+            raise Stop("model_changed", f"the server's {what} changed from {before!r} to {said!r} in mid-run. "
+                       f"Resume when it is back, or with --accept-change {what}.", 5)  # fmt: skip
+        log.warning("model.changed", what=what, before=before, now=said)
+        self._maker[what] = said
+        self._append("change", {"what": what, "from": before, "to": said})
+
+    # -- replay ----------------------------------------------------------------------------------------
+
+    def replay(self, kind: str, note: dict[str, Any]) -> None:
+        """Take a journaled note. Raises JournalError for one that lacks what its kind must have."""
+        try:
+            if kind == "reserve":
+                self._reserved(note)
+            elif kind == "sample":
+                self._came(note)
+            elif kind == "failure":
+                self._open.pop(_address_of(note, note["draw"]), None)
+                self.usage.fail(_spent(note))
+            elif kind == "change":
+                self._maker[note["what"]] = note["to"]
+                self._unaccepted.pop(note["what"], None)
+            else:
+                self.usage.dispatched += note["calls"]
+                self.usage.failed += note["calls"]
+                self.usage.spend(_spent(note))
+        except (KeyError, TypeError, ValueError) as error:
+            raise JournalError(f"{self.journal.path}: a {kind} note contradicts itself: {error!r}") from None
+
+    def close_replay(self) -> None:
+        """Book what was reserved and never settled. Raises Stop for a change of model that is not accepted."""
+        self.usage.cancel(self._open.values())
+        self._open.clear()
+        for what, said in self._unaccepted.items():
+            self._change(what, said)
+
+    def judged(self, run: str, step: int, first: int, count: int) -> None:
+        """Drop samples that a wave has counted."""
+        if self.known:
+            for draw in range(first, first + count):
+                self.known.pop(Address(run, step, draw), None)
+
+    def judge_all(self, run: str) -> None:
+        """Drop the samples of a calibration, which its note has counted."""
+        for address in [address for address in self.known if address.run == run]:
+            del self.known[address]
+
+    def forget(self) -> None:
+        """Drop all samples that were not judged: nobody will count them any more. They stay paid for."""
+        self.usage.lose(self.known.values())
+        self.known.clear()
+
+    def _reserved(self, note: dict[str, Any]) -> None:
+        for draw, tokens, cost in zip(note["draws"], note["tokens"], note["cost"], strict=True):
+            address = _address_of(note, draw)
+            if address in self._open:  # the process that reserved it first was killed before it settled it
+                self.usage.cancel([self._open[address]])
+            self._open[address] = Spent(assumed=tokens, cost=cost)
+            self.usage.dispatched += 1
+
+    def _came(self, note: dict[str, Any]) -> None:
+        address = _address_of(note, note["draw"])
+        if self._open.pop(address, None) is None:
+            raise ValueError("a sample that was never reserved")
+        self.usage.spend(_spent(note))
+        sample = self.known[address] = Sample(
+            note.get("text"), note.get("tokens_in"), note.get("tokens_out"), note.get("finish_reason"),
+            note.get("response_id"), note.get("logprob"), note.get("model"), note.get("latency"),
+            note.get("fingerprint"), note.get("cached"),
+        )  # fmt: skip
+        self._mark(sample)
+        for what in _WATCHED:
+            said = getattr(sample, what)
+            if said is not None and self._maker.setdefault(what, said) != said:
+                self._unaccepted[what] = said
+
+
+def _address(address: Address) -> dict[str, Any]:
+    return {"run": address.run, "step": address.step, "draw": address.draw}
+
+
+def _address_of(note: dict[str, Any], draw: int) -> Address:
+    return Address(note["run"], note["step"], draw)
+
+
+def _facts(sample: Sample) -> dict[str, Any]:
+    """Return a sample as its note keeps it."""
+    return {
+        "text": sample.text, "tokens_in": sample.tokens_in, "tokens_out": sample.tokens_out,
+        "finish_reason": sample.finish_reason, "response_id": sample.response_id, "logprob": sample.logprob,
+        "model": sample.model, "latency": None if sample.latency is None else round(sample.latency, 6),
+        "fingerprint": sample.fingerprint, "cached": sample.cached,
+    }  # fmt: skip
+
+
+def _said(spent: Spent) -> dict[str, Any]:
+    """Return what a call took, as its note keeps it."""
+    return {"spent": [spent.tokens_in, spent.tokens_out, spent.assumed, spent.cost, spent.cached]}
+
+
+def _spent(note: dict[str, Any]) -> Spent:
+    tokens_in, tokens_out, assumed, cost, cached = note["spent"]
+    return Spent(int(tokens_in), int(tokens_out), int(assumed), float(cost), int(cached))
