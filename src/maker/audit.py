@@ -24,7 +24,7 @@ from typing import Any
 from maker.canonical import canonical, digest
 from maker.errors import InternalError, JournalError, TaskError
 from maker.fold import Fold, step_hash
-from maker.journal import read_records
+from maker.journal import read_chain
 from maker.load import builtin_tasks, load_task
 from maker.plan import Plan
 from maker.records import FLAGGED, Wave, check_note, decode
@@ -36,7 +36,8 @@ from maker.task import Task
 class Summary:
     """What a journal says of its run, counted from its records without running any code.
 
-    `close` is what the run said when it last ended, {} when it is still going or was killed.
+    `close` is what the run said when it last ended, {} when it is still going or was killed. `head` is the hash
+    of the newest record, which covers all before it, as 32 hex digits.
     """
 
     header: dict[str, Any] = field(default_factory=dict)
@@ -49,6 +50,8 @@ class Summary:
     waves: Counter[int] = field(default_factory=Counter)
     fold: Fold = field(default_factory=Fold)
     close: dict[str, Any] = field(default_factory=dict)
+    head: str = ""
+    records: int = 0
 
     def as_json(self) -> dict[str, Any]:
         """Return the object that `maker show --json` prints."""
@@ -60,7 +63,7 @@ class Summary:
             "wrong": self.close.get("wrong"), "answer": self.close.get("answer"),
             "state_digest": self.fold.state_digest.hex(), "chain": self.fold.chain,
             "stopped": self.close.get("stopped", "running or killed"), "seconds": self.close.get("seconds"),
-            "segments": self.header.get("segments"),
+            "segments": self.header.get("segments"), "records": self.records, "head": self.head,
         }  # fmt: skip
 
 
@@ -68,7 +71,8 @@ def summarise(journal: str | Path) -> Summary:
     """Return what a journal says. Raises JournalError for a file that is missing, damaged or foreign."""
     summary = Summary()
     open_waves: Counter[int] = Counter()
-    for record in read_records(journal):
+    for head, record in read_chain(journal):
+        summary.head, summary.records = head.hex(), summary.records + 1
         item = decode(record)
         if isinstance(item, Wave):
             summary.close = {}
@@ -149,24 +153,35 @@ class _Failed(Exception):
     """A check that does not hold."""
 
 
-def verify(journal: str | Path, task: Task | None = None, progress: Callable[[int, int], None] | None = None) -> Audit:
+def verify(
+    journal: str | Path,
+    task: Task | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    expect: str | None = None,
+) -> Audit:
     """Re-check a journal from the file alone.
 
     task: needed when the journal's task is not a built-in one, since no code named by a journal is
-    ever loaded. progress: called now and then with the steps checked and those there are.
+    ever loaded. progress: called now and then with the steps checked and those there are. expect: a `head`
+    that this journal once had; it still has it, or more, unless it is an older copy or was rewritten.
     Returns an Audit. Raises JournalError for a file that cannot be read, TaskError for a missing task.
     """
     summary = summarise(journal)
     checker = _Checker(summary, task or _task_of(summary), progress)
     problem = None
     complete, reached, answer = False, False, None
+    expected = expect is None
     try:
-        for record in read_records(journal):
+        for head, record in read_chain(journal):
+            expected = expected or head.hex() == expect
             item = decode(record)
             if isinstance(item, Wave):
                 checker.take(item)
             else:
                 checker.note(item)
+        if not expected:
+            raise _Failed(f"its record chain never had the hash {expect}: an older copy, or it was rewritten")
+        checker.checked += ["expected hash"] if expect else []
         checker.joins()
         complete, last = checker.end()
         if complete:

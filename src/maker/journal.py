@@ -28,6 +28,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import anyio
 
@@ -164,7 +165,7 @@ class Journal:
             if self.path is not None:
                 # Back from WAL to one plain file, so that it can be read from a read-only folder.
                 with contextlib.suppress(sqlite3.Error):
-                    if self._ready:
+                    if self._ready or self.acknowledged:  # not where the replay was refused
                         self._db.execute("PRAGMA journal_mode=DELETE")
                 self._db.close()
                 self._stop_reading()
@@ -221,7 +222,12 @@ class Journal:
 
 
 def read_records(path: str | Path) -> Iterator[bytes]:
-    """Yield the records of a journal file, each checked against its hash; the file is opened read-only.
+    """Yield the records of a journal file, as `read_chain` does."""
+    return (record for _, record in read_chain(path))
+
+
+def read_chain(path: str | Path) -> Iterator[tuple[bytes, bytes]]:
+    """Yield the records of a journal file, each with its hash and checked against it; the file is opened read-only.
 
     Raises JournalError with the place for a file that is missing, damaged, not a journal, or newer.
     """
@@ -231,8 +237,42 @@ def read_records(path: str | Path) -> Iterator[bytes]:
     least = acknowledged(path)  # before the snapshot that is read: a live writer has those by now
     with contextlib.closing(_open_for_reading(path)) as db:
         if _check_format(db, path) or least:
-            for _, record in _records(db, path, least):
-                yield record
+            yield from _records(db, path, least)
+
+
+def sound_groups(path: Path, after: int) -> int:
+    """Return how many groups that begin after record `after` fit their hashes, though what is before them does not.
+
+    Where the damaged database cannot be read from the front any further, it is tried once more from the back.
+    """
+    found: dict[int, tuple[int, bytes]] = {}
+    for order in ("ASC", "DESC"):
+        with contextlib.closing(_open_for_reading(path)) as db, contextlib.suppress(*_Trouble):
+            question = f"SELECT first, count, data FROM groups WHERE first > ? ORDER BY first {order}"  # noqa: S608 -- two words
+            for first, count, data in db.execute(question, (after,)):
+                if isinstance(data, bytes) and isinstance(count, int):
+                    found[first] = (count, data)
+    sound, before = 0, b""
+    for _, (count, data) in sorted(found.items()):
+        sound += _fits(count, data, before)
+        before = data[-DIGEST_SIZE:]
+    return sound
+
+
+def _fits(count: int, data: bytes, before: bytes) -> bool:
+    """Say whether a group's records fit its hashes; the first one only counts where the hash before it is known."""
+    at, checked = 0, 0
+    for _ in range(count):
+        start, end = _bounds(data, at)
+        if end < 0:
+            return False
+        stored = data[end : end + DIGEST_SIZE]
+        if before:
+            checked += 1
+            if hashlib.blake2b(before + data[start:end], digest_size=DIGEST_SIZE).digest() != stored:
+                return False
+        before, at = stored, end + DIGEST_SIZE
+    return checked > 0 and at == len(data)
 
 
 def _open_for_reading(path: Path) -> sqlite3.Connection:
@@ -306,7 +346,7 @@ def _records(db: sqlite3.Connection, path: Path | None, least: int = 0) -> Itera
         pages, size = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "page_size"))
         limit = db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, pages * size)
         try:
-            for first, count, data in db.execute("SELECT first, count, data FROM groups ORDER BY first"):
+            for first, count, data in _rows(db):
                 if first != expected or not isinstance(data, bytes) or not isinstance(count, int):
                     raise _damaged(path, expected, f"the next group begins with record {first}")
                 at = 0
@@ -329,6 +369,21 @@ def _records(db: sqlite3.Connection, path: Path | None, least: int = 0) -> Itera
         raise _unreadable(error, path, expected) from error
     if expected < least:
         raise _damaged(path, expected, f"it is missing, as are all after it; {least} records were acknowledged")
+
+
+def _rows(db: sqlite3.Connection) -> Iterator[tuple[Any, Any, Any]]:
+    """Yield the groups in order; also the last one before a place that cannot be read."""
+    expected = 0
+    try:
+        for row in db.execute("SELECT first, count, data FROM groups ORDER BY first"):
+            yield row
+            expected = row[0] + row[1]
+    except _Trouble:
+        # The driver reads one row ahead, and for the trouble there has kept back the row that is due.
+        row = db.execute("SELECT first, count, data FROM groups WHERE first = ?", (expected,)).fetchone()
+        if row is not None:
+            yield row
+        raise
 
 
 def _newest(db: sqlite3.Connection, path: Path | None) -> int:
