@@ -93,13 +93,13 @@ def test_an_open_step_begins_anew_in_a_new_epoch(tmp_path: Path) -> None:
 def test_two_epochs_have_different_draws(tmp_path: Path) -> None:
     """The epoch's number enters the seeds: a step voted on again sees other samples."""
     task = maker.load_task("hanoi", disks=4)
-    chains = set()
+    counts = set()
     for change in ([], ["temperature"], ["temperature", "temperature"]):
         path = tmp_path / f"{len(change)}.db"
-        settings = {**BASE, "segments": 1, "k": 1, "model": "oracle:p=0.6"}
+        settings = {**BASE, "segments": 1, "k": 4, "model": "oracle:p=0.7"}
         maker.run_sync(task, journal=path, limits={"max_steps": 1}, **settings)
         for number, _ in enumerate(change, 1):
             settings["temperature"] = 0.1 + number / 100
             maker.run_sync(task, journal=path, accept_change=["temperature"], limits={"max_steps": 1}, **settings)
-        chains.add(maker.run_sync(task, journal=path, **settings).samples)
-    assert len(chains) == 3
+        counts.add(maker.run_sync(task, journal=path, **settings).samples)
+    assert len(counts) == 3

@@ -54,6 +54,8 @@ class Instant(asyncio.Protocol):
 
 
 def serve(pipe: Any) -> None:
+    """Serve on a free port, told through the pipe."""
+
     async def main() -> None:
         server = await asyncio.get_running_loop().create_server(Instant, "127.0.0.1", 0, backlog=4096)
         pipe.send(server.sockets[0].getsockname()[1])
@@ -131,6 +133,7 @@ async def engine(url: str, calls: int, concurrency: int, folder: Path, k: int = 
 
 
 def main() -> None:
+    """Measure in turn, and print medians."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--calls", type=int, default=30_000)
     parser.add_argument("--repeats", type=int, default=5)
