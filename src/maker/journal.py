@@ -17,6 +17,7 @@ cannot show either. A file cut down to no bytes at all counts as new.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
 import os
@@ -139,8 +140,8 @@ class Journal:
                     self._start()
                 writing = self._writing
                 assert writing is not None
-                with anyio.CancelScope(shield=True):
-                    await anyio.to_thread.run_sync(_wait, writing)
+                with anyio.CancelScope(shield=True), contextlib.suppress(JournalError):
+                    await asyncio.shield(asyncio.wrap_future(writing))
             finally:
                 self._round = None
                 ended.set()
@@ -446,8 +447,3 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(file)
     finally:
         os.close(file)
-
-
-def _wait(writing: Future[None]) -> None:
-    """Wait for a commit, leaving its exception to the caller."""
-    writing.exception()

@@ -28,7 +28,7 @@ def _logger() -> Any:
             structlog.stdlib.add_log_level,
             structlog.processors.KeyValueRenderer(key_order=["event"]),
         ],
-    )
+    ).bind()  # bound once: the lazy proxy would bind anew at every call
 
 
 class _Log:

@@ -22,6 +22,8 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
+import orjson
+
 from maker.canonical import digest
 from maker.errors import JournalError
 
@@ -65,7 +67,14 @@ def encode_text(text: str, full: bool) -> tuple[bool, bytes]:
 
 def encode_note(note: dict[str, Any]) -> bytes:
     """Return the record of a note."""
-    return bytes((NOTE,)) + json.dumps(note, separators=(",", ":")).encode("ascii")
+    return bytes((NOTE,)) + _json(note)
+
+
+def _json(content: dict[Any, Any]) -> bytes:
+    try:
+        return orjson.dumps(content, option=orjson.OPT_NON_STR_KEYS)
+    except TypeError:  # a lone surrogate, or a number of more than 64 bits
+        return json.dumps(content, separators=(",", ":")).encode("ascii")
 
 
 def encode_wave(wave: Wave) -> bytes:
@@ -77,7 +86,7 @@ def encode_wave(wave: Wave) -> bytes:
     for full, raw in wave.texts:
         parts += (_TEXT_HEAD.pack(full, len(raw)), raw)
     if wave.extras:
-        extras = json.dumps(wave.extras, separators=(",", ":")).encode("ascii")
+        extras = _json(wave.extras)
         parts += (_LENGTH.pack(len(extras)), extras)
     if wave.verdict is not None:
         parts.append(_VERDICT.pack(*wave.verdict))

@@ -58,7 +58,7 @@ class Dispatcher:
         self.receipts: Receipts | None = None
         self.retrying = ""
         self.out = 0  # draws that are with the model now
-        self._slots = anyio.CapacityLimiter(limits.concurrency)
+        self._slots = anyio.Semaphore(limits.concurrency, fast_acquire=True)
         self._together = 1 if model.lockstep else getattr(model, "n", 1)
         self._overhead = getattr(model, "overhead", None)
         self._proven = False  # a draw has succeeded

@@ -135,6 +135,8 @@ def clean(text: str, asked: Asked) -> str:
     """Return a server's words on one line, without the key and without what could steer a terminal."""
     if asked.key:
         text = text.replace(asked.key, "***")
+    if len(text) <= LONGEST_WORDS and text.isprintable() and text.isascii() and " " not in text:
+        return text
     text = text[: 4 * LONGEST_WORDS].encode("utf-8", "replace").decode()
     return re.sub(r"[\s\x00-\x1f\x7f-\x9f]+", " ", text).strip()[:LONGEST_WORDS]
 

@@ -1,0 +1,159 @@
+"""Calls a second through the engine over HTTP, journal on, against a bare aiohttp loop; in one run.
+
+    python tests/benchmarks/calls.py [--calls 30000] [--repeats 5] [--concurrency 128]
+
+The server is a process of its own that answers at once; it shares the machine with the client, as both loops do.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import multiprocessing
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import orjson
+
+import maker
+from maker.plan import Plan
+
+PROMPT = "Say OK."
+
+
+class Instant(asyncio.Protocol):
+    """Answers every request at once with a completion of its own id."""
+
+    count = 0
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport, self.waiting = transport, b""
+
+    def data_received(self, data: bytes) -> None:
+        self.waiting += data
+        while (end := self.waiting.find(b"\r\n\r\n")) >= 0:
+            head = self.waiting[:end].lower()
+            at = head.index(b"content-length:") + 15
+            length = int(head[at:].split(b"\r\n", 1)[0])
+            if len(self.waiting) < end + 4 + length:
+                return
+            self.waiting = self.waiting[end + 4 + length :]
+            Instant.count += 1
+            body = (
+                b'{"id":"i%d","object":"chat.completion","model":"instant","choices":[{"index":0,"message":{"role":'
+                b'"assistant","content":"OK"},"finish_reason":"stop"}],"usage":{"prompt_tokens":7,"completion_tokens":1}}'
+                % Instant.count
+            )
+            self.transport.write(
+                b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+            )
+
+
+def serve(pipe: Any) -> None:
+    """Serve on a free port, told through the pipe."""
+
+    async def main() -> None:
+        server = await asyncio.get_running_loop().create_server(Instant, "127.0.0.1", 0, backlog=4096)
+        pipe.send(server.sockets[0].getsockname()[1])
+        await server.serve_forever()
+
+    asyncio.run(main())
+
+
+class Sayings:
+    """Many independent steps of one call each."""
+
+    name = "sayings"
+
+    def __init__(self, steps: int) -> None:
+        self.steps = steps
+
+    def initial_state(self) -> int:
+        return 0
+
+    def prompt(self, state: int, step: int) -> str:
+        return PROMPT
+
+    def parse(self, text: str) -> str:
+        return text
+
+    def legal(self, state: int, action: str) -> bool:
+        return True
+
+    def apply(self, state: int, action: str) -> int:
+        return state + 1
+
+    def done(self, state: int) -> bool:
+        return state == self.steps
+
+    def answer(self, state: int) -> int:
+        return state
+
+    def plan(self, segments: int) -> Plan:
+        return Plan.chain(self.steps, lambda step: step, segments)
+
+
+async def bare(url: str, calls: int, concurrency: int) -> float:
+    """Return calls a second of a loop that does nothing but post and parse."""
+    body = orjson.dumps({"model": "instant", "messages": [{"role": "user", "content": PROMPT}], "temperature": 0.1,
+                         "max_tokens": 1024, "seed": 1, "logprobs": True})  # fmt: skip
+    left = calls
+
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+
+        async def worker() -> None:
+            nonlocal left
+            while left > 0:
+                left -= 1
+                async with session.post(
+                    f"{url}/chat/completions", data=body, headers={"Content-Type": "application/json"}
+                ) as reply:
+                    assert orjson.loads(await reply.read())["choices"][0]["message"]["content"] == "OK"
+
+        began = time.perf_counter()
+        await asyncio.gather(*[worker() for _ in range(concurrency)])
+        return calls / (time.perf_counter() - began)
+
+
+async def engine(url: str, calls: int, concurrency: int, folder: Path, k: int = 3) -> float:
+    """Return calls a second of a run of one-call steps, everything durable."""
+    journal = folder / f"{time.monotonic_ns()}.db"
+    began = time.perf_counter()
+    result = await maker.run(
+        Sayings(calls // k), model=f"{url}#instant", k=k, segments=concurrency, journal=journal,
+        limits={"concurrency": concurrency},
+    )  # fmt: skip
+    seconds = time.perf_counter() - began
+    assert result.solved and result.usage.dispatched == calls // k * k, result.detail
+    return calls / seconds
+
+
+def main() -> None:
+    """Measure in turn, and print medians."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--calls", type=int, default=30_000)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--concurrency", type=int, default=128)
+    told = parser.parse_args()
+    ours, theirs = multiprocessing.Pipe()
+    server = multiprocessing.Process(target=serve, args=(theirs,), daemon=True)
+    server.start()
+    url = f"http://127.0.0.1:{ours.recv()}/v1"
+    bares, engines, ratios = [], [], []
+    with tempfile.TemporaryDirectory() as folder:
+        for _ in range(told.repeats):
+            bares.append(asyncio.run(bare(url, told.calls, told.concurrency)))
+            engines.append(asyncio.run(engine(url, told.calls, told.concurrency, Path(folder))))
+            ratios.append(engines[-1] / bares[-1])
+            print(f"bare {bares[-1]:,.0f}/s, engine {engines[-1]:,.0f}/s, ratio {ratios[-1]:.2f}", flush=True)
+    for name, values in (("bare calls/s", bares), ("engine calls/s", engines), ("ratio", ratios)):
+        print(f"{name}: median {statistics.median(values):,.2f} ({min(values):,.2f} to {max(values):,.2f})")
+    server.terminate()
+
+
+if __name__ == "__main__":
+    main()

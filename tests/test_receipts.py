@@ -1,0 +1,287 @@
+"""Receipts: what was paid for is durable before it goes out and when it comes, and is never paid for twice."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import maker
+from maker.errors import JournalError
+from maker.journal import Journal, read_records
+from maker.receipts import Receipts
+from maker.records import decode
+from maker.sample import Failure, Request, Sample
+from maker.testing import FaultServer, Reply, ScriptedModel, check_journal
+from maker.usage import Prices, Usage
+
+PRICES = Prices(input=1.0, output=10.0)
+
+
+class Paid:
+    """A model over a network, as the engine sees one: right answers, tokens, ids; it ends the run after some calls."""
+
+    lockstep = False
+    name = "paid"
+    prices = PRICES
+
+    def __init__(self, task: Any, *, dies_after: int | None = None, model: str = "m-1", mark: Any = None) -> None:
+        self.task, self.dies_after, self.model, self.mark = task, dies_after, model, mark
+        self.asked: list[tuple[int, int]] = []
+
+    async def draw(self, requests: Sequence[Request]) -> list[Sample | Failure]:
+        """Answer, or fail for good after so many calls."""
+        (request,) = requests
+        self.asked.append((request.address.step, request.address.draw))
+        if self.dies_after is not None and len(self.asked) > self.dies_after:
+            return [Failure("fatal", "the server is gone")]
+        text = self.task.render(self.task.truth(request.state, request.address.step))
+        identity = f"{request.address.step}-{request.address.draw}"
+        mark = self.mark(request) if self.mark else None
+        return [Sample(text, 100, 20, "stop", identity, None, self.model, 0.1, mark)]
+
+
+def hanoi(disks: int = 4) -> Any:
+    """Return a small task."""
+    return maker.load_task("hanoi", disks=disks)
+
+
+def carry(model: Paid, path: Path | None, **settings: Any) -> maker.RunResult:
+    """Run the model's task at k = 3, one call at a time, unless told otherwise."""
+    settings = {"k": 3, "segments": 1, "limits": {"concurrency": 1}, **settings}
+    return maker.run_sync(model.task, model=model, journal=path, **settings)
+
+
+def notes(path: Path, kind: str) -> list[dict[str, Any]]:
+    """Return the notes of one kind that a journal holds."""
+    found = (decode(record) for record in read_records(path))
+    return [note[kind] for note in found if isinstance(note, dict) and kind in note]
+
+
+# -- samples are paid for once ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dies_after", [1, 2, 4, 7, 22])
+def test_a_sample_that_came_is_never_asked_for_again(tmp_path: Path, dies_after: int) -> None:
+    """After a crash in the middle of a wave the run uses the samples it has, and pays only for the others."""
+    path = tmp_path / "run.db"
+    whole = carry(Paid(hanoi()), tmp_path / "whole.db")
+    first = Paid(hanoi(), dies_after=dies_after)
+    with pytest.raises(maker.ModelError, match="the server is gone"):
+        carry(first, path)
+    second = Paid(hanoi())
+    result = carry(second, path)
+    assert not set(first.asked[:dies_after]) & set(second.asked)
+    assert (result.solved, result.chain, result.samples) == (True, whole.chain, whole.samples)
+    assert (result.usage.tokens_in, result.usage.tokens_out) == (whole.usage.tokens_in, whole.usage.tokens_out)
+    assert result.usage.in_flight == 0
+    assert check_journal(path).solved
+
+
+def test_every_call_is_reserved_before_it_is_made(tmp_path: Path) -> None:
+    """When the model sees a request, its reservation is already on the disk."""
+    path = tmp_path / "run.db"
+    seen: list[bool] = []
+
+    class Looking(Paid):
+        async def draw(self, requests: Sequence[Request]) -> list[Sample | Failure]:
+            address = requests[0].address
+            seen.append(any(n["step"] == address.step and address.draw in n["draws"] for n in notes(path, "reserve")))
+            return await super().draw(requests)
+
+    assert carry(Looking(hanoi(3)), path).solved
+    assert seen == [True] * 21
+
+
+def test_a_slot_is_free_only_when_its_sample_is_durable(tmp_path: Path) -> None:
+    """At concurrency 1 every call but the first finds all earlier samples on the disk."""
+    path = tmp_path / "run.db"
+    counts: list[int] = []
+
+    class Looking(Paid):
+        async def draw(self, requests: Sequence[Request]) -> list[Sample | Failure]:
+            counts.append(len(notes(path, "sample")))
+            return await super().draw(requests)
+
+    assert carry(Looking(hanoi(3)), path).solved
+    assert counts == list(range(21))
+
+
+def test_what_was_in_flight_counts_as_spent(tmp_path: Path) -> None:
+    """A reservation that was never settled is booked at the most it can have taken, once, however often one resumes."""
+    path = tmp_path / "run.db"
+    with pytest.raises(maker.ModelError):
+        carry(Paid(hanoi(), dies_after=2), path)
+    with Journal(path) as journal:  # a third process: killed after its reservation
+        for _ in journal.replay():
+            pass
+        note = {"run": notes(path, "reserve")[0]["run"], "step": 0, "draws": [2], "tokens": [5000], "cost": [0.25]}
+        Receipts(journal, Usage())._append("reserve", note)
+    result = carry(Paid(hanoi()), path)
+    assert result.solved
+    usage = result.usage
+    assert (usage.cancelled, usage.assumed, usage.in_flight) == (1, 5000, 0)
+    assert usage.cost == pytest.approx(0.25 + PRICES.cost(usage.tokens_in, usage.tokens_out))
+    again = carry(Paid(hanoi()), path)
+    assert again.usage == usage
+
+
+def test_a_calibration_is_not_paid_for_twice(tmp_path: Path) -> None:
+    """A calibration that breaks off is gone on with: its samples are kept."""
+    path = tmp_path / "run.db"
+    first = Paid(hanoi(), dies_after=250)
+    with pytest.raises(maker.ModelError):
+        carry(first, path, k="auto")
+    second = Paid(hanoi())
+    result = carry(second, path, k="auto")
+    whole = carry(Paid(hanoi()), None, k="auto")
+    assert result.solved
+    assert (result.chain, result.samples) == (whole.chain, whole.samples)
+    assert len(second.asked) == whole.usage.dispatched - 250
+    assert result.usage.tokens_in == whole.usage.tokens_in
+
+
+CHILD = """
+import sys
+import maker
+task = maker.load_task("hanoi", disks=6)
+result = maker.run_sync(task, model=sys.argv[1], k=2, journal=sys.argv[2], segments=4, limits={"concurrency": 4})
+"""
+
+
+def test_killed_in_the_middle_of_http(tmp_path: Path) -> None:
+    """A child killed by SIGKILL loses at most `concurrency` samples, and the server's bill equals the journal's."""
+    path, task = tmp_path / "run.db", hanoi(6)
+    states = {task.prompt(task.state_at(i), i): task.render(task.truth(task.state_at(i), i)) for i in range(63)}
+    served = itertools.count()
+    child: subprocess.Popen[bytes] | None = None
+
+    def answer(received: Any) -> Reply:
+        if next(served) in (17, 60, 95) and child is not None:
+            os.kill(child.pid, signal.SIGKILL)
+        return Reply(text=states[received.body["messages"][0]["content"]])
+
+    with FaultServer(answer) as server:
+        for _ in range(3):
+            child = subprocess.Popen([sys.executable, "-c", CHILD, server.spec(), str(path)])
+            assert child.wait() == -signal.SIGKILL
+        child = None
+        result = maker.run_sync(task, model=server.spec(), k=2, journal=path, segments=4, limits={"concurrency": 4})
+        billed = server.ledger
+    assert result.solved
+    assert result.usage.cancelled <= 3 * 4
+    assert billed.tokens_in >= result.usage.tokens_in >= billed.tokens_in - 3 * 4 * max(map(len, states))
+    kept = notes(path, "sample")
+    assert len({(note["step"], note["draw"]) for note in kept}) == len(kept) == result.samples
+    assert len(server.requests) - len(kept) <= result.usage.cancelled
+    assert result.chain == maker.run_sync(task, model=Paid(task), k=2, segments=4).chain
+    assert check_journal(path).solved
+
+
+# -- the server changes ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("what", ["model", "fingerprint"])
+def test_a_change_of_the_server_stops_the_run(tmp_path: Path, what: str) -> None:
+    """Another model or fingerprint in mid-run ends it, also at once after a resume, unless that is accepted."""
+    path = tmp_path / "run.db"
+
+    def model(*, changed: bool) -> Paid:
+        if what == "model":
+            return Paid(hanoi(), model="m-2" if changed else "m-1")
+        return Paid(hanoi(), mark=lambda request: "fp2" if changed else "fp1")
+
+    first = carry(model(changed=False), path, limits={"concurrency": 1, "max_steps": 5})
+    assert first.stopped == "max_steps"
+    second = carry(model(changed=True), path)
+    assert (second.stopped, second.exit_code) == ("model_changed", 5)
+    assert what in second.detail and "--accept-change" in second.detail
+    again = model(changed=True)
+    third = carry(again, path)
+    assert (third.stopped, again.asked) == ("model_changed", [])
+    last = carry(model(changed=True), path, accept_change=[what])
+    assert last.solved
+    assert len(notes(path, "change")) == 1
+    assert carry(model(changed=True), path).solved  # it is journaled: nobody need say it again
+
+
+def test_a_server_that_alternates_is_accepted_as_told(tmp_path: Path) -> None:
+    """Accepted fingerprints may come and go; each change is in the journal."""
+    model = Paid(hanoi(), mark=lambda request: f"fp{request.address.step // 5}")
+    result = carry(model, tmp_path / "run.db", accept_change=["fingerprint"])
+    assert result.solved
+    assert [(note["from"], note["to"]) for note in notes(tmp_path / "run.db", "change")] == [
+        ("fp0", "fp1"),
+        ("fp1", "fp2"),
+    ]
+
+
+# -- independence -------------------------------------------------------------------------------------------
+
+
+def test_copied_samples_stop_the_run(tmp_path: Path) -> None:
+    """A server that repeats its replies is found out and the run ends: votes on copies prove nothing."""
+
+    class Copying(Paid):
+        async def draw(self, requests: Sequence[Request]) -> list[Sample | Failure]:
+            (sample,) = await super().draw(requests)
+            assert isinstance(sample, Sample)
+            sample.response_id = f"{requests[0].address.step}-{requests[0].address.draw // 2}"
+            return [sample]
+
+    result = carry(Copying(hanoi(6)), tmp_path / "run.db")
+    assert (result.stopped, result.exit_code) == ("copied", 5)
+    assert result.samples < 100
+
+
+def test_independence_that_cannot_be_seen_is_said() -> None:
+    """Without ids and logprobs the result says that copies would not show; with them, that they would."""
+    assert carry(Paid(hanoi()), None).independence == "observed"
+
+    class Bare(Paid):
+        async def draw(self, requests: Sequence[Request]) -> list[Sample | Failure]:
+            (sample,) = await super().draw(requests)
+            assert isinstance(sample, Sample)
+            sample.response_id = None
+            return [sample]
+
+    assert carry(Bare(hanoi()), None).independence.startswith("not observable")
+
+
+# -- notes ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "note"),
+    [
+        ("sample", {"run": "r", "step": 0, "draw": 0, "spent": [0, 0, 0, 0.0, 0]}),
+        ("reserve", {"run": "r", "step": 0, "draws": [0, 1], "tokens": [1], "cost": [0.0]}),
+        ("failure", {"run": "r", "step": 0, "draw": 0, "detail": "x", "spent": [1]}),
+        ("overhead", {"calls": "many", "spent": [0, 0, 0, 0.0, 0]}),
+    ],
+)
+def test_notes_that_contradict_themselves_are_refused(tmp_path: Path, kind: str, note: dict[str, Any]) -> None:
+    """A sample that nobody reserved, lists of unequal length and missing figures are damage, not data."""
+    with Journal(tmp_path / "run.db") as journal, pytest.raises(JournalError, match=kind):
+        Receipts(journal, Usage()).replay(kind, note)
+
+
+def test_samples_of_any_text_come_back_as_they_were(tmp_path: Path) -> None:
+    """Lone surrogates, NUL and no text at all survive the journal."""
+    texts = ["\ud800", "\x00", "", None, "é😀", "x" * 100_000]
+    path = tmp_path / "run.db"
+    model = ScriptedModel([Sample(text, 1, 1) for text in texts], lockstep=False)
+    task = hanoi()
+    stopped = maker.run_sync(
+        task, model=model, k=1, journal=path, segments=1, limits={"max_calls": 6, "concurrency": 1}
+    )
+    assert stopped.stopped == "max_calls"
+    assert [note.get("text") for note in notes(path, "sample")] == texts
+    assert maker.run_sync(task, model=model, k=1, journal=path, segments=1, limits={"max_calls": 6}).samples == 6
