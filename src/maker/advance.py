@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
+from heapq import heappop, heappush
 from typing import Any
 
 from maker.canonical import canonical, digest
@@ -39,6 +39,9 @@ class Lane:
 class Front:
     """How far a run has come: its lanes, its decided steps, the fold over them.
 
+    A segment whose entry state is known is given out by `next_lane`, in step order; the others wait until their
+    predecessors are finished. Exit states are kept until every successor has joined them.
+
     steps: decided. wrong: those that differ from the truth, None where the task has none; first_wrong:
     steps whose first valid sample differs from it; collisions: steps whose first two both do. waves: steps
     by the number of waves they took. last_state: the exit of the last segment, once finished.
@@ -57,7 +60,11 @@ class Front:
         self._starts = [segment.start for segment in plan.segments]
         self._lanes: dict[int, Lane] = {}  # begun and not finished, by segment
         self._finished: set[int] = set()
-        self._waiting: Iterator[Segment] = iter(plan.segments)
+        self._ready = [segment.index for segment in plan.segments if segment.enter is not None]  # a heap, not given out
+        self._given = 0  # segments that `next_lane` is through with
+        self._missing = [len(segment.predecessors) for segment in plan.segments]  # predecessors on their way
+        self._exits: dict[int, Any] = {}  # of finished segments with successors that still wait
+        self._wanted = [len(after) for after in plan.successors]  # successors that have not joined an exit
 
     @property
     def complete(self) -> bool:
@@ -68,19 +75,24 @@ class Front:
         """Say whether a lane's segment is finished."""
         return lane.segment.index in self._finished
 
+    @property
+    def waiting(self) -> bool:
+        """Some segment was not given out yet; if `next_lane` has none, it waits for one that is on its way."""
+        return self._given < len(self.plan.segments)
+
     def next_lane(self) -> Lane | None:
-        """Return the next segment to advance: one begun before a restart, or a new one; None when all are given out."""
-        for segment in self._waiting:
-            if segment.index not in self._finished:
-                lane = self._lane(segment)
-                if not self.finished(lane):
-                    return lane
+        """Return the next segment to advance: one begun before a restart, or a new one; None when none is ready."""
+        while self._ready:
+            lane = self._lane(self.plan.segments[heappop(self._ready)])
+            self._given += 1
+            if lane is not None and not self.finished(lane):
+                return lane
         return None
 
     def lane_of(self, step: int) -> Lane | None:
         """Return the lane whose next step this is, or None if the step is not due."""
         lane = self._lane(self.plan.segments[bisect_right(self._starts, step) - 1])
-        return lane if lane.index == step and not self.finished(lane) else None
+        return lane if lane is not None and lane.index == step and not self.finished(lane) else None
 
     def decide(self, lane: Lane, poll: Poll) -> tuple[Any, Winner]:
         """Return the next state and the verdict. Raises Stop for a winner that the rules do not allow."""
@@ -135,31 +147,68 @@ class Front:
         """Return the state after the unbroken sequence of decided steps, if it is at hand."""
         if self.complete:
             return self.last_state
-        return next((lane.state for lane in self._lanes.values() if lane.index == self.fold.steps), None)
+        step = self.fold.steps
+        number = bisect_right(self._starts, step) - 1
+        lane = self._lanes.get(number)
+        reached = [lane.state] if lane is not None and lane.index == step else []
+        if number - 1 in self._exits:  # the next segment may begin with a state of its own
+            reached.append(self._exits[number - 1])
+        known = self.fold.state_digest
+        return next((state for state in reached if not step or digest(canonical(state)) == known), None)
 
     def done(self, state: Any, step: int) -> bool:
         """Ask the task whether the goal is reached."""
         return bool(guarded(self.task.done, step, "done", state))
 
-    def _lane(self, segment: Segment) -> Lane:
+    def _lane(self, segment: Segment) -> Lane | None:
+        """Return the lane of a segment, begun if it was not; None if it is finished or its entry is not known yet."""
         lane = self._lanes.get(segment.index)
-        if lane is None:
-            state = guarded(lambda: segment.entry, segment.start, "entry state")
-            lane = Lane(segment, segment.start, state)
-            if segment.index not in self._finished:
-                self._lanes[segment.index] = lane
-                if segment.stop is None and self.done(state, segment.start):
-                    self._finish(lane)
+        if lane is None and segment.enter is not None and segment.index not in self._finished:
+            lane = self._begin(segment, segment.entry)
+        return lane
+
+    def _begin(self, segment: Segment, state: Any) -> Lane:
+        lane = self._lanes[segment.index] = Lane(segment, segment.start, state)
+        if segment.stop is None and self.done(state, segment.start):
+            self._finish(lane)
         return lane
 
     def _finish(self, lane: Lane) -> None:
-        """Close a segment and check its join with the next."""
+        """Close a segment; begin or check the segments of which it was the last predecessor to end."""
         index = lane.segment.index
         self._finished.add(index)
         self._lanes.pop(index, None)
         if index + 1 == len(self.plan.segments):
             self.last_state = lane.state
-        elif canonical(self.plan.segments[index + 1].entry) != canonical(lane.state):
-            raise Stop("join_mismatch", f"segment {index} ended at step {lane.index} in another state than segment "
-                       f"{index + 1} began with: a wrong step won. The run cannot be mended; run it again with a "
-                       "larger k or another seed, in another journal.", 1)  # fmt: skip
+            return
+        self._exits[index] = lane.state
+        for following in self.plan.successors[index]:
+            self._missing[following] -= 1
+            if not self._missing[following]:
+                self._join(self.plan.segments[following])
+
+    def _join(self, segment: Segment) -> None:
+        """Begin a segment with what its predecessors' exits make, or compare that with its known entry."""
+        before = segment.predecessors
+        state = segment.joined([self._exits[index] for index in before])
+        for index in before:
+            self._wanted[index] -= 1
+            if not self._wanted[index]:
+                del self._exits[index]
+        form = _canonical_form(state, segment, "join")
+        if segment.enter is None:
+            heappush(self._ready, segment.index)
+            self._begin(segment, state)
+        elif _canonical_form(segment.entry, segment, "enter") != form:
+            named = ", ".join(map(str, before[:5])) + (", ..." if len(before) > 5 else "")
+            raise Stop("join_mismatch", f"step {segment.start}: what segment {named} ended in does not join segment "
+                       f"{segment.index}, which began with another state: a wrong step won. The run cannot be mended; "
+                       "run it again with a larger k or another seed, in another journal.", 1)  # fmt: skip
+
+
+def _canonical_form(state: Any, segment: Segment, method: str) -> bytes:
+    try:
+        return canonical(state)
+    except (TypeError, ValueError) as error:
+        where = f"step {segment.start}: {method} of segment {segment.index}"
+        raise TaskError(f"{where} returned a state that cannot be digested: {error}") from None

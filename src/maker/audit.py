@@ -17,7 +17,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,7 @@ from maker.errors import InternalError, JournalError, TaskError
 from maker.fold import Fold, step_hash
 from maker.journal import read_chain
 from maker.load import builtin_tasks, load_task
-from maker.plan import Plan
+from maker.plan import Plan, Segment
 from maker.records import FLAGGED, Wave, check_note, decode
 from maker.result import jsonable
 from maker.task import Task
@@ -233,7 +232,12 @@ class _Checker:
         count = self.header["segments"]
         if count == 1:
             return Plan.sequential(self.task.steps, self.task.initial_state)
-        return self.task.plan(count)  # type: ignore[attr-defined, no-any-return]
+        plan: Plan = self.task.plan(count)  # type: ignore[attr-defined]
+        if len(plan.segments) != count:
+            raise TaskError(
+                f"the journal's plan has {count} segments; asked for so many the task gives {len(plan.segments)}"
+            )
+        return plan
 
     def note(self, note: dict[str, Any]) -> None:
         """Follow k; a new epoch begins the steps anew that are not decided."""
@@ -289,7 +293,7 @@ class _Checker:
         if text is None:
             raise _Failed(f"step {step}: the text of the winning answer is missing")
         number = bisect_right(self._starts, step) - 1
-        due, state = self._at.get(number) or (self._starts[number], self._plan.segments[number].entry)
+        due, state = self._at.get(number) or (self._starts[number], self._entry(step, self._plan.segments[number]))
         if step != due:
             raise _Failed(f"step {step} was decided where step {due} was due")
         answer = self.task.parse(text.decode("utf-8", "surrogatepass"))
@@ -313,14 +317,35 @@ class _Checker:
         self._winners.executemany("INSERT INTO winners VALUES (?, ?)", self._batch)
         self._batch = []
 
+    def _entry(self, step: int, segment: Segment) -> Any:
+        """Return the state in which a segment begins, joined from its predecessors where it is not known."""
+        if segment.enter is not None:
+            return segment.entry
+        late = next((before for before in segment.predecessors if not self._finished(before)), None)
+        if late is not None:
+            raise _Failed(f"step {step} was decided before segment {late} was finished, which it follows from")
+        return segment.joined([self._at[before][1] for before in segment.predecessors])
+
+    def _finished(self, number: int) -> bool:
+        return number in self._at and self._at[number][0] == self._plan.segments[number].stop
+
     def joins(self) -> None:
-        """Check that each finished segment ends in the state in which the next one begins."""
-        segments = self._plan.segments
-        for segment, following in pairwise(segments):
-            at = self._at.get(segment.index)
-            if at is not None and at[0] == segment.stop and canonical(at[1]) != canonical(following.entry):
-                raise _Failed(f"step {segment.stop}: segment {segment.index} does not join segment {following.index}")
-        self.checked.append(f"{len(segments) - 1} joins")
+        """Check that what finished segments end in joins the known state in which a segment begins."""
+        edges = 0
+        for segment in self._plan.segments:
+            before = segment.predecessors
+            edges += len(before)
+            if segment.enter is None or not before or not all(map(self._finished, before)):
+                continue
+            try:
+                holds = canonical(segment.joined([self._at[n][1] for n in before])) == canonical(segment.entry)
+            except (TypeError, ValueError) as error:
+                raise _Failed(
+                    f"step {segment.start}: a state at the join of segment {segment.index}: {error}"
+                ) from error
+            if not holds:
+                raise _Failed(f"step {segment.start}: segment {before[-1]} does not join segment {segment.index}")
+        self.checked.append(f"{edges} joins")
 
     def end(self) -> tuple[bool, Any]:
         """Say whether every step is decided, and the last state."""
@@ -328,10 +353,7 @@ class _Checker:
         at = self._at.get(last.index)
         if at is None:
             return False, None
-        finished = all(
-            segment.stop is None or self._at.get(segment.index, (None,))[0] == segment.stop
-            for segment in self._plan.segments
-        )
+        finished = all(segment.stop is None or self._finished(segment.index) for segment in self._plan.segments)
         if last.stop is None:
             finished = finished and self.task.done(at[1])
         self.checked.append("goal")

@@ -20,6 +20,7 @@ from maker.canonical import canonical
 from maker.config import Config
 from maker.errors import Infeasible
 from maker.flags import Flag
+from maker.plan import Walk, plan_of
 from maker.poll import Method, Poll
 from maker.prompt import render, views
 from maker.settle import Dispatcher, Usage, settle, undecided
@@ -100,7 +101,7 @@ async def _against_truth(
     task: Task, dispatcher: Dispatcher, config: Config, flags: tuple[Flag, ...], rules: Rules
 ) -> int:
     """Draw on steps spread over the run; return how many valid samples were not the truth."""
-    chosen = list(_known_steps(task, seed_key(config.seed, CALIBRATION_EPOCH)))
+    chosen = list(_known_steps(task, config, seed_key(config.seed, CALIBRATION_EPOCH)))
     per_step = -(-DRAWS // len(chosen))
     wrong = 0
     for at in range(0, len(chosen), BATCH):
@@ -121,26 +122,31 @@ async def _by_agreement(
 
     A task shorter than the calibration is walked again, with other draws.
     """
-    usage, wrong, walk, index = dispatcher.usage, 0, 0, 0
+    usage, wrong, walk = dispatcher.usage, 0, 0
     begin = usage.voted + usage.flagged
-    state = guarded(task.initial_state, None, "initial_state")
+    path = Walk(plan_of(task, config.segments))
     while usage.voted + usage.flagged - begin < DRAWS:
+        index, state = path.index, path.state
         poll = _poll(task, index, state, AGREEMENT_K, config, flags, rules, walk)
         while poll.outcome is None:
             await settle([poll], dispatcher)
         if poll.outcome.winner is None:
             raise undecided(poll)
         wrong += poll.tally.total - poll.tally.counts[poll.outcome.winner]
-        reading = poll.readings[poll.winner]
-        state = guarded(task.apply, index, "apply", state, reading.answer)
-        index += 1
-        if index == task.steps or guarded(task.done, index, "done", state):
-            walk, index = walk + 1, 0
-            state = guarded(task.initial_state, None, "initial_state")
+        path.take(guarded(task.apply, index, "apply", state, poll.readings[poll.winner].answer))
+        if _at_end(task, path):
+            walk, path = walk + 1, Walk(plan_of(task, config.segments))
     return wrong
 
 
-def _known_steps(task: Task, key: bytes) -> Iterator[tuple[int, Any]]:
+def _at_end(task: Task, path: Walk) -> bool:
+    """Say whether a walk has taken every step."""
+    if task.steps is not None:
+        return path.index == task.steps
+    return bool(guarded(task.done, path.index, "done", path.state))
+
+
+def _known_steps(task: Task, config: Config, key: bytes) -> Iterator[tuple[int, Any]]:
     """Yield steps of the run with their right states: drawn from the whole run where the plan knows them."""
     plan = guarded(task.plan, None, "plan") if hasattr(task, "plan") else None
     if plan is not None and plan.enter is not None and plan.steps > DRAWS:
@@ -148,13 +154,13 @@ def _known_steps(task: Task, key: bytes) -> Iterator[tuple[int, Any]]:
             index = draw_seeds(key, i, 2**32)[0] % plan.steps
             yield index, guarded(plan.enter, index, "entry state", index)
         return
-    state = guarded(task.initial_state, None, "initial_state")
+    path = Walk(plan_of(task, config.segments))
     for index in range(min(DRAWS, task.steps or DRAWS)):
-        if index and task.steps is None and guarded(task.done, index, "done", state):
+        if index and _at_end(task, path):
             return
-        yield index, state
-        truth = guarded(task.truth, index, "truth", state, index)  # type: ignore[attr-defined]
-        state = guarded(task.apply, index, "apply", state, truth)
+        yield index, path.state
+        truth = guarded(task.truth, index, "truth", path.state, index)  # type: ignore[attr-defined]
+        path.take(guarded(task.apply, index, "apply", path.state, truth))
 
 
 def _poll(

@@ -183,6 +183,7 @@ class _Run:
         return self._result()
 
     async def _advance_all(self) -> None:
+        self._news = anyio.Event()
         free = min(self.limits.concurrency, len(self.plan.segments))
         width, workers = (LANES, getattr(self.model, "callers", 1)) if self.model.lockstep else (1, free)
         try:
@@ -200,7 +201,8 @@ class _Run:
     async def _work(self, width: int) -> None:
         """Advance up to `width` segments side by side until none is left, or the run is stopped.
 
-        A stop lets the other workers finish the wave they are in.
+        With no segment ready it waits until another worker finishes one. A stop lets the other workers
+        finish the wave they are in.
         """
         lanes: list[Lane] = []
         try:
@@ -210,14 +212,26 @@ class _Run:
                 while len(lanes) < width and (lane := self.front.next_lane()) is not None:
                     lanes.append(lane)
                 if not lanes:
-                    return
+                    if not self.front.waiting:
+                        return
+                    await self._news.wait()
+                    continue
                 await self._round(self._allowed(lanes))
-                lanes = [lane for lane in lanes if not self.front.finished(lane)]
+                under_way = [lane for lane in lanes if not self.front.finished(lane)]
+                if len(under_way) < len(lanes):
+                    self._wake()
+                lanes = under_way
                 if time.monotonic() - self._yielded >= YIELD_SECONDS:
                     self._yielded = time.monotonic()
                     await anyio.lowlevel.checkpoint()
         except Stop as stop:
             self._stop = self._stop or stop
+            self._wake()
+
+    def _wake(self) -> None:
+        """Let the workers that wait for a segment look again."""
+        self._news.set()
+        self._news = anyio.Event()
 
     async def _round(self, lanes: list[Lane]) -> None:
         """Take one wave of every lane, commit what it brought, and advance where it decided."""

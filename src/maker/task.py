@@ -60,7 +60,8 @@ class Task(Protocol):
     Optional: `name: str`; `parameters: dict`, shown and part of the run's fingerprint;
     `agrees(action, next_state)`: does what the model claims beside its action fit the state that
     `apply` gave;
-    `plan(segments)`: a `Plan` of segments with known entry states;
+    `plan(segments)`: a `Plan` of at most so many segments with known entry states, or of branches and
+    their joins, however many they are; asked for as many as it gave, it gives the same again;
     `check(actions)`: an independent checker of the whole sequence, returning a complaint or None;
     `paraphrases(state, step)`: equivalent prompts, a list of `View`;
     `truth(state, step)`: the right answer at any state, on or off the path; and for simulated models

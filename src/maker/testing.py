@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import copy
 import importlib
-from collections.abc import Callable, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from maker.audit import Audit, verify
 from maker.canonical import canonical
-from maker.plan import Plan
+from maker.plan import Plan, Walk
 from maker.sample import Failure, Model, Request, Sample
 from maker.task import Address, Task, draw_seeds, seed_key, task_name
 
@@ -68,22 +69,24 @@ def check_task(task: Task, *, steps: int = 100) -> None:
 
     Found are: input that is mutated, methods that answer differently when asked again, states without a
     canonical form, a truth that is illegal or that `parse` cannot read back, a plan whose entry
-    states differ from the path's, and a `done` that never comes true.
+    states differ from the path's, and a `done` that never comes true. The path follows the joins of the plan.
     """
     name = task_name(task)
-    state = _twice(f"{name}.initial_state", task.initial_state)
-    _same_form(f"{name}.initial_state", state)
-    plan = task.plan() if hasattr(task, "plan") else None
-    enter = plan.enter if isinstance(plan, Plan) else None
+    first = _twice(f"{name}.initial_state", task.initial_state)
+    _same_form(f"{name}.initial_state", first)
+    plan = task.plan() if hasattr(task, "plan") else Plan.sequential(task.steps, task.initial_state)
+    assert isinstance(plan, Plan), f"{name}.plan must return a maker.Plan, not {type(plan).__name__}"
+    path = Walk(plan)
+    assert canonical(path.state) == canonical(first), f"{name}.plan: its state before step 0 is not the path's"
     truth = getattr(task, "truth", None)
     render = getattr(task, "render", None)
     for step in range(min(steps, task.steps or steps)):
+        state = path.state
         prompt = _pure(f"{name}.prompt", task.prompt, state, step)
         assert isinstance(prompt, str), f"{name}.prompt must return text, not {type(prompt).__name__} (step {step})"
         assert prompt, f"{name}.prompt returned empty text (step {step})"
-        if enter is not None:
-            same = canonical(enter(step)) == canonical(state)
-            assert same, f"{name}.plan: its state before step {step} is not the path's"
+        for known in _known_states(plan, step):
+            assert canonical(known) == canonical(state), f"{name}.plan: its state before step {step} is not the path's"
         if truth is None:
             return
         action = _pure(f"{name}.truth", truth, state, step)
@@ -92,13 +95,14 @@ def check_task(task: Task, *, steps: int = 100) -> None:
             parsed = _pure(f"{name}.parse", task.parse, render(action))
             same = canonical(parsed) == canonical(action)
             assert same, f"{name}.parse does not read back what render wrote (step {step})"
-        state = _pure(f"{name}.apply", task.apply, state, action)
-        _same_form(f"{name}.apply", state)
-        if task.steps is None and _pure(f"{name}.done", task.done, state):
+        path.take(_pure(f"{name}.apply", task.apply, state, action))
+        _same_form(f"{name}.apply", path.state)
+        if task.steps is None and _pure(f"{name}.done", task.done, path.state):
             return
     if task.steps is not None and task.steps <= steps:
-        assert _pure(f"{name}.done", task.done, state), f"{name}.done is not true after all {task.steps} right steps"
-        _pure(f"{name}.answer", task.answer, state)
+        done = _pure(f"{name}.done", task.done, path.state)
+        assert done, f"{name}.done is not true after all {task.steps} right steps"
+        _pure(f"{name}.answer", task.answer, path.state)
 
 
 async def check_model(model: Model, *, prompt: str = "Say yes.", state: Any = None, draws: int = 8) -> None:
@@ -124,6 +128,15 @@ def check_journal(journal: str | Path, task: Task | None = None) -> Audit:
     audit = verify(journal, task)
     assert audit.problem is None, f"{journal}: {audit.problem}"
     return audit
+
+
+def _known_states(plan: Plan, step: int) -> Iterator[Any]:
+    """Yield what the plan knows beforehand of the state before a step."""
+    if plan.enter is not None:
+        yield plan.enter(step)
+    segment = plan.segments[bisect_right(plan.segments, step, key=lambda segment: segment.start) - 1]
+    if segment.enter is not None and segment.start == step:
+        yield segment.entry
 
 
 def _pure(where: str, method: Callable[..., Any], *args: Any) -> Any:
