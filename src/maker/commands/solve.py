@@ -1,0 +1,72 @@
+"""`maker solve`: answer a problem in plain words, or go on with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from maker.commands.shared import Json, interrupts, named_model, print_json
+from maker.result import RunResult
+from maker.screen import Rows, print_rows, progress_bar, run_rows, safe
+from maker.solve import solve_sync
+
+_UNKNOWN = ("wrong steps", "segments", "state")  # a solve has no truth to compare with, no segments, no one state
+
+
+def solve(
+    problem: Annotated[str, typer.Argument(help="All that the model is told.")],
+    model: Annotated[str, typer.Option(help="One that reads text: openai:NAME or http://HOST:PORT/v1#NAME.")],
+    k: Annotated[int, typer.Option(help="Votes the winner must be ahead by.")] = 3,
+    depth: Annotated[int, typer.Option(help="How often a problem may be split over and over; 0 to 32.")] = 5,
+    seed: Annotated[int, typer.Option(help="Seed of all draws.")] = 0,
+    journal: Annotated[Path | None, typer.Option(help="File to write; an existing one is resumed.")] = None,
+    temperature: Annotated[float, typer.Option(help="Of every draw.")] = 0.1,
+    flags: Annotated[str | None, typer.Option(help='Red flags: the default chain, or "paper".')] = None,
+    concurrency: Annotated[int | None, typer.Option(help="Draws in flight at once.")] = None,
+    max_steps: Annotated[int | None, typer.Option(help="Decisions of the solve.")] = None,
+    max_votes: Annotated[int | None, typer.Option(help="Votes of a judge, and proposals, for one decision.")] = None,
+    max_flags: Annotated[int | None, typer.Option(help="Flagged samples of one decision.")] = None,
+    max_calls: Annotated[int | None, typer.Option(help="Draws sent, resumes included.")] = None,
+    max_tokens: Annotated[int | None, typer.Option(help="Tokens read and written.")] = None,
+    max_cost: Annotated[float | None, typer.Option(help="US dollars; needs --prices.")] = None,
+    prices: Annotated[
+        str | None, typer.Option(help="IN,OUT in dollars a million tokens, or a JSON file {model: {input, output}}.")
+    ] = None,
+    timeout: Annotated[float | None, typer.Option(help="Seconds of one attempt, over HTTP (120).")] = None,
+    accept_change: Annotated[
+        list[str] | None, typer.Option(help="What a server may change in mid-solve: model, fingerprint.")
+    ] = None,
+    max_seconds: Annotated[float | None, typer.Option(help="Wall seconds of this call.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Answer a problem: the model splits it, answers the parts and composes them, each decision by vote.
+
+    The same command on an existing journal resumes it.
+    """
+    limits = {
+        "max_steps": max_steps, "max_votes": max_votes, "max_flags": max_flags, "max_calls": max_calls,
+        "max_tokens": max_tokens, "max_cost": max_cost, "max_seconds": max_seconds, "concurrency": concurrency,
+    }  # fmt: skip
+    settings: dict[str, Any] = {
+        "model": named_model(model, prices, timeout, concurrency), "k": k, "depth": depth, "seed": seed,
+        "journal": journal, "temperature": temperature, "flags": flags, "accept_change": accept_change or (),
+        "limits": {key: value for key, value in limits.items() if value is not None},
+    }  # fmt: skip
+    with interrupts() as interrupted, progress_bar("solve", quiet=as_json) as bar:
+        result = solve_sync(problem, **settings, progress=bar.show, interrupted=interrupted)
+    if as_json:
+        print_json({**result.as_json(), "tree": result.state})
+    else:
+        print_rows(_rows(result), "maker solve")
+    raise typer.Exit(result.exit_code)
+
+
+def _rows(result: RunResult) -> Rows:
+    """Return the summary of a solve: that of a run, with its answer and what to look at next."""
+    rows = [(name, value) for name, value in run_rows(result) if name not in _UNKNOWN]
+    rows.insert(1, ("answer", safe(str(result.answer)) if result.solved else "none"))
+    if result.journal:
+        rows.append(("the tree", f"maker show {result.journal} --tree"))
+    return [("decisions" if name == "steps" else name, value) for name, value in rows]
