@@ -17,11 +17,9 @@ from maker.sample import Request
 from maker.stop import Stop
 from maker.usage import Prices, Spent, Usage, most
 
-_NOTHING = Spent()
-
 
 class Budget:
-    """The limits of one run, and what is held of them.
+    """The limits of one run, and what is held of them. `bounding`: tokens are held, not calls alone.
 
     paid: hold tokens and dollars even where no cap is set, because receipts record them.
     Raises TaskError for a cap on money when the model has no prices.
@@ -35,7 +33,7 @@ class Budget:
             )
         self.limits, self.usage, self.prices = limits, usage, prices
         self._started = time.monotonic()
-        self._bounding = paid or limits.max_tokens is not None or prices is not None
+        self.bounding = paid or limits.max_tokens is not None or prices is not None
         self._calls = 0  # held and not yet sent
         self._tokens = 0  # the most that draws held and not yet answered can take
         self._cost = 0.0
@@ -44,8 +42,6 @@ class Budget:
     def hold(self, requests: Sequence[Request]) -> list[Spent]:
         """Hold draws before their first attempt; return the bound of each. Raises Stop if a limit is in the way."""
         self.hold_calls(len(requests))
-        if not self._bounding:
-            return [_NOTHING] * len(requests)
         bounds = [self._bound(request) for request in requests]
         tokens, cost = sum(bound.assumed for bound in bounds), sum(bound.cost for bound in bounds)
         try:

@@ -16,34 +16,28 @@ a small calibration (`calibrate.py`).
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import anyio
 import anyio.lowlevel
 
-from maker.advance import Front, Lane
-from maker.calibrate import Calibration, calibrate
+from maker.advance import Lane
+from maker.closing import close
 from maker.config import Config, KeepSamples, Limits, make_limits, validated
-from maker.errors import JournalError, TaskError
+from maker.course import Course
+from maker.errors import TaskError
 from maker.flags import Flag, chain, flag_name
-from maker.header import changed_fields, check_header, latest_header, make_header
 from maker.journal import Journal
 from maker.load import load_model, load_task
-from maker.log import log
-from maker.plan import Plan, plan_of
-from maker.poll import Method, Poll
-from maker.prompt import render, views
-from maker.receipts import KINDS, Receipts
-from maker.records import Wave, check_note, decode, encode_note, encode_wave
+from maker.plan import plan_of
+from maker.receipts import Receipts
 from maker.result import Glimpses, Progress, RunResult
 from maker.sample import Model
 from maker.settle import Dispatcher, copied_too_often, first_error, poisoned, settle, undecided
 from maker.stop import Stop
-from maker.task import Rules, Step, Task, guarded, seed_key
+from maker.task import Task
 from maker.threads import in_new_loop
 from maker.usage import Usage
 
@@ -116,10 +110,8 @@ async def run(
         with Journal(journal) as book:
             if not engine.lockstep:
                 dispatcher.receipts = Receipts(book, dispatcher.usage, accept_change)
-            carrier = _Run(task, dispatcher, config, book, plan, red_flags)
-            carrier.accepted = tuple(accept_change)
-            carrier.progress, carrier.interrupted = progress, interrupted
-            return await carrier.carry_out()
+            course = Course(task, dispatcher, config, book, plan, red_flags, tuple(accept_change))
+            return await _Run(course, progress, interrupted).carry_out()
     finally:
         if owned and hasattr(engine, "aclose"):
             with anyio.CancelScope(shield=True):
@@ -132,59 +124,36 @@ def run_sync(task: Task | str, **settings: Any) -> RunResult:
 
 
 class _Run:
-    """The state of one run in this process."""
+    """What to do next in one run: who works on which segment, and what is shown meanwhile."""
 
     def __init__(
-        self, task: Task, dispatcher: Dispatcher, config: Config, journal: Journal, plan: Plan, flags: tuple[Flag, ...]
+        self, course: Course, progress: Callable[[Progress], None] | None, interrupted: Callable[[], bool] | None
     ) -> None:
-        self.task, self.dispatcher, self.config = task, dispatcher, config
-        self.model, self.limits, self.usage = dispatcher.model, dispatcher.limits, dispatcher.usage
-        self.journal, self.plan, self.flags = journal, plan, flags
-        self.progress: Callable[[Progress], None] | None = None
-        self.interrupted: Callable[[], bool] | None = None
-        self.front = Front(task, plan)
-        self.calibration: Calibration | None = None
-        self.method: Method | None = None
-        self.rules = Rules.of(task)
-        self.header = make_header(task, self.model, config)
-        self.receipts = dispatcher.receipts
-        self.accepted: tuple[str, ...] = ()
-        self.epoch = 0  # how often settings were changed on purpose
-        self._opened = 0  # polls, for max_steps
-        self._sampled = 0  # steps that samples were drawn on
-        self._stop: Stop | None = None
-        self._booked = Usage()  # as of the last note
-        self._latest: dict[str, Any] = {}  # the header of the journal's last epoch
-        self._closed: dict[str, Any] = {}  # what the run said when it last ended
-        self._replayed = 0
+        self.course, self.dispatcher, self.limits = course, course.dispatcher, course.limits
+        self.front, self.journal, self.model = course.front, course.journal, course.dispatcher.model
+        self.progress, self.interrupted = progress, interrupted
         self._begun = time.monotonic()
         self._reported = self._yielded = 0.0
 
-    # -- the story -----------------------------------------------------------------------------
-
     async def carry_out(self) -> RunResult:
         """Replay, calibrate if need be, advance to the end or to a stop, and say how it went."""
-        known = self._replay()
-        if not known:
-            self._note({"header": self.header})
-        self._replayed = self.front.steps
+        course = self.course
+        course.replay()
         self._glimpses = Glimpses(self._glimpse(0.0))
-        log.info("run.open", run=self.header["run"], replayed=self._replayed, records=self.journal.acknowledged)
         try:
-            if self.method is None:
-                await self._choose_k()
-            if self._stop is None:
+            if course.method is None:
+                await course.choose_k()
+            if course.stop is None:
                 await self._advance_all()
         except Stop as stop:
-            self._stop = stop
+            course.stop = stop
         finally:
-            if self.receipts is None:
-                self._note_usage()
-        return self._result()
+            course.note_usage()
+        return close(course, time.monotonic() - self._begun)
 
     async def _advance_all(self) -> None:
         self._news = anyio.Event()
-        free = min(self.limits.concurrency, len(self.plan.segments))
+        free = min(self.limits.concurrency, len(self.course.plan.segments))
         width, workers = (LANES, getattr(self.model, "callers", 1)) if self.model.lockstep else (1, free)
         try:
             async with anyio.create_task_group() as ticking:
@@ -206,7 +175,7 @@ class _Run:
         """
         lanes: list[Lane] = []
         try:
-            while self._stop is None:
+            while self.course.stop is None:
                 if self.interrupted is not None and self.interrupted():
                     raise Stop("interrupted", "Run the same command to resume.")
                 while len(lanes) < width and (lane := self.front.next_lane()) is not None:
@@ -225,7 +194,7 @@ class _Run:
                     self._yielded = time.monotonic()
                     await anyio.lowlevel.checkpoint()
         except Stop as stop:
-            self._stop = self._stop or stop
+            self.course.stop = self.course.stop or stop
             self._wake()
 
     def _wake(self) -> None:
@@ -238,13 +207,13 @@ class _Run:
         if not lanes:
             raise Stop("max_steps", f"{self.front.steps} steps are decided, max_steps is {self.limits.max_steps}. "
                        "Raise max_steps and resume.")  # fmt: skip
-        lanes = [lane for lane in lanes if not self._settled_before(lane)]
-        polls = [self._ready(lane) for lane in lanes]
+        lanes = [lane for lane in lanes if not self.course.settled_before(lane)]
+        polls = [self.course.ready(lane) for lane in lanes]
         waves = await settle(polls, self.dispatcher)
         ends: list[Stop | TaskError] = []
         for lane, wave in zip(lanes, waves, strict=True):
             try:
-                self._commit(lane, wave)
+                self.course.commit(lane, wave)
             except (Stop, TaskError) as end:  # the other lanes' waves are paid for, and kept all the same
                 ends.append(end)
         self.journal.commit_if_due()
@@ -254,7 +223,7 @@ class _Run:
                 ends.append(poison)
             elif poll.outcome is not None and poll.outcome.winner is None:
                 ends.append(undecided(poll))
-        if (copied := copied_too_often(self.usage, self._sampled)) is not None:
+        if (copied := copied_too_often(self.course.usage, self.course.sampled)) is not None:
             ends.insert(0, copied)
         if ends:
             raise ends[0]
@@ -264,7 +233,7 @@ class _Run:
         limit = self.limits.max_steps
         if limit is None:
             return lanes
-        left = limit - self._opened
+        left = limit - self.course.opened
         allowed = []
         for lane in lanes:
             if lane.poll is None:
@@ -273,215 +242,7 @@ class _Run:
                 allowed.append(lane)
         return allowed
 
-    def _settled_before(self, lane: Lane) -> bool:
-        """Close a race that the journal holds to its end: commit a verdict that could not be drawn then.
-
-        Raises Stop for one that met a limit which was not raised since.
-        """
-        poll = lane.poll
-        if poll is None or poll.outcome is None:
-            return False
-        if poll.outcome.winner is None:
-            raise undecided(poll)
-        self._commit(lane, Wave(lane.index, poll.drawn))
-        return True
-
-    def _ready(self, lane: Lane) -> Poll:
-        poll = lane.poll or self._open(lane)
-        if poll.prompt is None:
-            poll.prompt = render(self.task, lane.state, lane.index)
-            if self.config.paraphrase:
-                poll.views = views(self.task, lane.state, lane.index)
-        return poll
-
-    def _open(self, lane: Lane) -> Poll:
-        assert self.method is not None, "k is chosen before the first step"
-        config = self.config
-        step = Step(lane.index, lane.state, self.rules, config.token_cap, config.long_answer, {})
-        poll = lane.poll = Poll(step, self.method)
-        self._opened += 1
-        self._sampled += 1
-        return poll
-
-    def _commit(self, lane: Lane, wave: Wave) -> None:
-        """Journal a live wave; if it decided the step, with its verdict, and advance the lane."""
-        poll = lane.poll
-        assert poll is not None, "a wave belongs to a poll"
-        if poll.outcome is None or poll.outcome.winner is None:
-            self.journal.append(encode_wave(wave))
-            return
-        try:
-            state, wave.verdict = self.front.decide(lane, poll)
-        finally:
-            self.journal.append(encode_wave(wave))  # its samples are kept even if the task's code fails here
-        self.front.advance(lane, poll, state, wave.verdict)
-
-    # -- replay and k --------------------------------------------------------------------------
-
-    def _replay(self) -> bool:
-        """Bring the run to where the journal ends; say whether it held this run at all."""
-        known = False
-        for record in self.journal.replay():
-            item = decode(record)
-            if isinstance(item, Wave):
-                self._replay_wave(item)
-                continue
-            check_note(item, self.journal.path)
-            if "header" in item:
-                self._same_run(item["header"])
-                known = True
-            else:
-                self._replay_note(item)
-        if not known and self.journal.appended:
-            raise JournalError(f"{self.journal.path}: has no header. Give another --journal.")
-        if not known and self.config.k != "auto":
-            self._set_k(self.config.k)
-        if known:
-            check_header(self._latest, self.header, self.journal.path, self.accepted)
-            if changed := changed_fields(self._latest, self.header):
-                self._change_settings(changed)
-        if self.receipts is not None:
-            try:
-                self.receipts.close_replay()
-            except Stop as stop:
-                self._stop = self._stop or stop
-        self._booked = replace(self.usage)
-        return known
-
-    def _replay_note(self, note: dict[str, Any]) -> None:
-        if "calibration" in note:
-            self._calibrated(Calibration(**note["calibration"]))
-        elif "close" in note:
-            self._closed = note["close"]
-        elif "usage" in note:
-            self._rebook(note["usage"])
-        elif "epoch" in note:
-            self._latest = note["epoch"]["header"]
-            self._enter_epoch(self._latest)
-        elif self.receipts is not None:
-            for kind in KINDS:
-                if kind in note:
-                    self.receipts.replay(kind, note[kind])
-
-    def _same_run(self, stored: dict[str, Any]) -> None:
-        """Take the journal's header. Raises JournalError unless what differs from it now is accepted."""
-        path = self.journal.path
-        self._latest = stored
-        if changed_fields(stored, self.header):  # a later epoch may agree; if not, say so before the replay
-            check_header(latest_header(stored, self.journal.reader()), self.header, path, self.accepted)
-        self.header["run"] = stored["run"]
-        if stored["k"] != "auto":
-            self._set_k(stored["k"])
-
-    def _enter_epoch(self, header: dict[str, Any]) -> None:
-        """Go on under other settings: steps that are not decided begin anew, with seeds of their own."""
-        self.epoch += 1
-        self.method = None
-        self.front.begin_anew()
-        if self.receipts is not None:
-            self.receipts.forget()
-        if header["k"] != "auto":
-            self._set_k(header["k"])
-
-    def _change_settings(self, changed: list[str]) -> None:
-        """Journal accepted changes as a new epoch, and enter it."""
-        self._note({"epoch": {"number": self.epoch + 1, "changed": changed, "header": self.header}})
-        log.warning("run.epoch", run=self.header["run"], number=self.epoch + 1, changed=changed)
-        self._enter_epoch(self.header)
-
-    def _rebook(self, unshown: dict[str, int]) -> None:
-        """Count what an earlier process sent without a wave to show for it."""
-        usage = self.usage
-        for field in _UNSHOWN:
-            setattr(usage, field, getattr(usage, field) + unshown[field])
-        usage.dispatched += unshown["failed"] + unshown["cancelled"]
-        usage.tokens_in += unshown["lost_in"]
-        usage.tokens_out += unshown["lost_out"]
-
-    def _replay_wave(self, wave: Wave) -> None:
-        """Take a journaled wave through the code that a live one goes through, and compare."""
-        where = f"{self.journal.path}: step {wave.step}"
-        lane = self.front.lane_of(wave.step)
-        if lane is None:
-            raise JournalError(
-                f"{where} is not the next one of its segment. The journal does not fit this task's plan."
-            )
-        poll = lane.poll or self._open(lane)
-        if len(wave):
-            poll.replay(wave)
-            if self.receipts is None:
-                self.usage.replay(wave)
-            else:
-                self.usage.book(wave)
-                self.receipts.judged(self.header["run"], wave.step, wave.first, len(wave))
-        if wave.verdict is None:
-            return
-        if poll.outcome is None or poll.outcome.winner is None:
-            raise JournalError(f"{where}: the verdict does not follow from the votes.")
-        try:
-            state, winner = self.front.decide(lane, poll)
-            if winner != wave.verdict:
-                raise JournalError(
-                    f"{where}: the task's code gives another result than when the journal was written. "
-                    "Is the code random, or was it changed? Resume with the same code."
-                )
-            self.front.advance(lane, poll, state, winner)
-        except Stop as stop:  # it ended the run when it was live, and does so again
-            self._stop = self._stop or stop
-
-    def _set_k(self, k: int) -> None:
-        config, limits = self.config, self.limits
-        self.method = Method(
-            self.header["run"], seed_key(config.seed, self.epoch), k, limits.votes_for(k), limits.flags_for(k),
-            self.flags, config.temperature, config.first_temperature, config.token_cap, config.keep_samples,
-        )  # fmt: skip
-
-    async def _choose_k(self) -> None:
-        """Calibrate and journal the result. Raises Infeasible when no k can reach the target."""
-        before = replace(self.usage, flags=Counter(self.usage.flags))
-        try:
-            found = await calibrate(self.task, self.dispatcher, self.config, self.flags, self.rules)
-        except BaseException:
-            self._forfeit(before)
-            raise
-        self.calibration = replace(found, k=found.choose(self.plan.steps, self.config.target))
-        self._note({"calibration": self.calibration.as_note()})
-        self._sampled += found.draws
-        self._set_k(self.calibration.k)
-
-    def _forfeit(self, before: Usage) -> None:
-        """Book the samples of a calibration that did not come to its end as lost; receipts keep theirs for a resume."""
-        usage = self.usage
-        if self.receipts is None:
-            usage.cancelled += usage.voted + usage.flagged - before.voted - before.flagged
-            usage.lost_in = before.lost_in + usage.tokens_in - before.tokens_in
-            usage.lost_out = before.lost_out + usage.tokens_out - before.tokens_out
-        usage.voted, usage.flagged, usage.flags = before.voted, before.flagged, before.flags
-
-    def _calibrated(self, found: Calibration) -> None:
-        """Take over the calibration of an earlier process."""
-        self.calibration = found
-        usage = self.usage
-        sent = (usage.dispatched, usage.tokens_in, usage.tokens_out)
-        found.book(usage)
-        self._sampled += found.draws
-        if self.receipts is not None:  # they have counted what was sent
-            usage.dispatched, usage.tokens_in, usage.tokens_out = sent
-            for run in {address.run for address in self.receipts.known} - {self.header["run"]}:
-                self.receipts.judge_all(run)
-        self._set_k(found.k)
-
-    # -- what is said --------------------------------------------------------------------------
-
-    def _note(self, note: dict[str, Any]) -> None:
-        self.journal.append(encode_note(note))
-        self.journal.flush()
-
-    def _note_usage(self) -> None:
-        """Book what was sent without a wave to show for it, so that a resume counts it too."""
-        unshown = {field: getattr(self.usage, field) - getattr(self._booked, field) for field in _UNSHOWN}
-        if any(unshown.values()):
-            self._note({"usage": unshown})
+    # -- what is shown --------------------------------------------------------------------------
 
     def _report(self) -> None:
         """Show what is acknowledged, at most every tenth of a second."""
@@ -499,47 +260,10 @@ class _Run:
             self._report()
 
     def _glimpse(self, seconds: float) -> Progress:
-        usage = self.usage
+        usage = self.course.usage
         samples = usage.voted + usage.flagged
         dispatcher = self.dispatcher
         return Progress(
-            self.front.steps, self.plan.steps, samples, usage.flagged, self._replayed, seconds, dispatcher.out,
-            usage.tokens, usage.cost if dispatcher.prices else None, dispatcher.retrying,
+            self.front.steps, self.course.plan.steps, samples, usage.flagged, self.course.replayed, seconds,
+            dispatcher.out, usage.tokens, usage.cost if dispatcher.prices else None, dispatcher.retrying,
         )  # fmt: skip
-
-    def _independence(self) -> str:
-        simulated = getattr(self.model, "simulated", False)
-        return "" if self.receipts is None or simulated else self.receipts.independence
-
-    def _result(self) -> RunResult:
-        """Say how the run went; everything it counts is committed first."""
-        stop, usage, front = self._stop, self.usage, self.front
-        solved, answer, detail, exit_code = False, None, "", 0
-        if stop is not None:
-            detail, exit_code = str(stop), stop.exit_code
-        elif front.done(front.last_state, front.steps):
-            solved, answer = True, guarded(self.task.answer, None, "answer", front.last_state)
-        else:
-            exit_code = 1
-            detail = f"all {front.steps} steps are decided, but the goal is not reached: a wrong step won."
-        log.info("run.close", run=self.header["run"], solved=solved, stopped=stop.kind if stop else None)
-        result = RunResult(
-            solved=solved, answer=answer, steps=front.steps, state=front.state(), usage=usage, wrong=front.wrong,
-            first_wrong=front.first_wrong if front.wrong is not None else None,
-            collisions=front.collisions if front.wrong is not None else None,
-            samples=usage.voted + usage.flagged, flagged=usage.flagged, flags=dict(usage.flags), waves=front.waves,
-            stopped=stop.kind if stop else None, detail=detail, exit_code=exit_code, journal=self.journal.path,
-            state_digest=front.fold.state_digest.hex(), chain=front.fold.chain, replayed=self._replayed,
-            seconds=time.monotonic() - self._begun, k=self.method.k if self.method else None,
-            segments=len(self.plan.segments), simulated=bool(getattr(self.model, "simulated", False)),
-            model=self.header["model"], cost=usage.cost if self.dispatcher.prices else None, epochs=self.epoch,
-            independence=self._independence(),
-            calibration=self.calibration.as_note() if self.calibration else None,
-            task=self.task, _book=self.journal if self.journal.path is None else None,
-        )  # fmt: skip
-        if front.steps > self._replayed or not self._closed or self._closed["stopped"] != result.stopped:
-            said = result.as_json()
-            kept = ("solved", "stopped", "detail", "wrong", "answer", "seconds")
-            self._note({"close": {key: said[key] for key in kept}})
-        self.journal.flush()
-        return result

@@ -40,6 +40,9 @@ FEWEST_COPIES = 10  # that stop a run, if they are ...
 MOST_COPIES = 0.05  # ... more than this share of the samples that could be copies
 
 
+_FREE = Spent()
+
+
 class Dispatcher:
     """Sends draws to one model within the limits, and repeats those that failed.
 
@@ -70,22 +73,25 @@ class Dispatcher:
         request that always fails; ModelError when the model is unusable.
         """
         samples: dict[int, Sample] = {}
+        unsent = list(range(len(requests)))
         if self.receipts is not None and self.receipts.known:
-            for i, request in enumerate(requests):
-                known = self.receipts.known.get(request.address)
-                if known is not None:
-                    samples[i] = known
-        unsent = [i for i in range(len(requests)) if i not in samples]
+            known = self.receipts.known
+            samples = {i: known[requests[i].address] for i in unsent if requests[i].address in known}
+            unsent = [i for i in unsent if i not in samples]
         if unsent:
             await self._draw(requests, unsent, samples)
         return [samples[i] for i in range(len(requests))]
 
     async def _draw(self, requests: Sequence[Request], which: list[int], samples: dict[int, Sample]) -> None:
-        bounds = dict(zip(which, self.budget.hold([requests[i] for i in which]), strict=True))
-        unsent, before = set(which), set(samples)
+        budget, lockstep = self.budget, self.model.lockstep
+        bounds: dict[int, Spent] = {}
+        if budget.bounding:
+            bounds = dict(zip(which, budget.hold([requests[i] for i in which]), strict=True))
+        else:
+            budget.hold_calls(len(which))
+        unsent, before = set() if lockstep else set(which), set(samples)
         try:
-            if self.model.lockstep:
-                unsent = set()
+            if lockstep:
                 await self._send(requests, which, bounds, samples)
             else:
                 await self._send_each(requests, which, bounds, unsent, samples)
@@ -94,10 +100,10 @@ class Dispatcher:
                 self.usage.lose([sample for i, sample in samples.items() if i not in before])
             raise
         finally:
-            for i in which:
+            for i, bound in bounds.items():
                 if i not in samples:
-                    self.budget.settled(bounds[i])
-            self.budget.unsent(len(unsent))
+                    budget.settled(bound)
+            budget.unsent(len(unsent))
 
     async def _send_each(
         self, requests: Sequence[Request], which: list[int], bounds: dict[int, Spent], unsent: set[int],
@@ -162,8 +168,10 @@ class Dispatcher:
             if len(replies) != len(asked):
                 raise ModelError(f"the model gave {len(replies)} replies to {len(asked)} requests: mend its draw()")
         except BaseException:
-            self.usage.cancel(bounds[i] for i in which)
+            self.usage.cancel(bounds.get(i, _FREE) for i in which)
             raise
+        if not self.budget.bounding:
+            return self._book_reported(which, replies, samples)
         failed: list[tuple[int, Failure]] = []
         came: list[tuple[Request, Sample, Spent]] = []
         usage, receipts = self.usage, self.receipts
@@ -185,6 +193,24 @@ class Dispatcher:
             self._proven, self.retrying = True, ""
             if receipts is not None:
                 await receipts.keep(came)
+        return failed
+
+    def _book_reported(
+        self, which: list[int], replies: Sequence[Sample | Failure], samples: dict[int, Sample]
+    ) -> list[tuple[int, Failure]]:
+        """Book the replies of a model that costs nothing: tokens as they are reported, and no bounds."""
+        failed: list[tuple[int, Failure]] = []
+        tokens_in = tokens_out = 0
+        for i, reply in zip(which, replies, strict=True):
+            if isinstance(reply, Failure):
+                failed.append((i, reply))
+                self.usage.fail(spent_on(reply, Spent(), None))
+                continue
+            samples[i] = reply
+            tokens_in += reply.tokens_in or 0
+            tokens_out += reply.tokens_out or 0
+        self.usage.tokens_in += tokens_in
+        self.usage.tokens_out += tokens_out
         return failed
 
     def _book_overhead(self, calls: int, tokens_in: int, tokens_out: int) -> None:

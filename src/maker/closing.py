@@ -1,0 +1,48 @@
+"""How a run went, said once it has ended: to the caller, and in the journal.
+
+Not covered: what a person sees of it (`screen.py`).
+"""
+
+from __future__ import annotations
+
+from maker.course import Course
+from maker.log import log
+from maker.result import RunResult
+from maker.task import guarded
+
+_KEPT = ("solved", "stopped", "detail", "wrong", "answer", "seconds")  # what the journal keeps of it
+
+
+def close(course: Course, seconds: float) -> RunResult:
+    """Return how a run went, and note it; everything it counts is committed first. Raises TaskError, JournalError."""
+    stop, usage, front, dispatcher = course.stop, course.usage, course.front, course.dispatcher
+    solved, answer, detail, exit_code = False, None, "", 0
+    if stop is not None:
+        detail, exit_code = str(stop), stop.exit_code
+    elif front.done(front.last_state, front.steps):
+        solved, answer = True, guarded(course.task.answer, None, "answer", front.last_state)
+    else:
+        exit_code = 1
+        detail = f"all {front.steps} steps are decided, but the goal is not reached: a wrong step won."
+    log.info("run.close", run=course.header["run"], solved=solved, stopped=stop.kind if stop else None)
+    graded = front.wrong is not None
+    simulated = bool(getattr(dispatcher.model, "simulated", False))
+    journal = course.journal
+    result = RunResult(
+        solved=solved, answer=answer, steps=front.steps, state=front.state(), usage=usage, wrong=front.wrong,
+        first_wrong=front.first_wrong if graded else None, collisions=front.collisions if graded else None,
+        samples=usage.voted + usage.flagged, flagged=usage.flagged, flags=dict(usage.flags), waves=front.waves,
+        stopped=stop.kind if stop else None, detail=detail, exit_code=exit_code, journal=journal.path,
+        state_digest=front.fold.state_digest.hex(), chain=front.fold.chain, replayed=course.replayed,
+        seconds=seconds, k=course.method.k if course.method else None, segments=len(course.plan.segments),
+        simulated=simulated, model=course.header["model"], cost=usage.cost if dispatcher.prices else None,
+        epochs=course.epoch,
+        independence=course.receipts.independence if course.receipts and not simulated else "",
+        calibration=course.calibration.as_note() if course.calibration else None,
+        task=course.task, _book=journal if journal.path is None else None,
+    )  # fmt: skip
+    if front.steps > course.replayed or not course.closed or course.closed["stopped"] != result.stopped:
+        said = result.as_json()
+        course.note({"close": {key: said[key] for key in _KEPT}})
+    journal.flush()
+    return result
