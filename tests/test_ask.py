@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import math
 import threading
 from collections.abc import Callable, Sequence
@@ -15,6 +16,7 @@ import pytest
 from pydantic import BaseModel
 
 import maker
+from maker.ask import places
 from maker.errors import ModelError, TaskError, Undecided
 from maker.flags import RedFlag
 from maker.sample import Failure, Request, Sample
@@ -322,7 +324,37 @@ def test_simulated_model_by_name_has_no_task() -> None:
         maker.vote_sync("What?", model="oracle:p=0.9")
 
 
+@pytest.mark.parametrize(
+    ("template", "found"),
+    [
+        ("no place", set()),
+        ("{a} and {b.c[d]} and {a!r:>{width}}", {"a", "b"}),
+        ("{{a}} {}", {""}),
+        ("{0[x]}", {"0"}),
+    ],
+)
+def test_places_of_a_template(template: str, found: set[str]) -> None:
+    """A template is asked for by the names that its places begin with."""
+    assert places("here", template) == found
+
+
+def test_broken_templates() -> None:
+    """Text that is no template is a TaskError that says how to write braces."""
+    for text in ("{", "a } b", "{a[}"):
+        with pytest.raises(TaskError, match=r"^here: .*no template: .*\{\{ and \}\} for braces"):
+            places("here", text)
+
+
 # -- event loops, threads, cancellation ---------------------------------------------------------------------------
+
+
+def test_the_synchronous_twin_is_the_same_call() -> None:
+    """It has the signature and the docstring of its twin, a name of its own, and is no coroutine."""
+    assert inspect.signature(maker.vote_sync) == inspect.signature(maker.vote)
+    assert (maker.vote_sync.__name__, maker.vote_sync.__doc__) == ("vote_sync", maker.vote.__doc__)
+    assert not inspect.iscoroutinefunction(maker.vote_sync)
+    with pytest.raises(TypeError, match="kk"):
+        maker.vote_sync("?", model=ScriptedModel(["a"]), kk=3)
 
 
 @pytest.mark.asyncio

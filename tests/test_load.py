@@ -63,11 +63,24 @@ def user_file(tmp_path):
 def test_built_in_tasks_load_by_name():
     """Every built-in name gives a complete task; hanoi is one of them."""
     assert "hanoi" in builtin_tasks()
-    assert builtin_tasks() == sorted(path.stem for path in builtin_folder().glob("[!_]*.py"))
+    assert builtin_tasks() == sorted(path.stem.replace("_", "-") for path in builtin_folder().glob("[!_]*.py"))
     task = load_task("hanoi", disks=5, style="compact")
     assert isinstance(task, Task)
     assert task.parameters == {"disks": 5, "style": "compact"}
     assert isinstance(task, type(load_task("hanoi")))
+
+
+def test_a_dash_in_a_name_is_an_underscore_in_its_file():
+    """`dict-sum` is listed so and found in dict_sum.py, by either spelling; its parameters are known by either too."""
+    assert "dict-sum" in builtin_tasks() and "dict_sum" not in builtin_tasks()
+    assert (load_task("dict-sum", turns="3").name, load_task("dict_sum", turns=3).steps) == ("dict-sum", 12)
+    assert list(task_parameters("dict-sum")) == ["turns", "keys", "data_seed"]
+
+
+@pytest.mark.parametrize(("given", "numbers"), [("3,1,2", (3, 1, 2)), ("-3, 1", (-3, 1)), ([2, 1], (2, 1))])
+def test_lists_are_given_with_commas(given, numbers):
+    """A built-in task that takes a list takes it as the command line writes it, negative numbers included."""
+    assert load_task("sorting", numbers=given).numbers == numbers
 
 
 @pytest.mark.parametrize(("given", "disks"), [("7", 7), (7, 7), (" 7 ", 7), ("07", 7)])

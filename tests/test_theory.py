@@ -256,6 +256,63 @@ def test_expected_cost_beyond_a_double_is_infinite() -> None:
     assert theory.expected_cost(0.9, 3, MILLION, m=MILLION) == math.inf
 
 
+# (dollars a million tokens in, out; tokens out; 1 - p; k_min; published dollars and their rounding, in thousands)
+PUBLISHED_COST = [
+    (0.10, 0.40, 842, 0.3571, 29, 41.9),
+    (0.40, 1.60, 580, 0.0040, 4, 4.9),
+    (0.40, 1.60, 538, 0.0022, 3, 3.5),
+    (1.10, 4.40, 535, 0.0018, 3, 9.4),
+    (1.00, 5.00, 588, 0.1839, 12, 71.2),
+    (0.05, 0.20, 1104, 0.0358, 6, 1.7),
+    (0.20, 0.60, 449, 0.2342, 15, 11.5),
+    (0.60, 1.70, 1004, 0.0569, 6, 14.6),
+    (1.00, 3.00, 925, 0.0393, 6, 22.9),
+]
+
+
+@pytest.mark.parametrize(("price_in", "price_out", "out", "wrong", "k", "dollars"), PUBLISHED_COST)
+def test_expected_cost_reproduces_the_published_dollars(
+    price_in: float, price_out: float, out: int, wrong: float, k: int, dollars: float
+) -> None:
+    """With 550 to 650 input tokens a sample (list prices of input assumed) every row is met to its published digit."""
+
+    def thousands(told: int) -> float:
+        return theory.expected_cost(1 - wrong, k, MILLION, (price_in * told + price_out * out) / 1e6) / 1e3
+
+    assert dollars in {round(thousands(told), 1) for told in range(550, 651)}
+    assert dollars == pytest.approx(thousands(600), rel=0.025)
+    assert 0.69 < thousands(0) / dollars < 0.89  # the share that the price of output alone explains
+
+
+# ---- expected_waves
+
+
+def test_expected_waves_and_votes_of_the_published_setting() -> None:
+    """At k = 3 and p = .95 a step takes about 1.17 waves and 3.33 votes."""
+    assert theory.expected_waves(0.95, 3) == pytest.approx(1.166, abs=0.001)
+    assert theory.expected_votes(0.95, 3) == pytest.approx(3.332, abs=0.001)
+
+
+@pytest.mark.parametrize("k", [1, 2, 5, 40])
+def test_expected_waves_at_the_ends(k: int) -> None:
+    """A model always right or always wrong takes one wave, as does any at k = 1; right and wrong are alike."""
+    assert theory.expected_waves(1, k) == theory.expected_waves(0, k) == 1
+    assert theory.expected_waves(0.7, 1) == pytest.approx(1)
+    assert theory.expected_waves(0.7, k) == pytest.approx(theory.expected_waves(0.3, k))
+
+
+@pytest.mark.parametrize(("p", "k"), [(0.6, 2), (0.8, 4), (0.5, 5)])
+def test_expected_waves_match_simulated_races(p: float, k: int) -> None:
+    """20,000 races drawn in waves of what is needed take as many waves, within four standard errors."""
+    rng = np.random.default_rng([k, round(100 * p)])
+    lead, waves = np.zeros(20_000, dtype=int), np.zeros(20_000)
+    while (open_races := np.flatnonzero(np.abs(lead) < k)).size:
+        need = k - np.abs(lead[open_races])
+        lead[open_races] += 2 * rng.binomial(need, p) - need
+        waves[open_races] += 1
+    assert abs(waves.mean() - theory.expected_waves(p, k)) < 4 * waves.std() / math.sqrt(waves.size)
+
+
 # ---- k_from_odds, error_budget
 
 
@@ -374,6 +431,7 @@ VALID: dict[str, dict[str, Any]] = {
     "step_success": {"p": 0.9, "k": 3},
     "run_success": {"p": 0.9, "k": 3, "steps": 100, "m": 1},
     "expected_votes": {"p": 0.9, "k": 3},
+    "expected_waves": {"p": 0.9, "k": 3},
     "expected_cost": {"p": 0.9, "k": 3, "steps": 100, "cost_per_sample": 1.0, "v": 0.9, "m": 1},
     "k_from_odds": {"p": 0.4, "p_rival": 0.1, "error": 0.01, "candidates": 5},
     "p_lower": {"wrong": 1, "n": 10, "confidence": 0.95},
@@ -433,6 +491,12 @@ def test_what_has_no_answer_is_refused_by_name(function: str, argument: str, val
     name = "steps" if oversized else argument
     with pytest.raises(ValueError, match=rf"^{name}\b.* must be "):
         call(function, **{argument: value})
+
+
+def test_expected_waves_refuses_a_k_whose_system_is_too_large() -> None:
+    """Beyond k = 500 nothing is computed, rather than a system of a million unknowns."""
+    with pytest.raises(ValueError, match="k must be at most 500"):
+        theory.expected_waves(0.9, 501)
 
 
 @pytest.mark.parametrize("p", [0, 1e-9, 0.4, 0.5 - 2**-54, 0.5])

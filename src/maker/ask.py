@@ -1,53 +1,80 @@
 """maker.vote: one question, voted on. The first use of this package from agent code.
 
-`parse` turns a reply into an answer; or `answer` names a type: `str` and `Literal` are bare text
-(stripped), everything else (int, float, bool, lists, pydantic models) is JSON, validated strictly.
+How replies become answers (`parse`, `answer`, `key`) is told in `answers.py`.
 
-Not covered: a journal. For many questions that must survive a crash, use a run.
+Not covered: a journal. Many questions that must survive a crash are for `maker.map`, many steps for
+`maker.run`.
 """
 
 from __future__ import annotations
 
-import inspect
-import json
-import typing
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar, overload
+import functools
+import re
+import string
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, ParamSpec, TypedDict, TypeVar, Unpack, overload
 
 import anyio
-from pydantic import PydanticUserError, TypeAdapter
 
+from maker.answers import reader_of
 from maker.config import Config, Limits, make_limits, validated
 from maker.errors import TaskError, Undecided
 from maker.flags import Flag, chain, flag_name
 from maker.load import load_model
 from maker.poll import Method, Poll
 from maker.sample import Model
-from maker.settle import Dispatcher, Stop, Usage, poisoned, settle, undecided
+from maker.settle import Dispatcher, poisoned, settle, undecided
+from maker.stop import Stop
 from maker.task import Rules, Step, seed_key
 from maker.threads import in_new_loop
+from maker.usage import Usage
 from maker.vote import Verdict
 
 T = TypeVar("T")
+P = ParamSpec("P")
+Flags = str | Sequence[Flag] | None
+
+
+class Settings(TypedDict, total=False):
+    """How to vote; what each means is told at `vote`."""
+
+    k: int
+    flags: Flags
+    limits: Limits | Mapping[str, Any] | None
+    temperature: float
+    seed: int
+
+
+def twin(call: Callable[P, Awaitable[T]]) -> Callable[P, T]:
+    """Return the synchronous twin of an asynchronous function: the same arguments, usable inside a running loop too."""
+
+    @functools.wraps(call)
+    def called(*args: P.args, **kwargs: P.kwargs) -> T:
+        return in_new_loop(lambda: call(*args, **kwargs))
+
+    called.__name__ = called.__qualname__ = f"{call.__name__}_sync"
+    return called
 
 
 @overload
 async def vote(
-    prompt: str, *, model: Model | str, k: int = ..., parse: Callable[[str], T], answer: None = ...,
-    flags: str | Sequence[Flag] | None = ..., limits: Limits | Mapping[str, Any] | None = ...,
-    temperature: float = ..., seed: int = ...,
+    prompt: str, *, model: Model | str, parse: None = ..., answer: None = ...,
+    key: Callable[[Any], Any] | None = ..., **settings: Unpack[Settings],
+) -> Verdict[str]: ...  # fmt: skip
+@overload
+async def vote(
+    prompt: str, *, model: Model | str, parse: Callable[[str], T], answer: None = ...,
+    key: Callable[[Any], Any] | None = ..., **settings: Unpack[Settings],
 ) -> Verdict[T]: ...  # fmt: skip
 @overload
 async def vote(
-    prompt: str, *, model: Model | str, k: int = ..., parse: None = ..., answer: type[T],
-    flags: str | Sequence[Flag] | None = ..., limits: Limits | Mapping[str, Any] | None = ...,
-    temperature: float = ..., seed: int = ...,
+    prompt: str, *, model: Model | str, parse: None = ..., answer: type[T],
+    key: Callable[[Any], Any] | None = ..., **settings: Unpack[Settings],
 ) -> Verdict[T]: ...  # fmt: skip
 @overload
 async def vote(
-    prompt: str, *, model: Model | str, k: int = ..., parse: None = ..., answer: Any = ...,
-    flags: str | Sequence[Flag] | None = ..., limits: Limits | Mapping[str, Any] | None = ...,
-    temperature: float = ..., seed: int = ...,
+    prompt: str, *, model: Model | str, parse: None = ..., answer: Any,
+    key: Callable[[Any], Any] | None = ..., **settings: Unpack[Settings],
 ) -> Verdict[Any]: ...  # fmt: skip
 async def vote(
     prompt: str,
@@ -56,7 +83,8 @@ async def vote(
     k: int = 3,
     parse: Callable[[str], Any] | None = None,
     answer: Any = None,
-    flags: str | Sequence[Flag] | None = None,
+    key: Callable[[Any], Any] | None = None,
+    flags: Flags = None,
     limits: Limits | Mapping[str, Any] | None = None,
     temperature: float = 0.1,
     seed: int = 0,
@@ -64,17 +92,17 @@ async def vote(
     """Ask a model one question until one answer is k votes ahead of every other.
 
     prompt: all that the model reads. k: the margin, 1 or more. parse or answer: how to read a reply
-    (neither: bare text). flags: None for the default red flags, "paper", or a list of callables.
-    limits: `Limits` or a dict; max_votes and max_flags default to max(100, 20 k). seed: of the draws.
+    (neither: bare text). key: answers with equal keys are one candidate. flags: None for the default
+    red flags, "paper", or a list of callables. limits: `Limits` or a dict; max_votes and max_flags
+    default to max(100, 20 k). seed: of the draws.
 
     Returns the Verdict. Raises Undecided, with the tally, when a limit is met first; TaskError for
     arguments that do not fit; ModelError for an unusable model. Cancellation is safe.
     """
     if not isinstance(prompt, str) or not prompt:
         raise TaskError("vote: the prompt must be text, and not empty")
-    reader, schema = _reader(parse, answer)
-    if isinstance(k, bool) or not isinstance(k, int):
-        raise TaskError(f"vote: k = {k!r}: give a whole number; only runs can plan their own k")
+    reader = reader_of("vote", parse, answer, key)
+    check_k("vote", k)
     red_flags = chain(flags)
     engine = load_model(model) if isinstance(model, str) else model
     config = validated(Config, {
@@ -84,24 +112,40 @@ async def vote(
     bounds = make_limits(limits)
     method = Method(
         "vote", seed_key(seed), k, bounds.votes_for(k), bounds.flags_for(k), red_flags, config.temperature,
-        config.first_temperature, config.token_cap, "none", schema,
+        config.first_temperature, config.token_cap, "none", reader.schema,
     )  # fmt: skip
-    poll = Poll(Step(0, None, Rules(reader), config.token_cap, config.long_answer), method, prompt)
+    poll = Poll(Step(0, None, Rules(reader.parse), config.token_cap, config.long_answer), method, prompt)
     try:
         await _decide(poll, Dispatcher(engine, bounds, Usage()))
     except Stop as stop:
         limit = (poll.outcome.limit if poll.outcome else None) or stop.kind
-        raise Undecided(str(stop), tally=poll.tally, step=0, limit=limit) from None
+        raise Undecided(str(stop), tally=reader.tally(poll.tally), step=0, limit=limit) from None
     finally:
         if isinstance(model, str) and hasattr(engine, "aclose"):
             with anyio.CancelScope(shield=True):
                 await engine.aclose()
-    return poll.verdict()
+    return reader.verdict(poll.verdict())
 
 
-def vote_sync(prompt: str, **settings: Any) -> Verdict[Any]:
-    """Ask as `vote` does, from synchronous code, also inside a running event loop; takes the same keywords."""
-    return in_new_loop(lambda: vote(prompt, **settings))
+vote_sync = twin(vote)
+
+
+def check_k(caller: str, k: object) -> None:
+    """Raise TaskError for a margin that is no number: only runs can plan their own."""
+    if isinstance(k, bool) or not isinstance(k, int):
+        raise TaskError(f"{caller}: k = {k!r}: give a whole number; only runs can plan their own k")
+
+
+def places(caller: str, template: str) -> set[str]:
+    """Return the names that a template's places begin with: "item" of {item}, {item.x} and {item[x]}.
+
+    Raises TaskError for text that is no template.
+    """
+    try:
+        fields = [field for _, field, _, _ in string.Formatter().parse(template) if field is not None]
+    except ValueError as error:
+        raise TaskError(f"{caller}: the text is no template: {error}. Write {{{{ and }}}} for braces.") from None
+    return {re.split(r"[.\[]", field)[0] for field in fields}
 
 
 async def _decide(poll: Poll, dispatcher: Dispatcher) -> None:
@@ -111,44 +155,3 @@ async def _decide(poll: Poll, dispatcher: Dispatcher) -> None:
             raise stop
     if poll.outcome.winner is None:
         raise undecided(poll)
-
-
-def _reader(parse: Callable[[str], Any] | None, answer: Any) -> tuple[Callable[[str], Any], dict[str, Any] | None]:
-    """Return how to read a reply, and the JSON schema of the answer where it is JSON."""
-    if parse is not None and answer is not None:
-        raise TaskError("vote: give parse= or answer=, not both")
-    if parse is not None:
-        if not callable(parse):
-            raise TaskError(f"vote: parse = {parse!r} is not callable")
-        return parse, None
-    if answer is None or answer is str:
-        return str.strip, None
-    if typing.get_origin(answer) is typing.Literal:
-        options = {str(option): option for option in typing.get_args(answer)}
-        return lambda text: _option(text.strip(), options), None
-    if inspect.isroutine(answer):
-        raise TaskError(f"vote: answer = {answer!r} is a function; give it as parse=")
-    try:
-        adapter = TypeAdapter(answer)
-        schema = adapter.json_schema()
-    except PydanticUserError as error:
-        raise TaskError(f"vote: answer = {answer!r} is no type that JSON can be read as: {error}") from None
-    return lambda text: _json(text, adapter), schema
-
-
-def _option(text: str, options: dict[str, Any]) -> Any:
-    if text not in options:
-        raise ValueError(f"{text[:80]!r} is none of {', '.join(options)}")
-    return options[text]
-
-
-def _json(text: str, adapter: TypeAdapter[Any]) -> Any:
-    """Read JSON strictly; a key given twice is refused, since either value could be meant."""
-    json.loads(text, object_pairs_hook=_unique)
-    return adapter.validate_json(text, strict=True)
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    if len({key for key, _ in pairs}) != len(pairs):
-        raise ValueError("a key is given twice")
-    return dict(pairs)

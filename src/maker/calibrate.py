@@ -1,42 +1,48 @@
-"""k = "auto": a small calibration before the first step.
+"""k = "auto": a calibration before the first step, and the plan that stands on it.
 
-Draws at least 300 samples on steps of the run, judges them by the red flags, grades the valid ones,
-and chooses the smallest k that reaches the target when p is as low as the exact one-sided 95% bound.
-Samples are graded against the task's truth where it has one. Otherwise the first steps are voted at a large
-margin and samples are graded against the verdicts: *agreement*, which cannot see a step that most
-samples get wrong in the same way.
+Draws once on each of 300 random steps, again on up to 20 of those that erred, and lets `planner.py` choose the
+smallest k with which the whole run reaches its target. Where that leaves it open whether any k can (errors seem
+to cluster, but too few were seen to be sure), it draws on 300 more steps, up to 1,200.
 
-Not covered: correlation of errors. A few hundred draws cannot show it; steps that are lost at any k remain possible.
+Samples are graded as `probe.py` says: by the task's truth, or else by the verdicts of votes on the first 100 steps,
+*agreement*, which cannot see a step that most samples get wrong in the same way.
+
+Not covered: what a few hundred steps cannot show. `maker estimate` says how much that is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections import Counter
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from maker import theory
-from maker.canonical import canonical
 from maker.config import Config
 from maker.errors import Infeasible
+from maker.evidence import Evidence
 from maker.flags import Flag
-from maker.plan import Walk, plan_of
-from maker.poll import Method, Poll
-from maker.prompt import render, views
-from maker.settle import Dispatcher, Usage, settle, undecided
-from maker.task import Rules, Step, Task, draw_seeds, guarded, seed_key
+from maker.mixture import Steps
+from maker.planner import ENOUGH, Projection, project
+from maker.probe import Probe
+from maker.settle import Dispatcher, Usage
+from maker.task import Rules, Task, guarded
 
-DRAWS = 300
-BATCH = 128  # steps drawn at once
-MIN_VALID = 30  # fewer valid samples say nothing about p
-AGREEMENT_K = 5
+DRAWS = 300  # steps drawn on at first, and the draws that a calibration has at least
+MOST_DRAWS = 1200  # steps, where it stays open whether any k can do
+AGREEMENT_STEPS = 100  # steps voted on where there is no truth, 5 draws or more each
+MOST_AGAIN = 20  # erring steps that are drawn again
 UNKNOWN_STEPS = 1_000_000  # planned for where a task cannot say how long it is
+_BOUNDS = ("p", "p_plan", "rho", "rho_low", "rho_high")
 CALIBRATION_EPOCH = 2**32  # its seeds never meet those of the run
 
 
 @dataclass(slots=True, frozen=True)
 class Calibration:
-    """What the calibration saw: draws, valid ones, wrong ones of these, against what; and the k it chose."""
+    """What the calibration saw, and the k it chose.
+
+    draws: all; valid ones of these, wrong ones of these, erring steps drawn again included; flags by kind.
+    steps, erred: one draw a step, and how many of these were wrong; p, p_plan, rho, rho_low, rho_high: what
+    follows from `evidence` (`Evidence`, as the journal keeps it). against: "truth" or "agreement".
+    """
 
     draws: int
     valid: int
@@ -46,6 +52,14 @@ class Calibration:
     flags: dict[str, int]
     against: str
     k: int = 0
+    steps: int = 0
+    erred: int = 0
+    p: float = 0.0
+    p_plan: float = 0.0
+    rho: float = 0.0
+    rho_low: float = 0.0
+    rho_high: float = 1.0
+    evidence: dict[str, Any] = field(default_factory=dict)
 
     def as_note(self) -> dict[str, Any]:
         """Return it as the journal keeps it."""
@@ -60,21 +74,19 @@ class Calibration:
         usage.tokens_out += self.tokens_out
         usage.flags.update(self.flags)
 
+    def project(self, steps: int | None, target: float) -> Projection:
+        """Return the plan for a run of `steps` steps. Raises Infeasible when hardly a sample could vote."""
+        return project(Evidence(**self.evidence), steps or UNKNOWN_STEPS, target)
+
     def choose(self, steps: int | None, target: float) -> int:
-        """Return k for the whole run. Raises Infeasible when voting cannot be shown to work."""
-        if self.valid < MIN_VALID:
-            raise Infeasible(
-                f"calibration: only {self.valid} of {self.draws} samples could vote, too few to plan with. "
-                "Look at the flags, make the answer format easier, or take another model."
-            )
-        low = theory.p_lower(self.wrong, self.valid)
-        seen = f"{self.wrong} of {self.valid} valid samples were wrong, p is at least {low:.4f} (95%)"
-        if low <= 0.5:
-            raise Infeasible(
-                f"calibration: {seen}. Voting amplifies the majority: at p <= 1/2 no k helps. "
-                "Make the steps finer or take another model; --k N runs all the same."
-            )
-        return theory.k_min(low, steps or UNKNOWN_STEPS, target)
+        """Return k for the whole run. Raises Infeasible when the evidence forbids voting."""
+        try:
+            plan = self.project(steps, target)
+        except Infeasible as error:
+            raise Infeasible(f"calibration: {error}") from None
+        if plan.k is None:
+            raise Infeasible(f"calibration: {plan.reason} --k N runs all the same.")
+        return plan.k
 
 
 async def calibrate(
@@ -85,93 +97,30 @@ async def calibrate(
     Raises Stop at a limit of the run, ModelError, TaskError. The draws are booked in the dispatcher's usage.
     """
     usage = dispatcher.usage
-    before = (usage.voted, usage.flagged, usage.tokens_in, usage.tokens_out)
-    if hasattr(task, "truth"):
-        wrong = await _against_truth(task, dispatcher, config, flags, rules)
-    else:
-        wrong = await _by_agreement(task, dispatcher, config, flags, rules)
+    before = (usage.voted, usage.flagged, Counter(usage.flags))
+    probe = Probe(task, dispatcher, config, flags, rules, name="calibration", epoch=CALIBRATION_EPOCH)
+    steps = guarded(lambda: task.steps, None, "steps") or UNKNOWN_STEPS
+    count = DRAWS if probe.against == "truth" else AGREEMENT_STEPS
+    await probe.first(count, 1)
+    await probe.again(MOST_AGAIN)
+    while probe.against == "truth" and count < min(MOST_DRAWS, steps) and _open(probe.evidence, steps, config.target):
+        count += DRAWS
+        await probe.first(count, 1)
+        await probe.again(MOST_AGAIN)
+    found = probe.evidence
     valid, flagged = usage.voted - before[0], usage.flagged - before[1]
     return Calibration(
-        valid + flagged, valid, wrong, usage.tokens_in - before[2], usage.tokens_out - before[3], dict(usage.flags),
-        "truth" if hasattr(task, "truth") else "agreement",
+        draws=valid + flagged, valid=valid, flags=dict(usage.flags - before[2]), against=probe.against,
+        wrong=sum(sum(step.voted([*step.draws, *step.again])) for step in probe.seen),
+        tokens_in=sum(reply.tokens_in or 0 for reply in probe.replies),
+        tokens_out=sum(reply.tokens_out or 0 for reply in probe.replies),
+        steps=found.n, erred=found.wrong, evidence=asdict(found),
+        **{name: getattr(found, name) for name in _BOUNDS} if found.n else {},
     )  # fmt: skip
 
 
-async def _against_truth(
-    task: Task, dispatcher: Dispatcher, config: Config, flags: tuple[Flag, ...], rules: Rules
-) -> int:
-    """Draw on steps spread over the run; return how many valid samples were not the truth."""
-    chosen = list(_known_steps(task, config, seed_key(config.seed, CALIBRATION_EPOCH)))
-    per_step = -(-DRAWS // len(chosen))
-    wrong = 0
-    for at in range(0, len(chosen), BATCH):
-        batch = chosen[at : at + BATCH]
-        # One wave at margin k takes exactly k samples of a step.
-        polls = [_poll(task, index, state, per_step, config, flags, rules) for index, state in batch]
-        await settle(polls, dispatcher)
-        for poll, (index, state) in zip(polls, batch, strict=True):
-            truth = guarded(task.truth, index, "truth", state, index)  # type: ignore[attr-defined]
-            wrong += poll.tally.total - poll.tally.counts.get(canonical(truth), 0)
-    return wrong
-
-
-async def _by_agreement(
-    task: Task, dispatcher: Dispatcher, config: Config, flags: tuple[Flag, ...], rules: Rules
-) -> int:
-    """Vote on the first steps at a large margin; return how many valid samples differ from the verdicts.
-
-    A task shorter than the calibration is walked again, with other draws.
-    """
-    usage, wrong, walk = dispatcher.usage, 0, 0
-    begin = usage.voted + usage.flagged
-    path = Walk(plan_of(task, config.segments))
-    while usage.voted + usage.flagged - begin < DRAWS:
-        index, state = path.index, path.state
-        poll = _poll(task, index, state, AGREEMENT_K, config, flags, rules, walk)
-        while poll.outcome is None:
-            await settle([poll], dispatcher)
-        if poll.outcome.winner is None:
-            raise undecided(poll)
-        wrong += poll.tally.total - poll.tally.counts[poll.outcome.winner]
-        path.take(guarded(task.apply, index, "apply", state, poll.readings[poll.winner].answer))
-        if _at_end(task, path):
-            walk, path = walk + 1, Walk(plan_of(task, config.segments))
-    return wrong
-
-
-def _at_end(task: Task, path: Walk) -> bool:
-    """Say whether a walk has taken every step."""
-    if task.steps is not None:
-        return path.index == task.steps
-    return bool(guarded(task.done, path.index, "done", path.state))
-
-
-def _known_steps(task: Task, config: Config, key: bytes) -> Iterator[tuple[int, Any]]:
-    """Yield steps of the run with their right states: drawn from the whole run where the plan knows them."""
-    plan = guarded(task.plan, None, "plan") if hasattr(task, "plan") else None
-    if plan is not None and plan.enter is not None and plan.steps > DRAWS:
-        for i in range(DRAWS):
-            index = draw_seeds(key, i, 2**32)[0] % plan.steps
-            yield index, guarded(plan.enter, index, "entry state", index)
-        return
-    path = Walk(plan_of(task, config.segments))
-    for index in range(min(DRAWS, task.steps or DRAWS)):
-        if index and _at_end(task, path):
-            return
-        yield index, path.state
-        truth = guarded(task.truth, index, "truth", path.state, index)  # type: ignore[attr-defined]
-        path.take(guarded(task.apply, index, "apply", path.state, truth))
-
-
-def _poll(
-    task: Task, index: int, state: Any, k: int, config: Config, flags: tuple[Flag, ...], rules: Rules, walk: int = 0
-) -> Poll:
-    step = Step(index, state, rules, config.token_cap, config.long_answer)
-    method = Method(
-        "calibration", seed_key(config.seed, CALIBRATION_EPOCH, walk), k, max(100, 20 * k), max(100, 20 * k), flags,
-        config.temperature, None, config.token_cap, "none",
-    )  # fmt: skip
-    poll = Poll(step, method, render(task, state, index))
-    if config.paraphrase:
-        poll.views = views(task, state, index)
-    return poll
+def _open(evidence: Evidence, steps: int, target: float) -> bool:
+    """Say whether the evidence leaves open if any k can reach the target: likely not, but not forbidden."""
+    if evidence.n < ENOUGH or evidence.p_plan <= 0.5 or project(evidence, steps, target).k is None:
+        return False
+    return Steps(evidence.p, evidence.rho).k_for(steps, target) is None

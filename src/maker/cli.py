@@ -15,7 +15,7 @@ import sys
 
 import typer
 
-from maker.commands import demo, lists, run, show, verify
+from maker.commands import demo, estimate, experiment, export, lists, repair, report, revote, run, show, solve, verify
 from maker.commands.shared import TASK_OPTIONS
 from maker.errors import MakerError
 from maker.screen import safe
@@ -26,8 +26,15 @@ app = typer.Typer(
 )  # fmt: skip
 app.command()(demo.demo)
 app.command(context_settings=TASK_OPTIONS)(run.run)
+app.command(context_settings=TASK_OPTIONS)(estimate.estimate)
+app.command()(solve.solve)
 app.command()(show.show)
 app.command(context_settings=TASK_OPTIONS)(verify.verify)
+app.command()(experiment.experiment)
+app.command(context_settings=TASK_OPTIONS)(revote.revote)
+app.command()(report.report)
+app.command()(export.export)
+app.command()(repair.repair)
 app.command()(lists.tasks)
 app.command()(lists.models)
 

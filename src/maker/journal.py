@@ -373,18 +373,16 @@ def _records(db: sqlite3.Connection, path: Path | None, least: int = 0) -> Itera
 
 
 def _rows(db: sqlite3.Connection) -> Iterator[tuple[Any, Any, Any]]:
-    """Yield the groups in order; also the last one before a place that cannot be read."""
-    expected = 0
-    try:
-        for row in db.execute("SELECT first, count, data FROM groups ORDER BY first"):
-            yield row
-            expected = row[0] + row[1]
-    except _Trouble:
-        # The driver reads one row ahead, and for the trouble there has kept back the row that is due.
-        row = db.execute("SELECT first, count, data FROM groups WHERE first = ?", (expected,)).fetchone()
-        if row is not None:
-            yield row
-        raise
+    """Yield the groups in order, each read by itself.
+
+    One statement for all would keep a writer waiting as long as somebody reads; and the driver, which reads one
+    row ahead, would keep back the last sound row before one that cannot be read.
+    """
+    last = -(2**63)
+    question = "SELECT first, count, data FROM groups WHERE first > ? ORDER BY first LIMIT 1"
+    while row := db.execute(question, (last,)).fetchone():
+        yield row
+        last = row[0]
 
 
 def _newest(db: sqlite3.Connection, path: Path | None) -> int:

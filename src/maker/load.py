@@ -45,10 +45,11 @@ def builtin_tasks() -> list[str]:
 def load_task(name: str, **parameters: Any) -> Task:
     """Return a task by its built-in name or as `path/to/file.py:Class`, constructed with `parameters`.
 
+    In a built-in name, - and _ are the same.
     Raises TaskError for an unknown name, a file that cannot be loaded, or parameters that do not fit.
     """
     path, _, attribute = name.rpartition(":") if ".py" in name else ("", "", "")
-    if not path and name not in builtin_tasks():
+    if not path and name.replace("_", "-") not in builtin_tasks():
         known = ", ".join(builtin_tasks())
         raise TaskError(f"there is no task {name!r}. Built in: {known}; your own: path/to/file.py:Class")
     module = _import(Path(path) if path else _builtin_file(name))

@@ -18,6 +18,7 @@ import math
 from numbers import Integral, Real  # so that numpy scalars are numbers too; bool is refused below
 
 _HUGE = 1e100  # no count comes near it; below it no product of two counts leaves a double
+_MOST_WAVES_K = 500
 _MOST_SAMPLES = 10_000_000  # beyond it lgamma costs digits and the tail sum costs seconds
 
 
@@ -84,6 +85,28 @@ def expected_votes(p: float, k: int) -> float:
         return float(k) * k
     # 2 p_sub - 1 = tanh(lead / 2): near 1/2 the difference itself would lose its digits
     return k * math.tanh(k * _log_odds(p) / 2) / (2 * p - 1)
+
+
+def expected_waves(p: float, k: int) -> float:
+    """Give the expected number of waves of a race drawn in waves of `need = k - margin`, whichever of two wins.
+
+    p: 0..1. k: whole, 1..500. Returns 1..k. Raises ValueError outside these ranges.
+    Derivation: the leads between waves are a Markov chain, of n = k - |lead| votes a step; its expected
+    length solves one linear system. No wave can pass k, so it ends at exactly k ahead.
+    """
+    import numpy as np  # noqa: PLC0415 -- `import maker` stays light
+
+    p, k = _share("p", p), _whole("k", k)
+    if k > _MOST_WAVES_K:
+        raise ValueError(f"k must be at most {_MOST_WAVES_K}, got {k}: the system grows with its square")
+    system = np.eye(2 * k - 1)  # leads -(k-1) .. k-1
+    for lead in range(1 - k, k):
+        need = k - abs(lead)
+        for right in range(need + 1):
+            after = lead + 2 * right - need
+            if abs(after) < k:
+                system[lead + k - 1, after + k - 1] -= math.comb(need, right) * p**right * (1 - p) ** (need - right)
+    return float(np.linalg.solve(system, np.ones(2 * k - 1))[k - 1])
 
 
 def expected_cost(p: float, k: int, steps: float, cost_per_sample: float = 1.0, v: float = 1.0, m: int = 1) -> float:

@@ -1,0 +1,165 @@
+"""How fast do steps get decided? `maker experiment convergence`.
+
+Steps of the 20-disk tower are voted on by the engine, under the paper's flags. The share of steps still
+undecided is counted after each round of sampling (a wave of k - margin replies) and after each valid
+vote, beside what theory gives for one p and v that are the same at every step.
+
+Not covered: what a run does with undecided steps; the vote ends at the engine's default limits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from maker.experiments import walks
+from maker.experiments.bench import Bench, Source, neural, oracle, said_of, sources, spread
+from maker.experiments.outcome import Options, Outcome, Row, Share, short
+from maker.flags import PAPER
+from maker.poll import Poll
+from maker.records import FLAGGED
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+DISKS = 20
+K = 3
+ROUNDS = 12
+VOTES = 30
+
+
+@dataclass(slots=True, frozen=True)
+class Seen:
+    """What the votes of one source showed: open steps by round and by vote, and what its samples say of p and v."""
+
+    rounds: list[Share]
+    votes: list[Share]
+    p: Share
+    v: Share
+    wrong: Share
+    open: int
+
+
+def run(options: Options) -> Outcome:
+    """Vote on steps and count when they are decided."""
+    n = options.size(10_000, 1500)
+    used = sources(
+        options, neural(1.8), neural(2.2), neural(1.0, "early"), oracle("p=0.9,v=0.95"), oracle("p=0.9,v=0.95,rho=0.1")
+    )
+    found: dict[Source, Seen] = {}
+    for source in used:
+        with Bench(source, options.seed) as bench:
+            steps, _ = spread(2**DISKS - 1, n, options.seed)
+            found[source] = counted(bench, bench.votes(DISKS, steps, K, PAPER))
+        options.say(f"{source.name}: {found[source].open} of {n:,} steps stay undecided")
+    rows = [row for source, seen in found.items() for row in _rows(source, seen)]
+
+    def draw(figure: Figure) -> None:
+        _draw(figure, found)
+
+    return Outcome(
+        "convergence", "How fast do steps get decided?", rows, _table(found), draw, _shows(found),
+        f"How it would go with another k (here {K}) or with the default flags, under which hardly a wrong reply of the "
+        "bundled model votes. v is over all replies, so a step that took many counts more. A tail that no vote has "
+        "ended yet may be a step that no vote can end.",
+        f"{n:,} different steps of the {DISKS}-disk path for each model, k = {K}, the paper's flags", said_of(used),
+        options.seed, (9.6, 5.0),
+    )  # fmt: skip
+
+
+def counted(bench: Bench, polls: list[Poll]) -> Seen:
+    """Count how many polls are open after each round and each vote, and grade the first valid vote of each."""
+    n = len(polls)
+    waves, votes = [0] * (ROUNDS + 1), [0] * (VOTES + 1)
+    first_right = graded = valid = drawn = wrong = undecided = 0
+    for poll in polls:
+        truth = bench.right(poll)
+        won = poll.outcome.winner if poll.outcome else None
+        undecided += won is None
+        wrong += won is not None and won != truth
+        for counts, took in ((waves, poll.waves), (votes, poll.tally.total)):
+            for at in range(len(counts)):
+                counts[at] += won is None or at < took
+        valid += poll.tally.total
+        drawn += poll.drawn
+        ballots = [poll.readings[number].key for number in poll.order if number != FLAGGED]
+        graded += bool(ballots)
+        first_right += bool(ballots) and ballots[0] == truth
+    return Seen(
+        [Share(count, n) for count in waves], [Share(count, n) for count in votes], Share(first_right, graded),
+        Share(valid, drawn), Share(wrong, n - undecided), undecided,
+    )  # fmt: skip
+
+
+def _rows(source: Source, seen: Seen) -> list[Row]:
+    rows: list[Row] = []
+    for kind, shares, theory in (("round", seen.rounds, _rounds(seen)), ("vote", seen.votes, _votes(seen))):
+        for at, (share, expected) in enumerate(zip(shares, theory, strict=True)):
+            row: Row = {"model": source.name, "simulated": source.simulated, "k": K, "p": seen.p.rate, "v": seen.v.rate}
+            rows.append({**row, "after": kind, "number": at, **share.row("undecided"), "one_p": expected})
+    return rows
+
+
+def _rounds(seen: Seen) -> list[float]:
+    return [float(x) for x in walks.after_waves(seen.p.rate, seen.v.rate, K, ROUNDS)]
+
+
+def _votes(seen: Seen) -> list[float]:
+    return [float(x) for x in walks.after_votes(seen.p.rate, K, VOTES)]
+
+
+def _table(found: dict[Source, Seen]) -> list[list[str]]:
+    table = [["model", "p (first vote)", "v", "open after 1 round", "3 rounds", "(one p)", "12 rounds", "wrong winner"]]
+    for source, seen in found.items():
+        table.append([
+            source.name, seen.p.text(), short(seen.v.rate), seen.rounds[1].text(), seen.rounds[3].text(),
+            short(_rounds(seen)[3]), seen.rounds[ROUNDS].text(), seen.wrong.text(),
+        ])  # fmt: skip
+    return table
+
+
+def _shows(found: dict[Source, Seen]) -> str:
+    said = []
+    for source, seen in found.items():
+        share, expected = seen.rounds[6], _rounds(seen)[6]
+        word = "as" if share.low <= expected <= share.high else "more than" if share.low > expected else "fewer than"
+        said.append(
+            f"{source.name}: {short(share.rate)} open after 6 rounds, {word} one p for all steps gives "
+            f"({short(expected)})"
+        )
+    return (
+        "On a log scale the share of undecided steps falls on a straight line when all steps are equally hard: each "
+        "round decides the same share of what is left. A tail that flattens is a few hard steps, and they, not the "
+        f"average, set how many votes a step must be allowed. {'; '.join(said)}. An answer is compared by its 95% "
+        f"interval."
+    )
+
+
+def _draw(figure: Figure, found: dict[Source, Seen]) -> None:
+    from maker.experiments.figure import points, style  # noqa: PLC0415 -- matplotlib is an extra
+
+    left, right = figure.subplots(1, 2, sharey=True)
+    for number, (source, seen) in enumerate(found.items()):
+        look = {"color": style(number)["color"], "alpha": 0.7}
+        left.plot(range(ROUNDS + 1), _rounds(seen), **look)
+        right.plot(range(VOTES + 1), _votes(seen), **look)
+        points(left, range(ROUNDS + 1), _to_none(seen.rounds), number, source.name)
+        points(right, range(1, VOTES, 2), _to_none(seen.votes[1:VOTES:2]), number, source.name, markersize=4)
+    least = min(share.low for seen in found.values() for share in (*seen.rounds, *seen.votes) if share.seen)
+    left.set(xlabel="rounds of sampling", ylabel=f"share of steps undecided, k = {K}", yscale="log")
+    right.set(xlabel="valid votes of a step (odd numbers shown)", yscale="log")
+    left.set_ylim(max(least / 3, 1e-6), 1.5)
+    figure.suptitle(
+        "Points: counted. Lines: theory with one p and v for all steps, as measured. Arrow: none left.", fontsize=10
+    )
+    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=2)
+
+
+def _to_none(shares: list[Share]) -> list[Share]:
+    """Return shares up to the first of 0, with as many empty ones after it: none is left from there on."""
+    zeros = 0
+    shown = []
+    for share in shares:
+        zeros += not share.seen
+        shown.append(share if zeros <= 1 else Share(0, 0))
+    return shown

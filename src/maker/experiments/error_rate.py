@@ -1,0 +1,169 @@
+"""Does the error of a single step grow with the size of the problem? `maker experiment error-rate`.
+
+For towers of 3 to 20 disks: steps of the path drawn at random, one reply each, judged twice: as wrong
+or not over all replies, and among the replies that the paper's two flags let vote. For the bundled
+weights the first is also computed exactly, as a product of token probabilities.
+
+Not covered: voting, and what the default flags catch beyond the paper's (the table says how many).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from maker.experiments.bench import Bench, Source, neural, oracle, said_of, sources, spread
+from maker.experiments.outcome import Options, Outcome, Row, Share, short
+from maker.flags import DEFAULT, PAPER, Flag, judge
+from maker.poll import Poll
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Seen = dict[str, Share]
+Exact = dict[tuple[Source, int], float]
+
+
+def run(options: Options) -> Outcome:
+    """Measure the error of one step on towers of several sizes."""
+    sizes = [4, 8, 14, 20] if options.quick else [3, 4, 5, 6, 8, 10, 13, 16, 20]
+    n = options.size(2000, 300)
+    used = sources(options, neural(1.4), neural(1.8), neural(2.2), neural(1.0, "early"), oracle("p=0.99,v=0.98"))
+    found: dict[tuple[Source, int], Seen] = {}
+    for source in used:
+        with Bench(source, options.seed) as bench:
+            for disks in sizes:
+                steps, each = spread(2**disks - 1, n, options.seed)
+                found[source, disks] = counted(bench, bench.draws(disks, steps, each))
+                options.say(
+                    f"{source.name}, {disks} disks: wrong or flagged {found[source, disks]['not_right'].text()}"
+                )
+    exact_n = options.size(512, 64)
+    exact = exactly(used, sizes, exact_n, options.seed)
+    rows: list[Row] = [_row(source, disks, seen, exact.get((source, disks))) for (source, disks), seen in found.items()]
+
+    def draw(figure: Figure) -> None:
+        _draw(figure, used, sizes, found, exact)
+
+    return Outcome(
+        "error-rate", "Does the error of one step grow with the size of the problem?", rows,
+        _table(used, [sizes[0], sizes[len(sizes) // 2], sizes[-1]], found, exact), draw, _shows(used, sizes, found),
+        "Towers of Hanoi alone, and the bundled model was trained on them: the error of a general model on another "
+        "task may well grow with size. Below about 8 disks all steps are asked several times, and the few steps there "
+        "may not be typical. An average hides single steps that are nearly always wrong; see `correlation`.",
+        f"{n:,} replies for each model and size, one a step where the tower has that many steps; the exact values over up "
+        f"to {exact_n} other steps", said_of(used),
+        options.seed, (9.6, 4.4),
+    )  # fmt: skip
+
+
+def counted(bench: Bench, polls: list[Poll]) -> Seen:
+    """Grade all replies of the polls: how many are not right, how many of those that vote are wrong."""
+    total = right = 0
+    voting = {"paper": 0, "default": 0}
+    wrong = {"paper": 0, "default": 0}
+    for poll in polls:
+        truth = bench.right(poll)
+        for sample in poll.samples:
+            reading = poll.step.read(sample.text)
+            total += 1
+            right += reading.key == truth
+            for name, flags in _chains():
+                if judge(sample, poll.step, (), flags) is None:
+                    voting[name] += 1
+                    wrong[name] += reading.key != truth
+    return {
+        "not_right": Share(total - right, total),
+        "flagged": Share(total - voting["paper"], total),
+        "wrong": Share(wrong["paper"], voting["paper"]),
+        "wrong_default": Share(wrong["default"], voting["default"]),
+    }
+
+
+def exactly(used: list[Source], sizes: list[int], n: int, seed: int) -> dict[tuple[Source, int], float]:
+    """Return the exact share of replies that are not right, by source and size, for the bundled weights.
+
+    The mean over n steps of each size, drawn anew. All temperatures of the same weights are computed at once.
+    """
+    from maker.experiments import neural_card  # noqa: PLC0415 -- with the model's own arithmetic
+    from maker.models.neural import build  # noqa: PLC0415 -- as above
+
+    found: dict[tuple[Source, int], float] = {}
+    for weights, spec in ((None, "neural"), ("early", "neural:weights=early")):
+        same = [source for source in used if source.spec == spec]
+        if not same:
+            continue
+        sampler, heats = build(weights), [source.temperature for source in same]
+        for disks in sizes:
+            _, p = neural_card.measure(sampler, disks, n, heats, seed)
+            found.update({(source, disks): float(1 - row.mean()) for source, row in zip(same, p, strict=True)})
+    return found
+
+
+def _chains() -> tuple[tuple[str, tuple[Flag, ...]], ...]:
+    return (("paper", PAPER), ("default", DEFAULT))
+
+
+def _row(source: Source, disks: int, seen: Seen, exact: float | None) -> Row:
+    row: Row = {"model": source.name, "simulated": source.simulated, "disks": disks, "exact_not_right": exact}
+    for name, share in seen.items():
+        row.update(share.row(name))
+    return row
+
+
+def _table(
+    used: list[Source], sizes: list[int], found: dict[tuple[Source, int], Seen],
+    exact: Exact,
+) -> list[list[str]]:  # fmt: skip
+    table = [["model", "disks", "not right, of all replies", "exact", "wrong, paper's flags", "wrong, default flags"]]
+    for source in used:
+        for disks in sizes:
+            seen, known = found[source, disks], exact.get((source, disks))
+            table.append([
+                source.name, str(disks), seen["not_right"].text(), "-" if known is None else short(known),
+                seen["wrong"].text(), seen["wrong_default"].text(),
+            ])  # fmt: skip
+    return table
+
+
+def _shows(used: list[Source], sizes: list[int], found: dict[tuple[Source, int], Seen]) -> str:
+    said = []
+    for source in used:
+        small, large = found[source, sizes[0]]["not_right"], found[source, sizes[-1]]["not_right"]
+        word = "higher" if large.low > small.high else "lower" if large.high < small.low else "not distinguishable"
+        said.append(
+            f"{source.name}: {short(small.rate)} at {sizes[0]} disks, {short(large.rate)} at {sizes[-1]} ({word})"
+        )
+    votes = sum(seen["wrong_default"].n for (source, _), seen in found.items() if not source.simulated)
+    wrong = sum(seen["wrong_default"].seen for (source, _), seen in found.items() if not source.simulated)
+    real = (
+        f" Under the default flags, which compare the claimed next state with what the move leads to, {wrong} of the "
+        f"{votes:,} votes of real models, at all sizes together, were wrong."
+        if votes
+        else ""
+    )
+    return (
+        f"The share of replies that are not right, smallest against largest tower ({'; '.join(said)}). A word in "
+        "brackets compares the 95% intervals. An answer lists every disk, so a larger tower makes it longer, and each "
+        f"number is one more chance of a slip.{real}"
+    )
+
+
+def _draw(
+    figure: Figure, used: list[Source], sizes: list[int], found: dict[tuple[Source, int], Seen],
+    exact: Exact,
+) -> None:  # fmt: skip
+    from maker.experiments.figure import points, style  # noqa: PLC0415 -- matplotlib is an extra
+
+    left, right = figure.subplots(1, 2, sharey=True)
+    for number, source in enumerate(used):
+        shifted = [disks + 0.12 * (number - len(used) / 2) for disks in sizes]
+        for axes, name in ((left, "not_right"), (right, "wrong")):
+            points(axes, shifted, [found[source, disks][name] for disks in sizes], number, source.name)
+        if (source, sizes[0]) in exact:
+            left.plot(sizes, [exact[source, disks] for disks in sizes], color=style(number)["color"], alpha=0.7)
+    left.set(title="All replies: not right\n(lines: exact, from token probabilities)", ylabel="share of replies")
+    right.set(title="Replies that vote under the paper's flags: wrong\n(arrow: none seen, upper end of the interval)")
+    for axes in (left, right):
+        axes.set(xlabel="disks (steps = $2^{disks} - 1$)", yscale="log")
+        axes.set_xticks(range(4, 21, 4))
+    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=3)

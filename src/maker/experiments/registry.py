@@ -1,0 +1,37 @@
+"""The experiments by name; each is loaded when it is asked for.
+
+Not covered: the scripts that make and measure the bundled model (`train_neural`, `neural_card`, `views`).
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Callable
+from typing import cast
+
+from maker.errors import TaskError
+from maker.experiments.outcome import Options, Outcome
+
+NAMES = {
+    "error-rate": "does the error of one step grow with the size of the problem?",
+    "scaling": "what do success and cost do as steps, k and m grow?",
+    "convergence": "how fast do steps get decided?",
+    "red-flags": "what do flags catch, and does repairing replies help?",
+    "correlation": "what happens when errors cluster on a few steps?",
+    "stopping-rules": "which stopping rule needs the fewest votes?",
+    "decomposition": "what does it cost to ask for several steps at once?",
+}
+
+
+def load(name: str) -> Callable[[Options], Outcome]:
+    """Return the function of an experiment. Raises TaskError for a name that is none.
+
+    Where numpy is not loaded yet, it will compute in one thread: the draws come from processes of their own, and
+    two busy threads can be slower than one.
+    """
+    if name not in NAMES:
+        raise TaskError(f"there is no experiment {name!r}. Known: {', '.join(NAMES)}.")
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    module = importlib.import_module(f"maker.experiments.{name.replace('-', '_')}")
+    return cast("Callable[[Options], Outcome]", module.run)

@@ -1,0 +1,145 @@
+"""Column addition: two whole numbers of any size, one column a step.
+
+Each step adds two digits and the carry that comes in, and answers the column's digit and the carry that goes
+out. `done` compares the number that came out with Python's exact sum; nothing that judges a single reply
+knows it.
+
+Not covered: negative numbers, fractions, numbers of more than 4,000 digits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import permutations
+from typing import NamedTuple
+
+from maker.errors import TaskError
+from maker.lines import DIGIT, Line
+from maker.prompt import View
+
+MOST_DIGITS = 4000  # of a summand; Python prints no integer of more than 4,300 digits
+
+_RULES = """\
+You carry out one column of a written addition.
+
+Add the three numbers below: a digit of each number, and the carry that comes into the column. The last digit of
+what you get is the digit of this column; the carry that goes out is 1 if you get 10 or more, else 0.
+For example 7 + 8 + 1 = 16 gives digit 6 and carry 1. Answer with exactly two lines and nothing else:
+digit = <the last digit>
+carry = <0 or 1>
+
+"""
+
+_DIGIT, _CARRY = Line("digit", DIGIT), Line("carry", r"[01]")
+
+
+class Column(NamedTuple):
+    """The answer of a step: the column's digit, and the carry into the next column."""
+
+    digit: int
+    carry: int
+
+
+class AdditionState(NamedTuple):
+    """The digits of the sum so far, from the ones up, and the carry into the next column."""
+
+    digits: str = ""
+    carry: int = 0
+
+
+class Addition:
+    """The sum of two whole numbers, by columns.
+
+    x, y: the summands, 0 or more, of at most 4,000 digits.
+    """
+
+    name = "addition"
+
+    def __init__(self, x: int = 46048, y: int = 42098) -> None:
+        for key, summand in (("x", x), ("y", y)):
+            if not 0 <= summand < 10**MOST_DIGITS:
+                shown = summand if abs(summand) < 10**20 else "a longer number"
+                raise TaskError(f"addition: {key} = {shown}: give 0 or more, of at most 4,000 digits")
+        self.x, self.y = x, y
+        self.parameters = {"x": x, "y": y}
+        self.steps: int = len(str(max(x, y)))
+        self._pairs = [(int(a), int(b)) for a, b in zip(*(str(n).zfill(self.steps)[::-1] for n in (x, y)), strict=True)]
+
+    # -- the task ------------------------------------------------------------------------------
+
+    def initial_state(self) -> AdditionState:
+        """Return the state before the column of the ones."""
+        return AdditionState()
+
+    def prompt(self, state: AdditionState, step: int) -> str:
+        """Return the column's two digits and its carry; no step needs more."""
+        return _asked(*self._column(state))
+
+    def paraphrases(self, state: AdditionState, step: int) -> list[View]:
+        """Return the question with its three numbers in every order."""
+        return [View(_asked(*numbers), str) for numbers in permutations(self._column(state))]
+
+    def _column(self, state: AdditionState) -> tuple[int, int, int]:
+        return (*self._pairs[len(state.digits)], state.carry)
+
+    def parse(self, text: str) -> Column:
+        """Read `digit = D` and `carry = C`. Raises Ambiguous or ValueError for anything else."""
+        return Column(_DIGIT.number(text), _CARRY.number(text))
+
+    def legal(self, state: AdditionState, action: Column) -> bool:
+        """Say whether a column is left; which digits there are, the parser knows."""
+        return len(state.digits) < self.steps
+
+    def apply(self, state: AdditionState, action: Column) -> AdditionState:
+        """Return the state with one more digit."""
+        return AdditionState(state.digits + str(action.digit), action.carry)
+
+    def done(self, state: AdditionState) -> bool:
+        """Say whether all columns are added and gave the exact sum."""
+        return len(state.digits) == self.steps and self.answer(state) == self.x + self.y
+
+    def answer(self, state: AdditionState) -> int:
+        """Return the number that came out; the last carry stands in front of its digits."""
+        return int(str(state.carry) + state.digits[::-1])
+
+    def check(self, actions: Iterable[Column]) -> str | None:
+        """Compare every column with the exact sum of the numbers' tails; return a complaint or None."""
+        return check_columns(self.x, self.y, actions)
+
+    # -- for simulated models and experiments; flags and votes never see these ----------------------
+
+    def truth(self, state: AdditionState, step: int) -> Column:
+        """Return the column's right digit and carry, on or off the path."""
+        carry, digit = divmod(sum(self._column(state)), 10)
+        return Column(digit, carry)
+
+    def render(self, answer: Column) -> str:
+        """Write an answer as a model would."""
+        return f"digit = {answer.digit}\ncarry = {answer.carry}"
+
+    def rivals(self, state: AdditionState, step: int) -> list[Column]:
+        """Return the usual slips: one off, the carry forgotten on its way in or out; no flag can catch them."""
+        digit, carry = self.truth(state, step)
+        forgotten = (digit - state.carry) % 10
+        slips = [Column((digit + 1) % 10, carry), Column((digit - 1) % 10, carry), Column(digit, 1 - carry),
+                 Column(forgotten, carry)]  # fmt: skip
+        return [slip for slip in dict.fromkeys(slips) if slip != (digit, carry)]
+
+
+def check_columns(x: int, y: int, columns: Iterable[Column]) -> str | None:
+    """Say what is wrong with the columns of x + y, or None if they are exact.
+
+    Independent of `Addition`: column i must close the exact sum of both numbers' last i + 1 digits.
+    """
+    number, place, carry = 0, 1, 0
+    for count, (digit, carry) in enumerate(columns):
+        number, place = number + digit * place, place * 10
+        if number + carry * place != x % place + y % place:
+            return f"column {count} gives digit {digit} and carry {carry}, which is not exact"
+    if number + carry * place != x + y or len(str(place)) - 1 != max(len(str(x)), len(str(y))):
+        return f"{number + carry * place} came out in {len(str(place)) - 1} columns, {x} + {y} is {x + y}"
+    return None
+
+
+def _asked(one: int, two: int, three: int) -> str:
+    return f"{_RULES}{one} + {two} + {three}"

@@ -1,0 +1,484 @@
+"""maker.estimate: what a run would need, drawn from real requests to simulated and scripted models."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+from collections import Counter
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+import maker
+from maker import theory
+from maker.cli import app
+from maker.errors import Infeasible, ModelError, TaskError
+from maker.fault_reply import Received
+from maker.findings import flag_effects, lengths
+from maker.models.oracle import Oracle
+from maker.plan import Plan
+from maker.sample import Failure, Request, Sample
+from maker.seen import Draw, Seen
+from maker.testing import FaultServer, ScriptedModel
+
+
+class Adding:
+    """Adds one at each step; no truth and no plan."""
+
+    name = "adding"
+
+    def __init__(self, steps: int = 2000, *, known: bool = True) -> None:
+        self.goal = steps
+        self.steps: int | None = steps if known else None
+
+    def initial_state(self) -> int:
+        return 0
+
+    def prompt(self, state: int, step: int) -> str:
+        return f"{state} + 1 ="
+
+    def parse(self, text: str) -> int:
+        return int(text)
+
+    def legal(self, state: int, action: int) -> bool:
+        return 0 <= action <= self.goal
+
+    def apply(self, state: int, action: int) -> int:
+        return state + 1
+
+    def done(self, state: int) -> bool:
+        return state >= self.goal
+
+    def answer(self, state: int) -> int:
+        return state
+
+
+class Known(Adding):
+    """The same with its truth, in kinds: even and odd steps."""
+
+    def truth(self, state: int, step: int) -> int:
+        return state + 1
+
+    def kind(self, state: int, step: int) -> str:
+        return "odd" if step % 2 else "even"
+
+
+class Planned(Adding):
+    """The same with a plan that knows every entry state, and no truth."""
+
+    def plan(self, segments: int = 8) -> Plan:
+        return Plan.chain(self.goal, lambda step: step, segments)
+
+
+def noisy(request: Request) -> str:
+    """Answer wrongly in about an eighth of the draws."""
+    return str(request.state + (request.seed % 8 != 0))
+
+
+def hanoi(disks: int = 10) -> Any:
+    """Return the built-in task."""
+    return maker.load_task("hanoi", disks=disks)
+
+
+# ---- what is drawn
+
+
+def test_steps_are_drawn_at_random_and_repeated() -> None:
+    """Each chosen step is drawn `repeats` times, steps come from the whole run, and no address or seed comes twice."""
+    model = ScriptedModel(noisy)
+    maker.estimate_sync(Known(3000), model=model, steps=200, repeats=3)
+    first = Counter(r.address.step for r in model.requests if r.address.run == "estimate")
+    assert len(first) == 200
+    assert set(first.values()) == {3}
+    places = [(r.address.run, r.address.step, r.address.draw) for r in model.requests]
+    assert len(set(places)) == len(places) == len({r.seed for r in model.requests})
+    with_plan = ScriptedModel(lambda r: "[]")
+    with pytest.raises(Infeasible):
+        maker.estimate_sync(hanoi(12), model=with_plan, steps=200)
+    quarters = Counter(r.address.step * 4 // 4095 for r in with_plan.requests)
+    assert min(quarters.values()) > 60
+
+
+def test_erring_steps_are_drawn_twenty_times_more() -> None:
+    """A step with a wrong answer is drawn again 20 times; one without is not."""
+    model = ScriptedModel(lambda r: str(r.state + (r.address.step % 10 != 3 or r.address.draw % 2)))
+    found = maker.estimate_sync(Known(500), model=model, steps=500, repeats=2)
+    again = Counter(r.address.step for r in model.requests if r.address.run == "estimate/1")
+    assert set(again) == set(range(3, 500, 10))
+    assert set(again.values()) == {20}
+    assert found.wrong == 50
+
+
+def test_an_estimate_is_a_function_of_its_seed() -> None:
+    """The same seed gives the same estimate, lock-step or one by one; another seed another one."""
+    settings: dict[str, Any] = {"steps": 200, "repeats": 2}
+    first = maker.estimate_sync(hanoi(8), model=Oracle(p=0.9), **settings).as_json()
+    free = maker.estimate_sync(hanoi(8), model=Oracle(p=0.9, latency=1e-5), **settings).as_json()
+    other = maker.estimate_sync(hanoi(8), model=Oracle(p=0.9), seed=1, **settings).as_json()
+    told = ("p", "rho", "rho_high", "k", "samples", "draws", "reason")
+    assert [first[name] for name in told] == [free[name] for name in told]
+    assert [first[name] for name in told] != [other[name] for name in told]
+
+
+def test_its_seeds_are_not_those_of_a_run() -> None:
+    """What an estimate drew never votes in a run of the same seed."""
+    task = Known(100)
+    estimating, running = ScriptedModel(noisy), ScriptedModel(noisy)
+    maker.estimate_sync(task, model=estimating, steps=100)
+    maker.run_sync(task, model=running)
+    assert not {r.seed for r in estimating.requests} & {r.seed for r in running.requests}
+
+
+@pytest.mark.parametrize("disks", [1, 2, 4])
+def test_a_short_task_is_gone_round_again(disks: int) -> None:
+    """With more draws wanted than there are steps, every step is drawn on equally often, give or take one."""
+    model = ScriptedModel(lambda r: task.render(task.truth(r.state, r.address.step)))
+    task = hanoi(disks)
+    found = maker.estimate_sync(task, model=model, steps=100, repeats=2)
+    counts = Counter(r.address.step for r in model.requests)
+    assert set(counts) == set(range(2**disks - 1))
+    assert max(counts.values()) - min(counts.values()) <= 2
+    assert found.n == 100
+
+
+def test_a_task_of_unknown_length_is_said_to_be_one() -> None:
+    """Where nobody says how long the task is, a million steps are planned for, or what the caller says."""
+    found = maker.estimate_sync(Known(400, known=False), model=ScriptedModel(noisy), steps=100)
+    assert found.steps == 1_000_000
+    assert "total_steps" in found.reason
+    told = maker.estimate_sync(Known(400, known=False), model=ScriptedModel(noisy), steps=100, total_steps=50)
+    assert (told.steps, "total_steps" in told.reason) == (50, False)
+    assert told.k is not None
+    assert found.k is not None
+    assert told.k < found.k
+
+
+# ---- what is said
+
+
+@pytest.mark.parametrize("rho", [0.0, 0.05])
+def test_the_truth_lies_in_its_intervals(rho: float) -> None:
+    """Of six simulated models each interval of p, v and rho holds the planted value at least five times."""
+    held: Counter[str] = Counter()
+    for seed in range(6):
+        model = Oracle(p=0.95, v=0.9, rho=rho, seed=seed)
+        found = maker.estimate_sync(hanoi(), model=model, steps=300, repeats=2, seed=seed)
+        held["p"] += found.p_low <= 0.95 <= found.p_high
+        held["v"] += found.v_low <= 0.9 <= found.v_high
+        held["rho"] += found.rho_low <= rho <= found.rho_high
+    assert min(held[name] for name in ("p", "v", "rho")) >= 5
+
+
+def test_a_good_model_is_feasible_and_not_proven() -> None:
+    """The projection agrees with the formulas at what was seen; a thousand steps prove nothing about a thousand."""
+    found = maker.estimate_sync(hanoi(), model="oracle:p=0.99,v=0.9", steps=600)
+    assert (found.feasible, found.proven, found.exit_code) == (True, False, 0)
+    assert found.k is not None
+    assert found.k >= theory.k_min(found.p_plan, 1023, 0.95)
+    assert found.samples is not None
+    plain = theory.expected_cost(found.p, found.k, 1023, v=found.v)
+    assert found.samples.value == pytest.approx(plain, rel=0.02)
+    assert found.samples.low <= found.samples.value <= found.samples.high
+    assert found.success_low < 0.95 < found.success < 1
+    assert "Not proven" in found.reason
+
+
+@pytest.mark.parametrize("spec", ["oracle:p=0.45", "oracle:p=0.9,rho=0.3", "oracle:p=0.99,rho=0.3"])
+def test_what_voting_cannot_do_is_refused(spec: str) -> None:
+    """At p = .45 and at rho = .3 a run of 1,023 steps is infeasible, and the reason says what to do."""
+    found = maker.estimate_sync(hanoi(), model=spec, steps=1000)
+    assert (found.feasible, found.k, found.samples, found.exit_code) == (False, None, None, 2)
+    assert found.success < 0.95
+    assert "Make the steps finer" in found.reason
+
+
+def test_a_clean_model_is_never_certain() -> None:
+    """Without one error p is below 1, rho unknown, and the number of steps that may be lost is said."""
+    found = maker.estimate_sync(hanoi(8), model="oracle:p=1", steps=40)
+    assert found.p < 1
+    assert found.p_low == pytest.approx(0.025 ** (1 / 40))
+    assert (found.rho_low, found.rho_high, found.proven) == (0, 1, False)
+    assert "40 clean steps cannot exclude" in found.reason
+
+
+def test_a_lost_step_is_found_and_named() -> None:
+    """One step that is always wrong makes the run infeasible, with its number."""
+    model = ScriptedModel(lambda r: str(r.state + (r.address.step != 77)))
+    found = maker.estimate_sync(Known(300), model=model, steps=300)
+    assert (found.feasible, found.lost) == (False, [77])
+    assert "Step 77" in found.reason
+
+
+def test_a_plurality_below_one_half_is_planned_and_solved() -> None:
+    """Where wrong answers are spread out, k auto runs a model with p = .4 to its goal."""
+
+    def scattered(request: Request) -> str:
+        roll = request.seed % 1000
+        return str(request.state + 1 if roll < 400 else (request.state + 2 + roll % 12) % 60)
+
+    task = Known(60)
+    found = maker.estimate_sync(task, model=ScriptedModel(scattered), steps=400)
+    assert (found.feasible, found.by) == (True, "plurality")
+    assert found.p_high < 0.5
+    result = maker.run_sync(task, model=ScriptedModel(scattered))
+    assert (result.solved, result.wrong) == (True, 0)
+
+
+def test_kinds_have_their_own_error_rates() -> None:
+    """A task that names kinds of steps gets the error of each, one draw a step, with its interval."""
+    model = ScriptedModel(lambda r: str(r.state + (r.address.step % 2 == 0 or r.seed % 4 != 0)))
+    found = maker.estimate_sync(Known(), model=model, steps=400)
+    even, odd = found.kinds["even"], found.kinds["odd"]
+    assert even.n + odd.n == found.n == 400
+    assert (even.wrong, odd.wrong) == (0, found.wrong)
+    assert odd.low is not None
+    assert odd.high is not None
+    assert odd.low < 0.25 < odd.high
+
+
+def test_tokens_money_and_time_are_projected() -> None:
+    """Tokens follow from samples and their means, money from prices; without prices it is not known."""
+    model = Oracle(p=0.95)
+    found = maker.estimate_sync(hanoi(), model=model, steps=100)
+    assert found.cost is None
+    model.prices = maker.load_model("http://127.0.0.1:9/v1#m", prices={"input": 2.0, "output": 8.0}).prices  # type: ignore[attr-defined]
+    paid = maker.estimate_sync(hanoi(), model=model, steps=100)
+    assert paid.samples is not None
+    assert paid.tokens_in is not None
+    assert paid.tokens_out is not None
+    assert paid.tokens is not None
+    assert paid.cost is not None
+    assert paid.seconds is not None
+    assert paid.tokens.value == pytest.approx(paid.samples.value * (paid.tokens_in.value + paid.tokens_out.value))
+    dollars = paid.samples.value * (2 * paid.tokens_in.value + 8 * paid.tokens_out.value) / 1e6
+    assert paid.cost.value == pytest.approx(dollars)
+    assert 0 < paid.seconds.low <= paid.seconds.value <= paid.seconds.high
+
+
+def test_a_sequential_task_waits_for_every_wave() -> None:
+    """Without a plan the time is steps times waves times latency, whatever ran side by side here."""
+    model = ScriptedModel(lambda r: Sample(noisy(r), 10, 2, latency=0.5))
+    found = maker.estimate_sync(Known(2000), model=model, steps=200)
+    assert found.k is not None
+    assert found.seconds is not None
+    assert found.seconds.value == pytest.approx(2000 * 0.5 * theory.expected_waves(found.p, found.k))
+
+
+# ---- flags and lengths
+
+
+def graded(*groups: tuple[str, int, str | None, int]) -> list[Seen]:
+    """Return a step of many draws: (R or W or - for unreadable, how many, flag, tokens)."""
+    draws = [
+        Draw(None if kind == "-" else kind.encode(), flag, tokens) for kind, n, flag, tokens in groups for _ in range(n)
+    ]
+    return [Seen(0, None, right=b"R", picked=len(draws), draws=draws)]
+
+
+def test_a_flag_that_drops_wrong_answers_pays_and_one_that_drops_right_ones_does_not() -> None:
+    """Whether a flag pays follows from what it drops; what cannot be read is no loss and no gain."""
+    effects = flag_effects(
+        graded(("R", 900, None, 9), ("W", 40, None, 9), ("W", 30, "bad", 9), ("R", 30, "good", 9), ("-", 10, "cut", 9))
+    )
+    assert list(effects) == ["bad", "good", "cut"]
+    assert [effects[name].pays for name in effects] == [True, False, None]
+    assert (effects["bad"].dropped.n, effects["bad"].dropped.wrong) == (30, 30)
+    assert effects["good"].dropped.wrong == 0
+    assert effects["cut"].dropped.low is None
+    assert effects["cut"].share == 10 / 1010
+
+
+def test_paying_is_the_published_rule() -> None:
+    """A flag pays exactly when (1/v) k(p') / (2p'-1) is below k(p) / (2p-1), with k unrounded."""
+
+    def per_step(right: int, wrong: int, draws: int) -> float:
+        p, v = (right + 0.5) / (right + wrong + 1), (right + wrong) / draws
+        k = (math.log(1000) - math.log(-math.log(0.95))) / math.log(p / (1 - p))
+        return k / (v * (2 * p - 1))
+
+    answers = set()
+    for dropped_wrong in range(0, 41, 4):
+        groups = (
+            ("R", 900, None, 9),
+            ("W", 60, None, 9),
+            ("W", dropped_wrong, "f", 9),
+            ("R", 40 - dropped_wrong, "f", 9),
+        )
+        pays = flag_effects(graded(*groups))["f"].pays
+        assert pays == (per_step(900, 60, 1000) < per_step(940 - dropped_wrong, 60 + dropped_wrong, 1000))
+        answers.add(pays)
+    assert answers == {True, False}
+
+
+def test_a_cap_is_advised_only_where_longer_replies_are_shown_to_be_worse() -> None:
+    """Errors that grow with length give a cap between; the same rate at all lengths gives none."""
+    short = (("R", 500, None, 100), ("W", 5, None, 100), ("R", 200, None, 150), ("W", 2, None, 150))
+    found = lengths(graded(*short, ("R", 10, None, 900), ("W", 40, None, 900)))
+    assert found.cap == 150
+    assert [(low, high) for low, high, _ in found.bins] == [(100, 100), (150, 150), (900, 900)]
+    assert lengths(graded(*short, ("R", 50, None, 900))).cap is None
+    assert lengths(graded(("-", 5, "cut", 9))).bins == []
+
+
+def test_flags_are_measured_where_their_texts_can_be_read() -> None:
+    """Over-long replies hold the rival's answer in the simulated model, and the estimate says so."""
+    found = maker.estimate_sync(hanoi(), model="oracle:p=0.99,v=0.95,confusion=0.05", steps=300)
+    effect = found.flags["over_long"]
+    assert effect.pays
+    assert effect.dropped.n == effect.dropped.wrong > 10
+    assert found.flags["malformed"].pays is None
+    assert found.lengths.cap is not None
+    assert found.v == pytest.approx(0.9, abs=0.05)
+
+
+# ---- without a truth
+
+
+@pytest.mark.parametrize("task", [Adding(150), Adding(40), Planned(2000), Adding(150, known=False)])
+def test_agreement_is_said_to_hide_lost_steps(task: Adding) -> None:
+    """Without a truth samples are graded by votes, and the estimate says what that hides."""
+    found = maker.estimate_sync(task, model=ScriptedModel(noisy), steps=100)
+    assert (found.against, found.n) == ("agreement", 100)
+    assert found.p_low < 0.875 < found.p_high
+    assert "agreement" in found.reason
+
+
+def test_agreement_cannot_see_a_lost_step() -> None:
+    """A step that is always wrong in the same way looks right: the known limit of agreement."""
+    found = maker.estimate_sync(
+        Adding(100), model=ScriptedModel(lambda r: str(r.state + (r.address.step != 7))), steps=100
+    )
+    assert found.wrong == 0
+    assert found.lost == []
+
+
+# ---- what cannot be estimated
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"steps": 29}, "steps = 29: give a whole number, 30 or more: fewer say nothing about p"),
+        ({"steps": 1.5}, "steps = 1.5"), ({"repeats": 0}, "repeats = 0"), ({"total_steps": 0}, "total_steps = 0"),
+        ({"target": 1.0}, "target"), ({"flags": "none"}, "flags"), ({"limits": {"max_cost": 1.0}}, "max_cost"),
+    ],
+)  # fmt: skip
+def test_bad_input_is_said(settings: dict[str, Any], said: str) -> None:
+    """What cannot be is refused before anything is drawn, naming the setting."""
+    model = ScriptedModel(noisy)
+    with pytest.raises(TaskError, match=said.split("=", maxsplit=1)[0]) as refused:
+        maker.estimate_sync(Known(), model=model, **settings)
+    assert said in str(refused.value)
+    assert model.requests == []
+
+
+def test_a_model_that_cannot_be_read_is_not_estimated() -> None:
+    """Where hardly a sample can vote no figures are given."""
+    with pytest.raises(Infeasible, match=r"only \d+ of 100 samples could vote"):
+        maker.estimate_sync(hanoi(), model="oracle:p=1,v=0.05", steps=100)
+
+
+def test_a_limit_leaves_what_was_seen_or_nothing() -> None:
+    """A limit met after 30 steps gives an estimate that names it; before, an error that says how many are needed."""
+    found = maker.estimate_sync(Known(), model=ScriptedModel(noisy), limits={"max_calls": 300})
+    assert found.stopped == "max_calls"
+    assert found.n == 128
+    assert "stopped early by max_calls" in found.reason
+    with pytest.raises(TaskError, match=r"0 steps were seen, 30 are needed.*max_calls"):
+        maker.estimate_sync(Known(), model=ScriptedModel(noisy), limits={"max_calls": 50})
+
+
+def test_a_model_that_is_lost_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model that stops answering at once gives no estimate, and its failures are no wrong answers."""
+    monkeypatch.setattr("maker.settle.FIRST_BACKOFF", 0.0)
+    dead = ScriptedModel(lambda r: Failure("transient", "connection refused"))
+    with pytest.raises(ModelError, match=r"30 are needed.*connection refused"):
+        maker.estimate_sync(Known(), model=dead)
+    dying = ScriptedModel(lambda r: noisy(r) if len(dying.requests) < 400 else Failure("transient", "gone"))
+    found = maker.estimate_sync(Known(), model=dying)
+    assert found.stopped == "model_lost"
+    assert found.p_low < 0.875 < found.p_high
+
+
+def test_votes_that_do_not_converge_are_said() -> None:
+    """Without a truth, a step that stays undecided ends the estimate with its number."""
+    with pytest.raises(Infeasible, match="step 0 is undecided"):
+        maker.estimate_sync(Adding(), model=ScriptedModel(lambda r: str(r.address.draw % 2)), steps=30)
+
+
+def test_a_server_that_is_down_is_an_unusable_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing listens: a model error, exit code 5, no figures."""
+    monkeypatch.setattr("maker.models.openai.GRACE", 0.0)
+    monkeypatch.setattr("maker.settle.FIRST_BACKOFF", 0.0)
+    with pytest.raises(ModelError) as refused:
+        maker.estimate_sync(Known(), model="http://127.0.0.1:9/v1#none", steps=30)
+    assert refused.value.exit_code == 5
+
+
+# ---- over HTTP and on the command line
+
+
+def test_a_server_is_asked_as_often_as_it_is_billed_for() -> None:
+    """Over HTTP the estimate reads the server's token counts, and every request is one of its draws."""
+
+    def answer(received: Received) -> str:
+        state = int(received.prompt.split(" ")[0])
+        return str(state + (received.number % 10 != 0))
+
+    async def ask() -> tuple[maker.Estimate, int]:
+        async with FaultServer(answer) as server:
+            model = maker.load_model(server.spec(), prices={"input": 1.0, "output": 2.0})
+            found = await maker.estimate(Known(500), model=model, steps=60, limits={"concurrency": 4})
+            await model.aclose()  # type: ignore[attr-defined]
+            return found, len(server.requests)
+
+    found, requests = asyncio.run(ask())
+    assert found.draws == requests
+    assert 0.7 < found.p < 1
+    assert found.cost is not None
+    assert found.cost.value > 0
+    assert found.simulated is False
+
+
+def shell(*arguments: str) -> tuple[int, str]:
+    """Run the command line in this process."""
+    result = CliRunner().invoke(app, ["estimate", *arguments])
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result.exit_code, result.stdout
+
+
+def test_the_command_prints_one_object() -> None:
+    """With --json one object, with everything a planner needs; 0 when feasible."""
+    code, out = shell("hanoi", "--disks", "8", "--model", "oracle:p=0.97,v=0.9", "--steps", "200", "--json")
+    said = json.loads(out)
+    assert code == said["exit_code"] == 0
+    wanted = {
+        "p", "p_low", "p_high", "v", "v_low", "v_high", "rho", "rho_low", "rho_high", "k", "samples", "samples_low",
+        "samples_high", "success", "feasible", "proven", "reason", "tokens", "cost", "seconds", "kinds", "flags",
+        "lengths", "n", "against", "simulated", "steps", "target", "draws",
+    }  # fmt: skip
+    assert wanted <= set(said)
+    assert said["simulated"] is True
+    assert said["flags"]["malformed"]["count"] > 0
+    assert said["samples_low"] <= said["samples"] <= said["samples_high"]
+
+
+def test_the_command_leaves_with_two_when_infeasible() -> None:
+    """An infeasible task leaves with 2, and its object is printed all the same."""
+    code, out = shell("hanoi", "--disks", "8", "--model", "oracle:p=0.4", "--steps", "100", "--json")
+    said = json.loads(out)
+    assert (code, said["feasible"], said["k"], said["samples"]) == (2, False, None, None)
+
+
+def test_the_command_prints_one_screen() -> None:
+    """For a person: at most 24 lines, verdict first, simulated models called so."""
+    code, out = shell("hanoi", "--disks", "8", "--model", "oracle:p=0.97,v=0.9,confusion=0.05", "--steps", "200")
+    lines = out.strip().splitlines()
+    assert code == 0
+    assert len(lines) <= 24
+    assert lines[0].startswith("verdict: feasible, not proven: k = ")
+    assert any(line.startswith("model:") and "(simulated)" in line for line in lines)
+    assert any(line.startswith("cost: not known") for line in lines)

@@ -1,0 +1,141 @@
+"""A ledger edited there and back: exact inverses, forms that no value enters, joins that find a lost trip."""
+
+import json
+import sys
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import maker
+from maker.flags import Ambiguous
+from maker.testing import ScriptedModel
+
+exactly = settings(derandomize=True, max_examples=100, deadline=None)
+Relay = type(maker.load_task("relay", records=1))
+module = sys.modules[Relay.__module__]
+EDITS, State = module.EDITS, module.RelayState
+PLAIN = {"id": 7, "date": "2024-03-05", "payee": "Ada Hill", "cents": 1205, "note": "tea and bread"}
+EDITED = {
+    "rename": {"id": 7, "booked": "2024-03-05", "to": "Ada Hill", "sum": 1205, "remark": "tea and bread"},
+    "unit": {"id": 7, "date": "2024-03-05", "payee": "Ada Hill", "amount": "12.05", "note": "tea and bread"},
+    "order": {"note": "tea and bread", "cents": 1205, "payee": "Ada Hill", "date": "2024-03-05", "id": 7},
+    "nest": {
+        "id": 7, "date": "2024-03-05", "details": {"payee": "Ada Hill", "cents": 1205, "note": "tea and bread"}
+    },
+    "split": {
+        "id": 7, "year": 2024, "month": 3, "day": 5, "payee": "Ada Hill", "cents": 1205, "note": "tea and bread"
+    },
+}  # fmt: skip
+_texts = st.text(min_size=1, max_size=20)
+_records = st.builds(
+    lambda number, y, m, d, payee, cents, note: {
+        "id": number, "date": f"{y:04}-{m:02}-{d:02}", "payee": payee, "cents": cents, "note": note
+    },
+    st.integers(0, 10**9), st.integers(0, 9999), st.integers(0, 99), st.integers(0, 99), _texts,
+    st.integers(0, 10**15 - 1), _texts,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("edit", EDITS, ids=lambda edit: edit.name)
+def test_each_edit_does_what_it_says(edit):
+    """A record written out by hand, there and back, fields in order."""
+    assert json.dumps(edit.do(PLAIN)) == json.dumps(EDITED[edit.name])
+    assert json.dumps(edit.undo(EDITED[edit.name])) == json.dumps(PLAIN)
+    assert edit.do(PLAIN) is not PLAIN
+
+
+@pytest.mark.parametrize("edit", EDITS, ids=lambda edit: edit.name)
+@exactly
+@given(record=_records)
+def test_inverses_are_exact(edit, record):
+    """Any record of the plain form, however odd its values, has the edit's form and comes back to the character."""
+    edited = edit.do(record)
+    assert module._fits(edited, edit.form) and module._fits(record, module._PLAIN)
+    assert json.dumps(edit.undo(edited)) == json.dumps(record)
+
+
+def test_a_trip_restores_the_ledger():
+    """After every two legs the ledger is the original one; between them every record differs."""
+    task = Relay(records=4, trips=7)
+    state = task.initial_state()
+    for step in range(task.steps):
+        if step % 8 == 0:
+            assert state == State(task.original, step)
+        if step % 8 == 4:
+            assert not set(state.ledger) & set(task.original)
+        state = task.apply(state, task.truth(state, step))
+    assert task.done(state) and task.answer(state) == [json.loads(record) for record in task.original]
+
+
+@pytest.mark.parametrize(("segments", "cuts"), [(1, 1), (3, 3), (7, 7), (1024, 7)])
+def test_the_plan_knows_the_ledger_between_trips_only(segments, cuts):
+    """Segments are whole trips that begin with the original ledger; the plan gives no state in the middle of one."""
+    task = Relay(records=4, trips=7)
+    plan = task.plan(segments)
+    assert len(plan.segments) == cuts and plan.enter is None and plan.steps == task.steps
+    for segment in plan.segments:
+        assert segment.start % 8 == segment.stop % 8 == 0
+        assert segment.entry == State(task.original, segment.start)
+
+
+def test_a_trip_that_loses_something_is_a_join_that_does_not_hold():
+    """One silent corruption ends a run in segments; with one segment it stays to the end and is found there."""
+    task = Relay(records=2, trips=3)
+    rights, state = [], task.initial_state()
+    for step in range(task.steps):
+        rights.append(task.render(task.truth(state, step)))
+        state = task.apply(state, task.truth(state, step))
+    spoilt = rights[5].replace('"note": "', '"note": "not ')
+
+    def reply(request):
+        record = request.prompt.rsplit("record = ", 1)[1]
+        if request.address.step == 5:
+            return spoilt
+        return (
+            task.render(task.truth(request.state, request.address.step))
+            if "not " in record
+            else rights[request.address.step]
+        )
+
+    in_segments = maker.run_sync(task, model=ScriptedModel(reply), k=2)
+    assert (in_segments.solved, in_segments.stopped, in_segments.exit_code) == (False, "join_mismatch", 1)
+    in_one = maker.run_sync(task, model=ScriptedModel(reply), k=2, segments=1)
+    assert (in_one.solved, in_one.stopped, in_one.exit_code) == (False, None, 1)
+    assert sum(one != other for one, other in zip(in_one.state.ledger, task.original, strict=True)) == 1
+
+
+def test_rules_see_id_and_form_never_values():
+    """Another id, a field lost, added, out of order or of another kind is illegal; any other value is legal."""
+    task = Relay(records=1)
+    state = State((json.dumps(PLAIN),), 0)
+    good = EDITED["rename"]
+    assert task.legal(state, json.dumps(good))
+    for change in ({"sum": 1206}, {"to": "?"}, {"booked": "0000-00-00"}, {"remark": "x" * 200}):
+        assert task.legal(state, json.dumps({**good, **change}))
+    for change in ({"id": 8}, {"id": True}, {"sum": -1}, {"sum": "1205"}, {"to": ""}, {"booked": "March"}, {"new": 1}):
+        assert not task.legal(state, json.dumps({**good, **change}))
+    for bad in (PLAIN, dict(reversed(good.items())), {key: good[key] for key in list(good)[:4]}, {}):
+        assert not task.legal(state, json.dumps(bad))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{}", 'record: {"id": 1}', "record = []", "record = 7", 'record = {"id": 1', 'record = {"id": 1.0}',
+     'record = {"id": NaN}', "record = {'id': 1}", 'record = {"id": 1, "id": 2}', 'record = {"id": 1} or so',
+     'record = {"id": 1}\nrecord = {"id"'],
+)  # fmt: skip
+def test_a_record_is_one_object_of_whole_numbers_and_texts(text):
+    """Other brackets, floats, repeated fields, comments behind it and a second one broken off have no vote."""
+    with pytest.raises(ValueError, match=r".") as caught:
+        Relay().parse(text)
+    assert not isinstance(caught.value, Ambiguous)
+
+
+def test_spacing_does_not_count_and_order_does():
+    """Two spellings of a record are one answer; two orders of its fields are two."""
+    task = Relay()
+    assert task.parse('record={"id":1,"note":"ä"}') == task.parse('record = { "id": 1, "note": "\\u00e4" }')
+    assert task.parse('record = {"a": 1, "b": 2}') != task.parse('record = {"b": 2, "a": 1}')
+    with pytest.raises(Ambiguous):
+        task.parse('record = {"a": 1, "b": 2}\nrecord = {"b": 2, "a": 1}')
