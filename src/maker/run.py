@@ -288,6 +288,8 @@ class _Run:
 
     def _ready(self, lane: Lane) -> Poll:
         poll = lane.poll or self._open(lane)
+        if poll.outcome is not None:  # max_votes is less than k
+            raise undecided(poll)
         if poll.prompt is None:
             poll.prompt = render(self.task, lane.state, lane.index)
             if self.config.paraphrase:
