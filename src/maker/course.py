@@ -62,6 +62,8 @@ class Course:
     def ready(self, lane: Lane) -> Poll:
         """Return the poll of a lane's next step, with what it needs to ask."""
         poll = lane.poll or self._open(lane)
+        if poll.outcome is not None:  # max_votes is less than k
+            raise undecided(poll)
         if poll.prompt is None:
             poll.prompt = render(self.task, lane.state, lane.index)
             if self.config.paraphrase:

@@ -61,9 +61,7 @@ class Solver:
         self.interrupted = interrupted
         self.header = _header(tree, self.model, config)
         self.book = Book(journal, dispatcher, self.header, lambda: len(tree.hashes))
-        self.reporter = Reporter(
-            progress, journal, dispatcher, lambda: (len(tree.hashes), self.book.replayed, None)
-        )
+        self.reporter = Reporter(progress, journal, dispatcher, lambda: (len(tree.hashes), self.book.replayed, None))
         assert isinstance(config.k, int), "a solve is told its k"
         self.k = config.k
         self._round = 2 * self.k - 1  # the most proposals of one round
