@@ -46,7 +46,7 @@ class Reporter:
             return
         self._reported = now
         if self._glimpses is None:
-            steps, replayed, total = self._counts()
+            _, replayed, total = self._counts()
             self._glimpses = Glimpses(Progress(replayed, total, replayed=replayed))
         journal = self._journal
         self.progress(self._glimpses.acknowledged(self._glimpse(), journal.appended, journal.acknowledged))
