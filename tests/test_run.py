@@ -270,6 +270,16 @@ def test_rambling_model_is_undecided_and_resumable(tmp_path: Path) -> None:
     assert balanced(second)
 
 
+@pytest.mark.parametrize("lockstep", [True, False])
+def test_fewer_votes_than_the_margin(lockstep: bool) -> None:
+    """With max_votes below k no step can be decided: a named stop before the first draw, not an endless wait."""
+    model = ScriptedModel(adder, lockstep=lockstep)
+    result = maker.run_sync(Count(6), model=model, k=3, limits={"max_votes": 2})
+    assert (result.stopped, result.exit_code, model.requests) == ("undecided", 4, [])
+    assert "step 0 is undecided after 0 samples" in result.detail
+    assert "Raise max_votes" in result.detail
+
+
 def test_simulated_rambling(tmp_path: Path) -> None:
     """The simulated model without valid replies is undecided, and stays so with the same limits, without a draw."""
     path = tmp_path / "run.db"

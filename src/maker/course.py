@@ -9,10 +9,10 @@ Not covered: what to do next (`run.py`), and sampling (`settle.py`).
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import replace
 from typing import Any
 
+from maker.account import Account
 from maker.advance import Front, Lane
 from maker.calibrate import Calibration, calibrate
 from maker.config import Config
@@ -24,14 +24,10 @@ from maker.log import log
 from maker.plan import Plan
 from maker.poll import Method, Poll
 from maker.prompt import render, views
-from maker.receipts import KINDS
 from maker.records import Wave, check_note, decode, encode_note, encode_wave
 from maker.settle import Dispatcher, undecided
 from maker.stop import Stop
 from maker.task import Rules, Step, Task, seed_key
-from maker.usage import Usage
-
-_UNSHOWN = ("failed", "cancelled", "lost_in", "lost_out", "assumed")  # usage that no wave or calibration accounts for
 
 
 class Course:
@@ -50,6 +46,7 @@ class Course:
         self.task, self.dispatcher, self.config = task, dispatcher, config
         self.limits, self.usage, self.receipts = dispatcher.limits, dispatcher.usage, dispatcher.receipts
         self.journal, self.plan, self.flags, self.accepted = journal, plan, flags, accepted
+        self.account = Account(self.usage, self.receipts)
         self.front = Front(task, plan)
         self.rules = Rules.of(task)
         self.header = make_header(task, dispatcher.model, config)
@@ -58,7 +55,6 @@ class Course:
         self.epoch = self.opened = self.sampled = self.replayed = 0
         self.closed: dict[str, Any] = {}
         self.stop: Stop | None = None
-        self._booked = Usage()  # as of the last note
         self._latest: dict[str, Any] = {}  # the header of the journal's last epoch
 
     # -- one step -------------------------------------------------------------------------------
@@ -66,6 +62,8 @@ class Course:
     def ready(self, lane: Lane) -> Poll:
         """Return the poll of a lane's next step, with what it needs to ask."""
         poll = lane.poll or self._open(lane)
+        if poll.outcome is not None:  # max_votes is less than k
+            raise undecided(poll)
         if poll.prompt is None:
             poll.prompt = render(self.task, lane.state, lane.index)
             if self.config.paraphrase:
@@ -131,12 +129,10 @@ class Course:
             check_header(self._latest, self.header, self.journal.path, self.accepted)
             if changed := changed_fields(self._latest, self.header):
                 self._change_settings(changed)
-        if self.receipts is not None:
-            try:
-                self.receipts.close_replay()
-            except Stop as stop:
-                self.stop = self.stop or stop
-        self._booked = replace(self.usage)
+        try:
+            self.account.close_replay()
+        except Stop as stop:
+            self.stop = self.stop or stop
         self.replayed = self.front.steps
         if not known:
             self.note({"header": self.header})
@@ -147,15 +143,11 @@ class Course:
             self._calibrated(Calibration(**note["calibration"]))
         elif "close" in note:
             self.closed = note["close"]
-        elif "usage" in note:
-            self._rebook(note["usage"])
         elif "epoch" in note:
             self._latest = note["epoch"]["header"]
             self._enter_epoch(self._latest)
-        elif self.receipts is not None:
-            for kind in KINDS:
-                if kind in note:
-                    self.receipts.replay(kind, note[kind])
+        else:
+            self.account.take(note)
 
     def _same_run(self, stored: dict[str, Any]) -> None:
         """Take the journal's header. Raises JournalError unless what differs from it now is accepted."""
@@ -183,15 +175,6 @@ class Course:
         log.warning("run.epoch", run=self.header["run"], number=self.epoch + 1, changed=changed)
         self._enter_epoch(self.header)
 
-    def _rebook(self, unshown: dict[str, int]) -> None:
-        """Count what an earlier process sent without a wave to show for it."""
-        usage = self.usage
-        for field in _UNSHOWN:
-            setattr(usage, field, getattr(usage, field) + unshown[field])
-        usage.dispatched += unshown["failed"] + unshown["cancelled"]
-        usage.tokens_in += unshown["lost_in"]
-        usage.tokens_out += unshown["lost_out"]
-
     def _replay_wave(self, wave: Wave) -> None:
         """Take a journaled wave through the code that a live one goes through, and compare."""
         where = f"{self.journal.path}: step {wave.step}"
@@ -203,11 +186,7 @@ class Course:
         poll = lane.poll or self._open(lane)
         if len(wave):
             poll.replay(wave)
-            if self.receipts is None:
-                self.usage.replay(wave)
-            else:
-                self.usage.book(wave)
-                self.receipts.judged(self.header["run"], wave.step, wave.first, len(wave))
+            self.account.replayed(wave, self.header["run"])
         if wave.verdict is None:
             return
         if poll.outcome is None or poll.outcome.winner is None:
@@ -232,37 +211,22 @@ class Course:
 
     async def choose_k(self) -> None:
         """Calibrate and journal the result. Raises Infeasible when no k can reach the target."""
-        before = replace(self.usage, flags=Counter(self.usage.flags))
+        before = self.account.snapshot()
         try:
             found = await calibrate(self.task, self.dispatcher, self.config, self.flags, self.rules)
         except BaseException:
-            self._forfeit(before)
+            self.account.forfeit(before)
             raise
         self.calibration = replace(found, k=found.choose(self.plan.steps, self.config.target))
         self.note({"calibration": self.calibration.as_note()})
         self.sampled += found.draws
         self._set_k(self.calibration.k)
 
-    def _forfeit(self, before: Usage) -> None:
-        """Book the samples of a calibration that did not come to its end as lost; receipts keep theirs for a resume."""
-        usage = self.usage
-        if self.receipts is None:
-            usage.cancelled += usage.voted + usage.flagged - before.voted - before.flagged
-            usage.lost_in = before.lost_in + usage.tokens_in - before.tokens_in
-            usage.lost_out = before.lost_out + usage.tokens_out - before.tokens_out
-        usage.voted, usage.flagged, usage.flags = before.voted, before.flagged, before.flags
-
     def _calibrated(self, found: Calibration) -> None:
         """Take over the calibration of an earlier process."""
         self.calibration = found
-        usage = self.usage
-        sent = (usage.dispatched, usage.tokens_in, usage.tokens_out)
-        found.book(usage)
         self.sampled += found.draws
-        if self.receipts is not None:  # they have counted what was sent
-            usage.dispatched, usage.tokens_in, usage.tokens_out = sent
-            for run in {address.run for address in self.receipts.known} - {self.header["run"]}:
-                self.receipts.judge_all(run)
+        self.account.calibrated(found, self.header["run"])
         self._set_k(found.k)
 
     # -- notes -----------------------------------------------------------------------------------
@@ -274,8 +238,5 @@ class Course:
 
     def note_usage(self) -> None:
         """Book what was sent without a wave to show for it, so that a resume counts it too."""
-        if self.receipts is not None:
-            return  # they have it
-        unshown = {field: getattr(self.usage, field) - getattr(self._booked, field) for field in _UNSHOWN}
-        if any(unshown.values()):
-            self.note({"usage": unshown})
+        if unshown := self.account.unshown():
+            self.note(unshown)

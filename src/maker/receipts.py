@@ -139,10 +139,9 @@ class Receipts:
             for draw in range(first, first + count):
                 self.known.pop(Address(run, step, draw), None)
 
-    def judge_all(self, run: str) -> None:
-        """Drop the samples of a calibration, which its note has counted."""
-        for address in [address for address in self.known if address.run == run]:
-            del self.known[address]
+    def judge_all_but(self, run: str) -> None:
+        """Drop the samples of a calibration, which its note has counted: all that do not belong to the run itself."""
+        self.known = {address: sample for address, sample in self.known.items() if address.run == run}
 
     def forget(self) -> None:
         """Drop all samples that were not judged: nobody will count them any more. They stay paid for."""

@@ -22,10 +22,15 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-import orjson
-
 from maker.canonical import digest
 from maker.errors import JournalError
+
+_encoder = json.JSONEncoder(check_circular=False, separators=(",", ":"))
+# The C encoder that JSONEncoder builds anew for every call, built once.
+_make = getattr(json.encoder, "c_make_encoder", None)
+_chunks = _make and _make(
+    None, _encoder.default, json.encoder.encode_basestring_ascii, None, ":", ",", False, False, True
+)
 
 NOTE, WAVE = 1, 2
 FLAGGED = -1
@@ -71,10 +76,7 @@ def encode_note(note: dict[str, Any]) -> bytes:
 
 
 def _json(content: dict[Any, Any]) -> bytes:
-    try:
-        return orjson.dumps(content, option=orjson.OPT_NON_STR_KEYS)
-    except TypeError:  # a lone surrogate, or a number of more than 64 bits
-        return json.dumps(content, separators=(",", ":")).encode("ascii")
+    return "".join(_chunks(content, 0)).encode("ascii") if _chunks else _encoder.encode(content).encode("ascii")
 
 
 def encode_wave(wave: Wave) -> bytes:

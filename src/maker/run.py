@@ -33,7 +33,8 @@ from maker.journal import Journal
 from maker.load import load_model, load_task
 from maker.plan import plan_of
 from maker.receipts import Receipts
-from maker.result import Glimpses, Progress, RunResult
+from maker.reporter import Reporter
+from maker.result import Progress, RunResult
 from maker.sample import Model
 from maker.settle import Dispatcher, copied_too_often, first_error, poisoned, settle, undecided
 from maker.stop import Stop
@@ -43,8 +44,6 @@ from maker.usage import Usage
 
 LANES = 128  # segments that an in-process model advances at once; suits its caches
 _UNSHOWN = ("failed", "cancelled", "lost_in", "lost_out", "assumed")  # usage that no wave or calibration accounts for
-REPORT_SECONDS = 0.1
-TICK_SECONDS = 0.5
 YIELD_SECONDS = 0.01  # an in-process model never waits: this is when cancellation gets its turn
 
 
@@ -131,15 +130,16 @@ class _Run:
     ) -> None:
         self.course, self.dispatcher, self.limits = course, course.dispatcher, course.limits
         self.front, self.journal, self.model = course.front, course.journal, course.dispatcher.model
-        self.progress, self.interrupted = progress, interrupted
-        self._begun = time.monotonic()
-        self._reported = self._yielded = 0.0
+        self.interrupted = interrupted
+        self.reporter = Reporter(
+            progress, course.journal, self.dispatcher, lambda: (self.front.steps, course.replayed, course.plan.steps)
+        )
+        self._yielded = 0.0
 
     async def carry_out(self) -> RunResult:
         """Replay, calibrate if need be, advance to the end or to a stop, and say how it went."""
         course = self.course
         course.replay()
-        self._glimpses = Glimpses(self._glimpse(0.0))
         try:
             if course.method is None:
                 await course.choose_k()
@@ -149,7 +149,7 @@ class _Run:
             course.stop = stop
         finally:
             course.note_usage()
-        return close(course, time.monotonic() - self._begun)
+        return close(course, self.reporter.seconds)
 
     async def _advance_all(self) -> None:
         self._news = anyio.Event()
@@ -157,8 +157,8 @@ class _Run:
         width, workers = (LANES, getattr(self.model, "callers", 1)) if self.model.lockstep else (1, free)
         try:
             async with anyio.create_task_group() as ticking:
-                if not self.model.lockstep and self.progress is not None:
-                    ticking.start_soon(self._tick)
+                if not self.model.lockstep:
+                    ticking.start_soon(self.reporter.tick)
                 async with anyio.create_task_group() as group:
                     for _ in range(workers):
                         group.start_soon(self._work, width)
@@ -217,7 +217,7 @@ class _Run:
             except (Stop, TaskError) as end:  # the other lanes' waves are paid for, and kept all the same
                 ends.append(end)
         self.journal.commit_if_due()
-        self._report()
+        self.reporter.report()
         for poll in polls:
             if poll.flags and (poison := poisoned(poll)):
                 ends.append(poison)
@@ -241,29 +241,3 @@ class _Run:
             if lane.poll is not None or left >= 0:
                 allowed.append(lane)
         return allowed
-
-    # -- what is shown --------------------------------------------------------------------------
-
-    def _report(self) -> None:
-        """Show what is acknowledged, at most every tenth of a second."""
-        now = time.monotonic()
-        if self.progress is None or now - self._reported < REPORT_SECONDS:
-            return
-        self._reported = now
-        newest, book = self._glimpse(now - self._begun), self.journal
-        self.progress(self._glimpses.acknowledged(newest, book.appended, book.acknowledged))
-
-    async def _tick(self) -> None:
-        """Report also while nothing is decided: replies may take long, or a server may be down."""
-        while True:
-            await anyio.sleep(TICK_SECONDS)
-            self._report()
-
-    def _glimpse(self, seconds: float) -> Progress:
-        usage = self.course.usage
-        samples = usage.voted + usage.flagged
-        dispatcher = self.dispatcher
-        return Progress(
-            self.front.steps, self.course.plan.steps, samples, usage.flagged, self.course.replayed, seconds,
-            dispatcher.out, usage.tokens, usage.cost if dispatcher.prices else None, dispatcher.retrying,
-        )  # fmt: skip

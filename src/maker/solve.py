@@ -98,8 +98,8 @@ async def solve(
         with Journal(journal) as book:
             if not engine.lockstep:
                 dispatcher.receipts = Receipts(book, dispatcher.usage, accept_change)
-            solver = Solver(Tree(problem.strip(), depth), dispatcher, config, book, red_flags)
-            solver.book.progress, solver.interrupted = progress, interrupted
+            tree = Tree(problem.strip(), depth)
+            solver = Solver(tree, dispatcher, config, book, red_flags, progress, interrupted)
             return await solver.carry_out()
 
 

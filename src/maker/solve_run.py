@@ -27,7 +27,8 @@ from maker.log import log
 from maker.poll import Method, Poll
 from maker.prompt import fingerprint
 from maker.records import Wave
-from maker.result import RunResult
+from maker.reporter import Reporter
+from maker.result import Progress, RunResult
 from maker.sample import Model
 from maker.settle import Dispatcher, copied_too_often, first_error, poisoned, settle, undecided
 from maker.solve_book import Book
@@ -49,16 +50,18 @@ def _header(tree: Tree, model: Model, config: Config) -> dict[str, Any]:
 
 
 class Solver:
-    """The state of one solve in this process. Set `book.progress` and `interrupted`, then call `carry_out` once."""
+    """The state of one solve in this process. Call `carry_out` once."""
 
     def __init__(
-        self, tree: Tree, dispatcher: Dispatcher, config: Config, journal: Journal, flags: tuple[Flag, ...]
-    ) -> None:
+        self, tree: Tree, dispatcher: Dispatcher, config: Config, journal: Journal, flags: tuple[Flag, ...],
+        progress: Callable[[Progress], None] | None = None, interrupted: Callable[[], bool] | None = None,
+    ) -> None:  # fmt: skip
         self.tree, self.dispatcher, self.config = tree, dispatcher, config
         self.model, self.limits = dispatcher.model, dispatcher.limits
-        self.interrupted: Callable[[], bool] | None = None
+        self.interrupted = interrupted
         self.header = _header(tree, self.model, config)
         self.book = Book(journal, dispatcher, self.header, lambda: len(tree.hashes))
+        self.reporter = Reporter(progress, journal, dispatcher, lambda: (len(tree.hashes), self.book.replayed, None))
         assert isinstance(config.k, int), "a solve is told its k"
         self.k = config.k
         self._round = 2 * self.k - 1  # the most proposals of one round
@@ -96,7 +99,7 @@ class Solver:
         try:
             async with anyio.create_task_group() as ticking:
                 if not self.model.lockstep:
-                    ticking.start_soon(self.book.tick)
+                    ticking.start_soon(self.reporter.tick)
                 async with anyio.create_task_group() as group:
                     for decision in list(self.tree.open.values()):
                         group.start_soon(self._decide, decision, group)
@@ -131,7 +134,7 @@ class Solver:
             opened = self._advance(decision, poll, wave)
         finally:
             self.book.keep(wave)  # it is paid for, also where it ends the solve
-        self.book.report()
+        self.reporter.report()
         if poll.flags and (poison := poisoned(poll)):
             raise _named(poison, decision)
         if (copied := copied_too_often(self.dispatcher.usage, self._begun_steps)) is not None:
@@ -209,8 +212,9 @@ class Solver:
             wrong=None, first_wrong=None, collisions=None, samples=usage.voted + usage.flagged,
             flagged=usage.flagged, flags=dict(usage.flags), waves=self._waves, stopped=stop.kind if stop else None,
             detail=str(stop or ""), exit_code=stop.exit_code if stop else 0, journal=book.journal.path,
-            state_digest=tree.state_digest.hex(), chain=tree.chain, replayed=book.replayed, seconds=book.seconds,
-            k=self.k, segments=1, simulated=self.header["simulated"], model=self.header["model"],
+            state_digest=tree.state_digest.hex(), chain=tree.chain, replayed=book.replayed,
+            seconds=self.reporter.seconds, k=self.k, segments=1, simulated=self.header["simulated"],
+            model=self.header["model"],
             cost=usage.cost if self.dispatcher.prices else None,
             independence=receipts.independence if receipts and not self.header["simulated"] else "",
             _book=book.journal if book.journal.path is None else None,
