@@ -55,6 +55,7 @@ class Course:
         self.epoch = self.opened = self.sampled = self.replayed = 0
         self.closed: dict[str, Any] = {}
         self.stop: Stop | None = None
+        self.aside: dict[int, Stop] = {}  # by step: those that did not decide and hold up no other
         self._latest: dict[str, Any] = {}  # the header of the journal's last epoch
 
     # -- one step -------------------------------------------------------------------------------
@@ -101,9 +102,24 @@ class Course:
         if poll is None or poll.outcome is None:
             return False
         if poll.outcome.winner is None:
-            raise undecided(poll)
+            for stop in self.give_up(poll, undecided(poll)):
+                raise stop
+            return True
         self.commit(lane, Wave(lane.index, poll.drawn))
         return True
+
+    def give_up(self, poll: Poll, stop: Stop) -> list[Stop]:
+        """Return what ends the run at a step that does not decide: nothing, where no other step needs its result."""
+        if not self.plan.independent:
+            return [stop]
+        self.aside[poll.step.index] = stop
+        return []
+
+    def first_aside(self) -> Stop:
+        """Return the stop of a run whose other steps are all decided."""
+        first = self.aside[min(self.aside)]
+        return Stop(first.kind, f"{len(self.aside)} of {self.plan.steps} steps are without a verdict, the others are "
+                    f"decided. The first: {first}", first.exit_code)  # fmt: skip
 
     # -- replay ---------------------------------------------------------------------------------
 
@@ -207,6 +223,7 @@ class Course:
         self.method = Method(
             self.header["run"], seed_key(config.seed, self.epoch), k, limits.votes_for(k), limits.flags_for(k),
             self.flags, config.temperature, config.first_temperature, config.token_cap, config.keep_samples,
+            getattr(self.task, "schema", None),
         )  # fmt: skip
 
     async def choose_k(self) -> None:

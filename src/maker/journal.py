@@ -406,7 +406,8 @@ def _bounds(data: bytes, at: int) -> tuple[int, int]:
 
 def _damaged(path: Path | None, record: int, what: str) -> JournalError:
     return JournalError(
-        f"{path}: record {record} is damaged: {what}. Nothing was changed; restore a copy, or start a new journal."
+        f"{path}: record {record} is damaged: {what}. Nothing was changed; restore a copy, "
+        "or give up a torn end with `maker repair`."
     )
 
 

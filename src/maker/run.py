@@ -149,6 +149,8 @@ class _Run:
             course.stop = stop
         finally:
             course.note_usage()
+        if course.stop is None and course.aside:
+            course.stop = course.first_aside()
         return close(course, self.reporter.seconds)
 
     async def _advance_all(self) -> None:
@@ -186,7 +188,8 @@ class _Run:
                     await self._news.wait()
                     continue
                 await self._round(self._allowed(lanes))
-                under_way = [lane for lane in lanes if not self.front.finished(lane)]
+                aside = self.course.aside
+                under_way = [lane for lane in lanes if not self.front.finished(lane) and lane.index not in aside]
                 if len(under_way) < len(lanes):
                     self._wake()
                 lanes = under_way
@@ -220,9 +223,9 @@ class _Run:
         self.reporter.report()
         for poll in polls:
             if poll.flags and (poison := poisoned(poll)):
-                ends.append(poison)
+                ends += self.course.give_up(poll, poison)
             elif poll.outcome is not None and poll.outcome.winner is None:
-                ends.append(undecided(poll))
+                ends += self.course.give_up(poll, undecided(poll))
         if (copied := copied_too_often(self.course.usage, self.course.sampled)) is not None:
             ends.insert(0, copied)
         if ends:

@@ -13,6 +13,7 @@ any. A wave that was cancelled leaves no trace in its poll.
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Sequence
 
@@ -35,6 +36,7 @@ ATTEMPTS = 10  # of one draw before the model counts as lost
 FIRST_BACKOFF = 0.1  # seconds; doubles with each attempt
 LONGEST_BACKOFF = 60.0  # seconds
 LONGEST_AT_START = 2.0  # seconds, as long as no draw has succeeded: an unusable model should show soon
+MOST_REWORDED = 10  # repetitions of one draw that are no attempts: the model has put it differently (kind "again")
 MAX_REFUSALS = 10  # of one step without a valid answer make it a poison step
 FEWEST_COPIES = 10  # that stop a run, if they are ...
 MOST_COPIES = 0.05  # ... more than this share of the samples that could be copies
@@ -121,9 +123,10 @@ class Dispatcher:
             await one(parts[0])
             return
         try:
-            async with anyio.create_task_group() as group:
-                for part in parts:
-                    group.start_soon(one, part)
+            async with asyncio.TaskGroup() as group:
+                for part in parts[1:]:
+                    group.create_task(one(part))
+                await one(parts[0])
         except BaseExceptionGroup as errors:
             error = first_error(errors)
             raise error from error.__cause__
@@ -132,18 +135,22 @@ class Dispatcher:
         self, requests: Sequence[Request], which: list[int], bounds: dict[int, Spent], samples: dict[int, Sample]
     ) -> None:
         """Send some requests in one call, filling `samples`; repeat those that fail, each with its draw and seed."""
-        waiting = which
-        for attempt in range(ATTEMPTS):
-            if attempt:
+        waiting, attempt, reworded = which, 0, 0
+        while attempt < ATTEMPTS:
+            if attempt or reworded:
                 self.budget.repeat(len(waiting))
             failed = await self._call(requests, waiting, bounds, samples)
             if not failed:
                 return
             _raise_hopeless([(requests[i], failure) for i, failure in failed])
             waiting = [i for i, _ in failed]
-            if attempt < ATTEMPTS - 1:
+            if reworded < MOST_REWORDED and all(failure.kind == "again" for _, failure in failed):
+                reworded += 1
+                continue
+            attempt += 1
+            if attempt < ATTEMPTS:
                 _refuse_long_pause(failed[0][1], requests[waiting[0]])
-                wait = _backoff(attempt, [failure for _, failure in failed], proven=self._proven)
+                wait = _backoff(attempt - 1, [failure for _, failure in failed], proven=self._proven)
                 log.warning("model.retry", failures=len(failed), detail=failed[0][1].detail, wait=wait)
                 self.retrying = failed[0][1].detail
                 await anyio.sleep(wait)

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import Field
 
@@ -46,8 +46,7 @@ def make_prices(prices: Prices | Mapping[str, Any] | None) -> Prices | None:
     return validated(Prices, dict(prices))
 
 
-@dataclass(slots=True, frozen=True)
-class Spent:
+class Spent(NamedTuple):
     """Tokens and dollars of one call: reported, or at most."""
 
     tokens_in: int = 0
