@@ -2,7 +2,7 @@
 VENV ?= .venv
 PY := $(VENV)/bin/python
 
-.PHONY: demo test lint proofs bench clean
+.PHONY: demo test lint proofs bench bench-tasks figures clean
 
 demo: $(VENV)/.demo            ## install, then run the million-step demo
 	$(VENV)/bin/maker demo
@@ -21,6 +21,9 @@ proofs: $(VENV)/.dev           ## the long tests
 
 bench: $(VENV)/.dev            ## throughput, memory and bytes of the million-step run
 	$(PY) tests/benchmarks/engine.py
+
+bench-tasks: $(VENV)/.dev      ## 200 problems each of multiplication and sorting, exact or not
+	$(PY) tests/benchmarks/tasks.py
 
 $(VENV)/bin/python:
 	python3 -m venv $(VENV)

@@ -66,7 +66,7 @@ def test_the_code_in_the_readme_works():
     block = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     assert block is not None
     done = subprocess.run([sys.executable, "-c", block.group(1)], capture_output=True, text=True, check=True)
-    assert done.stdout.startswith("42 {42: 4, 41: 1} 1\nTrue 255 0 ")
+    assert done.stdout.startswith("42 {42: 4, 41: 1} 1\n42 6\n0 42\n1 42\nTrue 255 0 ")
 
 
 def test_the_readme_names_the_commands_of_the_makefile():

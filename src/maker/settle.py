@@ -222,7 +222,7 @@ class Dispatcher:
 
     def _book_overhead(self, calls: int, tokens_in: int, tokens_out: int) -> None:
         """Book what the model spent beside the draws: calls that brought no sample."""
-        if not calls:
+        if not calls and not tokens_in and not tokens_out:
             return
         spent = Spent(tokens_in, tokens_out, 0, self.prices.cost(tokens_in, tokens_out) if self.prices else 0.0)
         self.usage.dispatched += calls
