@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from crash import Point, end_of, kill_again_and_again, killed_at, points, undisturbed
+from crash import Point, end_of, kill_again_and_again, killed_at, nursery_process, one_life, points, undisturbed
 from maker.journal import read_records
 from maker.records import Wave, decode
 from maker.testing import check_journal
@@ -126,7 +126,8 @@ def test_fifty_kills(base: Path) -> None:
 
 def test_a_journal_that_acknowledges_too_early_is_caught(base: Path) -> None:
     """The test of the test: a journal that says yes before it has written is found out by one kill."""
-    order = {**order_in(base / "early"), "mutant": True}
+    order = {**order_in(base / "early", 13), "mutant": True}
     with nursery_process() as process:
-        life = one_life(process, order, lines=3, seconds=None)
+        life = one_life(process, order, lines=60, seconds=None)
+    assert life.status == signal.SIGKILL
     assert len(decided(Path(order["path"]))) < life.acknowledged

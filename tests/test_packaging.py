@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 
 def test_import_is_light():
     """`import maker` loads none of the heavy libraries."""
-    heavy = ["aiohttp", "numpy", "networkx", "matplotlib", "ray", "typer"]
+    heavy = ["aiohttp", "numpy", "networkx", "matplotlib", "jinja2", "pyarrow", "ray", "typer"]
     script = f"import sys, maker; print([name for name in {heavy} if name in sys.modules])"
     assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout == "[]\n"
 
@@ -46,7 +46,7 @@ from maker.cli import main; main()"""
 def test_the_wheel_holds_the_package_and_nothing_beside_it(wheel):
     """Only `maker` and its metadata are installed: no top-level tests, tasks or examples."""
     assert {path.name for path in wheel.iterdir() if not path.name.endswith(".dist-info")} == {"maker"}
-    for name in ("py.typed", "tasks/hanoi.py", "models/weights/neural.safetensors"):
+    for name in ("py.typed", "tasks/hanoi.py", "models/weights/neural.safetensors", "templates/report.html", "templates/report.css"):
         assert (wheel / "maker" / name).exists(), name
     assert sum(path.stat().st_size for path in (wheel / "maker" / "models" / "weights").iterdir()) < 1_000_000
 

@@ -181,7 +181,10 @@ def verify(
         from maker.solve_audit import recheck  # noqa: PLC0415 -- it stands on this module
 
         return recheck(journal, expect).audit
-    checker = _Checker(summary, task or _task_of(summary), progress)
+    try:
+        checker = _Checker(summary, task or _task_of(summary), progress)
+    except _SENSELESS as error:
+        raise _senseless(journal, "the header", error) from error
     problem = None
     complete, reached, answer = False, False, None
     expected = expect is None

@@ -237,7 +237,7 @@ def _entropy(axes: Axes, found: Findings) -> None:
     bins = [(number + 0.5) * ENTROPY_WIDTH for number in range(ENTROPY_BINS)]
     axes.bar(bins, [found.entropies[number] for number in range(ENTROPY_BINS)], width=0.9 * ENTROPY_WIDTH, color=SEEN)
     axes.set_yscale("log")
-    axes.set_ylim(0.3, 2 * max(found.entropies.values()))
+    axes.set_ylim(0.3, 8 * max(found.entropies.values()))
     axes.set_xlim(0, max(0.8, (max(found.entropies) + 1) * ENTROPY_WIDTH))
     axes.axvline(0.6931, color=MUTED, linewidth=1, linestyle=":")
     axes.annotate("ln 2: two answers tied", (0.6931, 1), (-4, -4), xycoords=("data", "axes fraction"),
