@@ -25,6 +25,9 @@ bench: $(VENV)/.dev            ## throughput, memory and bytes of the million-st
 bench-tasks: $(VENV)/.dev      ## 200 problems each of multiplication and sorting, exact or not
 	$(PY) tests/benchmarks/tasks.py
 
+figures: $(VENV)/.dev          ## all experiments at full size: docs/experiments.md and docs/figures
+	$(PY) -m maker.experiments.page
+
 $(VENV)/bin/python:
 	python3 -m venv $(VENV)
 

@@ -48,7 +48,7 @@ def say(line: str) -> None:
 
 def work(order: dict[str, Any]) -> None:
     """Be a worker: go on with a run, saying `open`, the acknowledged steps after every round, and the end."""
-    sys.modules["maker.run"].REPORT_SECONDS = 0.0  # type: ignore[attr-defined]
+    sys.modules["maker.reporter"].REPORT_SECONDS = 0.0  # type: ignore[attr-defined]
     sys.modules["maker.journal"].GROUP_RECORDS = order["group"]  # type: ignore[attr-defined]
     task, model = maker.load_task("hanoi", disks=order["disks"]), Oracle(**MODEL, latency=order["latency"])
 

@@ -14,7 +14,7 @@ import pytest
 from maker import cli, theory
 from maker.canonical import canonical
 from maker.errors import ModelError, TaskError
-from maker.experiments import convergence, decomposition, error_rate, page, red_flags, stopping_rules
+from maker.experiments import convergence, correlation, decomposition, error_rate, page, red_flags, stopping_rules
 from maker.experiments.bench import Bench, Source, oracle, sources, spread
 from maker.experiments.outcome import Options, Share, aligned, markdown, write
 from maker.experiments.registry import NAMES, load
@@ -236,6 +236,21 @@ def test_longer_chains_are_right_less_often_and_cost_more():
     assert sizes[6].right.low < (0.9 * 0.95) ** 6 < sizes[6].right.high
     assert sizes[6].calls - sizes[6].half > sizes[1].calls + sizes[1].half
     assert one.calls(1) == pytest.approx(theory.expected_votes(one.p, decomposition.K) / one.v)
+
+
+def test_a_broken_chain_costs_only_the_calls_it_made():
+    """Where nothing is wrong but replies are flagged, the formula's calls for a step are those that were made."""
+    with Bench(oracle("p=1,v=0.8")) as bench:
+        seen = decomposition.counted(decomposition.play(bench, 5, 150), 5)
+    assert abs(seen.calls - decomposition.Single(1.0, 0.8).calls(5)) < 1.5 * seen.half
+    assert seen.half < 0.5
+
+
+def test_lost_steps_are_those_that_the_right_answer_did_not_win():
+    """A model that is always right loses no step at any k; one that is always wrong loses them all, decided."""
+    none = correlation.votes(oracle("p=1"), PAPER, 10, Options(quick=True))
+    every = correlation.votes(oracle("p=0"), PAPER, 10, Options(quick=True))
+    assert set(none.values()) == {(Share(0, 10), 0)} and set(every.values()) == {(Share(10, 10), 0)}
 
 
 def test_a_model_that_writes_nonsense_breaks_its_chain():

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -14,13 +16,14 @@ from typing import Any
 import pytest
 
 import maker
-from maker.errors import JournalError
+from maker.errors import JournalError, JournalFull
 from maker.journal import Journal, read_records
 from maker.receipts import Receipts
 from maker.records import decode
 from maker.sample import Failure, Request, Sample
+from maker.task import Address
 from maker.testing import FaultServer, Reply, ScriptedModel, check_journal
-from maker.usage import Prices, Usage
+from maker.usage import Prices, Spent, Usage
 
 PRICES = Prices(input=1.0, output=10.0)
 
@@ -183,6 +186,88 @@ def test_killed_in_the_middle_of_http(tmp_path: Path) -> None:
     assert len(server.requests) - len(kept) <= result.usage.cancelled
     assert result.chain == maker.run_sync(task, model=Paid(task), k=2, segments=4).chain
     assert check_journal(path).solved
+
+
+# -- many at once --------------------------------------------------------------------------------------------
+
+
+def with_receipts(path: Path, test: Any) -> None:
+    """Run an async test with a fresh journal's receipts."""
+
+    async def main() -> None:
+        with Journal(path) as journal:
+            list(journal.replay())
+            await test(Receipts(journal, Usage()))
+
+    asyncio.run(main())
+
+
+def asked(draw: int) -> tuple[list[Request], list[Spent]]:
+    """Return one draw and its bound."""
+    return [Request(Address("run", 0, draw), "?", 1)], [Spent(assumed=5)]
+
+
+def test_many_wait_for_few_commits(tmp_path: Path) -> None:
+    """Whoever is released finds its note on the disk; a hundred who come at once need a few commits."""
+    path = tmp_path / "run.db"
+
+    async def test(receipts: Receipts) -> None:
+        commits = 0
+        commit = receipts.journal.committed
+
+        async def counted() -> None:
+            nonlocal commits
+            commits += 1
+            await commit()
+
+        receipts.journal.committed = counted  # type: ignore[method-assign]
+
+        async def one(draw: int) -> None:
+            await receipts.reserve(*asked(draw))
+            assert any(note["draws"] == [draw] for note in notes(path, "reserve"))
+
+        await asyncio.gather(*(one(draw) for draw in range(100)))
+        assert commits <= 3
+
+    with_receipts(path, test)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_cancelled_wait_holds_nobody_up(tmp_path: Path, seed: int) -> None:
+    """Whoever is cancelled, at whatever moment, the others are released, and what they noted is on the disk."""
+    path, chance = tmp_path / "run.db", random.Random(seed)
+
+    async def test(receipts: Receipts) -> None:
+        tasks = []
+        for draw in range(40):
+            tasks.append(asyncio.create_task(receipts.reserve(*asked(draw))))
+            for _ in range(chance.randint(0, 3)):
+                await asyncio.sleep(0)
+            if chance.random() < 0.5:
+                chance.choice(tasks).cancel()
+        async with asyncio.timeout(30):
+            await asyncio.gather(*tasks, return_exceptions=True)
+        released = {draw for draw, task in enumerate(tasks) if not task.cancelled()}
+        assert released <= {note["draws"][0] for note in notes(path, "reserve")}
+        assert 0 < len(released) < 40
+
+    with_receipts(path, test)
+
+
+def test_a_failed_commit_is_everybodys(tmp_path: Path) -> None:
+    """When the disk takes no more, all who wait for it hear so, and nobody waits for ever."""
+
+    async def test(receipts: Receipts) -> None:
+        async def full() -> None:
+            await asyncio.sleep(0)
+            raise JournalFull("no space")
+
+        receipts.journal.committed = full  # type: ignore[method-assign]
+        async with asyncio.timeout(30):
+            ends = await asyncio.gather(*(receipts.reserve(*asked(i)) for i in range(10)), return_exceptions=True)
+        assert [type(end) for end in ends] == [JournalFull] * 10
+
+    with_receipts(tmp_path / "run.db", test)
 
 
 # -- the server changes ------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from maker.config import Limits
 from maker.errors import ModelError, TaskError
 from maker.flags import DEFAULT
 from maker.poll import Method, Poll
+from maker.models.openai import GRACE
 from maker.sample import Failure, Request, Sample
 from maker.settle import ATTEMPTS, Dispatcher, Stop, Usage, settle
 from maker.task import Address, Rules, Step, seed_key
@@ -178,10 +179,11 @@ async def test_lost_model(lockstep: bool, waits: list[float]) -> None:
 
 @pytest.mark.asyncio
 async def test_backoff_doubles(waits: list[float]) -> None:
-    """The waits between attempts double from 0.1 s, up to 2 s before a first success; none follows the last."""
+    """Waits double, up to a limit before a first success; none follows the last, which is just past the grace."""
     with pytest.raises(Stop):
         await dispatcher(failing(lambda request: 99)).draw(requests(1))
     assert waits == pytest.approx([min(0.1 * 2**n, module.LONGEST_AT_START) for n in range(ATTEMPTS - 1)])
+    assert GRACE < sum(waits) < GRACE + 0.5
 
 
 @pytest.mark.parametrize(

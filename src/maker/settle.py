@@ -35,7 +35,8 @@ __all__ = ["Dispatcher", "Stop", "Usage", "first_error", "poisoned", "settle", "
 ATTEMPTS = 10  # of one draw before the model counts as lost
 FIRST_BACKOFF = 0.1  # seconds; doubles with each attempt
 LONGEST_BACKOFF = 60.0  # seconds
-LONGEST_AT_START = 2.0  # seconds, as long as no draw has succeeded: an unusable model should show soon
+LONGEST_AT_START = 1.75  # seconds, as long as no draw has succeeded: the last attempt is then 10.1 s after the first,
+# just past the time in which a server has to show itself
 MOST_REWORDED = 10  # repetitions of one draw that are no attempts: the model has put it differently (kind "again")
 MAX_REFUSALS = 10  # of one step without a valid answer make it a poison step
 FEWEST_COPIES = 10  # that stop a run, if they are ...

@@ -3,16 +3,19 @@
     python tests/benchmarks/calls.py [--calls 30000] [--repeats 5] [--concurrency 128]
 
 The server is a process of its own that answers at once; it shares the machine with the client, as both loops do.
+CPU is what the client's process used, the journal's thread included: on a busy machine it says more than the clock.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import multiprocessing
 import statistics
 import tempfile
 import time
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -97,8 +100,8 @@ class Sayings:
         return Plan.chain(self.steps, lambda step: step, segments)
 
 
-async def bare(url: str, calls: int, concurrency: int) -> float:
-    """Return calls a second of a loop that does nothing but post and parse."""
+async def bare(url: str, calls: int, concurrency: int) -> None:
+    """Make the calls in a loop that does nothing but post and parse."""
     body = orjson.dumps({"model": "instant", "messages": [{"role": "user", "content": PROMPT}], "temperature": 0.1,
                          "max_tokens": 1024, "seed": 1, "logprobs": True})  # fmt: skip
     left = calls
@@ -114,26 +117,34 @@ async def bare(url: str, calls: int, concurrency: int) -> float:
                 ) as reply:
                     assert orjson.loads(await reply.read())["choices"][0]["message"]["content"] == "OK"
 
-        began = time.perf_counter()
         await asyncio.gather(*[worker() for _ in range(concurrency)])
-        return calls / (time.perf_counter() - began)
 
 
-async def engine(url: str, calls: int, concurrency: int, folder: Path, k: int = 3) -> float:
-    """Return calls a second of a run of one-call steps, everything durable."""
+async def engine(url: str, calls: int, concurrency: int, folder: Path, k: int = 3) -> None:
+    """Make the calls in a run of steps of k calls each, everything durable."""
     journal = folder / f"{time.monotonic_ns()}.db"
-    began = time.perf_counter()
     result = await maker.run(
         Sayings(calls // k), model=f"{url}#instant", k=k, segments=concurrency, journal=journal,
         limits={"concurrency": concurrency},
     )  # fmt: skip
-    seconds = time.perf_counter() - began
     assert result.solved and result.usage.dispatched == calls // k * k, result.detail
-    return calls / seconds
+
+
+def timed(go: Coroutine[Any, Any, None], calls: int) -> tuple[float, float]:
+    """Return calls a second, and microseconds of CPU a call."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    asyncio.run(go)
+    return calls / (time.perf_counter() - wall), (time.process_time() - cpu) / calls * 1e6
+
+
+def said(values: Sequence[float], form: str) -> str:
+    """Return a median and its range."""
+    return f"{statistics.median(values):{form}} ({min(values):{form}} to {max(values):{form}})"
 
 
 def main() -> None:
     """Measure in turn, and print medians."""
+    gc.set_threshold(50_000, 20, 20)  # as the command line does, for all loops alike
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--calls", type=int, default=30_000)
     parser.add_argument("--repeats", type=int, default=5)
@@ -143,15 +154,23 @@ def main() -> None:
     server = multiprocessing.Process(target=serve, args=(theirs,), daemon=True)
     server.start()
     url = f"http://127.0.0.1:{ours.recv()}/v1"
-    bares, engines, ratios = [], [], []
+    found: dict[str, list[tuple[float, float]]] = {"bare": [], "engine, k = 3": [], "engine, k = 1": []}
     with tempfile.TemporaryDirectory() as folder:
-        for _ in range(told.repeats):
-            bares.append(asyncio.run(bare(url, told.calls, told.concurrency)))
-            engines.append(asyncio.run(engine(url, told.calls, told.concurrency, Path(folder))))
-            ratios.append(engines[-1] / bares[-1])
-            print(f"bare {bares[-1]:,.0f}/s, engine {engines[-1]:,.0f}/s, ratio {ratios[-1]:.2f}", flush=True)
-    for name, values in (("bare calls/s", bares), ("engine calls/s", engines), ("ratio", ratios)):
-        print(f"{name}: median {statistics.median(values):,.2f} ({min(values):,.2f} to {max(values):,.2f})")
+        for turn in range(told.repeats + 1):
+            loops = (bare(url, told.calls, told.concurrency),
+                     engine(url, told.calls, told.concurrency, Path(folder), 3),
+                     engine(url, told.calls, told.concurrency, Path(folder), 1))  # fmt: skip
+            for name, go in zip(found, loops, strict=True):
+                measured = timed(go, told.calls)
+                if turn:  # the first one warms up
+                    found[name].append(measured)
+    print(f"{told.calls:,} calls, {told.concurrency} at once, {told.repeats} repeats: median (min to max)")
+    for name, rows in found.items():
+        rates, cpus = zip(*rows, strict=True)
+        shares = [cpu / mine for (_, cpu), mine in zip(found["bare"], cpus, strict=True)]
+        speeds = [mine / rate for (rate, _), mine in zip(found["bare"], rates, strict=True)]
+        print(f"{name:14} {said(rates, ',.0f')} calls/s, {said(speeds, '.2f')} of bare by the clock; "
+              f"{said(cpus, '.0f')} us of CPU a call, {said(shares, '.2f')} of bare by CPU")  # fmt: skip
     server.terminate()
 
 

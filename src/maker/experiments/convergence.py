@@ -42,7 +42,7 @@ class Seen:
 
 def run(options: Options) -> Outcome:
     """Vote on steps and count when they are decided."""
-    n = options.size(10_000, 1500)
+    n = options.size(10_000, 1000)
     used = sources(
         options, neural(1.8), neural(2.2), neural(1.0, "early"), oracle("p=0.9,v=0.95"), oracle("p=0.9,v=0.95,rho=0.1")
     )

@@ -34,7 +34,7 @@ Lost = dict[int, tuple[Share, int]]  # by k: steps lost (wrong or undecided), an
 
 def run(options: Options) -> Outcome:
     """Vote at several k on steps whose errors cluster more and more."""
-    n = options.size(5000, 700)
+    n = options.size(5000, 400)
     sweep = {rho: votes(oracle(f"p={P},rho={rho:g}"), PAPER, n, options) for rho in RHOS}
     (used,) = sources(options, neural(1.0, "early"))
     real = {"paper's flags": votes(used, PAPER, n, options), "default flags": votes(used, DEFAULT, n, options)}
@@ -91,7 +91,7 @@ def _exact(source: Source, options: Options) -> walks.Floats | None:
     from maker.models.neural import build  # noqa: PLC0415 -- as above
 
     sampler = build("early" if "early" in source.spec else None)
-    _, p = neural_card.measure(sampler, DISKS, options.size(4000, 512), [source.temperature], options.seed + 1)
+    _, p = neural_card.measure(sampler, DISKS, options.size(4000, 256), [source.temperature], options.seed + 1)
     options.say(f"{source.name}: exact p_s of {p.shape[1]:,} steps")
     return np.asarray(np.clip(1 - p[0], 1e-300, 1.0), np.float64)
 

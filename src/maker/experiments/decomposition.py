@@ -108,7 +108,7 @@ def single(sizes: Mapping[int, Seen]) -> Single:
 
 def run(options: Options) -> Outcome:
     """Vote on subtasks of m steps, for growing m."""
-    n = options.size(400, 60)
+    n = options.size(400, 50)
     used = sources(options, neural(1.8), neural(2.2), oracle("p=0.95,v=0.98"))
     found: dict[Source, dict[int, Seen]] = {}
     for source in used:
@@ -261,10 +261,11 @@ def _shows(found: dict[Source, dict[int, Seen]]) -> str:
             f"{one.calls(m):.2f})"
         )
     return (
-        f"A reply of m steps is right about as often as m steps in a row are, so the useful share of replies falls "
+        "A reply of m steps is right about as often as m steps in a row are, so the useful share of replies falls "
         f"exponentially and the cost of a step grows exponentially: {'; '.join(said)}. The formula knows p and v of "
-        "single calls from right states. Where the points lie above it, scattered wrong replies are the reason: the "
-        f"formula takes them to vote for nobody, but one vote is enough to be runner-up and costs the leader one more."
+        "single calls from right states, and leaves out two things that put points above it: one vote for a scattered "
+        "wrong reply is enough to be runner-up and costs the leader one more; and replies that err at the same place "
+        "and go on alike vote together, as the simulated model's do."
     )
 
 

@@ -88,7 +88,7 @@ class Seen:
 
 def run(options: Options) -> Outcome:
     """Draw replies and read them in every way."""
-    n = options.size(6000, 1000)
+    n = options.size(6000, 800)
     used = sources(
         options, neural(2.2), neural(2.6), neural(1.0, "early"), oracle("p=0.97,v=0.9,rho=0.05,confusion=0.05")
     )

@@ -203,6 +203,8 @@ def _shares(tokens: int | None, choices: int) -> list[int | None]:
 
 def same_model(declared: str, asked: str) -> bool:
     """Say whether a reply's model is the one asked for: the name, a dated variant of it, or its weight file."""
+    if declared == asked:
+        return True
     one, other = declared.lower(), asked.lower()
     if one == other or re.fullmatch(re.escape(other.removesuffix("-latest")) + _DATED, one):
         return True
@@ -216,6 +218,8 @@ def _name(value: Any, asked: Asked) -> str | None:
     """Return a short name as the journal may hold it; one that is too long becomes its digest."""
     if not isinstance(value, str) or not value:
         return None
+    if value in ("stop", asked.model):  # nearly always
+        return value
     if len(value) > _LONGEST_NAME:
         return "blake2b:" + hashlib.blake2b(value.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
     return clean(value, asked) or None

@@ -11,11 +11,14 @@ Not covered: who may send and when (`gate.py`), and what an answer means (`opena
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
+from typing import Any
 
 import aiohttp
+import aiohttp.abc
 
 from maker.errors import ModelError
 from maker.models.body import ENCODINGS, BadBody, read_body
@@ -83,7 +86,7 @@ class Wire:
         if self.key:
             headers["Authorization"] = f"Bearer {self.key}"
         session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0),  # the gate is the limit
+            connector=aiohttp.TCPConnector(limit=0, resolver=_Resolver()),  # the gate is the limit
             cookie_jar=aiohttp.DummyCookieJar(),
             headers=headers,
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT),
@@ -99,6 +102,18 @@ class Wire:
         keeper, self._keeper, self._session = self._keeper, None, None
         if keeper is not None and self._loop is asyncio.get_running_loop():
             await keeper.aclose()
+
+
+class _Resolver(aiohttp.ThreadedResolver):
+    """Looks names up in a thread, within the time that connecting has."""
+
+    async def resolve(self, *host: Any, **options: Any) -> list[aiohttp.abc.ResolveResult]:
+        """Return the addresses of a host. Raises OSError."""
+        try:
+            async with asyncio.timeout(CONNECT):
+                return await super().resolve(*host, **options)
+        except TimeoutError:
+            raise OSError(errno.ETIMEDOUT, "the name server does not answer") from None
 
 
 async def _keep(session: aiohttp.ClientSession) -> AsyncGenerator[None, None]:

@@ -1,0 +1,124 @@
+"""Bad input on the command line of a run over HTTP: one line that says what to do, and the documented exit code."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from maker import cli, settle
+from maker.fault_server import FaultServer, Reply, error
+from maker.models import openai
+
+UNREACHABLE = "http://127.0.0.1:9/v1#m"  # the discard port: nothing listens there
+
+
+def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *args: object) -> tuple[int, str]:
+    """Run the command line in this process; return the exit code and what it complained of."""
+    monkeypatch.setattr(sys, "argv", ["maker", "run", "hanoi", "--disks", "3", "--k", "2", *map(str, args)])
+    with pytest.raises(SystemExit) as leave:
+        cli.main()
+    return int(leave.value.code or 0), capsys.readouterr().err
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the time that a server has to show itself pass a hundred times as fast."""
+    monkeypatch.setattr(openai, "GRACE", 0.1)
+    monkeypatch.setattr(settle, "FIRST_BACKOFF", 0.001)
+    monkeypatch.setattr(settle, "LONGEST_AT_START", 0.02)
+
+
+@pytest.mark.usefixtures("hasty")
+@pytest.mark.parametrize(
+    ("model", "says"),
+    [
+        (UNREACHABLE, "Start the server, or check the address"),
+        ("http://no-such-host.invalid/v1#m", "Start the server, or check the address"),
+        ("http://127.0.0.1:9/v1", "Add its name to the URL"),
+        ("http://127.0.0.1:9/v1#", "Add its name to the URL"),
+        ("http://user:secret@127.0.0.1:9/v1#m", "MAKER_API_KEY"),
+        ("http://127.0.0.1:9/v1?key=secret#m", "MAKER_API_KEY"),
+        ("http:///v1#m", "http://HOST:PORT/v1#NAME"),
+        ("http://127.0.0.1:port/v1#m", "http://HOST:PORT/v1#NAME"),
+        ("openai:gpt-4.1-mini", "set OPENAI_API_KEY"),
+    ],
+)
+def test_an_address_that_cannot_be_used(
+    model: str, says: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Exit code 5 and one line that says what to do; a key in the URL is not repeated."""
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    code, complaint = call(capsys, monkeypatch, "--model", model)
+    assert (code, complaint.count("\n")) == (5, 1)
+    assert says in complaint
+    assert "secret" not in complaint
+
+
+@pytest.mark.parametrize(
+    ("reply", "says"),
+    [
+        (error(404, "not found"), "Check the model's name (m) and the address"),
+        (error(404, "The model `m` does not exist", code="model_not_found"), "Check the model's name (m)"),
+        (error(401, "no key"), "MAKER_API_KEY"),
+        (Reply(body=b"<!DOCTYPE html><title>Welcome</title>"), "often ends in /v1"),
+        (Reply(fields={"model": "another"}), "answered as 'another'"),
+        (Reply(body=b"", status=301, headers={"Location": "https://elsewhere.example/"}), "elsewhere.example"),
+    ],
+    ids=["wrong path", "wrong model name", "missing key", "HTML", "another model", "redirect"],
+)
+def test_a_server_that_is_not_the_right_one(
+    reply: Reply, says: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Exit code 5 at once, and one line that says what to do."""
+    monkeypatch.delenv("MAKER_API_KEY", raising=False)
+    with FaultServer(lambda received: reply) as server:
+        code, complaint = call(capsys, monkeypatch, "--model", server.spec("m"), "--journal", tmp_path / "run.db")
+    assert (code, complaint.count("\n")) == (5, 1)
+    assert says in complaint
+
+
+@pytest.mark.usefixtures("hasty")
+def test_what_never_speaks_this_protocol(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """JSON that is none, or another API's, for as long as a server has to show itself: exit code 5, one line."""
+    for body in (b"pong", b'{"status": "ok"}', b"[]", b""):
+        with FaultServer(lambda received, body=body: Reply(body=body)) as server:
+            code, complaint = call(capsys, monkeypatch, "--model", server.spec("m"))
+        assert (code, complaint.count("\n")) == (5, 1), body
+        assert "check the address" in complaint
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", [UNREACHABLE, "http://no-such-host.invalid/v1#m", "http://10.255.255.1/v1#m"])
+def test_an_unreachable_host_is_told_in_time(
+    model: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the real clock it takes 10 to 12 seconds until an unreachable server is given up."""
+    began = time.monotonic()
+    code, complaint = call(capsys, monkeypatch, "--model", model)
+    seconds = time.monotonic() - began
+    print(f"{model}: {seconds:.1f} s")
+    assert (code, complaint.count("\n")) == (5, 1)
+    assert seconds < openai.GRACE + 2
+
+
+@pytest.mark.usefixtures("hasty")
+def test_a_name_server_that_hangs_is_no_hang(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Looking a name up counts as connecting: it has seconds, not minutes."""
+    from maker.models import openai_wire
+
+    async def hang(self: Any, *args: Any, **options: Any) -> Any:
+        import asyncio
+
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(openai_wire, "CONNECT", 0.05)
+    monkeypatch.setattr(openai_wire.aiohttp.ThreadedResolver, "resolve", hang)
+    code, complaint = call(capsys, monkeypatch, "--model", "http://slow.example/v1#m")
+    assert (code, complaint.count("\n")) == (5, 1)
+    assert "cannot be reached (Connection timed out)" in complaint
