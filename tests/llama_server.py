@@ -1,4 +1,4 @@
-"""A real llama.cpp server with the bundled model's export, for tests that need one."""
+"""A real llama.cpp server, with the bundled model's export or another file, for tests that need one."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from pathlib import Path
 _SERVER = """
 import sys, xllamacpp
 p = xllamacpp.CommonParams()
-slots = int(sys.argv[2])
-p.model.path, p.n_ctx, p.n_parallel, p.warmup, p.port, p.n_gpu_layers = sys.argv[1], 256 * slots, slots, False, 0, 0
+slots, context = int(sys.argv[2]), int(sys.argv[3])
+p.model.path, p.n_ctx, p.n_parallel, p.warmup, p.port, p.n_gpu_layers = sys.argv[1], context * slots, slots, False, 0, 0
 p.cpuparams.n_threads = p.cpuparams_batch.n_threads = 1
 server = xllamacpp.Server(p)
 print(server.listening_address, flush=True)
@@ -23,13 +23,23 @@ sys.stdin.read()
 
 @contextmanager
 def llama_server(folder: Path, slots: int) -> Iterator[str]:
-    """Serve the exported weights on loopback in a child process that is ended by its id; yield its address."""
+    """Serve the exported weights on loopback; yield the address."""
     from maker.models.gguf_export import export
 
     path = folder / "neural.gguf"
     export(path)
+    with serving(path, slots, 256) as address:
+        yield address
+
+
+@contextmanager
+def serving(path: Path, slots: int, context: int) -> Iterator[str]:
+    """Serve a GGUF file on loopback in a child process that is ended by its id; yield its address.
+
+    context: tokens of each of the slots.
+    """
     child = subprocess.Popen(
-        [sys.executable, "-c", _SERVER, str(path), str(slots)],
+        [sys.executable, "-c", _SERVER, str(path), str(slots), str(context)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
