@@ -23,6 +23,7 @@ from maker.findings import Entropy, FlagEffect, Lengths, Rate, entropy, flag_eff
 from maker.flags import Flag, chain, flag_name
 from maker.load import load_model, load_task
 from maker.needs import Amount, Needs, plain
+from maker.plan import plan_of
 from maker.planner import ENOUGH, project
 from maker.probe import Probe
 from maker.sample import Model
@@ -162,6 +163,7 @@ async def estimate(
     config = validated(Config, {
         "target": target, "seed": seed, "temperature": temperature, "token_cap": token_cap,
         "long_answer": long_answer, "flags": tuple(map(flag_name, red_flags)), "paraphrase": paraphrase,
+        "segments": len(plan_of(task, None).segments),
     })  # fmt: skip
     dispatcher = Dispatcher(engine, make_limits(limits), Usage())
     try:

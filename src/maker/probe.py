@@ -21,7 +21,7 @@ from maker.canonical import canonical
 from maker.config import Config
 from maker.evidence import Evidence
 from maker.flags import BYTES_PER_TOKEN, Flag
-from maker.plan import Plan
+from maker.plan import Walk, plan_of
 from maker.poll import Method, Poll
 from maker.prompt import render, views
 from maker.sample import Sample
@@ -51,6 +51,9 @@ class Probe:
         self.task, self.dispatcher, self.config, self.flags, self.rules = task, dispatcher, config, flags, rules
         self.name, self.epoch, self.progress = name, epoch, progress
         self.against = "truth" if hasattr(task, "truth") else "agreement"
+        self._plan = plan_of(task, None)
+        if self._plan.enter is None and config.segments == 1:  # then a run meets no states of branches
+            self._plan = plan_of(task, 1)
         self.seen: list[Seen] = []
         self.replies: list[Sample] = []
         self._marks: list[tuple[float, int]] = []  # when how many replies were there
@@ -142,8 +145,8 @@ class Probe:
 
     def _choose(self, count: int) -> list[Seen]:
         """Return random steps of the run, `count` picks in all, each step as often as any other, or once more."""
-        plan = self._open_plan()
-        if plan is not None and plan.enter is not None and plan.steps is not None:
+        plan = self._plan
+        if plan.enter is not None and plan.steps is not None:
             enter = plan.enter
             picks = _random_picks(plan.steps, count, seed_key(self.config.seed, self.epoch, 2**32))
             return [self._seen(i, guarded(enter, i, "entry state", i), times) for i, times in picks.items()]
@@ -151,23 +154,21 @@ class Probe:
         picks = _random_picks(len(path), count, seed_key(self.config.seed, self.epoch, 2**32))
         return [self._seen(i, path[i], times) for i, times in picks.items()]
 
-    def _open_plan(self) -> Plan | None:
-        """Return the task's plan, if it has one."""
-        return guarded(self.task.plan, None, "plan") if hasattr(self.task, "plan") else None
-
     def _path(self, most: int) -> list[Any]:
         """Walk the right path and return its states, the last one excluded."""
-        task = self.task
-        state = guarded(task.initial_state, None, "initial_state")
+        task, path = self.task, Walk(self._plan)
         states: list[Any] = []
-        while len(states) < min(most, task.steps or most):
-            index = len(states)
-            if index and task.steps is None and guarded(task.done, index, "done", state):
-                break
-            states.append(state)
-            truth = guarded(task.truth, index, "truth", state, index)  # type: ignore[attr-defined]
-            state = guarded(task.apply, index, "apply", state, truth)
+        while len(states) < min(most, task.steps or most) and not self._at_end(path):
+            states.append(path.state)
+            truth = guarded(task.truth, path.index, "truth", path.state, path.index)  # type: ignore[attr-defined]
+            path.take(guarded(task.apply, path.index, "apply", path.state, truth))
         return states
+
+    def _at_end(self, path: Walk) -> bool:
+        """Say whether a walk that has begun has taken every step."""
+        if self.task.steps is not None:
+            return path.index == self.task.steps
+        return path.index > 0 and bool(guarded(self.task.done, path.index, "done", path.state))
 
     def _seen(self, index: int, state: Any, picked: int = 1) -> Seen:
         kind = getattr(self.task, "kind", None)
@@ -181,8 +182,7 @@ class Probe:
 
     async def _by_agreement(self, count: int) -> None:
         """Decide `count` steps by votes and grade their samples by the verdicts."""
-        plan = self._open_plan()
-        if plan is not None and plan.enter is not None and plan.steps is not None and plan.steps > count:
+        if self._plan.enter is not None and self._plan.steps is not None and self._plan.steps > count:
             self._next_round()
             for batch in _batches(self._choose(count), AGREEMENT_K):
                 await self._vote(batch)
@@ -191,18 +191,15 @@ class Probe:
 
     async def _walk(self, count: int) -> None:
         """Go the way that votes decide, from the start again when the task is done."""
-        task, index, left = self.task, 0, count
-        state: Any = None
-        while left:
-            if index == 0:
+        path: Walk | None = None
+        for _ in range(count):
+            if path is None:
                 self._next_round()
-                state = guarded(task.initial_state, None, "initial_state")
-            step = self._seen(index, state)
-            (answer,) = await self._vote([step])
-            state = guarded(task.apply, index, "apply", state, answer)
-            left, index = left - 1, index + 1
-            if index == task.steps or guarded(task.done, index, "done", state):
-                index = 0
+                path = Walk(self._plan)
+            (answer,) = await self._vote([self._seen(path.index, path.state)])
+            path.take(guarded(self.task.apply, path.index, "apply", path.state, answer))
+            if self._at_end(path):
+                path = None
 
     async def _vote(self, steps: Sequence[Seen]) -> list[Any]:
         """Decide steps by votes; return the answers that won. Raises Stop where a vote meets its limit."""

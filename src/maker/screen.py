@@ -16,7 +16,6 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from maker import theory
 from maker.result import Progress as Glimpse
 from maker.result import RunResult, jsonable
 
@@ -137,10 +136,9 @@ def _observed(result: RunResult) -> str:
     return ", ".join(parts) or "nothing"
 
 
-def _calibrated(calibration: dict[str, Any]) -> str:
-    wrong, valid = calibration["wrong"], calibration["valid"]
-    low = theory.p_lower(wrong, valid)
-    return f"  (auto: {wrong} of {valid} wrong by {calibration['against']}, so p >= {low:.4f} at 95%)"
+def _calibrated(found: dict[str, Any]) -> str:
+    seen = f"{found['erred']} of {found['steps']} steps wrong by {found['against']}"
+    return f"  (auto: {seen}, so p >= {found['p_plan']:.4f} at 95%; rho {found['rho']:.3f}, up to {found['rho_high']:.2f})"
 
 
 def _counts(counts: dict[str, int] | Counter[str]) -> str:

@@ -62,6 +62,7 @@ class Task(Protocol):
     `apply` gave;
     `plan(segments)`: a `Plan` of at most so many segments with known entry states, or of branches and
     their joins, however many they are; asked for as many as it gave, it gives the same again;
+    `kind(state, step)`: a name for the kind of step, for estimates;
     `check(actions)`: an independent checker of the whole sequence, returning a complaint or None;
     `paraphrases(state, step)`: equivalent prompts, a list of `View`;
     `truth(state, step)`: the right answer at any state, on or off the path; and for simulated models
