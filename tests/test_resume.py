@@ -26,7 +26,7 @@ import sys
 import maker, maker.journal
 from maker.models.oracle import Oracle
 path, disks, segments, latency, group = sys.argv[1], *map(float, sys.argv[2:])
-engine = sys.modules["maker.run"]
+engine = sys.modules["maker.reporter"]
 engine.REPORT_SECONDS = 0.0
 maker.journal.GROUP_RECORDS = int(group)
 def show(progress):
@@ -46,7 +46,7 @@ seen = 0
 def show(progress):
     global seen
     seen = progress.steps
-engine = sys.modules["maker.run"]
+engine = sys.modules["maker.reporter"]
 engine.REPORT_SECONDS = 0.0
 try:
     maker.run_sync(maker.load_task("hanoi", disks=11), model="oracle:p=0.9", k=3, journal=sys.argv[1], progress=show)
@@ -222,7 +222,7 @@ def test_copied_while_it_is_written(tmp_path: Path) -> None:
             for suffix in ("", "-wal"):
                 shutil.copy(f"{path}{suffix}", f"{copy}{suffix}")
 
-    engine = sys.modules["maker.run"]
+    engine = sys.modules["maker.reporter"]
     with pytest.MonkeyPatch().context() as patch:
         patch.setattr(engine, "REPORT_SECONDS", 0.0)
         whole = maker.run_sync(task, model=Oracle(latency=0.0001), k=2, segments=1, journal=path, progress=snapshot)

@@ -363,7 +363,7 @@ def test_the_account_balances_and_says_what_was_sent():
 
 def test_progress_shows_decisions_as_they_are_acknowledged(tmp_path, monkeypatch):
     """Progress counts committed decisions, never falling back."""
-    monkeypatch.setattr("maker.solve_book.REPORT_SECONDS", 0.0)
+    monkeypatch.setattr("maker.reporter.REPORT_SECONDS", 0.0)
     seen: list[int] = []
     maker.solve_sync(PROBLEM, model=NoisySolver(lockstep=False), journal=tmp_path / "s.db",
                      progress=lambda glimpse: seen.append(glimpse.steps))  # fmt: skip
@@ -508,9 +508,9 @@ def test_wrong_answers_have_a_cause(tmp_path):
 CHILD = """
 import sys
 sys.path.insert(0, sys.argv[2])
-import maker, maker.solve_book
+import maker, maker.reporter
 from solve_model import NoisySolver
-maker.solve_book.REPORT_SECONDS = 0.0
+maker.reporter.REPORT_SECONDS = 0.0
 def show(progress):
     print(progress.steps, flush=True)
     sys.stdin.readline()
