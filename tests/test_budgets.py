@@ -87,11 +87,18 @@ class Server:
         if kind < 0.15:  # lost on its way, or broken: some say what it cost
             return self.chance.choice((
                 Failure("transient", "cut off", None, None, None), Failure("transient", "no choices", 0.0, told, wrote),
-                Failure("transient", "half a bill", None, told, None), Failure("again", "put differently", None, told, wrote),
+                Failure("transient", "half a bill", None, told, None),
+                Failure("again", "put differently", None, told, wrote),
             ))  # fmt: skip
         right = TASK.render(TASK.truth(request.state, request.address.step))
-        text = right if kind < 0.8 else self.chance.choice(("what?", "", None, "move = [1, 0, 1]\nnext_state = [[], [], []]"))
-        figures = self.chance.choice(((told, wrote, cached),) * 5 + ((None, None, None), (told, None, None), (None, wrote, 9)))
+        text = (
+            right
+            if kind < 0.8
+            else self.chance.choice(("what?", "", None, "move = [1, 0, 1]\nnext_state = [[], [], []]"))
+        )
+        figures = self.chance.choice(
+            ((told, wrote, cached),) * 5 + ((None, None, None), (told, None, None), (None, wrote, 9))
+        )
         identity = f"{self.books.calls}-{request.address.draw}"
         return Sample(text, figures[0], figures[1], "stop", identity, None, None, 0.0, None, figures[2])
 
@@ -116,7 +123,9 @@ async def trial(seed: int, folder: Path) -> str:
         server.dies_after = chance.randint(1, 30) if life < CRASHES and chance.random() < 0.8 else None
         ended = "crash"
         try:
-            result = await maker.run(TASK, model=server, k=k, journal=path, segments=segments, limits=caps, token_cap=CAP)
+            result = await maker.run(
+                TASK, model=server, k=k, journal=path, segments=segments, limits=caps, token_cap=CAP
+            )
             ended = result.stopped or "solved"
             assert result.usage.tokens >= books.tokens
             assert result.usage.dispatched >= books.calls
@@ -131,9 +140,7 @@ async def trial(seed: int, folder: Path) -> str:
     return "crash"
 
 
-@pytest.mark.parametrize(
-    "trials", [150, pytest.param(10_000, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])]
-)
+@pytest.mark.parametrize("trials", [150, pytest.param(10_000, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])])
 def test_no_cap_is_ever_passed(trials: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """By the server's own books no run sends, reads, writes or pays more than its caps, crashes included."""
     monkeypatch.setattr(settle, "FIRST_BACKOFF", 0.0)

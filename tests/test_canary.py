@@ -116,7 +116,9 @@ def test_the_key_is_not_on_the_command_line(answer: str, code: int, tmp_path: Pa
     with FaultServer(script(look)) as server:
         command = [sys.executable, "-c", start, "run", "hanoi", "--disks", "2", "--k", "2", "--model", server.spec("m"),
                    "--journal", str(tmp_path / "run.db"), "--max-calls", "6", "--json"]  # fmt: skip
-        child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ))
+        child = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ)
+        )
         out, err = child.communicate(timeout=100)
     assert child.returncode == code, err
     assert "model.reply" in err

@@ -401,7 +401,6 @@ async def test_a_request_that_always_fails_is_poison():
         assert "against our policy" in failed[0].detail
         probes = [received for received in server.requests if received.prompt == PROBE_PROMPT]
         assert len(probes) == model.probes.calls == 1
-        assert (model.probes.tokens_in, model.probes.tokens_out) == (server.ledger.tokens_in, server.ledger.tokens_out)
         clock.now += 59
         await one(model, prompt="bad")
         assert model.probes.calls == 1

@@ -175,6 +175,9 @@ def test_several_choices_are_several_draws():
     assert [s.tokens_in for s in said.samples[:2]] == [12, 0]
     assert [s.tokens_out for s in said.samples[:2]] == [4, 3]
     assert said.samples[2] == Failure("transient", "http://h:1 sent 2 of 3 choices")
+    for choice in whole["choices"]:  # a server that counts the tokens of one choice only
+        choice["logprobs"] = {"content": [{"logprob": -0.5}] * 6}
+    assert [s.tokens_out for s in read(whole, asked=asked).samples[:2]] == [6, 6]
     whole["choices"] = [whole["choices"][0], {}, 7]
     kinds = [type(reply).__name__ for reply in read(whole, asked=asked).samples]
     assert kinds == ["Sample", "Failure", "Failure"]

@@ -19,8 +19,8 @@ from maker import settle as module
 from maker.config import Limits
 from maker.errors import ModelError, TaskError
 from maker.flags import DEFAULT
-from maker.poll import Method, Poll
 from maker.models.openai import GRACE
+from maker.poll import Method, Poll
 from maker.sample import Failure, Request, Sample
 from maker.settle import ATTEMPTS, Dispatcher, Stop, Usage, settle
 from maker.task import Address, Rules, Step, seed_key

@@ -3,19 +3,28 @@
 What is about to be sent is held before it goes out, at the most it can take, and given back once what it
 really took is booked. So spent + held never passes a cap, whatever is under way at once.
 
+`paying` is how a model asks to send something beside its draws, such as a probe: whoever drives it holds, books
+and makes durable that call, too.
+
 Not covered: holding over a crash; that is `receipts.py`, which makes every hold durable.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from contextvars import ContextVar
 
 from maker.config import Limits
 from maker.errors import TaskError
-from maker.sample import Request
+from maker.sample import Failure, Request, Sample
 from maker.stop import Stop
 from maker.usage import Prices, Spent, Usage, most
+
+Reply = Sample | Failure
+Pay = Callable[[Request, Callable[[Request], Awaitable[Reply]]], Awaitable[Reply]]
+
+paying: ContextVar[Pay | None] = ContextVar("paying", default=None)  # set while a model is asked for draws
 
 
 class Budget:

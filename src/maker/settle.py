@@ -4,8 +4,9 @@
 (lock-step) or with one (free) is `run.py`'s affair.
 
 `Dispatcher` is the one owner of sending: it holds and books every draw before it is sent, asks the model,
-and repeats what failed with the same draw and seed. A limit raises `Stop`, which ends the run and
-can be resumed.
+and repeats what failed with the same draw and seed (a failure of the kind "again" at once, and it is no attempt).
+What a model sends beside its draws goes through `Dispatcher.pay`. A limit raises `Stop`, which ends the run and can
+be resumed.
 
 Not covered: the journal, except that receipts are written through `Dispatcher.receipts` where there are
 any. A wave that was cancelled leaves no trace in its poll.
@@ -15,11 +16,11 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import anyio
 
-from maker.budget import Budget
+from maker.budget import Budget, Reply, paying
 from maker.config import Limits
 from maker.errors import MakerError, ModelError
 from maker.log import log
@@ -66,7 +67,6 @@ class Dispatcher:
         self.out = 0  # draws that are with the model now
         self._slots = anyio.Semaphore(limits.concurrency, fast_acquire=True)
         self._together = 1 if model.lockstep else getattr(model, "n", 1)
-        self._overhead = getattr(model, "overhead", None)
         self._proven = False  # a draw has succeeded
 
     async def draw(self, requests: Sequence[Request]) -> list[Sample]:
@@ -93,6 +93,7 @@ class Dispatcher:
         else:
             budget.hold_calls(len(which))
         unsent, before = set() if lockstep else set(which), set(samples)
+        payer = paying.set(self.pay)
         try:
             if lockstep:
                 await self._send(requests, which, bounds, samples)
@@ -103,6 +104,7 @@ class Dispatcher:
                 self.usage.lose([sample for i, sample in samples.items() if i not in before])
             raise
         finally:
+            paying.reset(payer)
             for i, bound in bounds.items():
                 if i not in samples:
                     budget.settled(bound)
@@ -195,8 +197,6 @@ class Dispatcher:
             usage.spend(spent)
             self.budget.settled(bounds[i], spent)
             came.append((requests[i], reply, spent))
-        if self._overhead is not None:
-            self._book_overhead(*self._overhead())
         if came:
             self._proven, self.retrying = True, ""
             if receipts is not None:
@@ -221,16 +221,27 @@ class Dispatcher:
         self.usage.tokens_out += tokens_out
         return failed
 
-    def _book_overhead(self, calls: int, tokens_in: int, tokens_out: int) -> None:
-        """Book what the model spent beside the draws: calls that brought no sample."""
-        if not calls and not tokens_in and not tokens_out:
-            return
-        spent = Spent(tokens_in, tokens_out, 0, self.prices.cost(tokens_in, tokens_out) if self.prices else 0.0)
-        self.usage.dispatched += calls
-        self.usage.failed += calls
-        self.usage.spend(spent)
+    async def pay(self, request: Request, send: Callable[[Request], Awaitable[Reply]]) -> Reply:
+        """Send one call that is no draw, within the limits, and book it as one that brought no sample.
+
+        Raises Stop at a limit, before it is sent.
+        """
+        (bound,) = self.budget.hold([request])
+        self.budget.sent(1)
+        try:
+            if self.receipts is not None:
+                await self.receipts.reserve([request], [bound])
+            reply = await send(request)
+        except BaseException:
+            self.usage.cancel([bound])
+            raise
+        finally:
+            self.budget.settled(bound)
+        spent = spent_on(reply, bound, self.prices)
+        self.usage.fail(spent)
         if self.receipts is not None:
-            self.receipts.overhead(spent, calls)
+            self.receipts.fail(request, Failure("transient", "not a draw: a probe of the model's"), spent)
+        return reply
 
 
 async def settle(polls: Sequence[Poll], dispatcher: Dispatcher) -> list[Wave]:
@@ -288,7 +299,7 @@ async def _drawn(model: Model, requests: list[Request]) -> Sequence[Sample | Fai
     """Ask the model; what it raises beside its own ModelError becomes one."""
     try:
         return list(await model.draw(requests))
-    except MakerError:
+    except (MakerError, Stop):
         raise
     except Exception as error:
         raise ModelError(

@@ -8,9 +8,10 @@ is capped before and after unpacking; the key goes to the origin it was given fo
 redirect, no proxy of the environment, no message, log or repr has it. After a refusal nobody sends
 anything before the window is over (`gate.py`). What was cancelled leaves no slot, task or socket.
 
-What a server does not take (seeds, logprobs, schemas, the old name of the token limit) is left out from
-its first complaint on: the failure's kind is then "again", which is no attempt. A request that the server calls wrong is a poison step only if a probe, at most
-one a minute, shows that others succeed; `overhead` tells what those cost.
+What a server does not take (seeds, logprobs, schemas, several choices, the old name of the token limit) is
+left out from its first complaint on: the failure's kind is then "again", which is no attempt. A request that the
+server calls wrong is a poison step only if a probe, at most one a minute, shows that others succeed; probes are
+held and booked as draws are (`budget.paying`).
 
 Not covered: retrying, which is `settle.py`'s: a draw here is one attempt. Streaming. Several event
 loops at a time.
@@ -93,7 +94,7 @@ class OpenAI:
         """
         if len(requests) == 1:
             return list(await self._ask(list(requests)))
-        parts = groups(requests, self.n)
+        parts = groups(requests, self.n if self.dialect.several else 1)
         replies: list[Sample | Failure | None] = [None] * len(requests)
 
         async def one(part: list[int]) -> None:
@@ -108,10 +109,6 @@ class OpenAI:
         except BaseExceptionGroup as errors:
             raise first_error(errors) from None
         return [reply for reply in replies if reply is not None]
-
-    def overhead(self) -> tuple[int, int, int]:
-        """Return what probing cost since this was last asked: calls, tokens in and out."""
-        return self.probes.bill()
 
     async def aclose(self) -> None:
         """Close all connections. The model can be used again, and then opens new ones."""

@@ -1,8 +1,8 @@
 """Is the endpoint well? A short request with the settings of one that failed tells.
 
 Promises: at most one probe a minute, whoever asks; those who ask meanwhile share its answer, and get
-one even when the asker that sent it is cancelled. `calls` and the tokens count what the probes cost, since
-no dispatcher sees them.
+one even when the asker that sent it is cancelled. A probe is paid for by whoever asked for the draws: held,
+booked and durable as a draw is (`budget.paying`), so no cap is passed for it. `calls` counts probes.
 
 Not covered: what follows from the answer (`openai.py`).
 """
@@ -14,10 +14,12 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
+from maker.budget import paying
 from maker.log import log
 from maker.models.openai_refusal import Trouble
 from maker.models.openai_reply import Said
 from maker.sample import Failure, Request, Sample
+from maker.task import Address
 
 PROBE_EVERY = 60.0  # seconds
 PROBE_PROMPT = "Reply with the word OK."
@@ -26,18 +28,12 @@ _INTERRUPTED = Trouble(Failure("transient", "the probe was interrupted"))
 
 
 class Prober:
-    """Asks the endpoint, and counts what that costs. clock: monotonic seconds."""
+    """Asks the endpoint. clock: monotonic seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self.calls = self.tokens_in = self.tokens_out = 0
+        self.calls = 0
         self._clock = clock
         self._last: tuple[float, asyncio.Future[Trouble | None]] | None = None
-
-    def bill(self) -> tuple[int, int, int]:
-        """Return calls, tokens in and tokens out since the last bill."""
-        bill = self.calls, self.tokens_in, self.tokens_out
-        self.calls = self.tokens_in = self.tokens_out = 0
-        return bill
 
     async def ask(self, request: Request, send: Send) -> Trouble | None:
         """Return what ails the endpoint, None if nothing. `send` takes a request and returns what came of it."""
@@ -48,7 +44,9 @@ class Prober:
         self._last = now, answer
         found: Trouble | None = _INTERRUPTED
         try:
-            found = await self._probe(replace(request, prompt=PROBE_PROMPT), send)
+            run, step, draw = request.address.run, request.address.step, request.address.draw
+            address = Address(f"{run}/probe", step, draw)
+            found = await self._probe(replace(request, prompt=PROBE_PROMPT, address=address), send)
         finally:
             answer.set_result(found)
             if found is _INTERRUPTED:
@@ -57,12 +55,17 @@ class Prober:
 
     async def _probe(self, request: Request, send: Send) -> Trouble | None:
         self.calls += 1
-        outcome = await send(request)
-        log.debug("model.probe", step=request.address.step, well=isinstance(outcome, Said))
-        if isinstance(outcome, Trouble):
-            return outcome
-        for reply in outcome.samples:
-            if isinstance(reply, Sample):
-                self.tokens_in += reply.tokens_in or 0
-                self.tokens_out += reply.tokens_out or 0
-        return None
+        ill: Trouble | None = None
+
+        async def sent(probe: Request) -> Sample | Failure:
+            nonlocal ill
+            outcome = await send(probe)
+            if isinstance(outcome, Trouble):
+                ill = outcome
+                return outcome.failure
+            return outcome.samples[0]
+
+        pay = paying.get()
+        await (pay(request, sent) if pay else sent(request))
+        log.debug("model.probe", step=request.address.step, well=ill is None)
+        return ill

@@ -36,6 +36,7 @@ _OPTIONAL = {
     "schema": re.compile(r"response_format|json_schema|structured output|guided", re.I),
     "seed": re.compile(r"\bseed\b", re.I),
 }
+_N = re.compile(r"^n$|['\"`]n['\"`]|\bn (must|should|>|>=|=|is|greater)")  # llama.cpp takes no more than it has slots
 ADDRESS = "it is that of an OpenAI-compatible API and often ends in /v1"
 
 
@@ -91,6 +92,8 @@ def refusal(status: int, headers: Mapping[str, str], error: Any, asked: Asked) -
     if status not in _ABOUT_REQUEST:
         return Trouble(Failure("transient", told, retry_after(headers)), status, own=status not in REFUSED)
     optional = _optional_field(_label(error, "param"), evidence)
+    if asked.choices > 1 and (_N.search(_label(error, "param")) or _N.search(evidence)):
+        optional = "n"
     return Trouble(Failure("poison" if optional is None else "transient", told), status, optional)
 
 

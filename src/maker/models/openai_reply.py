@@ -6,12 +6,13 @@
 | - content null; a list of parts                           | text None; the text parts, joined              |
 | - a `refusal`, finish reason content_filter               | Sample with finish reason "content_filter"     |
 | - the body names another model (not a dated variant)      | fatal                                          |
-| 200 with an `error` object                                | as the status it names, or transient           |
+| 200 with an `error` object                                | as the status it names, or transient; tokens   |
+|                                                           | as reported, as for every 200                  |
 | 200 without choices, a choice without message             | transient                                      |
 | HTML instead of JSON                                      | fatal                                          |
 | JSON that was cut off, or no JSON                         | transient                                      |
 | 3xx                                                       | fatal, naming the host it points to            |
-| 400, 413, 422 that complain of an optional field          | transient, with `field`: ask without it        |
+| 400, 413, 422 that complain of an optional field          | transient, with `optional`: ask without it     |
 | 400, 413, 422 otherwise (too long, against a policy)      | poison, if a probe shows that others succeed   |
 | 402; quota used up (any status); 401, 403; 404; other 4xx | fatal, with what to do                         |
 | 408, 409, 425, 429, 5xx                                   | transient, with the wait that was asked for    |
@@ -63,16 +64,19 @@ def read_reply(status: int, headers: Mapping[str, str], body: bytes, asked: Aske
     reply = _parse(body)
     if isinstance(reply, dict):
         error = reply.get("error")
-        if not good:
-            return refusal(status, headers, error or reply, asked)
-        return _billed(refusal(status, headers, error, asked), reply) if error else _good(reply, asked, latency)
+        if good and not error:
+            return _good(reply, asked, latency)
+        trouble = refusal(status, headers, error or reply, asked)
+        return _billed(trouble, reply) if good else trouble
     if status in _SPEAKS or status >= 500:
         return refusal(status, headers, None, asked)
     if body.lstrip()[:1] == b"<" or "html" in headers.get("Content-Type", ""):
         return fatal(status, f"{asked.where} answered {status} with an HTML page where JSON was expected. Check the "
                      f"address: {ADDRESS}")  # fmt: skip
-    if not good:
-        return refusal(status, headers, None, asked)
+    return _no_object(status, body, asked) if good else refusal(status, headers, None, asked)
+
+
+def _no_object(status: int, body: bytes, asked: Asked) -> Trouble:
     cut = not body.strip() or body.lstrip()[:1] == b"{"
     detail = f"{asked.where} sent a reply that " + ("was cut off" if cut else "is no JSON object")
     return Trouble(unbilled(detail), status, alien=True, own=True)
@@ -94,7 +98,7 @@ def _good(reply: dict[str, Any], asked: Asked, latency: float) -> Said | Trouble
     if not isinstance(choices, list) or not choices:
         detail = f"{asked.where} sent a reply without choices"
         return Trouble(Failure("transient", detail, None, tokens_in, tokens_out), 200, alien=True, own=True)
-    shares = _shares(tokens_out, min(len(choices), asked.choices))
+    shares = _shares(tokens_out, choices[: asked.choices])
     cached = _cached(usage)
     mark = _name(reply.get("system_fingerprint"), asked)
     identity = _name(reply.get("id"), asked)
@@ -193,12 +197,26 @@ def _cached(usage: dict[str, Any]) -> int | None:
     return _count(details.get("cached_tokens") if isinstance(details, dict) else usage.get("cached_tokens"))
 
 
-def _shares(tokens: int | None, choices: int) -> list[int | None]:
-    """Split the tokens of a reply among its choices so that the sum stays the server's."""
-    if tokens is None:
-        return [None] * choices
-    each, rest = divmod(tokens, choices)
-    return [each + (number < rest) for number in range(choices)]
+def _shares(tokens: int | None, choices: list[Any]) -> list[int | None]:
+    """Split the tokens of a reply among its choices so that the sum stays the server's.
+
+    Unless their logprobs are more than that: llama.cpp counts the tokens of one choice only.
+    """
+    count = len(choices)
+    if tokens is None or count == 1:
+        return [tokens] * count
+    lengths = [_length(choice) for choice in choices]
+    if sum(lengths) > tokens:
+        return list(lengths)
+    each, rest = divmod(tokens, count)
+    return [each + (number < rest) for number in range(count)]
+
+
+def _length(choice: Any) -> int:
+    """Return how many tokens of a choice have logprobs, 0 where there are none."""
+    logprobs = choice.get("logprobs") if isinstance(choice, dict) else None
+    tokens = logprobs.get("content") if isinstance(logprobs, dict) else None
+    return len(tokens) if isinstance(tokens, list) else 0
 
 
 def same_model(declared: str, asked: str) -> bool:

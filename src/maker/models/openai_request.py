@@ -2,7 +2,7 @@
 
 `Target` reads a base URL and refuses what could carry a key (user names, queries). `Dialect` is
 what one server takes of the fields that not all take: the name of the token limit, seeds, logprobs,
-schemas. It starts with all of them; the reply module tells which one a server refuses, and
+schemas, several choices. It starts with all of them; the reply module tells which one a server refuses, and
 `Dialect.without` drops that one, once.
 
 Not covered: sending. Messages never repeat a URL that was refused, since it may hold a key.
@@ -83,6 +83,7 @@ class Dialect:
     seeds: bool = True
     logprobs: bool = True
     schemas: bool = True
+    several: bool = True  # choices in one reply
 
     def without(self, field: str) -> Dialect | None:
         """Return the dialect that does without a refused field, or None when there is nothing left to drop."""
@@ -94,6 +95,8 @@ class Dialect:
             return replace(self, logprobs=False)
         if field == "schema" and self.schemas:
             return replace(self, schemas=False)
+        if field == "n" and self.several:
+            return replace(self, several=False)
         return None
 
 
