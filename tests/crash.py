@@ -23,7 +23,6 @@ import re
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections import Counter
@@ -36,6 +35,7 @@ from typing import Any
 import maker
 from maker.models.oracle import Oracle
 from maker.result import RunResult
+from scratch import scratch
 
 MODEL = {"p": 0.95, "v": 0.95}
 CALLS = ("openat", "pwrite64", "pread64", "fsync", "fdatasync", "ftruncate", "unlink", "fcntl", "write")
@@ -57,7 +57,8 @@ def work(order: dict[str, Any]) -> None:
         async def committed(self: Any) -> None:
             self.acknowledged = self.appended
 
-        sys.modules["maker.journal"].Journal.committed = committed  # type: ignore[attr-defined]
+        journal = sys.modules["maker.journal"].Journal  # type: ignore[attr-defined]
+        journal.committed, journal.commit_if_due = committed, lambda self: None
     say("open")
     result = maker.run_sync(task, model=model, k=4, segments=order["segments"], journal=order["path"],
                             progress=lambda seen: say(str(seen.steps)))  # fmt: skip
@@ -157,46 +158,58 @@ def _kill(pid: int) -> None:
 
 
 def kill_again_and_again(
-    path: Path, kills: int, order: dict[str, Any], seed: int, *, tell: bool = False
-) -> Counter[str]:
-    """Kill a run's workers until `kills` kills have hit, then let it end; return what was hit.
+    folder: Path, kills: int, order: dict[str, Any], seed: int, *, tell: bool = False
+) -> tuple[Counter[str], list[Path]]:
+    """Kill the workers of a run until `kills` kills have hit, then let it end; return what was hit, and the journals.
 
-    Every worker must begin with at least what the ones before acknowledged. Raises AssertionError otherwise, and
-    for an end that differs from the undisturbed run.
+    Every worker must begin with at least what the ones before acknowledged, and every run end as the undisturbed
+    one: raises AssertionError otherwise. A run that ends before all kills have hit is followed by another.
     """
     rng = random.Random(seed)
-    total = 2 ** order["disks"] - 1
+    expected = end_of(undisturbed(order["disks"]))
     hits: Counter[str] = Counter()
-    promised, replay_seconds, life = 0, 0.3, Life()
-    order = {**order, "path": str(path)}
+    journals: list[Path] = []
     with nursery_process() as process:
-        while sum(hits.values()) < kills:
-            done = sum(hits.values())
-            order["group"] = rng.choice([1, 7, 64, 300, 4096])
-            lines, seconds = -1, None
-            # Most kills come a few rounds after the resume, so that the whole run is long enough for all of them.
-            goal = total * (done / kills) ** 2
-            if promised > goal or rng.random() < 0.2:
-                lines, seconds = (-1, rng.random() * replay_seconds) if rng.random() < 0.3 else (rng.randrange(4), None)
-            else:
-                lines = rng.randrange(1, 2 + int((goal - promised) / 8))
-            begun = time.monotonic()
-            life = one_life(process, order, lines=lines, seconds=seconds)
-            found = promised if life.first is None else life.first
-            assert found >= promised, f"{promised} steps were acknowledged, {found} found"
-            if life.first is not None and seconds is None:
-                replay_seconds = time.monotonic() - begun
-            promised = max(promised, life.acknowledged)
-            if life.end:
-                break
+        while sum(hits.values()) < kills or not journals:
+            journals.append(folder / f"run-{len(journals)}.db")
+            end = _to_its_end(process, {**order, "path": str(journals[-1])}, kills, hits, rng, tell=tell)
+            assert end.split()[:5] == expected, "the end is not that of the undisturbed run"
+    return hits, journals
+
+
+def _to_its_end(
+    process: subprocess.Popen[str],
+    order: dict[str, Any],
+    kills: int,
+    hits: Counter[str],
+    rng: random.Random,
+    *,
+    tell: bool,
+) -> str:
+    """Kill one run's workers until it ends, or all kills have hit; return its last line."""
+    promised, replay_seconds, life = 0, 0.3, Life()
+    while not life.end:
+        done = sum(hits.values())
+        # Most kills come a few rounds after the resume, and early: a kill costs the replay of all before it.
+        goal = (2 ** order["disks"] - 1) * (done / kills) ** 6
+        lines, seconds = rng.randrange(1, 2 + int(max(0, goal - promised) / 8)), None
+        if promised > goal or rng.random() < 0.2:
+            lines = rng.randrange(4)
+            seconds = rng.random() * replay_seconds if rng.random() < 0.3 else None
+        begun = time.monotonic()
+        order["group"] = rng.choice([1, 7, 64, 300, 4096])
+        life = one_life(process, order, lines=lines if done < kills else -1, seconds=seconds if done < kills else None)
+        found = promised if life.first is None else life.first
+        assert found >= promised, f"{promised} steps were acknowledged, {found} found"
+        if life.first is not None and seconds is None:
+            replay_seconds = time.monotonic() - begun
+        promised = max(promised, life.acknowledged)
+        if not life.end:
             assert os.WIFSIGNALED(life.status), f"a worker failed by itself: {life.status}"
             hits[life.phase] += 1
-            if tell and done % 50 == 0:
-                print(f"{done} kills, {promised} steps acknowledged", flush=True)
-        if not life.end:
-            life = one_life(process, order, lines=-1, seconds=None)
-    assert life.end.split()[:5] == end_of(undisturbed(order["disks"])), "the end is not that of the undisturbed run"
-    return hits
+        if tell and done % 50 == 0:
+            print(f"{done} kills, {promised} steps acknowledged", flush=True)
+    return life.end
 
 
 # -- chosen moments -------------------------------------------------------------------------------------------
@@ -289,10 +302,10 @@ def main() -> None:
     else:
         order = {"disks": asked.disks, "segments": 16, "latency": 0.0}
         begun = time.monotonic()
-        with tempfile.TemporaryDirectory() as folder:
-            hits = kill_again_and_again(Path(folder) / "run.db", asked.kills, order, asked.seed, tell=True)
-        print(f"{sum(hits.values())} kills over {2**asked.disks - 1} steps: {dict(hits)}; the end is that of the "
-              f"undisturbed run; {time.monotonic() - begun:.0f} s")  # fmt: skip
+        with scratch() as folder:
+            hits, journals = kill_again_and_again(folder, asked.kills, order, asked.seed, tell=True)
+        print(f"{sum(hits.values())} kills, {len(journals)} runs of {2**asked.disks - 1} steps: {dict(hits)}; "
+              f"every end is that of the undisturbed run; {time.monotonic() - begun:.0f} s")  # fmt: skip
 
 
 if __name__ == "__main__":

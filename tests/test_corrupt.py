@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -16,23 +15,29 @@ from pathlib import Path
 import pytest
 
 from corrupt import Files, edit, lay_out, load, verdict
-from scratch import scratch
 from maker import journal
 from maker.errors import JournalError
 from maker.journal import read_records
+from scratch import scratch
 
-# A run in groups of nine records, so that a small file has several pages and rows.
+# A run in groups of nine records, so that a small file has several pages and rows; then either closed, or the first
+# 82 of its records written by a process that leaves without closing.
 RUN = """
-import os, signal, sys
+import os, sys
 import maker, maker.journal
 maker.journal.GROUP_RECORDS = 9
-path, seed, killed_after = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-def show(progress):
-    if killed_after and progress.steps >= killed_after:
-        os.kill(os.getpid(), signal.SIGKILL)
-sys.modules["maker.run"].REPORT_SECONDS = 0.0
-maker.run_sync(maker.load_task("hanoi", disks=6), model="oracle:p=0.9,v=0.9", k=2, segments=1, seed=seed, journal=path,
-               progress=show, keep_samples="all")
+path, seed, kept = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+whole = path + ".whole" if kept else path
+maker.run_sync(maker.load_task("hanoi", disks=6), model="oracle:p=0.9,v=0.9", k=2, segments=1, seed=seed, journal=whole,
+               keep_samples="all")
+if kept:
+    journal = maker.journal.Journal(path)
+    for number, record in enumerate(list(maker.journal.read_records(whole))[:kept]):
+        journal.append(record)
+        if number % 9 == 0 or number == kept - 1:
+            journal.flush()
+    os.remove(whole)
+    os._exit(9)
 """
 
 
@@ -47,18 +52,18 @@ class Subject:
     path: Path
 
 
-def made(folder: Path, killed_after: int) -> Subject:
-    """Make a journal that was closed (0), or one whose process was killed, with its -wal and lock."""
+def made(folder: Path, kept: int) -> Subject:
+    """Make a journal that was closed (0), or one of so many records whose process died, with its -wal and lock."""
     paths = [folder / "run.db", folder / "other.db"]
     for seed, path in enumerate(paths):
-        done = subprocess.run([sys.executable, "-c", RUN, str(path), str(seed), str(killed_after)], check=False)
-        assert done.returncode == (-signal.SIGKILL if killed_after else 0)
+        done = subprocess.run([sys.executable, "-c", RUN, str(path), str(seed), str(kept)], check=False)
+        assert done.returncode == (9 if kept else 0)
     files, other = load(paths[0]), load(paths[1])
     records = list(read_records(paths[0]))
     return Subject(files, records, other, paths[1], folder / "run.db")
 
 
-@pytest.fixture(scope="module", params=[0, 50], ids=["closed", "killed"])
+@pytest.fixture(scope="module", params=[0, 82], ids=["closed", "killed"])
 def subject(request: pytest.FixtureRequest) -> Iterator[Subject]:
     """Return a closed journal, and one whose process was killed."""
     with scratch() as folder:
@@ -104,7 +109,7 @@ def test_a_journal_that_does_not_count_is_caught(subject: Subject, monkeypatch: 
 @pytest.mark.parametrize("at", [0.1, 0.5, 0.99])
 def test_a_flip_in_the_wal_is_refused_with_the_place(tmp_path: Path, at: float) -> None:
     """A flipped bit in the -wal, which SQLite alone takes for its end, is refused by number, every time."""
-    subject = made(tmp_path, 50)
+    subject = made(tmp_path, 82)
     wal = bytearray(subject.files["-wal"])
     wal[int(len(wal) * at)] ^= 4
     lay_out({**subject.files, "-wal": bytes(wal)}, subject.path)
@@ -118,9 +123,9 @@ def test_a_flip_in_the_wal_is_refused_with_the_place(tmp_path: Path, at: float) 
 
 def test_an_older_copy_beside_the_lock_of_a_killed_run_is_refused(tmp_path: Path) -> None:
     """What a killed process acknowledged is missed when an older copy is put in the journal's place."""
-    subject = made(tmp_path, 50)
+    subject = made(tmp_path, 82)
     (tmp_path / "older").mkdir()
-    older = made(tmp_path / "older", 20)
+    older = made(tmp_path / "older", 40)
     lay_out({**older.files, ".lock": subject.files[".lock"]}, subject.path)
     with pytest.raises(JournalError, match=f"{len(subject.records)} records were acknowledged"):
         list(read_records(subject.path))
@@ -128,7 +133,7 @@ def test_an_older_copy_beside_the_lock_of_a_killed_run_is_refused(tmp_path: Path
 
 def test_a_removed_journal_begins_anew(tmp_path: Path) -> None:
     """Who removes the journal of a killed run and begins anew is not held to what it had."""
-    subject = made(tmp_path, 50)
+    subject = made(tmp_path, 82)
     subject.path.unlink()
     with journal.Journal(subject.path) as opened:
         assert list(opened.replay()) == []

@@ -194,6 +194,12 @@ def test_what_voting_cannot_do_is_refused(spec: str) -> None:
     assert "Make the steps finer" in found.reason
 
 
+def test_a_hopeless_model_is_not_drawn_on_for_long() -> None:
+    """Where p is not above 1/2 every step is unclear: erring ones are drawn again once, not until they are clear."""
+    found = maker.estimate_sync(hanoi(), model="oracle:p=0.45", steps=200)
+    assert found.draws == 200 * 2 + 100 * 20
+
+
 def test_a_clean_model_is_never_certain() -> None:
     """Without one error p is below 1, rho unknown, and the number of steps that may be lost is said."""
     found = maker.estimate_sync(hanoi(8), model="oracle:p=1", steps=40)

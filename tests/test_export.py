@@ -20,6 +20,7 @@ from maker.cli import main
 from maker.errors import JournalError, TaskError
 from maker.export import COLUMNS, export, rows
 from maker.journal import Journal, read_records
+from maker.records import Wave, encode_wave
 from maker.sample import Sample
 from maker.testing import ScriptedModel
 
@@ -207,15 +208,15 @@ def test_an_empty_run_is_an_empty_table(tmp_path):
 
 
 def test_a_failed_export_leaves_what_was_there(run, tmp_path):
-    """A journal that is damaged at its end leaves an older file as it was, and nothing beside it."""
+    """A journal that turns out damaged at its end leaves an older file as it was, and nothing beside it."""
     old = tmp_path / "out.csv"
     export(run, old)
     before = old.read_bytes()
     with Journal(run) as journal:
         list(journal.replay())
-        journal.append(b"\x07 of no kind")
+        journal.append(encode_wave(Wave(99, 3, [0, 0, 1, 1])))  # its first three draws are not there
     for suffix in ("csv", "jsonl", "parquet"):
-        with pytest.raises(JournalError):
+        with pytest.raises(JournalError, match="does not follow"):
             export(run, tmp_path / f"out.{suffix}")
     assert old.read_bytes() == before
     assert sorted(path.name for path in tmp_path.iterdir() if "out" in path.name) == ["out.csv"]

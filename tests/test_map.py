@@ -288,7 +288,6 @@ def test_an_undecided_item_is_a_named_stop(lockstep: bool, tmp_path: Path):
     assert resumed[3].votes == {0: 4, 1: 4, 6: 6}
 
 
-@pytest.mark.xfail(strict=True, reason="a run stops at the first step that does not decide; to come with the DAG plan")
 @pytest.mark.parametrize("lockstep", [True, False])
 def test_an_undecided_item_holds_up_no_other(lockstep: bool, tmp_path: Path):
     """All other items are decided before the run stops, and a resume does not lose that."""
@@ -393,7 +392,6 @@ def test_flags_and_seeds_are_passed_on():
     assert seeds[0] != seeds[1]
 
 
-@pytest.mark.xfail(strict=True, reason="run does not send the schema of a task yet")
 def test_schema_of_the_answer_is_sent():
     """A model that can enforce a schema gets it."""
     model = ScriptedModel(['{"width": 1}'])

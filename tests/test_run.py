@@ -638,7 +638,7 @@ def test_failures_end_the_run_as_they_should(tmp_path: Path, failure: Failure, e
 @pytest.mark.parametrize("latency", [0.0, 0.0002])
 def test_progress_shows_acknowledged_work_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, latency: float) -> None:
     """Every glimpse counts steps that another process can already read, and no glimpse shows less than one before."""
-    monkeypatch.setattr(sys.modules["maker.run"], "REPORT_SECONDS", 0.0)
+    monkeypatch.setattr(sys.modules["maker.reporter"], "REPORT_SECONDS", 0.0)
     monkeypatch.setattr("maker.journal.GROUP_RECORDS", 4)
     path = tmp_path / "run.db"
     seen: list[Progress] = []
@@ -660,7 +660,7 @@ def test_progress_shows_acknowledged_work_only(tmp_path: Path, monkeypatch: pyte
 
 def test_progress_of_a_resumed_run_begins_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """From its first glimpse a resumed run shows the steps that it found, and how many there are in all."""
-    monkeypatch.setattr(sys.modules["maker.run"], "REPORT_SECONDS", 0.0)
+    monkeypatch.setattr(sys.modules["maker.reporter"], "REPORT_SECONDS", 0.0)
     path = tmp_path / "run.db"
     seen: list[Progress] = []
     maker.run_sync(hanoi(6), model="oracle", k=2, segments=1, journal=path, limits={"max_steps": 20})

@@ -28,7 +28,7 @@ def test_the_summary_says_what_matters(result):
     assert rows["result"] == "solved" and rows["model"].endswith("(simulated)")
     assert rows["steps"] == "1,023" and rows["wrong steps"] == "0" and rows["k"] == "4"
     assert "p = 0.9" in rows["observed"] and "v = 0." in rows["observed"] and "rho = " in rows["observed"]
-    assert "a step" in rows["samples"] and rows["segments"] == "1,023 with known entry states"
+    assert "a step" in rows["samples"] and rows["segments"] == "1,023, side by side by plan"
 
 
 def test_a_long_race_does_not_fill_the_screen(result):

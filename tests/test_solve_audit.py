@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import maker
+from maker.audit import verify
 from maker.errors import JournalError, TaskError
 from maker.journal import Journal, read_records
 from maker.records import FLAGGED, Wave, decode, encode_note, encode_text, encode_wave
@@ -213,3 +214,10 @@ def test_a_judge_that_was_never_asked_cannot_be_invented(tmp_path):
 
     problem = forged(path, invent)
     assert problem is not None and "was not open" in problem
+
+
+def test_verify_knows_a_solve(tmp_path: Path) -> None:
+    """`maker.audit.verify` re-checks the journal of a solve without being told what it is."""
+    path = tmp_path / "solve.db"
+    solved(path)
+    assert verify(path).solved

@@ -8,10 +8,9 @@ Not covered: a journal. Many questions that must survive a crash are for `maker.
 
 from __future__ import annotations
 
-import functools
 import re
 import string
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ParamSpec, TypedDict, TypeVar, Unpack, overload
 
 import anyio
@@ -26,7 +25,7 @@ from maker.sample import Model
 from maker.settle import Dispatcher, poisoned, settle, undecided
 from maker.stop import Stop
 from maker.task import Rules, Step, seed_key
-from maker.threads import in_new_loop
+from maker.threads import twin
 from maker.usage import Usage
 from maker.vote import Verdict
 
@@ -43,17 +42,6 @@ class Settings(TypedDict, total=False):
     limits: Limits | Mapping[str, Any] | None
     temperature: float
     seed: int
-
-
-def twin(call: Callable[P, Awaitable[T]]) -> Callable[P, T]:
-    """Return the synchronous twin of an asynchronous function: the same arguments, usable inside a running loop too."""
-
-    @functools.wraps(call)
-    def called(*args: P.args, **kwargs: P.kwargs) -> T:
-        return in_new_loop(lambda: call(*args, **kwargs))
-
-    called.__name__ = called.__qualname__ = f"{call.__name__}_sync"
-    return called
 
 
 @overload

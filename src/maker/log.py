@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING, Any, cast
 if TYPE_CHECKING:
     import structlog
 
-logging.getLogger("maker").addHandler(logging.NullHandler())
+_standard = logging.getLogger("maker")
+_standard.addHandler(logging.NullHandler())
+
+
+def debugging() -> bool:
+    """Say whether debug events are wanted: asked first where there is one for every call."""
+    return _standard.isEnabledFor(logging.DEBUG)
 
 
 @cache

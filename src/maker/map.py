@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar, Unpack, overload
 
 from maker.answers import Reader, reader_of
-from maker.ask import Flags, Settings, check_k, places, twin
+from maker.ask import Flags, Settings, check_k, places
 from maker.canonical import DIGEST_SIZE
 from maker.config import Limits, make_limits, validated
 from maker.errors import TaskError
@@ -31,6 +31,7 @@ from maker.prompt import render
 from maker.result import Progress
 from maker.run import run
 from maker.sample import Model
+from maker.threads import twin
 from maker.verdicts import Verdicts
 
 T = TypeVar("T")
@@ -136,7 +137,7 @@ class Items(Generic[Item]):
         """Return one segment an item, as far as there may be so many: any item can be asked about at once."""
         if self.steps is None:
             return Plan.sequential(None, self.initial_state)
-        return Plan.chain(self.steps, int, segments)
+        return Plan.chain(self.steps, int, segments, independent=True)
 
     def initial_state(self) -> int:
         """Return the first position."""

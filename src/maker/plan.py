@@ -70,15 +70,19 @@ class Segment:
 class Plan:
     """Segments in order of their steps, and the DAG that joins them.
 
-    `enter` gives the state before any step, None where the plan does not know it. `successors` are, by
+    `enter` gives the state before any step, None where the plan does not know it. `independent`: no segment needs
+    another's result, so the run goes on round one that does not decide. `successors` are, by
     segment, those that it is a predecessor of. Raises TaskError for segments that do not tile the steps,
     unknown predecessors, a cycle, predecessors that come later, an entry state that nothing gives, and
     segments that do not lead to the last one.
     """
 
-    def __init__(self, segments: Sequence[Segment], enter: Callable[[int], Any] | None = None) -> None:
+    def __init__(
+        self, segments: Sequence[Segment], enter: Callable[[int], Any] | None = None, *, independent: bool = False
+    ) -> None:
         self.segments = tuple(segments)
         self.enter = enter
+        self.independent = independent
         _check_tiling(self.segments)
         _check_edges(self.segments)
         following: list[list[int]] = [[] for _ in self.segments]
@@ -94,7 +98,9 @@ class Plan:
             )
 
     @classmethod
-    def chain(cls, steps: int, enter: Callable[[int], Any], segments: int = DEFAULT_SEGMENTS) -> Plan:
+    def chain(
+        cls, steps: int, enter: Callable[[int], Any], segments: int = DEFAULT_SEGMENTS, *, independent: bool = False
+    ) -> Plan:
         """Cut `steps` steps into at most `segments` segments of nearly equal length.
 
         steps: total number of steps. enter: gives the state before any step, by its index.
@@ -104,7 +110,7 @@ class Plan:
             raise TaskError(f"a plan needs at least one step and one segment, not {steps} and {segments}")
         count = min(steps, segments)
         cuts = [steps * i // count for i in range(count + 1)]
-        return cls([Segment(i, cuts[i], cuts[i + 1], enter) for i in range(count)], enter)
+        return cls([Segment(i, cuts[i], cuts[i + 1], enter) for i in range(count)], enter, independent=independent)
 
     @classmethod
     def sequential(cls, steps: int | None, initial_state: Callable[[], Any]) -> Plan:

@@ -106,6 +106,7 @@ _NOTES: dict[str, tuple[str, ...]] = {
     "failure": ("run", "step", "draw", "detail", "spent"),
     "change": ("what", "from", "to"),
     "overhead": ("calls", "spent"),
+    "escalation": ("step", "branch", "attempt", "rung", "reason", "change"),
     "close": ("solved", "stopped", "detail", "wrong", "answer", "seconds"),
 }
 

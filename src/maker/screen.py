@@ -18,9 +18,10 @@ from rich.table import Table
 
 from maker import theory
 from maker.result import Progress as Glimpse
-from maker.result import RunResult
+from maker.result import RunResult, jsonable
 
 SHOWN_WAVES = 10
+LONGEST_ANSWER = 120  # characters
 Rows = list[tuple[str, str]]
 
 
@@ -83,11 +84,12 @@ def run_rows(result: RunResult) -> Rows:
     fresh = result.steps - result.replayed
     rows: Rows = [
         ("result", "solved" if result.solved else f"stopped: {result.stopped}" if result.stopped else "NOT solved"),
+        *([("answer", _short(safe(str(jsonable(result.answer)))))] if result.solved else []),
         ("model", safe(result.model) + simulated),
         ("steps", f"{result.steps:,}" + (f" ({result.replayed:,} from the journal)" if result.replayed else "")),
         ("wrong steps", "not known" if result.wrong is None else f"{result.wrong:,}"),
         ("k", f"{result.k}" + (_calibrated(result.calibration) if result.calibration else "")),
-        ("segments", f"{result.segments:,}" + (" with known entry states" if result.segments > 1 else ", sequential")),
+        ("segments", f"{result.segments:,}" + (", side by side by plan" if result.segments > 1 else ", sequential")),
         ("samples", _samples(result)),
         ("observed", _observed(result)),
         ("red flags", _counts(result.flags) or "none"),
@@ -108,6 +110,12 @@ def run_rows(result: RunResult) -> Rows:
 
 def _assumed(result: RunResult) -> str:
     return f", at most: {result.usage.assumed:,} tokens that nobody reported are in it"
+
+
+def _short(text: str) -> str:
+    """Return a text on one line, its middle left out when it is long."""
+    text = " ".join(text.split())
+    return text if len(text) <= LONGEST_ANSWER else f"{text[: LONGEST_ANSWER // 2]} ... {text[-LONGEST_ANSWER // 4 :]}"
 
 
 def _samples(result: RunResult) -> str:

@@ -13,12 +13,13 @@ any. A wave that was cancelled leaves no trace in its poll.
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Sequence
 
 import anyio
 
-from maker.budget import Budget
+from maker.budget import Budget, must_have_prices
 from maker.config import Limits
 from maker.errors import MakerError, ModelError
 from maker.log import log
@@ -35,6 +36,7 @@ ATTEMPTS = 10  # of one draw before the model counts as lost
 FIRST_BACKOFF = 0.1  # seconds; doubles with each attempt
 LONGEST_BACKOFF = 60.0  # seconds
 LONGEST_AT_START = 2.0  # seconds, as long as no draw has succeeded: an unusable model should show soon
+MOST_REWORDED = 10  # repetitions of one draw that are no attempts: the model has put it differently (kind "again")
 MAX_REFUSALS = 10  # of one step without a valid answer make it a poison step
 FEWEST_COPIES = 10  # that stop a run, if they are ...
 MOST_COPIES = 0.05  # ... more than this share of the samples that could be copies
@@ -49,19 +51,28 @@ class Dispatcher:
     In lock-step all requests go in one call; otherwise each goes alone (or `model.n` of one step together),
     at most `limits.concurrency` calls at once. Safe under cancellation: what was in flight is booked as cancelled.
     `receipts`, if set, makes reservations and samples durable; a slot is then free once its sample is.
-    `retrying` says what a repetition waits for, "" when nothing does.
+    `retrying` says what a repetition waits for, "" when nothing does. beside: the dispatcher of the run's own
+    model, with which this one of another model shares account, limits and slots; name: what that one is called.
     """
 
-    def __init__(self, model: Model, limits: Limits, usage: Usage) -> None:
+    def __init__(
+        self, model: Model, limits: Limits, usage: Usage, *, beside: Dispatcher | None = None, name: str = ""
+    ) -> None:
         self.model = model
         self.limits = limits
         self.usage = usage
+        self.name = name
         self.prices = getattr(model, "prices", None)
-        self.budget = Budget(limits, usage, self.prices, paid=not model.lockstep)
+        if beside is not None and not model.lockstep:
+            must_have_prices(limits, self.prices)
+        self.budget: Budget = Budget(limits, usage, self.prices) if beside is None else beside.budget
+        self.bounding = not model.lockstep or limits.max_tokens is not None or self.prices is not None
         self.receipts: Receipts | None = None
         self.retrying = ""
         self.out = 0  # draws that are with the model now
-        self._slots = anyio.Semaphore(limits.concurrency, fast_acquire=True)
+        self._slots: anyio.Semaphore = (
+            beside._slots if beside else anyio.Semaphore(limits.concurrency, fast_acquire=True)
+        )
         self._together = 1 if model.lockstep else getattr(model, "n", 1)
         self._overhead = getattr(model, "overhead", None)
         self._proven = False  # a draw has succeeded
@@ -85,8 +96,8 @@ class Dispatcher:
     async def _draw(self, requests: Sequence[Request], which: list[int], samples: dict[int, Sample]) -> None:
         budget, lockstep = self.budget, self.model.lockstep
         bounds: dict[int, Spent] = {}
-        if budget.bounding:
-            bounds = dict(zip(which, budget.hold([requests[i] for i in which]), strict=True))
+        if self.bounding:
+            bounds = dict(zip(which, budget.hold([requests[i] for i in which], self.prices), strict=True))
         else:
             budget.hold_calls(len(which))
         unsent, before = set() if lockstep else set(which), set(samples)
@@ -96,8 +107,11 @@ class Dispatcher:
             else:
                 await self._send_each(requests, which, bounds, unsent, samples)
         except BaseException:
-            if self.receipts is None:  # they came, but their wave will not be counted
-                self.usage.lose([sample for i, sample in samples.items() if i not in before])
+            came = {requests[i].address: sample for i, sample in samples.items() if i not in before}
+            if self.receipts is None:  # their wave will not be counted
+                self.usage.lose(came.values())
+            else:
+                self.receipts.known.update(came)
             raise
         finally:
             for i, bound in bounds.items():
@@ -121,9 +135,10 @@ class Dispatcher:
             await one(parts[0])
             return
         try:
-            async with anyio.create_task_group() as group:
-                for part in parts:
-                    group.start_soon(one, part)
+            async with asyncio.TaskGroup() as group:
+                for part in parts[1:]:
+                    group.create_task(one(part))
+                await one(parts[0])
         except BaseExceptionGroup as errors:
             error = first_error(errors)
             raise error from error.__cause__
@@ -132,18 +147,22 @@ class Dispatcher:
         self, requests: Sequence[Request], which: list[int], bounds: dict[int, Spent], samples: dict[int, Sample]
     ) -> None:
         """Send some requests in one call, filling `samples`; repeat those that fail, each with its draw and seed."""
-        waiting = which
-        for attempt in range(ATTEMPTS):
-            if attempt:
+        waiting, attempt, reworded = which, 0, 0
+        while attempt < ATTEMPTS:
+            if attempt or reworded:
                 self.budget.repeat(len(waiting))
             failed = await self._call(requests, waiting, bounds, samples)
             if not failed:
                 return
             _raise_hopeless([(requests[i], failure) for i, failure in failed])
             waiting = [i for i, _ in failed]
-            if attempt < ATTEMPTS - 1:
+            if reworded < MOST_REWORDED and all(failure.kind == "again" for _, failure in failed):
+                reworded += 1
+                continue
+            attempt += 1
+            if attempt < ATTEMPTS:
                 _refuse_long_pause(failed[0][1], requests[waiting[0]])
-                wait = _backoff(attempt, [failure for _, failure in failed], proven=self._proven)
+                wait = _backoff(attempt - 1, [failure for _, failure in failed], proven=self._proven)
                 log.warning("model.retry", failures=len(failed), detail=failed[0][1].detail, wait=wait)
                 self.retrying = failed[0][1].detail
                 await anyio.sleep(wait)
@@ -170,7 +189,9 @@ class Dispatcher:
         except BaseException:
             self.usage.cancel(bounds.get(i, _FREE) for i in which)
             raise
-        if not self.budget.bounding:
+        if self._overhead is not None:
+            self._book_overhead(*self._overhead())
+        if not self.bounding:
             return self._book_reported(which, replies, samples)
         failed: list[tuple[int, Failure]] = []
         came: list[tuple[Request, Sample, Spent]] = []
@@ -187,12 +208,10 @@ class Dispatcher:
             usage.spend(spent)
             self.budget.settled(bounds[i], spent)
             came.append((requests[i], reply, spent))
-        if self._overhead is not None:
-            self._book_overhead(*self._overhead())
         if came:
             self._proven, self.retrying = True, ""
             if receipts is not None:
-                await receipts.keep(came)
+                await receipts.keep(came, self.name)
         return failed
 
     def _book_reported(
@@ -215,7 +234,7 @@ class Dispatcher:
 
     def _book_overhead(self, calls: int, tokens_in: int, tokens_out: int) -> None:
         """Book what the model spent beside the draws: calls that brought no sample."""
-        if not calls:
+        if not calls and not tokens_in and not tokens_out:
             return
         spent = Spent(tokens_in, tokens_out, 0, self.prices.cost(tokens_in, tokens_out) if self.prices else 0.0)
         self.usage.dispatched += calls
@@ -223,6 +242,9 @@ class Dispatcher:
         self.usage.spend(spent)
         if self.receipts is not None:
             self.receipts.overhead(spent, calls)
+        else:
+            self.usage.lost_in += tokens_in
+            self.usage.lost_out += tokens_out
 
 
 async def settle(polls: Sequence[Poll], dispatcher: Dispatcher) -> list[Wave]:
@@ -294,7 +316,7 @@ def _raise_hopeless(failed: Sequence[tuple[Request, Failure]]) -> None:
             raise ModelError(f"step {request.address.step}: {failure.detail}")
         if failure.kind == "poison":
             raise Stop("poison_step", f"step {request.address.step}: {failure.detail}. "
-                       "Other requests succeed; mend this step and resume.", 4)  # fmt: skip
+                       "Other requests succeed; mend this step and resume.", 4, step=request.address.step)  # fmt: skip
 
 
 def _refuse_long_pause(failure: Failure, request: Request) -> None:

@@ -216,10 +216,10 @@ class Step:
         try:
             answer = self.rules.parse(text)
         except Exception as error:  # noqa: BLE001 -- the one place where any parser trouble becomes a flag
-            return Reading(fault=error)
+            return Reading(fault=error.with_traceback(None))  # its frames would keep the whole wave alive
         try:
             return Reading(answer, canonical(answer))
         except (ValueError, RecursionError) as error:
-            return Reading(fault=error)
+            return Reading(fault=error.with_traceback(None))  # its frames would keep the whole wave alive
         except TypeError as error:
             raise TaskError(f"step {self.index}: parse returned an answer that cannot be counted: {error}") from None

@@ -7,12 +7,14 @@ it runs in a new loop on a thread of its own, and the caller waits.
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
 import anyio
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -23,9 +25,26 @@ def in_new_loop(call: Callable[[], Awaitable[T]]) -> T:
         """Await the call: an event loop runs coroutines, not awaitables."""
         return await call()
 
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
+    if not _inside_a_loop():
         return anyio.run(main)
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(anyio.run, main).result()
+
+
+def twin(call: Callable[P, Awaitable[T]]) -> Callable[P, T]:
+    """Return the synchronous twin of an asynchronous function: the same arguments, usable inside a running loop too."""
+
+    @functools.wraps(call)
+    def called(*args: P.args, **kwargs: P.kwargs) -> T:
+        return in_new_loop(lambda: call(*args, **kwargs))
+
+    called.__name__ = called.__qualname__ = f"{call.__name__}_sync"
+    return called
+
+
+def _inside_a_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import Field
 
@@ -46,8 +46,7 @@ def make_prices(prices: Prices | Mapping[str, Any] | None) -> Prices | None:
     return validated(Prices, dict(prices))
 
 
-@dataclass(slots=True, frozen=True)
-class Spent:
+class Spent(NamedTuple):
     """Tokens and dollars of one call: reported, or at most."""
 
     tokens_in: int = 0
@@ -111,6 +110,12 @@ class Usage:
     def tokens(self) -> int:
         """All tokens that were spent, or may have been."""
         return self.tokens_in + self.tokens_out + self.assumed
+
+    def begin_anew(self) -> None:
+        """Set everything to nothing: the journal is about to be replayed once more."""
+        fresh = Usage()
+        for name in self.__slots__:
+            setattr(self, name, getattr(fresh, name))
 
     def spend(self, spent: Spent) -> None:
         """Book what one reply took."""

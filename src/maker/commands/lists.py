@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
+from typing import Any
+
 from maker.load import MODELS, builtin_tasks, task_parameters
 from maker.screen import print_rows
 
@@ -9,10 +12,16 @@ from maker.screen import print_rows
 def tasks() -> None:
     """List the built-in tasks and their parameters."""
     rows = [
-        (name, ", ".join(f"--{key} {p.default}" for key, p in task_parameters(name).items()))
+        (name, ", ".join(_option(key, parameter.default) for key, parameter in task_parameters(name).items()))
         for name in builtin_tasks()
     ]
     print_rows([*rows, ("your own", "path/to/file.py:Class")], "tasks (parameters with their defaults)")
+
+
+def _option(name: str, default: Any) -> str:
+    """Return a parameter as it is written on the command line, with its default if it has one."""
+    dashed = f"--{name.replace('_', '-')}"
+    return dashed if default in (None, inspect.Parameter.empty) else f"{dashed} {default}"
 
 
 def models() -> None:

@@ -48,11 +48,11 @@ def run(options: Options) -> Outcome:
         "error-rate", "Does the error of one step grow with the size of the problem?", rows,
         _table(used, [sizes[0], sizes[len(sizes) // 2], sizes[-1]], found, exact), draw, _shows(used, sizes, found),
         "Towers of Hanoi alone, and the bundled model was trained on them: the error of a general model on another "
-        "task may well grow with size. Below about 8 disks all steps are asked several times, and the few steps there "
+        "task may well grow with size, or not. On the smaller towers all steps are asked several times, and so few "
         "may not be typical. An average hides single steps that are nearly always wrong; see `correlation`.",
-        f"{n:,} replies for each model and size, one a step where the tower has that many steps; the exact values over up "
-        f"to {exact_n} other steps", said_of(used),
-        options.seed, (9.6, 4.4),
+        f"{n:,} replies for each model and size, one a step where the tower has that many steps; the exact values over "
+        f"up to {exact_n} other steps",
+        said_of(used), options.seed, (9.6, 4.4),
     )  # fmt: skip
 
 

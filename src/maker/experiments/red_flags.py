@@ -212,32 +212,32 @@ def _table(found: dict[Source, Seen]) -> list[list[str]]:
     return table
 
 
+def _ratio(way: Way) -> float | None:
+    """Return how much more often the first two votes are both wrong than independence gives; None of no error."""
+    return way.both.rate / way.error.rate**2 if way.wrong and way.pairs else None
+
+
 def _shows(found: dict[Source, Seen]) -> str:
-    said = []
+    said, fell = [], []
     for source, seen in found.items():
-        loose, tight, full = (seen.ways[name] for name in ("repaired", "strict parser", "default flags"))
-        word = (
-            "less"
-            if tight.error.high < loose.error.low
-            else "more"
-            if tight.error.low > loose.error.high
-            else "as much"
-        )
-        ratio = [
-            f"{way.both.rate / way.error.rate**2:.2g}" if way.wrong and way.pairs else "none seen"
-            for way in (loose, tight, full)
-        ]  # fmt: skip
+        loose, paper, full = (seen.ways[name] for name in ("repaired", "paper's flags", "default flags"))
+        lower, higher = paper.error.high < loose.error.low, paper.error.low > loose.error.high
+        ratios = [_ratio(way) for way in (loose, paper, full)]
+        if ratios[0] is not None and ratios[1] is not None and ratios[1] < 0.8 * ratios[0]:
+            fell.append(source.name)
         said.append(
-            f"{source.name}: of the votes {short(loose.error.rate)} are wrong when repaired, {short(tight.error.rate)} "
-            f"strictly parsed (so {word}), {short(full.error.rate)} under the default flags; the first two are both "
-            f"wrong, over what independence gives: {', '.join(ratio)}"
+            f"{source.name}: of the votes {short(loose.error.rate)} are wrong when repaired, {short(paper.error.rate)} "
+            f"under the paper's flags ({'lower' if lower else 'higher' if higher else 'not distinguishable'}), "
+            f"{short(full.error.rate)} under the default flags; the first two votes are both wrong, over what "
+            f"independence gives: {', '.join('none wrong' if r is None else f'{r:.2g}' for r in ratios)}"
         )
     return (
-        f"{'; '.join(said)}. A repaired reply adds a vote, but one that is wrong more often than the rest. k and "
-        "replies a step are what a million steps at 95% would need, by the formula for independent errors, from the "
-        "lower bound of p; where the two first votes are both wrong far more often than independence gives, that k is "
-        "not enough. Where they are hardly ever the same wrong answer, the formula's worst case (one rival with all "
-        f"the errors) asks for too much."
+        f"{'; '.join(said)}. The paper expects flags to cut correlated errors more than others; then the second of "
+        f"these ratios would be well below the first, which it is for: {', '.join(fell) or 'none'}. k and replies a "
+        "step are what a million steps at 95% would need, by the formula for independent errors, from the lower bound "
+        "of p; where the first two votes are both wrong far more often than independence gives, that k is not enough. "
+        "Where they are hardly ever the same wrong answer, the formula's worst case, one rival with all the errors, "
+        "asks for too much."
     )
 
 

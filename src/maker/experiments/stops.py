@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 Counts = NDArray[np.int64]
 MOST = 1200  # votes of one race; an exact walk must leave less than LEFT beyond it
 LEFT = 1e-7
+FAINT = 1e-13  # leads less probable than this are dropped from the weighted walk
 WINDOWS = 8  # windows of ESC before it gives up and takes the majority (its paper: 40 samples, windows of 5)
 
 
@@ -134,10 +135,7 @@ def weighted(delta: float, kinds: Mapping[float, float]) -> Cost:
     open_: dict[tuple[int, ...], float] = {(0,) * len(order): 1.0}
     error = votes = 0.0
     while open_:
-        left = sum(open_.values())
-        if left < LEFT * 1e-3:
-            break
-        votes += left
+        votes += sum(open_.values())
         after: dict[tuple[int, ...], float] = defaultdict(float)
         for lead, mass in open_.items():
             for i, p in enumerate(order):
@@ -148,7 +146,7 @@ def weighted(delta: float, kinds: Mapping[float, float]) -> Cost:
                         after[moved] += mass * kinds[p] * chance
                     elif height < 0:
                         error += mass * kinds[p] * chance
-        open_ = after
+        open_ = {lead: mass for lead, mass in after.items() if mass > FAINT}
     return Cost(error, votes)
 
 

@@ -9,7 +9,7 @@ redirect, no proxy of the environment, no message, log or repr has it. After a r
 anything before the window is over (`gate.py`). What was cancelled leaves no slot, task or socket.
 
 What a server does not take (seeds, logprobs, schemas, the old name of the token limit) is left out from
-its first complaint on. A request that the server calls wrong is a poison step only if a probe, at most
+its first complaint on: the failure's kind is then "again", which is no attempt. A request that the server calls wrong is a poison step only if a probe, at most
 one a minute, shows that others succeed; `overhead` tells what those cost.
 
 Not covered: retrying, which is `settle.py`'s: a draw here is one attempt. Streaming. Several event
@@ -26,7 +26,7 @@ from dataclasses import replace
 from typing import Literal
 
 from maker.errors import ModelError
-from maker.log import log
+from maker.log import debugging, log
 from maker.models.gate import Gate, Held, gate_of
 from maker.models.openai_probe import Prober
 from maker.models.openai_refusal import REFUSED, Asked, Trouble
@@ -91,6 +91,8 @@ class OpenAI:
 
         Raises TaskError for a prompt that JSON cannot hold. Cancelled, it closes what it had opened.
         """
+        if len(requests) == 1:
+            return list(await self._ask(list(requests)))
         parts = groups(requests, self.n)
         replies: list[Sample | Failure | None] = [None] * len(requests)
 
@@ -99,15 +101,12 @@ class OpenAI:
             for i, reply in zip(part, await self._ask([requests[i] for i in part]), strict=True):
                 replies[i] = reply
 
-        if len(parts) == 1:
-            await one(parts[0])
-        else:
-            try:
-                async with asyncio.TaskGroup() as group:
-                    for part in parts:
-                        group.create_task(one(part))
-            except BaseExceptionGroup as errors:
-                raise first_error(errors) from None
+        try:
+            async with asyncio.TaskGroup() as group:
+                for part in parts:
+                    group.create_task(one(part))
+        except BaseExceptionGroup as errors:
+            raise first_error(errors) from None
         return [reply for reply in replies if reply is not None]
 
     def overhead(self) -> tuple[int, int, int]:
@@ -165,8 +164,9 @@ class OpenAI:
                 gate.refused(ticket, outcome.failure.retry_after)
         finally:
             gate.leave()
-        log.debug("model.reply", model=self.name, step=request.address.step, draw=request.address.draw,
-                  outcome=outcome.failure.kind if isinstance(outcome, Trouble) else "sample")  # fmt: skip
+        if debugging():
+            log.debug("model.reply", model=self.name, step=request.address.step, draw=request.address.draw,
+                      outcome=outcome.failure.kind if isinstance(outcome, Trouble) else "sample")  # fmt: skip
         return outcome
 
     # -- what went wrong ------------------------------------------------------------------------------
@@ -199,13 +199,14 @@ class OpenAI:
         """Leave out the field that the server refuses from now on; refused again, it is the request's fault."""
         assert trouble.optional is not None
         if dialect != self.dialect:  # another request has found out meanwhile
-            return trouble.failure
+            return replace(trouble.failure, kind="again")
         less = dialect.without(trouble.optional)
         if less is None:
             return await self._blame(request, trouble)
         self.dialect = less
         log.debug("model.without", model=self.name, field=trouble.optional)
-        return replace(trouble.failure, detail=f"{trouble.failure.detail}. It is asked without {trouble.optional} now")
+        detail = f"{trouble.failure.detail}. It is asked without {trouble.optional} now"
+        return replace(trouble.failure, kind="again", detail=detail)
 
     async def _blame(self, request: Request, trouble: Trouble) -> Failure:
         """Probe: if another request succeeds, this one is poison; if not, the endpoint is what is wrong."""

@@ -39,7 +39,7 @@ _OPTIONAL = {
 ADDRESS = "it is that of an OpenAI-compatible API and often ends in /v1"
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True)
 class Asked:
     """What a reply answers. where: the origin, for messages. key: never repeated. choices: how many replies."""
 

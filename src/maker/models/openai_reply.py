@@ -30,7 +30,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
@@ -46,7 +46,7 @@ _SPEAKS = WAIT | {401, 402, 403, 404, 405, 413}  # the status says it all, whate
 _DATED = r"[-@:](\d{4}-\d\d-\d\d|\d{8}|\d{6}|\d{4}|latest)"
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True)
 class Said:
     """What a good reply says: one sample (or failure) for each draw asked for."""
 
@@ -63,7 +63,9 @@ def read_reply(status: int, headers: Mapping[str, str], body: bytes, asked: Aske
     reply = _parse(body)
     if isinstance(reply, dict):
         error = reply.get("error")
-        return _good(reply, asked, latency) if good and not error else refusal(status, headers, error or reply, asked)
+        if not good:
+            return refusal(status, headers, error or reply, asked)
+        return _billed(refusal(status, headers, error, asked), reply) if error else _good(reply, asked, latency)
     if status in _SPEAKS or status >= 500:
         return refusal(status, headers, None, asked)
     if body.lstrip()[:1] == b"<" or "html" in headers.get("Content-Type", ""):
@@ -82,11 +84,12 @@ def read_reply(status: int, headers: Mapping[str, str], body: bytes, asked: Aske
 def _good(reply: dict[str, Any], asked: Asked, latency: float) -> Said | Trouble:
     declared = _name(reply.get("model"), asked)
     if declared is not None and not same_model(declared, asked.model):
-        return fatal(200, f"{asked.where} was asked for the model {asked.model!r} and answered as {declared!r}. "
-                     "If that is the one you want, give its name")  # fmt: skip
+        detail = (
+            f"{asked.where} was asked for the model {asked.model!r} and answered as {declared!r}. If that is the one "
+        )
+        return _billed(Trouble(Failure("fatal", detail + "you want, give its name", None, None, None), 200), reply)
     choices = reply.get("choices")
-    usage = reply.get("usage")
-    usage = usage if isinstance(usage, dict) else {}
+    usage = _usage(reply)
     tokens_in, tokens_out = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
     if not isinstance(choices, list) or not choices:
         detail = f"{asked.where} sent a reply without choices"
@@ -112,6 +115,20 @@ def _good(reply: dict[str, Any], asked: Asked, latency: float) -> Said | Trouble
     missing = asked.choices - len(samples)
     samples += [Failure("transient", f"{asked.where} sent {len(samples)} of {asked.choices} choices")] * missing
     return Said(samples)
+
+
+def _usage(reply: dict[str, Any]) -> dict[str, Any]:
+    usage = reply.get("usage")
+    return usage if isinstance(usage, dict) else {}
+
+
+def _billed(trouble: Trouble, reply: dict[str, Any]) -> Trouble:
+    """Return the trouble with the tokens that the reply reports: they were paid for, whatever came of them."""
+    usage = _usage(reply)
+    if not usage:
+        return trouble
+    tokens_in, tokens_out = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
+    return replace(trouble, failure=replace(trouble.failure, tokens_in=tokens_in, tokens_out=tokens_out))
 
 
 def _sample(choice: Any, asked: Asked) -> Sample | Failure:

@@ -63,10 +63,13 @@ class Wire:
         except ValueError:  # a host that no name server can be asked for
             raise aiohttp.InvalidURL(self.target.origin) from None
         try:
-            headers = response.headers
+            headers, content = response.headers, response.content
             noticed(response.status, headers)
             encoding = headers.get("Content-Encoding", "")
-            whole = await read_body(response.content.iter_any(), encoding, response.content_length)
+            if content.is_eof() and not encoding:  # a short body comes with its headers, whole
+                whole = content.read_nowait()
+            else:
+                whole = await read_body(content.iter_any(), encoding, response.content_length)
         except BaseException:
             response.close()  # what is unread must not be taken for the next reply
             raise

@@ -1,0 +1,52 @@
+"""Golden journals: files that earlier versions wrote are read, verified and resumed for ever."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import shutil
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import maker
+from maker.audit import summarise, verify
+
+HERE = Path(__file__).parent / "golden"
+EXPECTED = json.loads((HERE / "expected.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def maker_of_them() -> ModuleType:
+    """Return the script that made the golden journals."""
+    spec = importlib.util.spec_from_file_location("golden_make", HERE / "make.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_every_golden_journal_is_expected() -> None:
+    """No file stands there of which nothing is expected, and none is missing."""
+    assert {path.name for path in HERE.glob("*.journal")} == set(EXPECTED)
+
+
+@pytest.mark.parametrize("name", sorted(EXPECTED))
+def test_a_golden_journal_says_what_it_always_said(name: str) -> None:
+    """Steps, votes, flags, chain, state and head are read as they were when it was written, and it verifies."""
+    said = summarise(HERE / name).as_json()
+    assert {key: said[key] for key in EXPECTED[name]} == EXPECTED[name]
+    assert verify(HERE / name, maker.load_task(f"{HERE / 'count.py'}:Count")).problem is None
+
+
+@pytest.mark.parametrize("name", sorted(EXPECTED))
+def test_a_golden_journal_is_resumed(tmp_path: Path, maker_of_them: ModuleType, name: str) -> None:
+    """The run goes on where it was left, and comes to the end that it has without a journal."""
+    path = tmp_path / "run.db"
+    shutil.copy(HERE / name, path)
+    run = name.removesuffix(".journal").split("-", 2)[2]
+    result = maker_of_them.carry_out(run, path, to_the_end=True)
+    assert (result.solved, result.replayed, result.answer) == (True, EXPECTED[name]["steps"], 12)
+    whole = maker_of_them.carry_out(run, tmp_path / "whole.db", to_the_end=True)
+    assert (result.chain, result.flags) == (whole.chain, whole.flags)
