@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,8 @@ import pytest
 import maker
 from maker import export, ladder
 from maker.audit import summarise
+from maker.cli import main
+from maker.commands.run import read_ladder
 from maker.errors import JournalError, TaskError
 from maker.journal import Journal, read_records
 from maker.prompt import View
@@ -545,3 +549,159 @@ def test_runs_without_trouble_are_as_before(tmp_path: Path) -> None:
     records = [list(read_records(tmp_path / f"{name}.db"))[:-1] for name in ("off", "on")]
     assert records[0] == records[1]
     assert all(not wave.first for wave in map(decode, records[0]) if isinstance(wave, Wave))
+
+
+# -- finer steps ------------------------------------------------------------------------------------------------
+
+
+class Digits(Count):
+    """Counts in numbers of two digits, which can be asked for one digit at a time."""
+
+    def render(self, answer: int) -> str:
+        return str(answer)
+
+    def finer(self, state: tuple[int, ...], step: int) -> OneByOne:
+        return OneByOne(step + 1)
+
+
+class OneByOne:
+    """The digits of a number, the last one first."""
+
+    steps = 2
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def initial_state(self) -> list[int]:
+        return []
+
+    def prompt(self, state: list[int], step: int) -> str:
+        return f"digit {step} of {self.number}"
+
+    def parse(self, text: str) -> int:
+        return int(text)
+
+    def legal(self, state: list[int], action: int) -> bool:
+        return 0 <= action <= 9
+
+    def apply(self, state: list[int], action: int) -> list[int]:
+        return [*state, action]
+
+    def done(self, state: list[int]) -> bool:
+        return len(state) == 2
+
+    def answer(self, state: list[int]) -> int:
+        return state[0] + 10 * state[1]
+
+
+def digits(request: Request) -> Any:
+    """Answer whole numbers against the rules, and digits rightly in three cases of four, with as many tokens."""
+    if not request.prompt.startswith("digit"):
+        return rejected(request)
+    number = request.address.step + 1
+    digit = number % 10 if request.prompt.startswith("digit 0") else number // 10
+    return Sample(str(digit if request.seed % 4 else 7), 10, 1 + int(request.prompt[6]))
+
+
+@pytest.mark.parametrize("lockstep", [True, False])
+def test_a_step_is_split(tmp_path: Path, lockstep: bool) -> None:
+    """A step that is too hard as a whole is decided in parts: its samples are put together, and voted on as ever."""
+    path = tmp_path / "run.db"
+    model = hard({HARD: digits}, lockstep=lockstep)
+    result = carry(model, [ladder.finer], path, Digits(), k=4)
+    assert (result.solved, result.wrong, result.escalations) == (True, 0, {"finer": 1})
+    verdict = list(result.verdicts())[HARD]
+    assert verdict.answer == HARD + 1
+    assert verdict.samples > 4
+    asked = [request for request in model.requests if request.prompt.startswith("digit")]
+    assert len({request.seed for request in asked}) == len(asked) == 2 * verdict.samples
+    assert result.usage.dispatched == len(model.requests)
+    assert result.usage.failed == verdict.samples, "the part that is not the longest is a call beside the sample"
+    assert (result.usage.tokens_in, result.usage.tokens_out) == (10 * len(asked), 3 * verdict.samples)
+    assert balanced(result)
+    assert check_journal(path, Digits()).solved
+    assert carry(hard({}, lockstep=lockstep), [], path, Digits(), k=4).usage == result.usage
+
+
+def failing_part(request: Request) -> Any:
+    """Bring no reply to the second part of the first draw."""
+    if request.prompt.startswith("digit 1") and request.address.draw == ROUND:
+        return Failure("poison", "bad part")
+    return digits(request)
+
+
+@pytest.mark.parametrize(
+    ("script", "stopped"),
+    [
+        (lambda r: "12" if r.prompt.startswith("digit") else "-1", "undecided"),  # a part against the rules
+        (lambda r: "x" if r.prompt.startswith("digit") else "-1", "undecided"),
+        (lambda r: None if r.prompt.startswith("digit") else "-1", "undecided"),
+        (failing_part, "poison_step"),
+    ],
+)
+def test_parts_that_are_of_no_use(script: Script, stopped: str) -> None:
+    """A part that cannot be read, or fails, flags or fails the whole sample; it is never taken for an answer."""
+    result = carry(hard({HARD: script}), [ladder.finer], None, Digits())
+    assert (result.stopped, result.wrong, result.escalations) == (stopped, 0, {"finer": 1})
+    assert result.steps == HARD
+    assert balanced(result)
+    if stopped == "undecided":
+        assert result.flags["empty"] == 100
+
+
+def test_a_task_that_splits_into_nonsense() -> None:
+    """What `finer` returns must be a task; parts that never end leave the sample without text."""
+    task = Digits()
+    task.finer = lambda state, step: 5  # type: ignore[method-assign,assignment,return-value]
+    with pytest.raises(TaskError, match="step 7: finer returned int, not a task"):
+        carry(hard({HARD: rejected}), [ladder.finer], None, task)
+
+    class Endless(OneByOne):
+        def done(self, state: list[int]) -> bool:
+            return False
+
+    task = Digits()
+    task.finer = lambda state, step: Endless(5)  # type: ignore[method-assign]
+    script = lambda r: "5" if r.prompt.startswith("digit") else "-1"  # noqa: E731 -- one line says it
+    result = carry(hard({HARD: script}), [ladder.finer], None, task, limits={"max_flags": 3})
+    assert (result.stopped, result.flags["empty"]) == ("undecided", 3)
+
+
+# -- command line -----------------------------------------------------------------------------------------------
+
+
+def test_rungs_are_named_on_the_command_line() -> None:
+    """Rungs are read in order, a model's own commas are no ends, and unknown ones are named."""
+    found = read_ladder("more-votes, refine,another-model=oracle:p=0.99,v=0.9,reword,finer,go-back=10")
+    assert found is not None
+    assert [ladder.rung_name(rung) for rung in found] == [
+        "more_votes", "refine", "another_model(oracle:p=0.99,v=0.9)", "reword", "finer", "go_back(10)",
+    ]  # fmt: skip
+    assert (read_ladder(None), read_ladder("none")) == (None, [])
+    for wrong in ("refines", "go-back", "go-back=0", "go-back=-3", "another-model", "refine=3", "", "refine,p=0.9"):
+        with pytest.raises(TaskError):
+            read_ladder(wrong)
+
+
+def test_a_ladder_from_the_command_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command takes a ladder, says how often it was used, and its journal verifies."""
+
+    def maker_command(*words: str) -> tuple[Any, str, str]:
+        monkeypatch.setattr(sys, "argv", ["maker", *words])
+        with pytest.raises(SystemExit) as end:
+            main()
+        return (end.value.code, *capsys.readouterr())
+
+    path = str(tmp_path / "run.db")
+    command = ["run", "hanoi", "--disks", "3", "--model", "oracle:p=0.5,v=0", "--k", "3", "--journal", path]
+    code, out, _ = maker_command(*command, "--ladder", "another-model=oracle:p=0.99,v=1")
+    assert code == 0
+    assert "tried again: another_model(oracle:p=0.99,v=1) 7" in out
+    said = json.loads(maker_command("show", path, "--json")[1])
+    assert said["escalations"] == {"another_model(oracle:p=0.99,v=1)": 7}
+    assert maker_command("verify", path)[0] == 0
+    code, _, err = maker_command(*command, "--ladder", "refines")
+    assert code == 2
+    assert "'refines' is no rung" in err

@@ -112,7 +112,7 @@ async def run(
             "paraphrase": paraphrase,
         })  # fmt: skip
         own = Dispatcher(engine, make_limits(limits), Usage())
-        senders = Senders(own, dict(zip(models_of(rungs), more, strict=True)))
+        senders = Senders(own, dict(zip(models_of(rungs), more, strict=True)), task)
         with Journal(journal) as book:
 
             def begin(abandoned: Abandoned) -> Course:

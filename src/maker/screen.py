@@ -97,6 +97,8 @@ def run_rows(result: RunResult) -> Rows:
         ("time", f"{result.seconds:,.1f} s, {fresh / max(result.seconds, 1e-9):,.0f} steps/s"),
         ("state", result.state_digest or "the initial one"), ("chain", result.chain),
     ]  # fmt: skip
+    if result.escalations:
+        rows.append(("tried again", f"{_counts(result.escalations)} (steps that did not decide, by rung)"))
     if result.cost is not None:
         rows.append(("cost", f"${result.cost:,.4f}" + (_assumed(result) if result.usage.assumed else "")))
     if result.independence:

@@ -12,25 +12,30 @@ from collections.abc import Iterator, Mapping, Sequence
 import anyio
 
 from maker.errors import TaskError
+from maker.finer import InParts
 from maker.ladder import Change
 from maker.poll import Poll
 from maker.receipts import Receipts
 from maker.records import Wave
 from maker.sample import Model
 from maker.settle import Dispatcher, settle
+from maker.task import Task
 
 
 class Senders:
-    """Who sends to the models of a run. own: to the run's own model; others: the models of its ladder, by name."""
+    """Who sends to the models of a run.
 
-    def __init__(self, own: Dispatcher, others: Mapping[str, Model] | None = None) -> None:
+    own: to the run's own model. others: the models of its ladder, by name. task: whose `finer` is asked, if it has one.
+    """
+
+    def __init__(self, own: Dispatcher, others: Mapping[str, Model] | None = None, task: Task | None = None) -> None:
         self.own = own
-        self._made = {"": own}
+        self._made = {("", False): own}
         self._turns: dict[Dispatcher, anyio.CapacityLimiter] = {}
         for name, model in (others or {}).items():
-            made = self._made[name] = self._beside(model, name)
-            if model.lockstep:
-                self._turns[made] = anyio.CapacityLimiter(getattr(model, "callers", 1))
+            self._add(name, model, finer=False)
+        for (name, _), sender in list(self._made.items()) if hasattr(task, "finer") else ():
+            self._add(name, InParts(sender.model, task), finer=True)
 
     def __iter__(self) -> Iterator[Dispatcher]:
         return iter(self._made.values())
@@ -38,12 +43,12 @@ class Senders:
     def of(self, change: Change, step: int) -> Dispatcher:
         """Return who sends the draws of a step under a change. Raises TaskError for a model that is not at hand."""
         name = change.model or ""
-        if name not in self._made:
+        if (name, change.finer) not in self._made:
             raise TaskError(
                 f"step {step} is being asked of the model {name!r}, which this run's ladder does not name. "
                 f"Resume with another_model({name!r}) in the ladder."
             )
-        return self._made[name]
+        return self._made[name, change.finer]
 
     async def settle(self, polls: Sequence[Poll], sender: Dispatcher) -> list[Wave]:
         """Take one wave of polls that ask the same model, as `settle.settle` does; an in-process one has its turn."""
@@ -77,6 +82,8 @@ class Senders:
         """What a repetition waits for, "" when nothing does."""
         return next((sender.retrying for sender in self if sender.retrying), "")
 
-    def _beside(self, model: Model, name: str) -> Dispatcher:
+    def _add(self, name: str, model: Model, *, finer: bool) -> None:
         own = self.own
-        return Dispatcher(model, own.limits, own.usage, beside=own, name=name)
+        made = self._made[name, finer] = Dispatcher(model, own.limits, own.usage, beside=own, name=name)
+        if model.lockstep:
+            self._turns[made] = anyio.CapacityLimiter(getattr(model, "callers", 1))
