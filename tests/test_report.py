@@ -309,7 +309,7 @@ def test_what_calls_cost_and_what_was_changed_is_shown(run, tmp_path):
     ]
     page = render_report(collect(wrote(tmp_path / "paid.db", notes)))
     assert "$0.7500, of the calls that were settled" in page and "k, temperature" in page
-    for senseless in ({"overhead": {"calls": 1, "spent": None}}, {"overhead": {"calls": 1, "spent": [1]}}):
+    for senseless in ({"failure": {**address, "detail": "", "spent": spent}} for spent in (None, [1])):
         path = wrote(tmp_path / f"{len(list(tmp_path.iterdir()))}.db", [header, senseless])
         with pytest.raises(JournalError, match="contradicts itself"):
             collect(path)

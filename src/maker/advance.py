@@ -28,12 +28,16 @@ Winner = tuple[int, bytes, bytes]  # candidate number, step hash, state digest
 
 @dataclass(slots=True)
 class Lane:
-    """One segment on its way: the next step's index and state, and the poll that decides it."""
+    """One segment on its way: the next step's index and state, and the poll that decides it.
+
+    branch: how often steps of it were rolled back.
+    """
 
     segment: Segment
     index: int
     state: Any
     poll: Poll | None = None
+    branch: int = 0
 
 
 class Front:
@@ -93,6 +97,10 @@ class Front:
         """Return the lane whose next step this is, or None if the step is not due."""
         lane = self._lane(self.plan.segments[bisect_right(self._starts, step) - 1])
         return lane if lane is not None and lane.index == step and not self.finished(lane) else None
+
+    def lane_in(self, step: int) -> Lane | None:
+        """Return the lane of a step's segment, whichever step is its next; None if it is finished."""
+        return self._lane(self.plan.segments[bisect_right(self._starts, step) - 1])
 
     def decide(self, lane: Lane, poll: Poll) -> tuple[Any, Winner]:
         """Return the next state and the verdict. Raises Stop for a winner that the rules do not allow."""

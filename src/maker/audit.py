@@ -23,11 +23,12 @@ from typing import Any
 from maker.canonical import canonical, digest
 from maker.errors import InternalError, JournalError, TaskError
 from maker.fold import Fold, step_hash
-from maker.journal import read_chain
+from maker.journal import read_chain, read_records
 from maker.load import builtin_tasks, load_task
 from maker.plan import Plan, Segment
 from maker.records import FLAGGED, Wave, check_note, decode
 from maker.result import jsonable
+from maker.rounds import Abandoned, Escalation, RolledBack, round_of
 from maker.task import Task
 
 MOST_SEGMENTS = 2**20  # a forged number must not exhaust the memory
@@ -44,7 +45,8 @@ class Summary:
     """What a journal says of its run, counted from its records without running any code.
 
     `close` is what the run said when it last ended, {} when it is still going or was killed. `head` is the hash
-    of the newest record, which covers all before it, as 32 hex digits.
+    of the newest record, which covers all before it, as 32 hex digits. steps, waves and fold are those of the
+    verdicts that count; samples and flags are all. abandoned: what rollbacks left behind.
     """
 
     header: dict[str, Any] = field(default_factory=dict)
@@ -59,6 +61,8 @@ class Summary:
     close: dict[str, Any] = field(default_factory=dict)
     head: str = ""
     records: int = 0
+    escalations: Counter[str] = field(default_factory=Counter)
+    abandoned: Abandoned = field(default_factory=Abandoned)
 
     def as_json(self) -> dict[str, Any]:
         """Return the object that `maker show --json` prints."""
@@ -69,6 +73,7 @@ class Summary:
             "samples": self.samples, "flagged": self.flagged, "flags": dict(self.flags),
             "wrong": self.close.get("wrong"), "answer": self.close.get("answer"),
             "state_digest": self.fold.state_digest.hex(), "chain": self.fold.chain,
+            "escalations": dict(self.escalations),
             "stopped": self.close.get("stopped", "running or killed"), "seconds": self.close.get("seconds"),
             "segments": self.header.get("segments"), "records": self.records, "head": self.head,
         }  # fmt: skip
@@ -76,19 +81,27 @@ class Summary:
 
 def summarise(journal: str | Path) -> Summary:
     """Return what a journal says. Raises JournalError for a file that is missing, damaged or foreign."""
-    summary = Summary()
-    open_waves: Counter[int] = Counter()
+    try:
+        return _summary(journal, Abandoned())
+    except RolledBack:
+        return _summary(journal, Abandoned.of(read_records(journal)))
+
+
+def _summary(journal: str | Path, abandoned: Abandoned) -> Summary:
+    """Return what a journal says. Raises RolledBack for a rollback that is not among those known beforehand."""
+    summary = Summary(abandoned=abandoned)
+    open_waves: Counter[tuple[int, int]] = Counter()  # by step and round
     try:
         for head, record in read_chain(journal):
             summary.head, summary.records = head.hex(), summary.records + 1
             item = decode(record)
             if isinstance(item, Wave):
                 summary.close = {}
-                open_waves[item.step] += len(item) > 0
                 _count(summary, item, open_waves)
             else:
                 check_note(item, journal)
                 _note(summary, item)
+                _escalated(summary, item)
                 if "epoch" in item:
                     open_waves.clear()
     except _SENSELESS as error:
@@ -98,15 +111,27 @@ def summarise(journal: str | Path) -> Summary:
     return summary
 
 
-def _count(summary: Summary, wave: Wave, open_waves: Counter[int]) -> None:
+def _escalated(summary: Summary, note: dict[str, Any]) -> None:
+    if "escalation" in note:
+        found = Escalation.of(note)
+        if found.change.back and not summary.abandoned.knows(found):
+            raise RolledBack
+        summary.escalations[found.rung] += 1
+
+
+def _count(summary: Summary, wave: Wave, open_waves: Counter[tuple[int, int]]) -> None:
     summary.samples += len(wave)
     lost = wave.draws[0::4].count(FLAGGED)
     if lost:
         summary.flagged += lost
         summary.flags.update(facts["flag"] for facts in wave.extras.values() if "flag" in facts)
+    if summary.abandoned and wave in summary.abandoned:
+        return
+    place = (wave.step, round_of(wave.first))
+    open_waves[place] += len(wave) > 0
     if wave.verdict is not None:
         summary.steps += 1
-        summary.waves[open_waves.pop(wave.step)] += 1
+        summary.waves[open_waves.pop(place)] += 1
         try:
             summary.fold.add(wave.step, wave.verdict[1], wave.verdict[2])
         except InternalError as error:
@@ -229,6 +254,7 @@ class _Checker:
     def __init__(self, summary: Summary, task: Task, progress: Callable[[int, int], None] | None) -> None:
         self.task = task
         self.k: int | None = None
+        self._abandoned = summary.abandoned
         self.header = summary.header
         self._total = summary.steps
         self.wrong = 0 if hasattr(task, "truth") else None
@@ -279,10 +305,12 @@ class _Checker:
             raise _Failed(f"step {wave.step}: {type(error).__name__}: {error}") from error
 
     def wave(self, wave: Wave) -> None:
-        """Count a wave's ballots one at a time; check the verdict it claims."""
+        """Count a wave's ballots one at a time; check the verdict it claims. What was rolled back is passed over."""
+        if self._abandoned and wave in self._abandoned:
+            return
         race = self._open.get(wave.step)
-        if race is None:
-            race = self._open[wave.step] = _Race()
+        if race is None or race.round != round_of(wave.first):
+            race = self._open[wave.step] = _Race(round_of(wave.first))
         race.texts += [raw if full else None for full, raw in wave.texts]
         for position, candidate in enumerate(wave.draws[0::4]):
             if race.margin() >= (self.k or 1):
@@ -400,8 +428,9 @@ class _Checker:
 
 @dataclass(slots=True)
 class _Race:
-    """The recount of one step."""
+    """The recount of one round of a step."""
 
+    round: int
     votes: dict[int, int] = field(default_factory=dict)
     first: dict[int, int] = field(default_factory=dict)  # each candidate's first text
     texts: list[bytes | None] = field(default_factory=list)

@@ -27,31 +27,37 @@ Pay = Callable[[Request, Callable[[Request], Awaitable[Reply]]], Awaitable[Reply
 paying: ContextVar[Pay | None] = ContextVar("paying", default=None)  # set while a model is asked for draws
 
 
-class Budget:
-    """The limits of one run, and what is held of them. `bounding`: tokens are held, not calls alone.
+def must_have_prices(limits: Limits, prices: Prices | None) -> None:
+    """Raise TaskError for a cap on money when the model has no prices."""
+    if limits.max_cost is not None and prices is None:
+        raise TaskError(
+            "max_cost: the model has no prices, so it could not be kept. Give them (load_model(..., "
+            "prices={'input': 0.4, 'output': 1.6}), US dollars a million tokens; --prices), or use max_tokens."
+        )
 
-    paid: hold tokens and dollars even where no cap is set, because receipts record them.
+
+class Budget:
+    """The limits of one run, and what is held of them, whichever of its models is asked.
+
     Raises TaskError for a cap on money when the model has no prices.
     """
 
-    def __init__(self, limits: Limits, usage: Usage, prices: Prices | None, *, paid: bool = False) -> None:
-        if limits.max_cost is not None and prices is None:
-            raise TaskError(
-                "max_cost: the model has no prices, so it could not be kept. Give them (load_model(..., "
-                "prices={'input': 0.4, 'output': 1.6}), US dollars a million tokens; --prices), or use max_tokens."
-            )
-        self.limits, self.usage, self.prices = limits, usage, prices
+    def __init__(self, limits: Limits, usage: Usage, prices: Prices | None) -> None:
+        must_have_prices(limits, prices)
+        self.limits, self.usage = limits, usage
         self._started = time.monotonic()
-        self.bounding = paid or limits.max_tokens is not None or prices is not None
         self._calls = 0  # held and not yet sent
         self._tokens = 0  # the most that draws held and not yet answered can take
         self._cost = 0.0
         self._over = 1.0  # how far a reply has gone past its bound: the server counts in its own way
 
-    def hold(self, requests: Sequence[Request]) -> list[Spent]:
-        """Hold draws before their first attempt; return the bound of each. Raises Stop if a limit is in the way."""
+    def hold(self, requests: Sequence[Request], prices: Prices | None) -> list[Spent]:
+        """Hold draws before their first attempt; return the bound of each. Raises Stop if a limit is in the way.
+
+        prices: of the model that is asked.
+        """
         self.hold_calls(len(requests))
-        bounds = [self._bound(request) for request in requests]
+        bounds = [self._bound(request, prices) for request in requests]
         tokens, cost = sum(bound.assumed for bound in bounds), sum(bound.cost for bound in bounds)
         try:
             self._check(tokens, cost)
@@ -94,8 +100,8 @@ class Budget:
             tokens = spent.tokens_in + spent.tokens_out
             self._over = max(self._over, tokens * self._over / bound.assumed)
 
-    def _bound(self, request: Request) -> Spent:
-        bound = most(request, self.prices)
+    def _bound(self, request: Request, prices: Prices | None) -> Spent:
+        bound = most(request, prices)
         if self._over == 1.0:
             return bound
         return Spent(assumed=int(bound.assumed * self._over) + 1, cost=bound.cost * self._over)

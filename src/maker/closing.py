@@ -15,7 +15,7 @@ _KEPT = ("solved", "stopped", "detail", "wrong", "answer", "seconds")  # what th
 
 def close(course: Course, seconds: float) -> RunResult:
     """Return how a run went, and note it; everything it counts is committed first. Raises TaskError, JournalError."""
-    stop, usage, front, dispatcher = course.stop, course.usage, course.front, course.dispatcher
+    stop, usage, front, senders = course.stop, course.usage, course.front, course.senders
     solved, answer, detail, exit_code = False, None, "", 0
     if stop is not None:
         detail, exit_code = str(stop), stop.exit_code
@@ -26,7 +26,7 @@ def close(course: Course, seconds: float) -> RunResult:
         detail = f"all {front.steps} steps are decided, but the goal is not reached: a wrong step won."
     log.info("run.close", run=course.header["run"], solved=solved, stopped=stop.kind if stop else None)
     graded = front.wrong is not None
-    simulated = bool(getattr(dispatcher.model, "simulated", False))
+    paid = any(not sender.model.lockstep for sender in senders)
     journal = course.journal
     result = RunResult(
         solved=solved, answer=answer, steps=front.steps, state=front.state(), usage=usage, wrong=front.wrong,
@@ -35,9 +35,9 @@ def close(course: Course, seconds: float) -> RunResult:
         stopped=stop.kind if stop else None, detail=detail, exit_code=exit_code, journal=journal.path,
         state_digest=front.fold.state_digest.hex(), chain=front.fold.chain, replayed=course.replayed,
         seconds=seconds, k=course.method.k if course.method else None, segments=len(course.plan.segments),
-        simulated=simulated, model=course.header["model"], cost=usage.cost if dispatcher.prices else None,
-        epochs=course.epoch,
-        independence=course.receipts.independence if course.receipts and not simulated else "",
+        simulated=senders.simulated, model=course.header["model"], cost=usage.cost if senders.priced else None,
+        epochs=course.epoch, escalations=dict(course.escalations.counts), abandoned=course.abandoned,
+        independence=course.receipts.independence if paid and not senders.simulated else "",
         calibration=course.calibration.as_note() if course.calibration else None,
         task=course.task, _book=journal if journal.path is None else None,
     )  # fmt: skip

@@ -4,6 +4,9 @@ A `Course` moves by waves: live ones, which it journals, and those of a journal,
 through the same code. So a resumed run is where the first one was, or the journal is refused. Settings that
 were changed on purpose begin a new epoch: what is decided stands, open steps begin anew with seeds of their own.
 
+A step that does not decide is tried in another way, as the ladder says, or stops the run. Rolled-back steps are
+the one thing that a Course cannot take back: it raises RolledBack, and another one is made from the journal.
+
 Not covered: what to do next (`run.py`), and sampling (`settle.py`).
 """
 
@@ -17,15 +20,20 @@ from maker.advance import Front, Lane
 from maker.calibrate import Calibration, calibrate
 from maker.config import Config
 from maker.errors import JournalError
+from maker.escalate import Escalations
 from maker.flags import Flag
 from maker.header import changed_fields, check_header, latest_header, make_header
 from maker.journal import Journal
+from maker.ladder import Rung, describe
 from maker.log import log
 from maker.plan import Plan
 from maker.poll import Method, Poll
 from maker.prompt import render, views
+from maker.receipts import Receipts
 from maker.records import Wave, check_note, decode, encode_note, encode_wave
-from maker.settle import Dispatcher, undecided
+from maker.rounds import ROUND, Abandoned, Escalation, RolledBack
+from maker.senders import Senders
+from maker.settle import Dispatcher, poisoned, undecided
 from maker.stop import Stop
 from maker.task import Rules, Step, Task, seed_key
 
@@ -35,19 +43,25 @@ class Course:
 
     front: the decided steps. method: how steps are voted on, None until k is known. header: the run's
     settings; epoch: how often they were changed on purpose; accepted: those that may differ from the journal's.
-    usage: the account, resumes included. replayed: steps that were decided before this process. sampled: steps
-    that samples were drawn on. closed: what the run said when it last ended. stop: what ends it.
+    usage: the account, resumes included. replayed: steps that were decided before this process. sampled: rounds
+    that samples were drawn in. closed: what the run said when it last ended. stop: what ends it. abandoned: what
+    the rollbacks in the journal leave behind, as far as they are known.
     """
 
     def __init__(
-        self, task: Task, dispatcher: Dispatcher, config: Config, journal: Journal, plan: Plan,
-        flags: tuple[Flag, ...], accepted: tuple[str, ...] = (),
+        self, task: Task, senders: Senders, config: Config, journal: Journal, plan: Plan, flags: tuple[Flag, ...],
+        accepted: tuple[str, ...] = (), ladder: tuple[Rung, ...] = (), abandoned: Abandoned | None = None,
     ) -> None:  # fmt: skip
-        self.task, self.dispatcher, self.config = task, dispatcher, config
-        self.limits, self.usage, self.receipts = dispatcher.limits, dispatcher.usage, dispatcher.receipts
+        self.task, self.senders, self.config = task, senders, config
+        self.dispatcher = dispatcher = senders.own
+        self.limits, self.usage = dispatcher.limits, dispatcher.usage
         self.journal, self.plan, self.flags, self.accepted = journal, plan, flags, accepted
-        self.account = Account(self.usage, self.receipts)
+        self.receipts = Receipts(journal, self.usage, accepted)
+        senders.keep_receipts(self.receipts)
+        self.account = Account(self.usage, self.receipts, paid=not dispatcher.model.lockstep)
         self.front = Front(task, plan)
+        self.escalations = Escalations(task, ladder, self.limits, plain=hasattr(dispatcher.model, "bind"))
+        self.abandoned = abandoned or Abandoned()
         self.rules = Rules.of(task)
         self.header = make_header(task, dispatcher.model, config)
         self.method: Method | None = None
@@ -60,23 +74,57 @@ class Course:
 
     # -- one step -------------------------------------------------------------------------------
 
-    def ready(self, lane: Lane) -> Poll:
-        """Return the poll of a lane's next step, with what it needs to ask."""
+    def ready(self, lane: Lane) -> bool:
+        """Make a lane's next step ready to ask; say whether it has draws to make.
+
+        None are made where a journal holds the race to its end: its verdict is committed now. Raises as `escalate`
+        does, for a step that met a limit which was not raised since.
+        """
         poll = lane.poll or self._open(lane)
-        if poll.outcome is not None:  # max_votes is less than k
-            raise undecided(poll)
-        if poll.prompt is None:
-            poll.prompt = render(self.task, lane.state, lane.index)
-            if self.config.paraphrase:
-                poll.views = views(self.task, lane.state, lane.index)
-        return poll
+        if poll.outcome is not None and poll.outcome.winner is not None:
+            self.commit(lane, Wave(lane.index, poll.next))
+            return False
+        if poll.flags and poll.outcome is None and (poison := poisoned(poll)):
+            trouble = self.escalations.trouble(lane, "refused")  # the process before may have died at this point
+            if self.escalations.next(lane, trouble) is not None:
+                self.escalate(lane, poison, "refused")
+        while lane.poll is not None and lane.poll.outcome is not None:  # also where max_votes is less than k
+            self.escalate(lane, undecided(lane.poll), lane.poll.outcome.limit or "")
+            if lane.index in self.aside:
+                return False
+        assert lane.poll is not None, "a step that is not decided has a poll"
+        if lane.poll.prompt is None:
+            self._word(lane, lane.poll)
+        return True
+
+    def _word(self, lane: Lane, poll: Poll) -> None:
+        """Write what is asked about a step."""
+        poll.prompt = render(self.task, lane.state, lane.index)
+        change = self.escalations.change(lane.index)
+        own_words = change.finer or hasattr(self.senders.of(change, lane.index).model, "bind")
+        if (self.config.paraphrase or change.paraphrase) and not own_words:
+            poll.views = views(self.task, lane.state, lane.index)
+
+    def by_sender(self, lanes: list[Lane]) -> list[tuple[Dispatcher, list[Lane]]]:
+        """Return the lanes by who sends their draws. Raises TaskError where a model is not at hand."""
+        if not self.escalations:
+            return [(self.dispatcher, lanes)]
+        found: dict[int, tuple[Dispatcher, list[Lane]]] = {}
+        for lane in lanes:
+            sender = self.senders.of(self.escalations.change(lane.index), lane.index)
+            found.setdefault(id(sender), (sender, []))[1].append(lane)
+        return list(found.values())
 
     def _open(self, lane: Lane) -> Poll:
-        assert self.method is not None, "k is chosen before the first step"
-        config = self.config
-        step = Step(lane.index, lane.state, self.rules, config.token_cap, config.long_answer, {})
-        poll = lane.poll = Poll(step, self.method)
         self.opened += 1
+        return self._begin_round(lane)
+
+    def _begin_round(self, lane: Lane) -> Poll:
+        """Begin a race for a lane's next step, in the way that it is to be tried now."""
+        assert self.method is not None, "k is chosen before the first step"
+        method, first = self.escalations.method(self.method, lane, self.config, self.epoch)
+        step = Step(lane.index, lane.state, self.rules, method.token_cap, self.config.long_answer, {})
+        poll = lane.poll = Poll(step, method, first=first)
         self.sampled += 1
         return poll
 
@@ -84,6 +132,7 @@ class Course:
         """Journal a live wave; if it decided the step, with its verdict, and advance the lane."""
         poll = lane.poll
         assert poll is not None, "a wave belongs to a poll"
+        self.receipts.judged(self.header["run"], wave.step, wave.first, len(wave))
         if poll.outcome is None or poll.outcome.winner is None:
             self.journal.append(encode_wave(wave))
             return
@@ -93,27 +142,7 @@ class Course:
             self.journal.append(encode_wave(wave))  # its samples are kept even if the task's code fails here
         self.front.advance(lane, poll, state, wave.verdict)
 
-    def settled_before(self, lane: Lane) -> bool:
-        """Close a race that the journal holds to its end: commit a verdict that could not be drawn then.
-
-        Raises Stop for one that met a limit which was not raised since.
-        """
-        poll = lane.poll
-        if poll is None or poll.outcome is None:
-            return False
-        if poll.outcome.winner is None:
-            for stop in self.give_up(poll, undecided(poll)):
-                raise stop
-            return True
-        self.commit(lane, Wave(lane.index, poll.drawn))
-        return True
-
-    def give_up(self, poll: Poll, stop: Stop) -> list[Stop]:
-        """Return what ends the run at a step that does not decide: nothing, where no other step needs its result."""
-        if not self.plan.independent:
-            return [stop]
-        self.aside[poll.step.index] = stop
-        return []
+    # -- a step that does not decide ------------------------------------------------------------------
 
     def first_aside(self) -> Stop:
         """Return the stop of a run whose other steps are all decided."""
@@ -121,10 +150,67 @@ class Course:
         return Stop(first.kind, f"{len(self.aside)} of {self.plan.steps} steps are without a verdict, the others are "
                     f"decided. The first: {first}", first.exit_code)  # fmt: skip
 
+    def in_trouble(self, lane: Lane) -> None:
+        """Try a step in another way whose last wave brought it to a limit. Raises as `escalate` does."""
+        poll = lane.poll
+        if poll is None:
+            return
+        if poll.flags and (poison := poisoned(poll)):
+            self.escalate(lane, poison, "refused")
+        elif poll.outcome is not None:
+            self.escalate(lane, undecided(poll), poll.outcome.limit or "")
+
+    def escalate(self, lane: Lane, stop: Stop, reason: str) -> None:
+        """Take the next rung, journal it, and begin what it changes.
+
+        At the end of the ladder a step that no other one needs is put aside, and any other raises `stop`, with what
+        was tried and a diagnosis. Raises RolledBack for steps that were given up; TaskError from rungs and from the
+        task's `sound`.
+        """
+        trouble = self.escalations.trouble(lane, reason)
+        found = self.escalations.next(lane, trouble)
+        if found is None:
+            end = Stop(stop.kind, f"{stop} {describe(trouble)}", stop.exit_code, step=lane.index)
+            if not self.plan.independent:
+                raise end
+            self.aside[lane.index] = end
+            return
+        self.note(found.as_note())
+        log.warning("run.escalation", step=found.step, rung=found.rung, reason=found.reason, change=found.change)
+        if found.change.back:
+            raise RolledBack
+        self._take(found, lane)
+
+    def _take(self, found: Escalation, lane: Lane | None) -> None:
+        """Begin what a journaled change changes. lane: that of its step, None where that was given up since."""
+        self.escalations.take(found)
+        for step in found.steps:
+            self.receipts.forget_step(self.header["run"], step)
+        if lane is None or lane.poll is None:
+            return
+        if found.change.goes_on:
+            self.escalations.go_on(lane)
+        else:
+            self._begin_round(lane)
+
+    def _roll_back(self, found: Escalation) -> None:
+        """Take a rollback that the journal holds: what it abandons was not decided in this replay."""
+        if not self.abandoned.knows(found):
+            raise RolledBack
+        lane = self.front.lane_in(found.step)
+        if lane is None or lane.index > found.steps.start:
+            raise JournalError(f"{self.journal.path}: step {found.step} is rolled back to step {found.steps.start}, "
+                               "which is not possible. The journal does not fit this task's plan.")  # fmt: skip
+        self._take(found, None)
+        lane.branch, lane.poll = found.branch, None
+
     # -- replay ---------------------------------------------------------------------------------
 
     def replay(self) -> None:
-        """Bring the run to where the journal ends; a new journal gets its header. Raises JournalError."""
+        """Bring the run to where the journal ends; a new journal gets its header.
+
+        Raises JournalError; RolledBack for a rollback that is not among those known beforehand.
+        """
         known = False
         for record in self.journal.replay():
             item = decode(record)
@@ -162,6 +248,12 @@ class Course:
         elif "epoch" in note:
             self._latest = note["epoch"]["header"]
             self._enter_epoch(self._latest)
+        elif "escalation" in note:
+            found = Escalation.of(note)
+            if found.change.back:
+                self._roll_back(found)
+            else:
+                self._take(found, self.front.lane_of(found.step))
         else:
             self.account.take(note)
 
@@ -180,8 +272,8 @@ class Course:
         self.epoch += 1
         self.method = None
         self.front.begin_anew()
-        if self.receipts is not None:
-            self.receipts.forget()
+        self.escalations.begin_anew()
+        self.receipts.forget()
         if header["k"] != "auto":
             self._set_k(header["k"])
 
@@ -194,6 +286,10 @@ class Course:
     def _replay_wave(self, wave: Wave) -> None:
         """Take a journaled wave through the code that a live one goes through, and compare."""
         where = f"{self.journal.path}: step {wave.step}"
+        if self.abandoned and wave in self.abandoned:
+            self.sampled += wave.first % ROUND == 0
+            self.account.replayed(wave, self.header["run"])
+            return
         lane = self.front.lane_of(wave.step)
         if lane is None:
             raise JournalError(

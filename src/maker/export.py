@@ -28,6 +28,7 @@ from maker.audit import summarise
 from maker.errors import TaskError
 from maker.journal import read_records
 from maker.records import FLAGGED
+from maker.rounds import Abandoned
 from maker.stored import StoredStep, known, stored_steps
 
 GROUP_ROWS = 20_000  # a row group of Parquet
@@ -113,7 +114,7 @@ def replacing(output: Path, journal: str | Path) -> Iterator[Path]:
 
 
 def _rows(journal: str | Path, what: str) -> Iterator[Row]:
-    for stored in stored_steps(read_records(journal)):
+    for stored in stored_steps(read_records(journal), abandoned=Abandoned.of(read_records(journal))):
         if what == "steps":
             yield _step_row(stored)
         else:

@@ -90,7 +90,13 @@ class Journal:
         self.close()
 
     def replay(self) -> Iterator[bytes]:
-        """Yield the records there are, checked, and leave the journal ready to append after them."""
+        """Yield the records there are, checked, and leave the journal ready to append after them.
+
+        It may be read so again; what was appended meanwhile is committed first, and counted anew.
+        """
+        self.flush()
+        self._stop_reading()
+        self._head, self.appended = START, 0
         least = self._lock.acknowledged if self._lock else 0
         if self.path is not None:
             # A second connection, kept when the replay fails: while it is open, SQLite leaves the -wal as it is.

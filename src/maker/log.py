@@ -3,20 +3,21 @@
 Silent below WARNING until the user configures `logging`; keys never enter it, model text never does.
 It is made at its first use, because structlog is a third of the time that `import maker` would take.
 
-| event         | level   | when, and its fields                                                                   |
-|---------------|---------|----------------------------------------------------------------------------------------|
-| run.open      | info    | a journal is replayed: run, replayed (steps), records                                  |
-| run.epoch     | warning | settings were changed on purpose: run, number, changed                                 |
-| run.close     | info    | a run has ended: run, solved, stopped                                                  |
-| solve.open    | info    | as run.open, of a problem in words: run, replayed                                      |
-| solve.limit   | debug   | a decision met a limit: step                                                           |
-| solve.close   | info    | as run.close: run, stopped                                                             |
-| model.retry   | warning | draws failed and will be sent again: failures, detail (of the first), wait (seconds)   |
-| model.changed | warning | the server's model or fingerprint changed, as accepted: what, before, now              |
-| model.reply   | debug   | one exchange has ended: model, step, draw, outcome ("sample", or the failure's kind)   |
-| model.closed  | debug   | the endpoint wants a pause: model, status, seconds, limit (of requests out at once)    |
-| model.without | debug   | a server does not take an optional field, it is left out from now on: model, field     |
-| model.probe   | debug   | a short request was sent to see whether the endpoint is well: step, well               |
+| event          | level   | when, and its fields                                                                   |
+|----------------|---------|----------------------------------------------------------------------------------------|
+| run.open       | info    | a journal is replayed: run, replayed (steps), records                                  |
+| run.epoch      | warning | settings were changed on purpose: run, number, changed                                 |
+| run.escalation | warning | a step that did not decide is asked otherwise: step, rung, reason, change              |
+| run.close      | info    | a run has ended: run, solved, stopped                                                  |
+| solve.open     | info    | as run.open, of a problem in words: run, replayed                                      |
+| solve.limit    | debug   | a decision met a limit: step                                                           |
+| solve.close    | info    | as run.close: run, stopped                                                             |
+| model.retry    | warning | draws failed and will be sent again: failures, detail (of the first), wait (seconds)   |
+| model.changed  | warning | the server's model or fingerprint changed, as accepted: what, before, now              |
+| model.reply    | debug   | one exchange has ended: model, step, draw, outcome ("sample", or the failure's kind)   |
+| model.closed   | debug   | the endpoint wants a pause: model, status, seconds, limit (of requests out at once)    |
+| model.without  | debug   | a server does not take an optional field, it is left out from now on: model, field     |
+| model.probe    | debug   | a short request was sent to see whether the endpoint is well: step, well               |
 """
 
 from __future__ import annotations

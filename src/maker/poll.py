@@ -53,6 +53,7 @@ class Poll:
 
     After each wave either `outcome` is set or `need` says how many draws the next wave has. `prompt`
     is set before the first request; a replayed step never needs it. `views`, if set, are asked in turn.
+    first: the number of the first draw; `drawn` counts from there.
     `readings` are the step's distinct answers, numbered as they first appeared; `flags` counts flagged
     samples by kind.
     """
@@ -61,6 +62,7 @@ class Poll:
         "_known",
         "_race",
         "drawn",
+        "first",
         "flags",
         "method",
         "need",
@@ -76,9 +78,10 @@ class Poll:
         "waves",
     )  # fmt: skip
 
-    def __init__(self, step: Step, method: Method, prompt: str | None = None) -> None:
+    def __init__(self, step: Step, method: Method, prompt: str | None = None, *, first: int = 0) -> None:
         self.step = step
         self.method = method
+        self.first = first
         self.prompt = prompt
         self.views: Sequence[View] = ()
         self.tally = Tally({}, 0, 0, None, {})
@@ -93,11 +96,22 @@ class Poll:
         self.outcome: Outcome | None = None
         self._begin()
 
+    @property
+    def next(self) -> int:
+        """The number of the next draw."""
+        return self.first + self.drawn
+
+    def go_on(self, max_votes: int, max_flags: int) -> None:
+        """Go on with a race that met a limit, under other limits and with all its votes."""
+        self.method = replace(self.method, max_votes=max_votes, max_flags=max_flags)
+        self.outcome = None
+        self._begin()
+
     def requests(self) -> list[Request]:
         """Return the requests of the next wave."""
         method, step, prompt = self.method, self.step, self.prompt
         assert prompt is not None, "a poll needs its prompt before it can ask"
-        run, index, state, first = method.run, step.index, step.state, self.drawn
+        run, index, state, first = method.run, step.index, step.state, self.next
         draws = range(first, first + self.need)
         seeds: list[int] = []
         for block in range(first // SEED_BLOCK, (draws.stop - 1) // SEED_BLOCK + 1):
@@ -110,15 +124,15 @@ class Poll:
         ]
         for request in made if self.views else ():
             request.prompt = self.views[request.address.draw % len(self.views)].prompt
-        if first == 0 and method.first_temperature is not None:
+        if not self.drawn and method.first_temperature is not None:
             made[0].temperature = method.first_temperature
         return made
 
     def take(self, samples: Sequence[Sample]) -> Wave:
         """Judge one wave of replies in draw order, count them, and return what the journal keeps."""
-        wave = Wave(self.step.index, self.drawn, [], [], {}, None)
+        wave = Wave(self.step.index, self.next, [], [], {}, None)
         if self.views:
-            samples = [self._own_words(sample, draw) for draw, sample in enumerate(samples, self.drawn)]
+            samples = [self._own_words(sample, draw) for draw, sample in enumerate(samples, wave.first)]
         ballots: list[Ballot] = []
         position = 0
         while position < len(samples):
@@ -203,8 +217,8 @@ class Poll:
 
     def replay(self, wave: Wave) -> None:
         """Count a wave that the journal holds. Raises JournalError when it does not fit this step."""
-        if wave.first != self.drawn or (self.outcome is not None and self.outcome.winner is not None):
-            raise JournalError(f"step {wave.step}: draw {wave.first} does not follow draw {self.drawn - 1}")
+        if wave.first != self.next or (self.outcome is not None and self.outcome.winner is not None):
+            raise JournalError(f"step {wave.step}: draw {wave.first} does not follow draw {self.next - 1}")
         try:
             self._recount(wave)
         except (LookupError, UnicodeDecodeError) as error:

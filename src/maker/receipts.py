@@ -37,19 +37,21 @@ class Receipts:
     """The reservations and samples of one run.
 
     accepted: changes of "model" or "fingerprint" that do not stop the run. `known` are samples that came and
-    were not judged yet.
+    were not judged yet. used: there are any receipts. A run may ask several models (`asked`, "" for its own): what
+    each says of its maker is watched apart.
     """
 
     def __init__(self, journal: Journal, usage: Usage, accepted: Sequence[str] = ()) -> None:
         self.journal, self.usage = journal, usage
         self.accepted = frozenset(accepted)
         self.known: dict[Address, Sample] = {}
+        self.used = False
         self._open: dict[Address, Spent] = {}  # reserved by an earlier process and not settled so far
         self._marked = self._unmarked = 0  # samples that bear an id or logprobs, and that bear none
-        self._maker: dict[str, str] = {}
+        self._maker: dict[tuple[str, str], str] = {}
         self._turns: list[asyncio.Future[bool]] = []  # of those who wait for the next commit
         self._committing = False
-        self._unaccepted: dict[str, str] = {}  # changes that the journal shows and nobody has accepted
+        self._unaccepted: dict[tuple[str, str], str] = {}  # changes that the journal shows and nobody has accepted
 
     # -- live ------------------------------------------------------------------------------------------
 
@@ -65,19 +67,20 @@ class Receipts:
         """Note a draw that brought no reply; it will be durable with the next reservation."""
         self._append("failure", {**_address(request.address), "detail": failure.detail, "spent": list(spent)})
 
-    async def keep(self, samples: Sequence[tuple[Request, Sample, Spent]]) -> None:
+    async def keep(self, samples: Sequence[tuple[Request, Sample, Spent]], asked: str = "") -> None:
         """Make samples durable. Raises Stop when they come from another model than those before."""
         for request, sample, spent in samples:
-            note = _address(request.address)
+            note = _address(request.address) | _asked(asked)
             note["spent"] = list(spent)
             _tell(note, sample)
             self._append("sample", note)
             self._mark(sample)
         await self._durable()
         for _, sample, _ in samples:
-            self._same_maker(sample)
+            self._same_maker(sample, asked)
 
     def _append(self, kind: str, note: dict[str, Any]) -> None:
+        self.used = True
         try:
             record = _NOTE + orjson.dumps({kind: note})  # ten times as fast, and there are two notes a call
         except orjson.JSONEncodeError:  # a lone surrogate, or a number of more than 64 bits
@@ -137,26 +140,27 @@ class Receipts:
         self._marked += marked
         self._unmarked += not marked
 
-    def _same_maker(self, sample: Sample) -> None:
+    def _same_maker(self, sample: Sample, asked: str) -> None:
         for what in _WATCHED:
             said = getattr(sample, what)
-            if said is not None and self._maker.setdefault(what, said) != said:
-                self._change(what, said)
+            if said is not None and self._maker.setdefault((asked, what), said) != said:
+                self._change(asked, what, said)
 
-    def _change(self, what: str, said: str) -> None:
+    def _change(self, asked: str, what: str, said: str) -> None:
         """Journal a change of the server that is accepted. Raises Stop for any other."""
-        before = self._maker[what]
+        before = self._maker[asked, what]
         if what not in self.accepted:
             raise Stop("model_changed", f"the server's {what} changed from {before!r} to {said!r} in mid-run. "
                        f"Resume when it is back, or with --accept-change {what}.", 5)  # fmt: skip
         log.warning("model.changed", what=what, before=before, now=said)
-        self._maker[what] = said
-        self._append("change", {"what": what, "from": before, "to": said})
+        self._maker[asked, what] = said
+        self._append("change", {"what": what, "from": before, "to": said, **_asked(asked)})
 
     # -- replay ----------------------------------------------------------------------------------------
 
     def replay(self, kind: str, note: dict[str, Any]) -> None:
         """Take a journaled note. Raises JournalError for one that lacks what its kind must have."""
+        self.used = True
         try:
             if kind == "reserve":
                 self._reserved(note)
@@ -166,8 +170,9 @@ class Receipts:
                 self._open.pop(_address_of(note, note["draw"]), None)
                 self.usage.fail(_spent(note))
             else:
-                self._maker[note["what"]] = note["to"]
-                self._unaccepted.pop(note["what"], None)
+                of = (note.get("asked", ""), note["what"])
+                self._maker[of] = note["to"]
+                self._unaccepted.pop(of, None)
         except (KeyError, TypeError, ValueError) as error:
             raise JournalError(f"{self.journal.path}: a {kind} note contradicts itself: {error!r}") from None
 
@@ -175,8 +180,8 @@ class Receipts:
         """Book what was reserved and never settled. Raises Stop for a change of model that is not accepted."""
         self.usage.cancel(self._open.values())
         self._open.clear()
-        for what, said in self._unaccepted.items():
-            self._change(what, said)
+        for (asked, what), said in self._unaccepted.items():
+            self._change(asked, what, said)
 
     def judged(self, run: str, step: int, first: int, count: int) -> None:
         """Drop samples that a wave has counted."""
@@ -192,6 +197,12 @@ class Receipts:
         """Drop all samples that were not judged: nobody will count them any more. They stay paid for."""
         self.usage.lose(self.known.values())
         self.known.clear()
+
+    def forget_step(self, run: str, step: int) -> None:
+        """Drop the samples of one step that were not judged, as `forget` drops those of all."""
+        if self.known:
+            dropped = [address for address in self.known if (address.run, address.step) == (run, step)]
+            self.usage.lose([self.known.pop(address) for address in dropped])
 
     def _reserved(self, note: dict[str, Any]) -> None:
         for draw, tokens, cost in zip(note["draws"], note["tokens"], note["cost"], strict=True):
@@ -213,9 +224,14 @@ class Receipts:
         )  # fmt: skip
         self._mark(sample)
         for what in _WATCHED:
-            said = getattr(sample, what)
-            if said is not None and self._maker.setdefault(what, said) != said:
-                self._unaccepted[what] = said
+            said, of = getattr(sample, what), (note.get("asked", ""), what)
+            if said is not None and self._maker.setdefault(of, said) != said:
+                self._unaccepted[of] = said
+
+
+def _asked(name: str) -> dict[str, str]:
+    """Return who was asked, where it is not the run's own model."""
+    return {"asked": name} if name else {}
 
 
 def _wake(turns: Sequence[asyncio.Future[bool]], error: Exception | None) -> None:

@@ -105,7 +105,7 @@ _NOTES: dict[str, tuple[str, ...]] = {
     "sample": ("run", "step", "draw", "spent"),
     "failure": ("run", "step", "draw", "detail", "spent"),
     "change": ("what", "from", "to"),
-    "overhead": ("calls", "spent"),
+    "escalation": ("step", "branch", "attempt", "rung", "reason", "change"),
     "close": ("solved", "stopped", "detail", "wrong", "answer", "seconds"),
 }
 

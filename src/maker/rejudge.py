@@ -43,6 +43,7 @@ from maker.flags import (
 from maker.plan import plan_of
 from maker.poll import Method, Poll
 from maker.records import FLAGGED
+from maker.rounds import ROUND
 from maker.sample import Sample
 from maker.stop import Stop
 from maker.stored import Epoch, StoredStep
@@ -116,8 +117,10 @@ class Judge:
             raise JournalError(f"step {stored.step} is not the next one of its segment: the journal does not fit "
                                "this task's plan.")  # fmt: skip
         policy = self.under(stored.epoch)
-        step = Step(stored.step, self._lane.state, self._rules, *policy.limits)
-        self._poll = Poll(step, Method("", b"", stored.epoch.k or 1, MOST_VOTES, MOST_VOTES, (), 0.0, None, 1))
+        token_cap, long_answer = policy.limits
+        step = Step(stored.step, self._lane.state, self._rules, token_cap * stored.longer, long_answer)
+        method = Method("", b"", stored.epoch.k or 1, MOST_VOTES, MOST_VOTES, (), 0.0, None, 1)
+        self._poll = Poll(step, method, first=stored.round * ROUND)
         for wave in stored.waves:
             if len(wave):
                 self._poll.replay(wave)

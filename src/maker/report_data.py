@@ -25,7 +25,7 @@ from maker.stored import StoredStep, known, stored_steps
 
 HARDEST = 10  # steps shown with their texts
 BINS = 256  # of the run, along its steps
-_PAID = frozenset({"sample", "failure", "overhead"})  # notes that say what a call cost
+_PAID = frozenset({"sample", "failure"})  # notes that say what a call cost
 ENTROPY_BINS = 28
 ENTROPY_WIDTH = 0.05  # nats; the last bin holds all above
 
@@ -124,7 +124,7 @@ def collect(journal: str | Path, progress: Callable[[int, int], None] | None = N
     # Kept as (hardness, -step), so that of equally hard steps the earlier ones stay.
     hardest: list[tuple[tuple[int, float], int, StoredStep]] = []
     fullest: list[tuple[tuple[int, float], int, StoredStep]] = []
-    for number, stored in enumerate(stored_steps(read_records(journal), found.note), 1):
+    for number, stored in enumerate(stored_steps(read_records(journal), found.note, found.summary.abandoned), 1):
         tally = stored.tally()
         _count(found, stored)
         hardness = ((len(stored.candidates), tally.entropy if tally.total else 0.0), -stored.step, stored)

@@ -12,7 +12,7 @@ import anyio
 
 from maker.journal import Journal
 from maker.result import Glimpses, Progress
-from maker.settle import Dispatcher
+from maker.senders import Senders
 
 REPORT_SECONDS = 0.1
 TICK_SECONDS = 0.5
@@ -25,11 +25,11 @@ class Reporter:
     """
 
     def __init__(
-        self, progress: Callable[[Progress], None] | None, journal: Journal, dispatcher: Dispatcher,
+        self, progress: Callable[[Progress], None] | None, journal: Journal, senders: Senders,
         counts: Callable[[], tuple[int, int, int | None]],
     ) -> None:  # fmt: skip
         self.progress = progress
-        self._journal, self._dispatcher, self._counts = journal, dispatcher, counts
+        self._journal, self._senders, self._counts = journal, senders, counts
         self._begun = time.monotonic()
         self._reported = 0.0
         self._glimpses: Glimpses | None = None
@@ -58,9 +58,9 @@ class Reporter:
             self.report()
 
     def _glimpse(self) -> Progress:
-        usage, sender = self._dispatcher.usage, self._dispatcher
+        usage, senders = self._senders.own.usage, self._senders
         steps, replayed, total = self._counts()
         return Progress(
-            steps, total, usage.voted + usage.flagged, usage.flagged, replayed, self.seconds, sender.out,
-            usage.tokens, usage.cost if sender.prices else None, sender.retrying,
+            steps, total, usage.voted + usage.flagged, usage.flagged, replayed, self.seconds, senders.out,
+            usage.tokens, usage.cost if senders.priced else None, senders.retrying,
         )  # fmt: skip

@@ -16,6 +16,7 @@ from maker import theory
 from maker.canonical import canonical
 from maker.journal import Journal, read_records
 from maker.records import FLAGGED, Wave, decode
+from maker.rounds import Abandoned, round_of
 from maker.task import Task
 from maker.usage import Usage
 from maker.vote import Tally, Verdict, Votes
@@ -69,7 +70,8 @@ class RunResult:
     waves they took. first_wrong, collisions: steps whose first valid sample, and whose first two, were
     wrong (None where the truth is not known): what p and rho are estimated from. segments: how many
     were used. simulated: the model was a simulated one. cost: US dollars, None without prices. epochs: how
-    often settings were changed on purpose. independence: whether copied samples would show, "" where none can be.
+    often settings were changed on purpose. escalations: how often steps were tried in another way, by rung;
+    abandoned: what rollbacks left behind. independence: whether copied samples would show, "" where none can be.
     """
 
     solved: bool
@@ -100,6 +102,8 @@ class RunResult:
     cost: float | None = None
     epochs: int = 0
     independence: str = ""
+    escalations: dict[str, int] = field(default_factory=dict)
+    abandoned: Abandoned = field(default_factory=Abandoned, repr=False)
     task: Task | None = field(default=None, repr=False)
     _book: Journal | None = field(default=None, repr=False)
 
@@ -113,7 +117,7 @@ class RunResult:
         else:
             return
         parse = self.task.parse if self.task is not None else None
-        yield from verdicts_of(records, parse)
+        yield from verdicts_of(records, parse, self.abandoned)
 
     @property
     def observed(self) -> dict[str, Any]:
@@ -142,8 +146,8 @@ class RunResult:
             "seconds": round(self.seconds, 3), "k": self.k, "segments": self.segments, "replayed": self.replayed,
             "model": self.model, "simulated": self.simulated, "tokens_in": self.usage.tokens_in,
             "tokens_out": self.usage.tokens_out, "tokens_assumed": self.usage.assumed, "cost": self.cost,
-            "epochs": self.epochs, "independence": self.independence, "observed": self.observed,
-            "calls": self.usage.dispatched, "calibration": self.calibration,
+            "epochs": self.epochs, "escalations": self.escalations, "independence": self.independence,
+            "observed": self.observed, "calls": self.usage.dispatched, "calibration": self.calibration,
             "journal": str(self.journal) if self.journal else None, "exit_code": self.exit_code,
         }  # fmt: skip
 
@@ -158,8 +162,13 @@ def jsonable(answer: Any) -> Any:
         return str(answer)
 
 
-def verdicts_of(records: Iterable[bytes], parse: Any = None) -> Iterator[Verdict[Any]]:
-    """Yield the verdicts that records hold; answers are read by `parse`, or are texts without it."""
+def verdicts_of(
+    records: Iterable[bytes], parse: Any = None, abandoned: Abandoned | None = None
+) -> Iterator[Verdict[Any]]:
+    """Yield the verdicts that records hold; answers are read by `parse`, or are texts without it.
+
+    abandoned: what rollbacks left behind, which is passed over.
+    """
     open_steps: dict[int, _Count] = {}
     for record in records:
         wave = decode(record)
@@ -167,9 +176,11 @@ def verdicts_of(records: Iterable[bytes], parse: Any = None) -> Iterator[Verdict
             if "epoch" in wave:  # steps that were not decided begin anew
                 open_steps.clear()
             continue
+        if abandoned and wave in abandoned:
+            continue
         count = open_steps.get(wave.step)
-        if count is None:
-            count = open_steps[wave.step] = _Count()
+        if count is None or count.round != round_of(wave.first):
+            count = open_steps[wave.step] = _Count(round_of(wave.first))
         count.add(wave, parse)
         if wave.verdict is not None:
             del open_steps[wave.step]
@@ -178,8 +189,9 @@ def verdicts_of(records: Iterable[bytes], parse: Any = None) -> Iterator[Verdict
 
 @dataclass(slots=True)
 class _Count:
-    """The waves of one step, read back."""
+    """The waves of one round of a step, read back."""
 
+    round: int
     tally: Tally = field(default_factory=Tally)
     texts: list[bytes] = field(default_factory=list)
     answers: list[Any] = field(default_factory=list)

@@ -187,7 +187,7 @@ def revote(
     if flags is not None or parse is not None:
         judge = Judge(task or _task_of(summary.header), summary.header, flags, parse)
         found.flags = tuple(map(flag_name, judge.under(Epoch(summary.header)).flags))
-    for stored in stored_steps(read_records(journal)):
+    for stored in stored_steps(read_records(journal), abandoned=summary.abandoned):
         stand = judge.stand(stored) if judge else _Recorded(stored)
         count = _count(stand.ballots(), RULES[rule], k or stored.epoch.k or summary.k)
         _book(found, stored, stand, count)

@@ -9,14 +9,17 @@ A limit, an interrupt or a lost model ends the run with `RunResult.stopped`, to 
 same call. Raised are only TaskError, ModelError and JournalError; whatever is raised, and on
 cancellation, everything acknowledged stays in the journal.
 
-Not covered: what to do with a step that does not decide (it stops the run), and planning k beyond
-a small calibration (`calibrate.py`).
+A step that does not decide is tried as the ladder says (`ladder.py`); where that ends, the run stops. When steps
+are rolled back, all workers stop, and the run is replayed once more, without what the rollback abandoned.
+
+Not covered: planning k beyond a small calibration (`calibrate.py`).
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -30,20 +33,21 @@ from maker.course import Course
 from maker.errors import TaskError
 from maker.flags import Flag, chain, flag_name
 from maker.journal import Journal
+from maker.ladder import Rung, make_ladder, models_of
 from maker.load import load_model, load_task
 from maker.plan import plan_of
-from maker.receipts import Receipts
 from maker.reporter import Reporter
 from maker.result import Progress, RunResult
+from maker.rounds import Abandoned, RolledBack
 from maker.sample import Model
-from maker.settle import Dispatcher, copied_too_often, first_error, poisoned, settle, undecided
+from maker.senders import Senders
+from maker.settle import Dispatcher, copied_too_often, first_error
 from maker.stop import Stop
 from maker.task import Task
 from maker.threads import in_new_loop
 from maker.usage import Usage
 
 LANES = 128  # segments that an in-process model advances at once; suits its caches
-_UNSHOWN = ("failed", "cancelled", "lost_in", "lost_out", "assumed")  # usage that no wave or calibration accounts for
 YIELD_SECONDS = 0.01  # an in-process model never waits: this is when cancellation gets its turn
 
 
@@ -64,6 +68,7 @@ async def run(
     long_answer: int = 750,
     paraphrase: bool = False,
     keep_samples: KeepSamples | None = None,
+    ladder: Sequence[Rung] | None = None,
     accept_change: Sequence[str] = (),
     progress: Callable[[Progress], None] | None = None,
     interrupted: Callable[[], bool] | None = None,
@@ -75,7 +80,10 @@ async def run(
     existing one is resumed, None keeps it in a temporary file. segments: how many pieces with known
     entry states run side by side (default 1,024 where the task has a plan, else 1). flags, limits,
     temperature, first_temperature, token_cap, long_answer (tokens), paraphrase, keep_samples: see
-    `Config` and `Limits`; the first draw of the "paper" flags is at temperature 0. progress: called with what is
+    `Config` and `Limits`; the first draw of the "paper" flags is at temperature 0. ladder: what is tried, in order,
+    at a step that does not decide: rungs of `maker.ladder` or your own; None for its default (only where one answer
+    is clearly ahead and a limit that you did not set was in the way: more votes), [] for nothing. Like a limit it may
+    be another at a resume, because each change is journaled. progress: called with what is
     acknowledged, at most ten times a second. interrupted: asked between waves; True ends the run.
     accept_change: settings that may differ from the journal's ("k", "temperature", "prompt", ...), or that a server
     may change in mid-run ("model", "fingerprint"); each is journaled, and begins a new epoch.
@@ -86,35 +94,46 @@ async def run(
     """
     if isinstance(task, str):
         task = load_task(task)
-    owned = isinstance(model, str)
-    engine = load_model(model) if isinstance(model, str) else model
+    rungs = make_ladder(ladder)
     red_flags = chain(flags)
     if flags == "paper" and first_temperature is None:
         first_temperature = 0.0
-    if keep_samples is None:
-        keep_samples = "none" if getattr(engine, "simulated", False) or engine.lockstep else "all"
-    plan = plan_of(task, segments)
-    config = validated(Config, {
-        "k": k, "target": target, "seed": seed, "temperature": temperature, "token_cap": token_cap,
-        "first_temperature": first_temperature, "long_answer": long_answer,
-        "flags": tuple(map(flag_name, red_flags)), "segments": len(plan.segments), "keep_samples": keep_samples,
-        "paraphrase": paraphrase,
-    })  # fmt: skip
-    dispatcher = Dispatcher(engine, make_limits(limits), Usage())
-    if hasattr(engine, "bind"):
-        if paraphrase:
+    async with AsyncExitStack() as stack:
+        engine, *more = [_ready(asked, task, stack) for asked in (model, *models_of(rungs).values())]
+        if paraphrase and hasattr(engine, "bind"):
             raise TaskError("paraphrase: a simulated model answers the task's own prompt only; use another model")
-        engine.bind(task)
-    try:
+        if keep_samples is None:
+            keep_samples = "none" if getattr(engine, "simulated", False) or engine.lockstep else "all"
+        plan = plan_of(task, segments)
+        config = validated(Config, {
+            "k": k, "target": target, "seed": seed, "temperature": temperature, "token_cap": token_cap,
+            "first_temperature": first_temperature, "long_answer": long_answer,
+            "flags": tuple(map(flag_name, red_flags)), "segments": len(plan.segments), "keep_samples": keep_samples,
+            "paraphrase": paraphrase,
+        })  # fmt: skip
+        own = Dispatcher(engine, make_limits(limits), Usage())
+        senders = Senders(own, dict(zip(models_of(rungs), more, strict=True)), task)
         with Journal(journal) as book:
-            if not engine.lockstep:
-                dispatcher.receipts = Receipts(book, dispatcher.usage, accept_change)
-            course = Course(task, dispatcher, config, book, plan, red_flags, tuple(accept_change))
-            return await _Run(course, progress, interrupted).carry_out()
-    finally:
-        if owned and hasattr(engine, "aclose"):
-            with anyio.CancelScope(shield=True):
-                await engine.aclose()
+
+            def begin(abandoned: Abandoned) -> Course:
+                return Course(task, senders, config, book, plan, red_flags, tuple(accept_change), rungs, abandoned)
+
+            return await _Run(begin, progress, interrupted).carry_out()
+
+
+def _ready(model: Model | str, task: Task, stack: AsyncExitStack) -> Model:
+    """Return a model that can be asked about a task; one made here is closed with the stack."""
+    engine = load_model(model) if isinstance(model, str) else model
+    if engine is not model and hasattr(engine, "aclose"):
+        stack.push_async_callback(_closed, engine)
+    if hasattr(engine, "bind"):
+        engine.bind(task)
+    return engine
+
+
+async def _closed(engine: Any) -> None:
+    with anyio.CancelScope(shield=True):
+        await engine.aclose()
 
 
 def run_sync(task: Task | str, **settings: Any) -> RunResult:
@@ -126,20 +145,40 @@ class _Run:
     """What to do next in one run: who works on which segment, and what is shown meanwhile."""
 
     def __init__(
-        self, course: Course, progress: Callable[[Progress], None] | None, interrupted: Callable[[], bool] | None
-    ) -> None:
-        self.course, self.dispatcher, self.limits = course, course.dispatcher, course.limits
-        self.front, self.journal, self.model = course.front, course.journal, course.dispatcher.model
-        self.interrupted = interrupted
+        self, begin: Callable[[Abandoned], Course], progress: Callable[[Progress], None] | None,
+        interrupted: Callable[[], bool] | None,
+    ) -> None:  # fmt: skip
+        self.begin, self.interrupted = begin, interrupted
+        self.course = course = begin(Abandoned())
+        self.limits, self.journal, self.model = course.limits, course.journal, course.dispatcher.model
         self.reporter = Reporter(
-            progress, course.journal, self.dispatcher, lambda: (self.front.steps, course.replayed, course.plan.steps)
-        )
+            progress, course.journal, course.senders,
+            lambda: (self.course.front.steps, self.course.replayed, self.course.plan.steps),
+        )  # fmt: skip
+        self._rolled_back = False
         self._yielded = 0.0
 
     async def carry_out(self) -> RunResult:
         """Replay, calibrate if need be, advance to the end or to a stop, and say how it went."""
+        try:
+            self.course.replay()
+        except RolledBack:
+            self._begin_again()
+        await self._go_on()
+        while self._rolled_back:
+            replayed, stop = self.course.replayed, self.course.stop
+            self._begin_again()
+            self.course.replayed = min(replayed, self.course.front.steps)
+            self.course.stop = self.course.stop or stop
+            await self._go_on()
         course = self.course
-        course.replay()
+        if course.stop is None and course.aside:
+            course.stop = course.first_aside()
+        return close(course, self.reporter.seconds)
+
+    async def _go_on(self) -> None:
+        """Advance to the end, to a stop, or to a rollback."""
+        course = self.course
         try:
             if course.method is None:
                 await course.choose_k()
@@ -149,9 +188,14 @@ class _Run:
             course.stop = stop
         finally:
             course.note_usage()
-        if course.stop is None and course.aside:
-            course.stop = course.first_aside()
-        return close(course, self.reporter.seconds)
+
+    def _begin_again(self) -> None:
+        """Replay the journal once more, without the steps that were rolled back."""
+        self._rolled_back = False
+        abandoned = Abandoned.of(self.journal.replay())
+        self.course.usage.begin_anew()
+        self.course = self.begin(abandoned)
+        self.course.replay()
 
     async def _advance_all(self) -> None:
         self._news = anyio.Event()
@@ -176,20 +220,20 @@ class _Run:
         finish the wave they are in.
         """
         lanes: list[Lane] = []
+        course, front = self.course, self.course.front
         try:
-            while self.course.stop is None:
+            while course.stop is None and not self._rolled_back:
                 if self.interrupted is not None and self.interrupted():
                     raise Stop("interrupted", "Run the same command to resume.")
-                while len(lanes) < width and (lane := self.front.next_lane()) is not None:
+                while len(lanes) < width and (lane := front.next_lane()) is not None:
                     lanes.append(lane)
                 if not lanes:
-                    if not self.front.waiting:
+                    if not front.waiting:
                         return
                     await self._news.wait()
                     continue
                 await self._round(self._allowed(lanes))
-                aside = self.course.aside
-                under_way = [lane for lane in lanes if not self.front.finished(lane) and lane.index not in aside]
+                under_way = [lane for lane in lanes if not front.finished(lane) and lane.index not in course.aside]
                 if len(under_way) < len(lanes):
                     self._wake()
                 lanes = under_way
@@ -197,7 +241,10 @@ class _Run:
                     self._yielded = time.monotonic()
                     await anyio.lowlevel.checkpoint()
         except Stop as stop:
-            self.course.stop = self.course.stop or stop
+            course.stop = course.stop or stop
+            self._wake()
+        except RolledBack:
+            self._rolled_back = True
             self._wake()
 
     def _wake(self) -> None:
@@ -207,29 +254,40 @@ class _Run:
 
     async def _round(self, lanes: list[Lane]) -> None:
         """Take one wave of every lane, commit what it brought, and advance where it decided."""
+        course = self.course
         if not lanes:
-            raise Stop("max_steps", f"{self.front.steps} steps are decided, max_steps is {self.limits.max_steps}. "
+            raise Stop("max_steps", f"{course.front.steps} steps are decided, max_steps is {self.limits.max_steps}. "
                        "Raise max_steps and resume.")  # fmt: skip
-        lanes = [lane for lane in lanes if not self.course.settled_before(lane)]
-        polls = [self.course.ready(lane) for lane in lanes]
-        waves = await settle(polls, self.dispatcher)
+        lanes = [lane for lane in lanes if course.ready(lane)]
+        for sender, theirs in course.by_sender(lanes):
+            await self._wave(theirs, sender)
+
+    async def _wave(self, lanes: list[Lane], sender: Dispatcher) -> None:
+        """Take one wave of lanes that ask the same model."""
+        course = self.course
+        polls = [lane.poll for lane in lanes if lane.poll is not None]
+        try:
+            waves = await course.senders.settle(polls, sender)
+        except Stop as stop:
+            lane = next((lane for lane in lanes if lane.index == stop.step), None)
+            if lane is None:
+                raise
+            course.escalate(lane, stop, "poison")
+            return
         ends: list[Stop | TaskError] = []
         for lane, wave in zip(lanes, waves, strict=True):
             try:
-                self.course.commit(lane, wave)
+                course.commit(lane, wave)
             except (Stop, TaskError) as end:  # the other lanes' waves are paid for, and kept all the same
                 ends.append(end)
         self.journal.commit_if_due()
         self.reporter.report()
-        for poll in polls:
-            if poll.flags and (poison := poisoned(poll)):
-                ends += self.course.give_up(poll, poison)
-            elif poll.outcome is not None and poll.outcome.winner is None:
-                ends += self.course.give_up(poll, undecided(poll))
-        if (copied := copied_too_often(self.course.usage, self.course.sampled)) is not None:
-            ends.insert(0, copied)
+        if (copied := copied_too_often(course.usage, course.sampled)) is not None:
+            raise copied
         if ends:
             raise ends[0]
+        for lane in lanes:
+            course.in_trouble(lane)
 
     def _allowed(self, lanes: list[Lane]) -> list[Lane]:
         """Return the lanes that may go on: all, or as many new steps as max_steps leaves."""

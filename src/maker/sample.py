@@ -92,7 +92,7 @@ class Model(Protocol):
     when the model cannot be used at all; it must survive cancellation. Optional: `name: str`
     (part of the run's fingerprint), `simulated: bool`, `bind(task)` called once before the first
     draw, `aclose()` awaited after the last, `prices` (`Prices`, or None), `n` (draws of one step that
-    one call may hold), `overhead()`: what it spent beside the draws since it was last asked.
+    one call may hold). What it sends beside its draws it pays for through `budget.paying`.
     """
 
     lockstep: bool

@@ -96,6 +96,8 @@ def run_rows(result: RunResult) -> Rows:
         ("time", f"{result.seconds:,.1f} s, {fresh / max(result.seconds, 1e-9):,.0f} steps/s"),
         ("state", result.state_digest or "the initial one"), ("chain", result.chain),
     ]  # fmt: skip
+    if result.escalations:
+        rows.append(("tried again", f"{_counts(result.escalations)} (steps that did not decide, by rung)"))
     if result.cost is not None:
         rows.append(("cost", f"${result.cost:,.4f}" + (_assumed(result) if result.usage.assumed else "")))
     if result.independence:
@@ -138,7 +140,8 @@ def _observed(result: RunResult) -> str:
 
 def _calibrated(found: dict[str, Any]) -> str:
     seen = f"{found['erred']} of {found['steps']} steps wrong by {found['against']}"
-    return f"  (auto: {seen}, so p >= {found['p_plan']:.4f} at 95%; rho {found['rho']:.3f}, up to {found['rho_high']:.2f})"
+    rho = f"rho {found['rho']:.3f}, up to {found['rho_high']:.2f}"
+    return f"  (auto: {seen}, so p >= {found['p_plan']:.4f} at 95%; {rho})"
 
 
 def _counts(counts: dict[str, int] | Counter[str]) -> str:

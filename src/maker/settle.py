@@ -20,7 +20,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import anyio
 
-from maker.budget import Budget, Reply, paying
+from maker.budget import Budget, Reply, must_have_prices, paying
 from maker.config import Limits
 from maker.errors import MakerError, ModelError
 from maker.log import log
@@ -53,19 +53,28 @@ class Dispatcher:
     In lock-step all requests go in one call; otherwise each goes alone (or `model.n` of one step together),
     at most `limits.concurrency` calls at once. Safe under cancellation: what was in flight is booked as cancelled.
     `receipts`, if set, makes reservations and samples durable; a slot is then free once its sample is.
-    `retrying` says what a repetition waits for, "" when nothing does.
+    `retrying` says what a repetition waits for, "" when nothing does. beside: the dispatcher of the run's own
+    model, with which this one of another model shares account, limits and slots; name: what that one is called.
     """
 
-    def __init__(self, model: Model, limits: Limits, usage: Usage) -> None:
+    def __init__(
+        self, model: Model, limits: Limits, usage: Usage, *, beside: Dispatcher | None = None, name: str = ""
+    ) -> None:
         self.model = model
         self.limits = limits
         self.usage = usage
+        self.name = name
         self.prices = getattr(model, "prices", None)
-        self.budget = Budget(limits, usage, self.prices, paid=not model.lockstep)
+        if beside is not None and not model.lockstep:
+            must_have_prices(limits, self.prices)
+        self.budget: Budget = Budget(limits, usage, self.prices) if beside is None else beside.budget
+        self.bounding = not model.lockstep or limits.max_tokens is not None or self.prices is not None
         self.receipts: Receipts | None = None
         self.retrying = ""
         self.out = 0  # draws that are with the model now
-        self._slots = anyio.Semaphore(limits.concurrency, fast_acquire=True)
+        self._slots: anyio.Semaphore = (
+            beside._slots if beside else anyio.Semaphore(limits.concurrency, fast_acquire=True)
+        )
         self._together = 1 if model.lockstep else getattr(model, "n", 1)
         self._proven = False  # a draw has succeeded
 
@@ -88,8 +97,8 @@ class Dispatcher:
     async def _draw(self, requests: Sequence[Request], which: list[int], samples: dict[int, Sample]) -> None:
         budget, lockstep = self.budget, self.model.lockstep
         bounds: dict[int, Spent] = {}
-        if budget.bounding:
-            bounds = dict(zip(which, budget.hold([requests[i] for i in which]), strict=True))
+        if self.bounding:
+            bounds = dict(zip(which, budget.hold([requests[i] for i in which], self.prices), strict=True))
         else:
             budget.hold_calls(len(which))
         unsent, before = set() if lockstep else set(which), set(samples)
@@ -100,8 +109,11 @@ class Dispatcher:
             else:
                 await self._send_each(requests, which, bounds, unsent, samples)
         except BaseException:
-            if self.receipts is None:  # they came, but their wave will not be counted
-                self.usage.lose([sample for i, sample in samples.items() if i not in before])
+            came = {requests[i].address: sample for i, sample in samples.items() if i not in before}
+            if self.receipts is None:  # their wave will not be counted
+                self.usage.lose(came.values())
+            else:
+                self.receipts.known.update(came)
             raise
         finally:
             paying.reset(payer)
@@ -180,7 +192,7 @@ class Dispatcher:
         except BaseException:
             self.usage.cancel(bounds.get(i, _FREE) for i in which)
             raise
-        if not self.budget.bounding:
+        if not self.bounding:
             return self._book_reported(which, replies, samples)
         failed: list[tuple[int, Failure]] = []
         came: list[tuple[Request, Sample, Spent]] = []
@@ -200,7 +212,7 @@ class Dispatcher:
         if came:
             self._proven, self.retrying = True, ""
             if receipts is not None:
-                await receipts.keep(came)
+                await receipts.keep(came, self.name)
         return failed
 
     def _book_reported(
@@ -226,7 +238,7 @@ class Dispatcher:
 
         Raises Stop at a limit, before it is sent.
         """
-        (bound,) = self.budget.hold([request])
+        (bound,) = self.budget.hold([request], self.prices)
         self.budget.sent(1)
         try:
             if self.receipts is not None:
@@ -313,7 +325,7 @@ def _raise_hopeless(failed: Sequence[tuple[Request, Failure]]) -> None:
             raise ModelError(f"step {request.address.step}: {failure.detail}")
         if failure.kind == "poison":
             raise Stop("poison_step", f"step {request.address.step}: {failure.detail}. "
-                       "Other requests succeed; mend this step and resume.", 4)  # fmt: skip
+                       "Other requests succeed; mend this step and resume.", 4, step=request.address.step)  # fmt: skip
 
 
 def _refuse_long_pause(failure: Failure, request: Request) -> None:

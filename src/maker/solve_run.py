@@ -30,6 +30,7 @@ from maker.records import Wave
 from maker.reporter import Reporter
 from maker.result import Progress, RunResult
 from maker.sample import Model
+from maker.senders import Senders
 from maker.settle import Dispatcher, copied_too_often, first_error, poisoned, settle, undecided
 from maker.solve_book import Book
 from maker.solve_prompts import ROLES, SCHEMAS, legal, prompt, read, templates, views
@@ -61,7 +62,9 @@ class Solver:
         self.interrupted = interrupted
         self.header = _header(tree, self.model, config)
         self.book = Book(journal, dispatcher, self.header, lambda: len(tree.hashes))
-        self.reporter = Reporter(progress, journal, dispatcher, lambda: (len(tree.hashes), self.book.replayed, None))
+        self.reporter = Reporter(
+            progress, journal, Senders(dispatcher), lambda: (len(tree.hashes), self.book.replayed, None)
+        )
         assert isinstance(config.k, int), "a solve is told its k"
         self.k = config.k
         self._round = 2 * self.k - 1  # the most proposals of one round

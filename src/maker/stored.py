@@ -8,7 +8,8 @@ What a journal keeps of a draw: always whether it voted and for which answer, or
 its tokens, an unusual finish reason, and the digest of its text. The text itself is kept for the first
 draw of each answer; for other draws as `keep_samples` said ("all", "flagged", "none"), and in the receipts
 of a model that is called over a network. A reply's id, log-probability, model and latency are kept where its
-text was asked for. Draws of a step that was open when its run changed settings count no more, as in the run.
+text was asked for. Draws of a step that was open when its run changed settings count no more, as in the run; nor
+do those of a step's earlier rounds, and what was rolled back.
 
 Not covered: whether the votes were counted right (`audit.py`).
 """
@@ -23,6 +24,7 @@ from typing import Any
 from maker.canonical import digest
 from maker.errors import JournalError
 from maker.records import FLAGGED, UNKNOWN_TOKENS, Wave, check_note, decode
+from maker.rounds import ROUND, Abandoned, Escalation, round_of
 from maker.sample import Sample
 from maker.vote import Tally
 
@@ -43,11 +45,14 @@ class StoredStep:
     draw's text, an index into `texts`, which hold (True, the text) or (False, its digest). facts: what is
     unusual about single draws, by draw. first: the first draw of each candidate. waves: as recorded.
     receipts: texts that came and were noted before they were judged. winner: the winning candidate, None for an
-    open step. epoch: the settings in force.
+    open step. epoch: the settings in force. round: the one that counts, from whose first draw all draws here are
+    numbered; longer: how many times the run's tokens its replies could have.
     """
 
     step: int
     epoch: Epoch
+    round: int = 0
+    longer: int = 1
     candidates: list[int] = field(default_factory=list)
     numbers: list[int] = field(default_factory=list)
     tokens_in: list[int] = field(default_factory=list)
@@ -63,8 +68,8 @@ class StoredStep:
     def add(self, wave: Wave) -> None:
         """Take the step's next wave. Raises JournalError for one that does not fit."""
         begin = len(self.candidates)
-        if wave.first != begin:
-            raise self._contradiction(f"draw {wave.first} does not follow draw {begin - 1}")
+        if wave.first - self.round * ROUND != begin:
+            raise self._contradiction(f"draw {wave.first} does not follow draw {begin - 1} of round {self.round}")
         draws = wave.draws
         self.texts += wave.texts
         for position, facts in wave.extras.items():
@@ -164,18 +169,21 @@ class StoredStep:
 
 
 def stored_steps(
-    records: Iterable[bytes], note: Callable[[dict[str, Any]], None] | None = None
+    records: Iterable[bytes], note: Callable[[dict[str, Any]], None] | None = None, abandoned: Abandoned | None = None
 ) -> Iterator[StoredStep]:
     """Yield every decided step in the order of decision, then the open ones in step order.
 
-    note: called with every note there is, in its place. Raises JournalError for records that cannot be read
+    note: called with every note there is, in its place. abandoned: what rollbacks left behind (`Summary` has it),
+    which is passed over. Raises JournalError for records that cannot be read
     or contradict each other.
     """
     steps = _Open()
     for record in records:
         item = decode(record)
         if isinstance(item, Wave):
-            stored = steps.at(item.step)
+            if abandoned and item in abandoned:
+                continue
+            stored = steps.at(item.step, round_of(item.first))
             stored.add(item)
             if item.verdict is not None:
                 yield steps.open.pop(item.step)
@@ -195,12 +203,14 @@ class _Open:
     def __init__(self) -> None:
         self.open: dict[int, StoredStep] = {}
         self._epoch = Epoch()
+        self._longer: dict[tuple[int, int], int] = {}  # by step and round
 
-    def at(self, step: int) -> StoredStep:
-        """Return an open step, begun if it is new."""
+    def at(self, step: int, number: int) -> StoredStep:
+        """Return a round of an open step, begun if it is new."""
         stored = self.open.get(step)
-        if stored is None:
-            stored = self.open[step] = StoredStep(step, self._epoch)
+        if stored is None or stored.round < number:
+            longer = self._longer.get((step, number), 1)
+            stored = self.open[step] = StoredStep(step, self._epoch, number, longer)
         return stored
 
     def note(self, note: dict[str, Any]) -> None:
@@ -208,6 +218,7 @@ class _Open:
         if "header" in note or "epoch" in note:
             header = note.get("header") or note["epoch"]["header"]
             self.open.clear()  # steps that are not decided begin anew
+            self._longer.clear()
             self._epoch = Epoch(header, None if header["k"] == "auto" else header["k"])
         elif "calibration" in note:
             self._epoch.k = note["calibration"]["k"]
@@ -215,7 +226,10 @@ class _Open:
             sample = note["sample"]
             if sample["run"] == self._epoch.header.get("run") and isinstance(sample.get("text"), str):
                 # A draw's wave comes after its receipt: the step is not decided yet.
-                self.at(sample["step"]).receipts.append(sample["text"])
+                self.at(sample["step"], round_of(sample["draw"])).receipts.append(sample["text"])
+        elif "escalation" in note:
+            found = Escalation.of(note)
+            self._longer.update(((step, found.round), found.change.longer) for step in found.steps)
 
 
 def known(tokens: int) -> int | None:

@@ -65,6 +65,8 @@ class Task(Protocol):
     `kind(state, step)`: a name for the kind of step, for estimates;
     `check(actions)`: an independent checker of the whole sequence, returning a complaint or None;
     `paraphrases(state, step)`: equivalent prompts, a list of `View`;
+    `finer(state, step)`: a smaller Task whose `answer` is this step's action, for a ladder that splits steps;
+    `sound(state)`: does the state keep what must hold of it, asked when a step is in trouble;
     `truth(state, step)`: the right answer at any state, on or off the path; and for simulated models
     `render(answer)`: the text of an answer (the inverse of `parse`), and `rivals(state, step)`:
     wrong answers that no flag can catch. Flags and votes see none of the last three.

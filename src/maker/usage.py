@@ -111,6 +111,12 @@ class Usage:
         """All tokens that were spent, or may have been."""
         return self.tokens_in + self.tokens_out + self.assumed
 
+    def begin_anew(self) -> None:
+        """Set everything to nothing: the journal is about to be replayed once more."""
+        fresh = Usage()
+        for name in self.__slots__:
+            setattr(self, name, getattr(fresh, name))
+
     def spend(self, spent: Spent) -> None:
         """Book what one reply took."""
         self.tokens_in += spent.tokens_in

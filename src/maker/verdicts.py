@@ -21,6 +21,7 @@ from maker.errors import Undecided
 from maker.journal import read_records
 from maker.records import FLAGGED, Wave, decode
 from maker.result import RunResult, verdicts_of
+from maker.rounds import ROUND
 from maker.vote import Tally, Verdict
 
 T = TypeVar("T")
@@ -53,7 +54,7 @@ class Verdicts(Generic[T]):
 
     def __iter__(self) -> Iterator[Verdict[T]]:
         rows = self._index.execute(_IN_ORDER)
-        for verdict in verdicts_of((record for (record,) in rows), self._reader.parse):
+        for verdict in verdicts_of((record for (record,) in rows), self._reader.parse, self.result.abandoned):
             yield self._reader.verdict(verdict)
 
     def __getitem__(self, position: int) -> Verdict[T]:
@@ -65,7 +66,7 @@ class Verdicts(Generic[T]):
             raise IndexError(f"there is no item {position}, only 0 to {self._items - 1}")
         rows = self._index.execute("SELECT record FROM waves WHERE step = ? ORDER BY number", (position,))
         records = [record for (record,) in rows]
-        for verdict in verdicts_of(records, self._reader.parse):
+        for verdict in verdicts_of(records, self._reader.parse, self.result.abandoned):
             return self._reader.verdict(verdict)
         raise self._undecided(position, records)
 
@@ -96,6 +97,8 @@ class Verdicts(Generic[T]):
             for record in self._records():
                 wave = decode(record)
                 if isinstance(wave, Wave):
+                    if wave in self.result.abandoned:
+                        continue
                     row = (wave.step, wave.verdict is not None, record)
                     db.execute("INSERT INTO waves (step, decided, record) VALUES (?, ?, ?)", row)
                 elif "epoch" in wave:  # items that were not decided begin anew
@@ -116,6 +119,8 @@ class Verdicts(Generic[T]):
         texts: list[bytes] = []
         for wave in [decode(record) for record in records]:
             assert isinstance(wave, Wave), "only waves are in the index"
+            if not wave.first % ROUND:  # a step that is tried again is counted anew
+                tally, texts = Tally(), []
             texts += [raw for _, raw in wave.texts]
             for candidate, text in zip(wave.draws[0::4], wave.draws[1::4], strict=True):
                 ballot = None if candidate == FLAGGED else b"%d" % candidate

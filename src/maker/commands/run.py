@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,7 +10,11 @@ import typer
 
 from maker.commands.shared import Json, ModelName, TaskName, named_model, run_shown, show_result, task_options
 from maker.errors import TaskError
+from maker.ladder import Rung, another_model, finer, go_back, more_votes, refine, reword
 from maker.load import load_task
+from maker.sample import Model
+
+_PLAIN: dict[str, Rung] = {"more-votes": more_votes, "refine": refine, "reword": reword, "finer": finer}
 
 
 def run(
@@ -42,6 +47,13 @@ def run(
     accept_change: Annotated[
         list[str] | None, typer.Option(help="A setting that may differ from the journal's: k, temperature, model, ...")
     ] = None,
+    ladder: Annotated[
+        str | None,
+        typer.Option(
+            help="What is tried at a step that does not decide, in order: more-votes, refine, reword, finer, "
+            "another-model=MODEL, go-back=STEPS; or none."
+        ),
+    ] = None,
     max_seconds: Annotated[float | None, typer.Option(help="Wall seconds of this call.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -55,12 +67,48 @@ def run(
         "journal": journal, "segments": segments,
         "flags": flags, "temperature": temperature, "first_temperature": first_temperature,
         "keep_samples": keep_samples, "paraphrase": paraphrase, "accept_change": accept_change or (),
+        "ladder": read_ladder(ladder, lambda name: named_model(name, _table(prices, name), None, concurrency)),
         "limits": {key: value for key, value in limits.items() if value is not None},
     }  # fmt: skip
     loaded = load_task(task, **task_options(ctx.args))
     result = run_shown(loaded, settings, task, quiet=as_json)
     show_result(result, as_json=as_json)
     raise typer.Exit(result.exit_code)
+
+
+def read_ladder(text: str | None, make: Callable[[str], Model | str] = str) -> list[Rung] | None:
+    """Return the rungs that `--ladder` names. make: returns the model of a name. Raises TaskError for unknown ones."""
+    if text is None or text == "none":
+        return None if text is None else []
+    rungs: list[Rung] = []
+    for part in _parts(text):
+        name, equals, value = part.partition("=")
+        if name in _PLAIN and not equals:
+            rungs.append(_PLAIN[name])
+        elif name == "another-model" and value:
+            rungs.append(another_model(make(value)))
+        elif name == "go-back" and value.isascii() and value.isdigit():
+            rungs.append(go_back(int(value)))
+        else:
+            raise TaskError(f"--ladder: {part!r} is no rung. Give {', '.join(_PLAIN)}, another-model=MODEL, go-back=10")
+    return rungs
+
+
+def _parts(text: str) -> list[str]:
+    """Cut at commas, except those within a model's own settings (another-model=oracle:p=0.9,v=1)."""
+    parts: list[str] = []
+    for part in text.split(","):
+        known = part.partition("=")[0].strip() in (*_PLAIN, "another-model", "go-back")
+        if not known and parts and parts[-1].startswith("another-model="):
+            parts[-1] += f",{part}"
+        else:
+            parts.append(part.strip())
+    return parts
+
+
+def _table(prices: str | None, name: str) -> str | None:
+    """Return a file of prices, which knows other models over HTTP too; None for the two numbers of the run's own."""
+    return prices if prices and "," not in prices and name.startswith(("openai:", "http:", "https:")) else None
 
 
 def _k(text: str) -> int | str:
