@@ -8,7 +8,7 @@ demo: $(VENV)/.demo            ## install, then run the million-step demo
 	$(VENV)/bin/maker demo
 
 test: $(VENV)/.dev             ## install with the test tools, then run the tests
-	$(PY) -m pytest
+	$(PY) -m pytest -n 2
 
 lint: $(VENV)/.dev             ## style, types, docstrings
 	$(VENV)/bin/ruff check .

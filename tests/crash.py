@@ -192,7 +192,7 @@ def _to_its_end(
         done = sum(hits.values())
         # Most kills come a few rounds after the resume, and early: a kill costs the replay of all before it.
         goal = (2 ** order["disks"] - 1) * (done / kills) ** 6
-        lines, seconds = rng.randrange(1, 2 + int(max(0, goal - promised) / 8)), None
+        lines, seconds = rng.randrange(1, 2 + int(max(0, goal - promised) / 32)), None
         if promised > goal or rng.random() < 0.2:
             lines = rng.randrange(4)
             seconds = rng.random() * replay_seconds if rng.random() < 0.3 else None

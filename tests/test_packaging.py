@@ -46,7 +46,7 @@ from maker.cli import main; main()"""
 def test_the_wheel_holds_the_package_and_nothing_beside_it(wheel):
     """Only `maker` and its metadata are installed: no top-level tests, tasks or examples."""
     assert {path.name for path in wheel.iterdir() if not path.name.endswith(".dist-info")} == {"maker"}
-    for name in ("py.typed", "tasks/hanoi.py", "models/weights/neural.safetensors", "templates/report.html", "templates/report.css"):
+    for name in ("py.typed", "tasks/hanoi.py", "models/weights/neural.safetensors", "templates/report.html"):
         assert (wheel / "maker" / name).exists(), name
     assert sum(path.stat().st_size for path in (wheel / "maker" / "models" / "weights").iterdir()) < 1_000_000
 

@@ -7,7 +7,25 @@ from typing import Annotated, Any
 
 import typer
 
-from maker.commands.shared import Json, ModelName, TaskName, named_model, print_json, task_options
+from maker.commands.shared import (
+    Concurrency,
+    FlagNames,
+    Json,
+    MaxCalls,
+    MaxCost,
+    MaxSeconds,
+    MaxTokens,
+    ModelName,
+    Paraphrase,
+    PriceTable,
+    Seed,
+    TaskName,
+    Temperature,
+    Timeout,
+    named_model,
+    print_json,
+    task_options,
+)
 from maker.estimate import Estimate, estimate_sync
 from maker.findings import Rate
 from maker.load import load_task
@@ -28,19 +46,17 @@ def estimate(
     total_steps: Annotated[
         int | None, typer.Option(help="Plan for a run of so many steps, not the task's own.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of all draws.")] = 0,
-    flags: Annotated[str | None, typer.Option(help='Red flags: the default chain, or "paper".')] = None,
-    temperature: Annotated[float, typer.Option(help="Of every draw.")] = 0.1,
-    paraphrase: Annotated[bool, typer.Option(help="Ask each step in the task's equivalent views, in turn.")] = False,
-    concurrency: Annotated[int | None, typer.Option(help="Draws in flight at once.")] = None,
-    max_calls: Annotated[int | None, typer.Option(help="Draws sent.")] = None,
-    max_tokens: Annotated[int | None, typer.Option(help="Tokens read and written.")] = None,
-    max_cost: Annotated[float | None, typer.Option(help="US dollars; needs --prices.")] = None,
-    max_seconds: Annotated[float | None, typer.Option(help="Wall seconds.")] = None,
-    prices: Annotated[
-        str | None, typer.Option(help="IN,OUT in dollars a million tokens, or a JSON file {model: {input, output}}.")
-    ] = None,
-    timeout: Annotated[float | None, typer.Option(help="Seconds of one attempt, over HTTP (120).")] = None,
+    seed: Seed = 0,
+    flags: FlagNames = None,
+    temperature: Temperature = 0.1,
+    paraphrase: Paraphrase = False,
+    concurrency: Concurrency = None,
+    max_calls: MaxCalls = None,
+    max_tokens: MaxTokens = None,
+    max_cost: MaxCost = None,
+    max_seconds: MaxSeconds = None,
+    prices: PriceTable = None,
+    timeout: Timeout = None,
     as_json: Json = False,
 ) -> None:
     """Say what a full run would need, from a sample of its steps. Other options go to the task.

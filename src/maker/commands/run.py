@@ -3,12 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from maker.commands.shared import Json, ModelName, TaskName, named_model, run_shown, show_result, task_options
+from maker.commands.shared import (
+    Concurrency,
+    FlagNames,
+    JournalToWrite,
+    Json,
+    MaxCalls,
+    MaxCost,
+    MaxSeconds,
+    MaxTokens,
+    ModelName,
+    Paraphrase,
+    PriceTable,
+    Seed,
+    TaskName,
+    Temperature,
+    Timeout,
+    named_model,
+    run_shown,
+    show_result,
+    task_options,
+)
 from maker.errors import TaskError
 from maker.ladder import Rung, another_model, finer, go_back, more_votes, refine, reword
 from maker.load import load_task
@@ -23,27 +42,25 @@ def run(
     model: ModelName,
     k: Annotated[str, typer.Option(help="Votes the winner must be ahead by, or auto.")] = "auto",
     target: Annotated[float, typer.Option(help="Wanted probability that the whole run is right (k auto).")] = 0.95,
-    seed: Annotated[int, typer.Option(help="Seed of all draws.")] = 0,
-    journal: Annotated[Path | None, typer.Option(help="File to write; an existing one is resumed.")] = None,
+    seed: Seed = 0,
+    journal: JournalToWrite = None,
     segments: Annotated[int | None, typer.Option(help="Pieces with known entry states run side by side.")] = None,
-    flags: Annotated[str | None, typer.Option(help='Red flags: the default chain, or "paper".')] = None,
-    temperature: Annotated[float, typer.Option(help="Of every draw.")] = 0.1,
+    flags: FlagNames = None,
+    temperature: Temperature = 0.1,
     first_temperature: Annotated[
         float | None, typer.Option(help="Of each step's first draw; 0 as in the paper.")
     ] = None,
-    paraphrase: Annotated[bool, typer.Option(help="Ask each step in the task's equivalent views, in turn.")] = False,
+    paraphrase: Paraphrase = False,
     keep_samples: Annotated[str | None, typer.Option(help="Texts stored in full: all, flagged or none.")] = None,
-    concurrency: Annotated[int | None, typer.Option(help="Draws in flight at once.")] = None,
+    concurrency: Concurrency = None,
     max_steps: Annotated[int | None, typer.Option(help="Decided steps of the run.")] = None,
     max_votes: Annotated[int | None, typer.Option(help="Valid votes of one step.")] = None,
     max_flags: Annotated[int | None, typer.Option(help="Flagged samples of one step.")] = None,
-    max_calls: Annotated[int | None, typer.Option(help="Draws sent, resumes included.")] = None,
-    max_tokens: Annotated[int | None, typer.Option(help="Tokens read and written.")] = None,
-    max_cost: Annotated[float | None, typer.Option(help="US dollars; needs --prices.")] = None,
-    prices: Annotated[
-        str | None, typer.Option(help="IN,OUT in dollars a million tokens, or a JSON file {model: {input, output}}.")
-    ] = None,
-    timeout: Annotated[float | None, typer.Option(help="Seconds of one attempt, over HTTP (120).")] = None,
+    max_calls: MaxCalls = None,
+    max_tokens: MaxTokens = None,
+    max_cost: MaxCost = None,
+    prices: PriceTable = None,
+    timeout: Timeout = None,
     accept_change: Annotated[
         list[str] | None, typer.Option(help="A setting that may differ from the journal's: k, temperature, model, ...")
     ] = None,
@@ -54,7 +71,7 @@ def run(
             "another-model=MODEL, go-back=STEPS; or none."
         ),
     ] = None,
-    max_seconds: Annotated[float | None, typer.Option(help="Wall seconds of this call.")] = None,
+    max_seconds: MaxSeconds = None,
     as_json: Json = False,
 ) -> None:
     """Carry out a task; the same command on an existing journal resumes it. Other options go to the task."""

@@ -23,6 +23,20 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 JournalFile = Annotated[Path, typer.Argument(metavar="JOURNAL", help="The file that `maker run --journal` wrote.")]
 TaskName = Annotated[str, typer.Argument(help="A built-in name (see `maker tasks`) or path/to/file.py:Class.")]
 ModelName = Annotated[str, typer.Option(help="For example oracle:p=0.99 (simulated); see `maker models`.")]
+Seed = Annotated[int, typer.Option(help="Seed of all draws.")]
+JournalToWrite = Annotated[Path | None, typer.Option(help="File to write; an existing one is resumed.")]
+Temperature = Annotated[float, typer.Option(help="Of every draw.")]
+FlagNames = Annotated[str | None, typer.Option(help='Red flags: the default chain, or "paper".')]
+Concurrency = Annotated[int | None, typer.Option(help="Draws in flight at once.")]
+MaxCalls = Annotated[int | None, typer.Option(help="Draws sent, resumes included.")]
+MaxTokens = Annotated[int | None, typer.Option(help="Tokens read and written.")]
+MaxCost = Annotated[float | None, typer.Option(help="US dollars; needs --prices.")]
+MaxSeconds = Annotated[float | None, typer.Option(help="Wall seconds of this call.")]
+PriceTable = Annotated[
+    str | None, typer.Option(help="IN,OUT in dollars a million tokens, or a JSON file {model: {input, output}}.")
+]
+Timeout = Annotated[float | None, typer.Option(help="Seconds of one attempt, over HTTP (120).")]
+Paraphrase = Annotated[bool, typer.Option(help="Ask each step in the task's equivalent views, in turn.")]
 
 
 def print_json(said: Mapping[str, Any]) -> None:

@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from maker.commands.shared import Json, interrupts, named_model, print_json
+from maker.commands.shared import (
+    Concurrency,
+    FlagNames,
+    JournalToWrite,
+    Json,
+    MaxCalls,
+    MaxCost,
+    MaxSeconds,
+    MaxTokens,
+    PriceTable,
+    Seed,
+    Temperature,
+    Timeout,
+    interrupts,
+    named_model,
+    print_json,
+)
 from maker.result import RunResult
 from maker.screen import Rows, print_rows, progress_bar, run_rows, safe
 from maker.solve import solve_sync
 
-_UNKNOWN = ("wrong steps", "segments", "state")  # a solve has no truth to compare with, no segments, no one state
+_OWN = ("answer", "wrong steps", "segments", "state")  # a solve says its answer whole, and has none of the others
 
 
 def solve(
@@ -20,25 +35,23 @@ def solve(
     model: Annotated[str, typer.Option(help="One that reads text: openai:NAME or http://HOST:PORT/v1#NAME.")],
     k: Annotated[int, typer.Option(help="Votes the winner must be ahead by.")] = 3,
     depth: Annotated[int, typer.Option(help="How often a problem may be split over and over; 0 to 32.")] = 5,
-    seed: Annotated[int, typer.Option(help="Seed of all draws.")] = 0,
-    journal: Annotated[Path | None, typer.Option(help="File to write; an existing one is resumed.")] = None,
-    temperature: Annotated[float, typer.Option(help="Of every draw.")] = 0.1,
-    flags: Annotated[str | None, typer.Option(help='Red flags: the default chain, or "paper".')] = None,
-    concurrency: Annotated[int | None, typer.Option(help="Draws in flight at once.")] = None,
+    seed: Seed = 0,
+    journal: JournalToWrite = None,
+    temperature: Temperature = 0.1,
+    flags: FlagNames = None,
+    concurrency: Concurrency = None,
     max_steps: Annotated[int | None, typer.Option(help="Decisions of the solve.")] = None,
     max_votes: Annotated[int | None, typer.Option(help="Votes of a judge, and proposals, for one decision.")] = None,
     max_flags: Annotated[int | None, typer.Option(help="Flagged samples of one decision.")] = None,
-    max_calls: Annotated[int | None, typer.Option(help="Draws sent, resumes included.")] = None,
-    max_tokens: Annotated[int | None, typer.Option(help="Tokens read and written.")] = None,
-    max_cost: Annotated[float | None, typer.Option(help="US dollars; needs --prices.")] = None,
-    prices: Annotated[
-        str | None, typer.Option(help="IN,OUT in dollars a million tokens, or a JSON file {model: {input, output}}.")
-    ] = None,
-    timeout: Annotated[float | None, typer.Option(help="Seconds of one attempt, over HTTP (120).")] = None,
+    max_calls: MaxCalls = None,
+    max_tokens: MaxTokens = None,
+    max_cost: MaxCost = None,
+    prices: PriceTable = None,
+    timeout: Timeout = None,
     accept_change: Annotated[
         list[str] | None, typer.Option(help="What a server may change in mid-solve: model, fingerprint.")
     ] = None,
-    max_seconds: Annotated[float | None, typer.Option(help="Wall seconds of this call.")] = None,
+    max_seconds: MaxSeconds = None,
     as_json: Json = False,
 ) -> None:
     """Answer a problem: the model splits it, answers the parts and composes them, each decision by vote.
@@ -65,7 +78,7 @@ def solve(
 
 def _rows(result: RunResult) -> Rows:
     """Return the summary of a solve: that of a run, with its answer and what to look at next."""
-    rows = [(name, value) for name, value in run_rows(result) if name not in _UNKNOWN]
+    rows = [(name, value) for name, value in run_rows(result) if name not in _OWN]
     rows.insert(1, ("answer", safe(str(result.answer)) if result.solved else "none"))
     if result.journal:
         rows.append(("the tree", f"maker show {result.journal} --tree"))
