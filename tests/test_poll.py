@@ -232,9 +232,9 @@ def test_an_object_with_an_id_repeated_is_a_copy():
 
 
 def test_an_improbable_object_repeated_is_a_copy():
-    """The same object with a very improbable text is a copy; with a probable one it is not."""
-    for logprob, votes in ((-30.0, 1), (-3.0, 3)):
-        poll = _poll()
+    """An object with a very improbable text is a copy when it comes again; not a probable one, nor below temperature 1."""
+    for logprob, temperature, votes in ((-30.0, 1.0, 1), (-3.0, 1.0, 3), (-30.0, 0.9, 3)):
+        poll = _poll(temperature=temperature)
         poll.take([Sample(GOOD, logprob=logprob)] * 3)
         assert poll.tally.total == votes
 
@@ -385,8 +385,8 @@ def test_replayed_samples_are_what_flags_saw(samples):
 def test_a_copy_is_still_a_copy_after_a_resume(keep):
     """An improbable text that was stored as a digest only is recognised when it comes again after a resume."""
     first = [Sample(GOOD, logprob=-30.0), Sample(GOOD_TOO, logprob=-30.0), Sample(RIVAL, logprob=-30.0)]
-    live = _poll(keep=keep)
-    resumed = _replayed([live.take(first)], keep=keep)
+    live = _poll(keep=keep, temperature=1.0)
+    resumed = _replayed([live.take(first)], keep=keep, temperature=1.0)
     again = [Sample(GOOD_TOO, logprob=-30.0), Sample("x")]
     assert resumed.take(again).draws[0::4] == live.take(again).draws[0::4] == [FLAGGED, FLAGGED]
 

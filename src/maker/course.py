@@ -56,7 +56,7 @@ class Course:
         self.dispatcher = dispatcher = senders.own
         self.limits, self.usage = dispatcher.limits, dispatcher.usage
         self.journal, self.plan, self.flags, self.accepted = journal, plan, flags, accepted
-        self.receipts = Receipts(journal, self.usage, accepted)
+        self.receipts = Receipts(journal, self.usage, accepted, config.temperature)
         senders.keep_receipts(self.receipts)
         self.account = Account(self.usage, self.receipts, paid=not dispatcher.model.lockstep)
         self.front = Front(task, plan)

@@ -107,11 +107,12 @@ def inconsistent(sample: Sample, step: Step, earlier: Sequence[Sample]) -> RedFl
 def copied(sample: Sample, step: Step, earlier: Sequence[Sample]) -> RedFlag | None:
     """Flag a copy of an earlier sample: the same response id, or the same very improbable text.
 
-    Short honest answers are often equal; equality alone is never a copy.
+    Short honest answers are often equal; equality alone is never a copy. Nor is it below temperature 1: what
+    servers call the probability of a text is that at temperature 1, and colder draws repeat improbable texts.
     """
     if sample.response_id is not None and any(s.response_id == sample.response_id for s in earlier):
         return RedFlag("copied", f"response id {sample.response_id} was seen before")
-    if improbable(sample) and any(s.text == sample.text for s in earlier):
+    if improbable(sample, step) and any(s.text == sample.text for s in earlier):
         return RedFlag("copied", f"the same text was seen before, though chance repeats it once in e^{COPY_NATS:.0f}")
     return None
 
@@ -124,9 +125,9 @@ def described(fault: Exception | None) -> str:
         return type(fault).__name__
 
 
-def improbable(sample: Sample) -> bool:
+def improbable(sample: Sample, step: Step) -> bool:
     """Say whether a text is so improbable that chance does not repeat it."""
-    return sample.logprob is not None and sample.logprob < -COPY_NATS
+    return sample.logprob is not None and sample.logprob < -COPY_NATS and step.temperature >= 1
 
 
 DEFAULT: tuple[Flag, ...] = (

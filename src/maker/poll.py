@@ -80,6 +80,7 @@ class Poll:
 
     def __init__(self, step: Step, method: Method, prompt: str | None = None, *, first: int = 0) -> None:
         self.step = step
+        step.temperature = method.temperature
         self.method = method
         self.first = first
         self.prompt = prompt
@@ -193,7 +194,7 @@ class Poll:
 
     def _settled(self, sample: Sample) -> bool:
         """Say whether no flag could say otherwise of the same sample later in the step."""
-        unmarked = sample.response_id is None and not improbable(sample)
+        unmarked = sample.response_id is None and not improbable(sample, self.step)
         return not (self.method.again_unmarked if unmarked else self.method.again)
 
     def _candidate(self, reading: Reading) -> tuple[int, bool]:

@@ -36,13 +36,16 @@ _WATCHED = ("model", "fingerprint")  # what a sample says of its maker, and what
 class Receipts:
     """The reservations and samples of one run.
 
-    accepted: changes of "model" or "fingerprint" that do not stop the run. `known` are samples that came and
+    accepted: changes of "model" or "fingerprint" that do not stop the run. temperature: of the draws. `known` are samples that came and
     were not judged yet. used: there are any receipts. A run may ask several models (`asked`, "" for its own): what
     each says of its maker is watched apart.
     """
 
-    def __init__(self, journal: Journal, usage: Usage, accepted: Sequence[str] = ()) -> None:
+    def __init__(
+        self, journal: Journal, usage: Usage, accepted: Sequence[str] = (), temperature: float = 1.0
+    ) -> None:
         self.journal, self.usage = journal, usage
+        self.warm = temperature >= 1  # colder draws repeat improbable texts: their logprobs show no copies
         self.accepted = frozenset(accepted)
         self.known: dict[Address, Sample] = {}
         self.used = False
@@ -132,11 +135,11 @@ class Receipts:
     def independence(self) -> str:
         """Whether copied samples would show."""
         if not self._marked:
-            return "not observable: the server gives neither response ids nor logprobs" if self._unmarked else ""
+            return "not observable: the server gives no response ids, nor logprobs of use" if self._unmarked else ""
         return "observed" if not self._unmarked else "observed in part: some samples bear no id and no logprobs"
 
     def _mark(self, sample: Sample) -> None:
-        marked = sample.response_id is not None or sample.logprob is not None
+        marked = sample.response_id is not None or (self.warm and sample.logprob is not None)
         self._marked += marked
         self._unmarked += not marked
 

@@ -69,7 +69,8 @@ class Sample:
 class Failure:
     """A draw that brought no reply.
 
-    kind: "transient" (try again), "poison" (this request always fails), "fatal" (no request can succeed).
+    kind: "transient" (try again), "again" (put differently now: repeat at once, it was no attempt), "poison" (this
+    request always fails), "fatal" (no request can succeed).
     detail: one line for a person. retry_after: seconds the server asked to wait, if it did.
     tokens_in, tokens_out: what it was billed all the same, None when nobody can know.
     """

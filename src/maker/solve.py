@@ -97,7 +97,7 @@ async def solve(
         dispatcher = Dispatcher(engine, bounds, Usage())
         with Journal(journal) as book:
             if not engine.lockstep:
-                dispatcher.receipts = Receipts(book, dispatcher.usage, accept_change)
+                dispatcher.receipts = Receipts(book, dispatcher.usage, accept_change, config.temperature)
             tree = Tree(problem.strip(), depth)
             solver = Solver(tree, dispatcher, config, book, red_flags, progress, interrupted)
             return await solver.carry_out()

@@ -158,7 +158,7 @@ class Step:
     """One decision, as flags see it. Distinct texts are parsed once; the results are kept here.
 
     index: global step number, from 0. state: treat it as immutable. token_cap: the most tokens a
-    reply may have. long_answer: the tokens above which a reply counts as rambling.
+    reply may have. long_answer: the tokens above which a reply counts as rambling. temperature: of the draws.
     """
 
     index: int
@@ -167,6 +167,7 @@ class Step:
     token_cap: int = 1024
     long_answer: int = 750
     readings: dict[str | None, Reading] = field(default_factory=dict)
+    temperature: float = 1.0
 
     def read(self, text: str | None) -> Reading:
         """Return what a text says; whatever the parser raises is kept as the reading's fault."""
