@@ -34,8 +34,18 @@ class Tiny(Options):
         return 40 if quick <= 4000 else 2000
 
 
+class Runs(Options):
+    """So few whole runs that a test takes little time."""
+
+    def size(self, full: int, quick: int) -> int:
+        """Return two, whatever is asked for."""
+        return 2
+
+
 def tiny(name: str, seed: int = 0):
     """Run an experiment on a few simulated draws."""
+    if name == "ladder":
+        return load(name)(Runs(True, seed))
     options = Tiny(True, seed, None if name in ("scaling", "stopping-rules") else "oracle:p=0.9,v=0.9,rho=0.1")
     return load(name)(options)
 
@@ -80,7 +90,7 @@ def test_every_axis_is_labelled(outcomes, name):
     assert figure.axes[0].get_ylabel()
     for axes in figure.axes:
         assert axes.get_xlabel() or axes.get_xticklabels()[0].get_text()
-        assert axes.get_lines()
+        assert axes.get_lines() or axes.get_images()
 
 
 def test_figure_and_rows_are_written(outcomes, tmp_path):
@@ -260,6 +270,21 @@ def test_a_model_that_writes_nonsense_breaks_its_chain():
     assert not decomposition._readable((move, ((21,), (), ())))
     assert not decomposition._readable(((60, 0, 1), ((1,), (), ())))
     assert not decomposition._readable((move, (tuple(range(1, 21)), (1,), ())))
+
+
+def test_each_rung_rescues_its_kind_and_none_guesses(outcomes):
+    """Kinds of trouble finish only once their rung is on, the hopeless never, and no run ends with a wrong result."""
+    finished = {(row["arm"], row["kind"]): row["finished_seen"] for row in outcomes["ladder"].rows}
+    cures = {"cold": "+ refine", "touchy": "+ reword", "stubborn": "+ another model", "too big": "+ finer"}
+    arms = list(dict.fromkeys(arm for arm, _ in finished))
+    for kind, cure in cures.items():
+        for arm in arms:
+            if arms.index(arm) >= arms.index(cure):
+                assert finished[arm, kind] == 2, (arm, kind)
+        assert finished["off", kind] < 2
+    assert not any(seen for (_, kind), seen in finished.items() if kind == "hopeless")
+    assert all(row["ended_wrong"] == 0 for row in outcomes["ladder"].rows)
+    assert all(row["with_wrong_step"] == 0 for row in outcomes["ladder"].rows if row["kind"] != "unlucky")
 
 
 def test_ahead_by_k_is_the_cheapest_rule_in_the_table(outcomes):

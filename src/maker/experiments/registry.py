@@ -20,6 +20,7 @@ NAMES = {
     "red-flags": "what do flags catch, and does repairing replies help?",
     "correlation": "what happens when errors cluster on a few steps?",
     "stopping-rules": "which stopping rule needs the fewest votes?",
+    "ladder": "what does each rung rescue of steps that do not decide?",
     "decomposition": "what does it cost to ask for several steps at once?",
 }
 
