@@ -232,7 +232,7 @@ def test_an_object_with_an_id_repeated_is_a_copy():
 
 
 def test_an_improbable_object_repeated_is_a_copy():
-    """An object with a very improbable text is a copy when it comes again; not a probable one, nor below temperature 1."""
+    """An object with a very improbable text is a copy when it comes again; not a probable one, nor in colder draws."""
     for logprob, temperature, votes in ((-30.0, 1.0, 1), (-3.0, 1.0, 3), (-30.0, 0.9, 3)):
         poll = _poll(temperature=temperature)
         poll.take([Sample(GOOD, logprob=logprob)] * 3)

@@ -36,8 +36,8 @@ _WATCHED = ("model", "fingerprint")  # what a sample says of its maker, and what
 class Receipts:
     """The reservations and samples of one run.
 
-    accepted: changes of "model" or "fingerprint" that do not stop the run. temperature: of the draws. `known` are samples that came and
-    were not judged yet. used: there are any receipts. A run may ask several models (`asked`, "" for its own): what
+    accepted: changes of "model" or "fingerprint" that do not stop the run. temperature: of the draws. `known` are
+    samples that came and were not judged yet. used: there are any receipts. A run may ask several models (`asked`, "" for its own): what
     each says of its maker is watched apart.
     """
 
