@@ -37,13 +37,11 @@ class Receipts:
     """The reservations and samples of one run.
 
     accepted: changes of "model" or "fingerprint" that do not stop the run. temperature: of the draws. `known` are
-    samples that came and were not judged yet. used: there are any receipts. A run may ask several models (`asked`, "" for its own): what
-    each says of its maker is watched apart.
+    samples that came and were not judged yet. used: there are any receipts. A run may ask several models (`asked`,
+    "" for its own): what each says of its maker is watched apart.
     """
 
-    def __init__(
-        self, journal: Journal, usage: Usage, accepted: Sequence[str] = (), temperature: float = 1.0
-    ) -> None:
+    def __init__(self, journal: Journal, usage: Usage, accepted: Sequence[str] = (), temperature: float = 1.0) -> None:
         self.journal, self.usage = journal, usage
         self.warm = temperature >= 1  # colder draws repeat improbable texts: their logprobs show no copies
         self.accepted = frozenset(accepted)

@@ -112,9 +112,11 @@ def reliable(*, model: Model | str, key: Callable[[Any], Any] | None = None, **s
                 ) from error
 
         async def verdict(*args: Any, **kwargs: Any) -> Verdict[Any]:
+            """Return the verdict on the question that these arguments make."""
             return await asked(prompt(*args, **kwargs))
 
         async def call(*args: Any, **kwargs: Any) -> Any:
+            """Return the answer alone."""
             return (await verdict(*args, **kwargs)).answer
 
         def verdict_sync(*args: Any, **kwargs: Any) -> Verdict[Any]:

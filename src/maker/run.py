@@ -116,6 +116,7 @@ async def run(
         with Journal(journal) as book:
 
             def begin(abandoned: Abandoned) -> Course:
+                """Begin at the start of the journal, without what was rolled back."""
                 return Course(task, senders, config, book, plan, red_flags, tuple(accept_change), rungs, abandoned)
 
             return await _Run(begin, progress, interrupted).carry_out()
