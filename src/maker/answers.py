@@ -24,8 +24,9 @@ import enum
 import inspect
 import json
 import typing
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
 from pydantic import PydanticUserError, TypeAdapter
@@ -222,6 +223,12 @@ def _kinds(schema: object) -> Iterator[str]:
 
 def _source(function: Callable[..., Any]) -> str:
     """Return what tells a callable from another: its name, and a digest of its source where that can be read."""
+    plain = getattr(function, "__func__", function)  # of a method, which is another object at each look
+    return _read_source(plain) if isinstance(plain, Hashable) else _read_source.__wrapped__(plain)
+
+
+@lru_cache(256)  # reading a source takes longer than a vote
+def _read_source(function: Callable[..., Any]) -> str:
     name = getattr(function, "__qualname__", type(function).__qualname__)
     try:
         source = inspect.getsource(function)
