@@ -2,7 +2,7 @@
 VENV ?= .venv
 PY := $(VENV)/bin/python
 
-.PHONY: demo test lint proofs bench bench-tasks calls test-llm figures clean
+.PHONY: demo test lint proofs kills fuzz bench bench-tasks calls test-llm figures clean
 
 demo: $(VENV)/.demo            ## install, then run the million-step demo
 	$(VENV)/bin/maker demo
@@ -18,6 +18,12 @@ lint: $(VENV)/.dev             ## style, types, docstrings
 
 proofs: $(VENV)/.dev           ## the long tests
 	$(PY) -m pytest -m slow --timeout 3600
+
+kills: $(VENV)/.dev            ## a thousand SIGKILLs over a run of 131,071 steps
+	$(PY) tests/crash.py
+
+fuzz: $(VENV)/.dev             ## a million broken answers
+	MAKER_FUZZED=1000000 $(PY) -m pytest tests/test_simulation.py
 
 bench: $(VENV)/.dev            ## throughput, memory and bytes of the million-step run
 	$(PY) tests/benchmarks/engine.py
