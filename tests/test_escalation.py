@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import itertools
 import json
+import signal
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import anyio
+import anyio.lowlevel
 import pytest
 
 import maker
@@ -23,7 +27,9 @@ from maker.records import Wave, decode, encode_note
 from maker.rounds import ROUND, Abandoned
 from maker.sample import Failure, Request, Sample
 from maker.stored import stored_steps
+from maker.task import draw_seeds, seed_key
 from maker.testing import ScriptedModel, check_journal
+from maker.usage import Prices
 
 GOAL = 12
 HARD = 7
@@ -190,7 +196,21 @@ def test_refining_draws_warmer_and_longer() -> None:
     assert [request.max_tokens for request in asked] == [64] * 20 + [128] * 3
     assert [request.address.draw for request in asked] == [*range(20), ROUND, ROUND + 1, ROUND + 2]
     assert len({request.seed for request in asked}) == 23
+    assert asked[20].seed == draw_seeds(seed_key(0, 0, 1), HARD, ROUND // 8)[0], "the round is part of the seeds"
     assert {request.temperature for request in model.requests if request.address.step != HARD} == {0.1}
+
+
+def test_a_longer_reply_is_judged_again_as_it_was(tmp_path: Path) -> None:
+    """Replies of a refined attempt may be longer; a re-vote under the same flags knows that."""
+
+    def wordy(request: Request) -> Sample:
+        return Sample(right(request), 5, 100) if request.max_tokens > 64 else Sample("?", 5, 1)
+
+    path = tmp_path / "run.db"
+    result = carry(hard({HARD: wordy}), [ladder.refine], path, token_cap=64, limits={"max_flags": 5})
+    assert result.solved
+    judged = maker.revote(path, flags="default", task=Count())
+    assert (judged.same, judged.dropped) == (GOAL, {})
 
 
 def leading(request: Request) -> str:
@@ -263,6 +283,55 @@ def test_a_request_that_always_fails_is_tried_elsewhere(tmp_path: Path, lockstep
     assert (off.stopped, off.steps) == ("poison_step", HARD)
 
 
+class Served:
+    """A model over a network that says who it is, or one in this process that counts who is with it at once."""
+
+    def __init__(self, name: str, script: Script, *, lockstep: bool = False) -> None:
+        self.name, self.lockstep, self._script = name, lockstep, script
+        self.prices = None if lockstep else Prices(input=1e5, output=1e5 * len(name))
+        self.inside = self.most = 0
+
+    async def draw(self, requests: Any) -> Any:
+        self.inside += 1
+        self.most = max(self.most, self.inside)
+        await anyio.lowlevel.checkpoint()
+        self.inside -= 1
+        return [Sample(self._script(request), 10, 10, "stop",
+                       f"{request.address}", None, self.name) for request in requests]  # fmt: skip
+
+
+def test_two_models_over_a_network(tmp_path: Path) -> None:
+    """Each has its own prices and says its own name: the change between them is none of a server, nor at a resume."""
+    path = tmp_path / "run.db"
+    settings: dict[str, Any] = {"path": path, "limits": {"max_cost": 1e9, "concurrency": 1}}
+    result = carry(Served("a", lambda r: rejected(r) if r.address.step in (4, HARD) else right(r)),
+                   [ladder.another_model(Served("beta", right))], **settings)  # fmt: skip
+    assert (result.solved, result.stopped, result.escalations) == (True, None, {"another_model(beta)": 2})
+    assert result.cost == pytest.approx(2 * 3 * (1 + 4) + (result.samples - 6) * (1 + 1))
+    again = carry(Served("a", right), [], **settings)
+    assert (again.stopped, again.usage, again.cost) == (None, result.usage, result.cost)
+    dear = Served("d" * 1000, right)
+    stopped = carry(Served("a", rejected), [ladder.another_model(dear)], limits={"max_cost": 5e4, "concurrency": 1})
+    assert (stopped.stopped, dear.most) == ("max_cost", 0), "held at its own prices before it is asked"
+    free = Served("c", right)
+    free.prices = None
+    with pytest.raises(TaskError, match="max_cost: the model has no prices"):
+        carry(Served("a", right), [ladder.another_model(free)], limits={"max_cost": 1.0})  # type: ignore[arg-type]
+
+
+def test_a_model_in_this_process_has_its_turn() -> None:
+    """However many segments are in trouble at once, an in-process model beside a served one is called by one."""
+    plan = maker.Plan.chain(GOAL, lambda step: tuple(range(1, step + 1)), GOAL)
+    task = Count()
+    task.plan = lambda segments: plan  # type: ignore[attr-defined]
+    local = Served("local", right, lockstep=True)
+    served = Served("a", rejected)
+    result = carry(served, [ladder.another_model(local)], task=task)  # type: ignore[arg-type]
+    assert (result.solved, result.escalations) == (True, {"another_model(local)": GOAL})
+    assert served.most > 1
+    assert local.most == 1
+
+
 def test_independent_steps_are_put_aside_at_the_end_of_the_ladder() -> None:
     """Items of a map that no rung decides hold up no other; each is tried first."""
     plan = maker.Plan.chain(GOAL, lambda step: tuple(range(1, step + 1)), GOAL, independent=True)
@@ -314,6 +383,15 @@ def test_steps_are_given_up_where_the_state_is_broken(tmp_path: Path, lockstep: 
     )
     assert audit.summary.as_json()["escalations"] == {"go_back(3)": 1}
     assert dict(audit.summary.waves) == dict(result.waves)
+
+
+@pytest.mark.parametrize(("before", "kept"), [(2, 2), (6, HARD - 3)])
+def test_what_an_earlier_process_decided_after_a_rollback(tmp_path: Path, before: int, kept: int) -> None:
+    """Only steps of an earlier process that were not rolled back count as its own."""
+    path = tmp_path / "run.db"
+    first = carry(hard(BACK), [], path, Sound(), limits={"max_steps": before})
+    result = carry(hard(BACK), [ladder.go_back(3)], path, Sound())
+    assert (first.steps, result.steps, result.replayed, result.solved) == (before, GOAL, kept, True)
 
 
 def test_without_going_back_a_broken_state_stops_the_run() -> None:
@@ -400,10 +478,10 @@ def longer_race(trouble: ladder.Trouble) -> ladder.Change | None:
     return ladder.Change(more=4) if trouble.step == 9 else None
 
 
-@pytest.mark.parametrize("paid", [False, True])
-def test_killed_anywhere_it_resumes_to_the_same_chain(tmp_path: Path, paid: bool) -> None:
+@pytest.mark.parametrize(("paid", "back"), [(False, True), (True, True), (True, False)])
+def test_killed_anywhere_it_resumes_to_the_same_chain(tmp_path: Path, paid: bool, back: bool) -> None:
     """Cut after any record, in the middle of escalations and rollbacks too, the run goes on to the same decisions."""
-    at = {2: rejected, 5: unlucky, HARD: shaken, 9: slow}
+    at = {2: rejected, 9: slow, **(BACK if back else {})}
 
     def made() -> tuple[Any, Any]:
         rungs = [longer_race, ladder.another_model(named("b", right, lockstep=not paid)), ladder.go_back(3)]
@@ -412,7 +490,7 @@ def test_killed_anywhere_it_resumes_to_the_same_chain(tmp_path: Path, paid: bool
     settings: dict[str, Any] = {"task": Sound(), "limits": {"max_flags": 6, "concurrency": 1}}
     model, rungs = made()
     whole = carry(model, rungs, tmp_path / "whole.db", **settings)
-    assert (whole.solved, len(whole.escalations)) == (True, 3)
+    assert (whole.solved, len(whole.escalations)) == (True, 2 + back)
     records = list(read_records(tmp_path / "whole.db"))
     for length in range(1, len(records)):
         path = cut(tmp_path / "whole.db", records[:length], tmp_path / f"{length}.db")
@@ -426,8 +504,39 @@ def test_killed_anywhere_it_resumes_to_the_same_chain(tmp_path: Path, paid: bool
         assert (again.usage, again.samples, model.requests) == (result.usage, result.samples, [])
 
 
-@pytest.mark.parametrize("rung", [ladder.another_model("other"), ladder.reword, ladder.go_back(2)])
-def test_limits_in_the_middle_of_an_escalation(tmp_path: Path, rung: Any) -> None:
+KILLED = """
+import os, signal, sys
+sys.path.insert(0, {folder!r})
+from test_escalation import BACK, Sound, carry, hard, ladder, named, rejected, right
+draws = 0
+
+def dying(request):
+    global draws
+    draws += 1
+    if draws == {after}:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return right(request)
+
+at = {{step: (lambda r, do=do: dying(r) if r.address.draw >= 65536 else do(r)) for step, do in BACK.items()}}
+carry(hard({{**at, 2: rejected}}), [ladder.another_model(named("b", dying)), ladder.go_back(3)], {path!r}, Sound())
+"""
+
+
+@pytest.mark.parametrize("after", [2, 5])
+def test_a_process_that_is_killed_while_it_tries_again(tmp_path: Path, after: int) -> None:
+    """SIGKILL at a draw of another model, and after a rollback: the next process ends in the same decisions."""
+    path = tmp_path / "run.db"
+    code = KILLED.format(folder=str(Path(__file__).parent), path=str(path), after=after)
+    killed = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    rungs = [ladder.another_model(named("b", right)), ladder.go_back(3)]
+    result = carry(hard({**BACK, 2: rejected}), rungs, path, Sound())
+    whole = carry(hard({**BACK, 2: rejected}), rungs, None, Sound())
+    assert (result.solved, result.chain, result.escalations) == (True, whole.chain, whole.escalations)
+    assert check_journal(path, Sound()).solved
+
+
+def test_limits_in_the_middle_of_an_escalation(tmp_path: Path) -> None:
     """Stopped call by call, an escalated run is resumed to where one that was never stopped ends."""
     hard_steps = {2: lambda r: rejected(r) if r.address.draw < 4 else right(r), 5: unlucky, HARD: shaken}
     other = named("other", right)
