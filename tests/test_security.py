@@ -233,7 +233,6 @@ def test_forged_journals_are_refused_in_words(folder: Path, content: list[Item])
     assert survives(folder, content, [shown], 300, seed=1) == []
 
 
-@pytest.mark.xfail(strict=True, reason="a resume does not yet map what a forged field breaks to a JournalError")
 def test_forged_journals_are_not_resumed_by_accident(folder: Path, content: list[Item]) -> None:
     """The same of a resume."""
     assert survives(folder, content, [gone_on], 150, seed=2) == []

@@ -26,18 +26,12 @@ from maker.fold import Fold, step_hash
 from maker.journal import read_chain, read_records
 from maker.load import builtin_tasks, load_task
 from maker.plan import Plan, Segment
-from maker.records import FLAGGED, Wave, check_note, decode
+from maker.records import FLAGGED, SENSELESS, Wave, check_note, decode, senseless
 from maker.result import jsonable
 from maker.rounds import Abandoned, Escalation, RolledBack, round_of
 from maker.task import Task
 
 MOST_SEGMENTS = 2**20  # a forged number must not exhaust the memory
-# What comes of a field that no engine writes, where a journal was forged: any type may stand in any place.
-_SENSELESS = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError)
-
-
-def _senseless(journal: str | Path, where: str, error: Exception) -> JournalError:
-    return JournalError(f"{journal}: {where} makes no sense ({type(error).__name__}: {error}): damaged or forged.")
 
 
 @dataclass(slots=True)
@@ -104,8 +98,8 @@ def _summary(journal: str | Path, abandoned: Abandoned) -> Summary:
                 _escalated(summary, item)
                 if "epoch" in item:
                     open_waves.clear()
-    except _SENSELESS as error:
-        raise _senseless(journal, f"record {summary.records - 1}", error) from error
+    except SENSELESS as error:
+        raise senseless(journal, f"record {summary.records - 1}", error) from error
     if not summary.header:
         raise JournalError(f"{journal}: holds no run yet.")
     return summary
@@ -208,8 +202,8 @@ def verify(
         return recheck(journal, expect).audit
     try:
         checker = _Checker(summary, task or _task_of(summary), progress)
-    except _SENSELESS as error:
-        raise _senseless(journal, "the header", error) from error
+    except SENSELESS as error:
+        raise senseless(journal, "the header", error) from error
     problem = None
     complete, reached, answer = False, False, None
     expected = expect is None

@@ -30,7 +30,7 @@ from maker.plan import Plan
 from maker.poll import Method, Poll
 from maker.prompt import render, views
 from maker.receipts import Receipts
-from maker.records import Wave, check_note, decode, encode_note, encode_wave
+from maker.records import SENSELESS, Wave, check_note, decode, encode_note, encode_wave, senseless
 from maker.rounds import ROUND, Abandoned, Escalation, RolledBack
 from maker.senders import Senders
 from maker.settle import Dispatcher, poisoned, undecided
@@ -212,17 +212,20 @@ class Course:
         Raises JournalError; RolledBack for a rollback that is not among those known beforehand.
         """
         known = False
-        for record in self.journal.replay():
+        for number, record in enumerate(self.journal.replay()):
             item = decode(record)
-            if isinstance(item, Wave):
-                self._replay_wave(item)
-                continue
-            check_note(item, self.journal.path)
-            if "header" in item:
-                self._same_run(item["header"])
-                known = True
-            else:
-                self._replay_note(item)
+            try:
+                if isinstance(item, Wave):
+                    self._replay_wave(item)
+                    continue
+                check_note(item, self.journal.path)
+                if "header" in item:
+                    self._same_run(item["header"])
+                    known = True
+                else:
+                    self._replay_note(item)
+            except SENSELESS as error:
+                raise senseless(self.journal.path, f"record {number}", error) from error
         if not known and self.journal.appended:
             raise JournalError(f"{self.journal.path}: has no header. Give another --journal.")
         if not known and self.config.k != "auto":
@@ -286,6 +289,8 @@ class Course:
     def _replay_wave(self, wave: Wave) -> None:
         """Take a journaled wave through the code that a live one goes through, and compare."""
         where = f"{self.journal.path}: step {wave.step}"
+        if self.method is None:
+            raise JournalError(f"{where} was drawn before k was known: the journal is damaged or forged.")
         if self.abandoned and wave in self.abandoned:
             self.sampled += wave.first % ROUND == 0
             self.account.replayed(wave, self.header["run"])

@@ -110,6 +110,15 @@ _NOTES: dict[str, tuple[str, ...]] = {
 }
 
 
+# What comes of a field that no engine writes, where a journal was forged: any type may stand in any place.
+SENSELESS = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError)
+
+
+def senseless(path: object, where: str, error: Exception) -> JournalError:
+    """Return the error of a record that was written by no engine."""
+    return JournalError(f"{path}: {where} makes no sense ({type(error).__name__}: {error}): damaged or forged.")
+
+
 def check_note(note: dict[str, Any], path: object) -> None:
     """Raise JournalError for a note that lacks what its kind must have."""
     for kind, fields in _NOTES.items():
