@@ -11,7 +11,7 @@ import maker
 from maker.config import Config
 from maker.errors import JournalError
 from maker.header import FIXED
-from maker.testing import check_journal
+from maker.testing import ScriptedModel, check_journal
 
 BASE: dict[str, Any] = {"model": "oracle:p=0.9,v=0.9", "k": 3, "segments": 4}
 CHANGES: dict[str, Any] = {
@@ -59,6 +59,19 @@ def test_an_accepted_change_is_a_journaled_epoch(tmp_path: Path, field: str) -> 
     assert [v.step for v in again.verdicts()] == [v.step for v in result.verdicts()]
     with pytest.raises(JournalError, match=field):
         maker.run_sync(task, journal=path, **BASE)
+
+
+def test_paraphrase_is_part_of_the_run(tmp_path: Path) -> None:
+    """Asking in other views is a change like any other: refused with a difference, or accepted as an epoch."""
+    path, task = tmp_path / "run.db", maker.load_task("hanoi", disks=3)
+    right = {task.prompt(task.state_at(i), i): task.render(task.truth(task.state_at(i), i)) for i in range(7)}
+    model = ScriptedModel(lambda request: right.get(request.prompt, "?"))
+    settings: dict[str, Any] = {"model": model, "k": 1, "segments": 1, "journal": path}
+    maker.run_sync(task, limits={"max_steps": 3}, **settings)
+    with pytest.raises(JournalError, match=r"paraphrase: journal False, now True.*--accept-change"):
+        maker.run_sync(task, paraphrase=True, **settings)
+    result = maker.run_sync(task, paraphrase=True, accept_change=["paraphrase"], **settings)
+    assert (result.solved, result.epochs) == (True, 1)
 
 
 @pytest.mark.parametrize("change", [{"segments": 2}, {"disks": 6}])

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from maker import theory
 from maker.errors import Infeasible
@@ -434,3 +436,22 @@ def test_the_planned_k_reaches_the_target_where_the_truth_is_known() -> None:
             plans = [project(simulated(p, rho, 300, 1, 20, rng), 1000, 0.95) for _ in range(25)]
             assert all(plan.feasible for plan in plans)
             assert np.mean([Steps(p, rho).success(plan.k or 1, 1000) for plan in plans]) >= 0.97
+
+
+# -- properties --------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(st.integers(50, 2000), st.floats(0, 0.3), st.integers(1, 10**7), st.floats(0.5, 0.999))
+def test_a_plan_asks_more_of_longer_and_surer_runs(n: int, share: float, steps: int, target: float) -> None:
+    """Whatever the evidence: k grows with the steps and the target, and a forbidden run stays forbidden when longer."""
+    found = evidence(int(share * n), n)
+    plan = project(found, steps, target)
+    longer, surer = project(found, 10 * steps, target), project(found, steps, (1 + target) / 2)
+    assert plan.feasible == (plan.k is not None)
+    for harder in (longer, surer):
+        if plan.k is None:
+            assert harder.k is None
+        elif harder.k is not None:
+            assert harder.k >= plan.k >= 1
+    assert not plan.proven or plan.feasible
