@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import maker
+from adding import Adding
 from maker import theory
 from maker.calibrate import Calibration
 from maker.errors import Infeasible, TaskError
@@ -17,37 +18,6 @@ from maker.models.oracle import Oracle
 from maker.records import decode
 from maker.sample import Failure, Request, Sample
 from maker.testing import ScriptedModel, check_journal
-
-
-class Adding:
-    """Adds one at each step; no truth, so that a calibration has only agreement to go by."""
-
-    name = "adding"
-
-    def __init__(self, steps: int = 200, *, known: bool = True) -> None:
-        self.goal = steps
-        self.steps: int | None = steps if known else None
-
-    def initial_state(self) -> int:
-        return 0
-
-    def prompt(self, state: int, step: int) -> str:
-        return f"{state} + 1 ="
-
-    def parse(self, text: str) -> int:
-        return int(text)
-
-    def legal(self, state: int, action: int) -> bool:
-        return 0 <= action <= self.goal
-
-    def apply(self, state: int, action: int) -> int:
-        return state + 1
-
-    def done(self, state: int) -> bool:
-        return state >= self.goal
-
-    def answer(self, state: int) -> int:
-        return state
 
 
 class Known(Adding):

@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 import maker
+from adding import Adding
 from maker import theory
 from maker.cli import app
 from maker.errors import Infeasible, ModelError, TaskError
@@ -22,37 +23,6 @@ from maker.plan import Plan
 from maker.sample import Failure, Request, Sample
 from maker.seen import Draw, Seen
 from maker.testing import FaultServer, ScriptedModel
-
-
-class Adding:
-    """Adds one at each step; no truth and no plan."""
-
-    name = "adding"
-
-    def __init__(self, steps: int = 2000, *, known: bool = True) -> None:
-        self.goal = steps
-        self.steps: int | None = steps if known else None
-
-    def initial_state(self) -> int:
-        return 0
-
-    def prompt(self, state: int, step: int) -> str:
-        return f"{state} + 1 ="
-
-    def parse(self, text: str) -> int:
-        return int(text)
-
-    def legal(self, state: int, action: int) -> bool:
-        return 0 <= action <= self.goal
-
-    def apply(self, state: int, action: int) -> int:
-        return state + 1
-
-    def done(self, state: int) -> bool:
-        return state >= self.goal
-
-    def answer(self, state: int) -> int:
-        return state
 
 
 class Known(Adding):
@@ -235,7 +205,7 @@ def test_a_plurality_below_one_half_is_planned_and_solved() -> None:
 def test_kinds_have_their_own_error_rates() -> None:
     """A task that names kinds of steps gets the error of each, one draw a step, with its interval."""
     model = ScriptedModel(lambda r: str(r.state + (r.address.step % 2 == 0 or r.seed % 4 != 0)))
-    found = maker.estimate_sync(Known(), model=model, steps=400)
+    found = maker.estimate_sync(Known(2000), model=model, steps=400)
     even, odd = found.kinds["even"], found.kinds["odd"]
     assert even.n + odd.n == found.n == 400
     assert (even.wrong, odd.wrong) == (0, found.wrong)
@@ -375,7 +345,7 @@ def test_bad_input_is_said(settings: dict[str, Any], said: str) -> None:
     """What cannot be is refused before anything is drawn, naming the setting."""
     model = ScriptedModel(noisy)
     with pytest.raises(TaskError, match=said.split("=", maxsplit=1)[0]) as refused:
-        maker.estimate_sync(Known(), model=model, **settings)
+        maker.estimate_sync(Known(2000), model=model, **settings)
     assert said in str(refused.value)
     assert model.requests == []
 
@@ -388,12 +358,12 @@ def test_a_model_that_cannot_be_read_is_not_estimated() -> None:
 
 def test_a_limit_leaves_what_was_seen_or_nothing() -> None:
     """A limit met after 30 steps gives an estimate that names it; before, an error that says how many are needed."""
-    found = maker.estimate_sync(Known(), model=ScriptedModel(noisy), limits={"max_calls": 300})
+    found = maker.estimate_sync(Known(2000), model=ScriptedModel(noisy), limits={"max_calls": 300})
     assert found.stopped == "max_calls"
     assert found.n == 128
     assert "stopped early by max_calls" in found.reason
     with pytest.raises(TaskError, match=r"0 steps were seen, 30 are needed.*max_calls"):
-        maker.estimate_sync(Known(), model=ScriptedModel(noisy), limits={"max_calls": 50})
+        maker.estimate_sync(Known(2000), model=ScriptedModel(noisy), limits={"max_calls": 50})
 
 
 def test_a_model_that_is_lost_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -401,9 +371,9 @@ def test_a_model_that_is_lost_is_an_error(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr("maker.settle.FIRST_BACKOFF", 0.0)
     dead = ScriptedModel(lambda r: Failure("transient", "connection refused"))
     with pytest.raises(ModelError, match=r"30 are needed.*connection refused"):
-        maker.estimate_sync(Known(), model=dead)
+        maker.estimate_sync(Known(2000), model=dead)
     dying = ScriptedModel(lambda r: noisy(r) if len(dying.requests) < 400 else Failure("transient", "gone"))
-    found = maker.estimate_sync(Known(), model=dying)
+    found = maker.estimate_sync(Known(2000), model=dying)
     assert found.stopped == "model_lost"
     assert found.p_low < 0.875 < found.p_high
 
@@ -411,7 +381,7 @@ def test_a_model_that_is_lost_is_an_error(monkeypatch: pytest.MonkeyPatch) -> No
 def test_votes_that_do_not_converge_are_said() -> None:
     """Without a truth, a step that stays undecided ends the estimate with its number."""
     with pytest.raises(Infeasible, match="step 0 is undecided"):
-        maker.estimate_sync(Adding(), model=ScriptedModel(lambda r: str(r.address.draw % 2)), steps=30)
+        maker.estimate_sync(Adding(2000), model=ScriptedModel(lambda r: str(r.address.draw % 2)), steps=30)
 
 
 def test_a_server_that_is_down_is_an_unusable_model(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -419,7 +389,7 @@ def test_a_server_that_is_down_is_an_unusable_model(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("maker.models.openai.GRACE", 0.0)
     monkeypatch.setattr("maker.settle.FIRST_BACKOFF", 0.0)
     with pytest.raises(ModelError) as refused:
-        maker.estimate_sync(Known(), model="http://127.0.0.1:9/v1#none", steps=30)
+        maker.estimate_sync(Known(2000), model="http://127.0.0.1:9/v1#none", steps=30)
     assert refused.value.exit_code == 5
 
 
