@@ -24,7 +24,7 @@ from maker.canonical import canonical, digest
 from maker.errors import InternalError, JournalError, TaskError
 from maker.fold import Fold, step_hash
 from maker.journal import read_chain, read_records
-from maker.load import builtin_tasks, load_task
+from maker.load import journaled_task
 from maker.plan import Plan, Segment
 from maker.records import FLAGGED, SENSELESS, Wave, check_note, decode, senseless
 from maker.result import jsonable
@@ -201,7 +201,9 @@ def verify(
 
         return recheck(journal, expect).audit
     try:
-        checker = _Checker(summary, task or _task_of(summary), progress)
+        checker = _Checker(
+            summary, task or journaled_task(summary.header, "the journal's task is {!r}, which"), progress
+        )
     except SENSELESS as error:
         raise senseless(journal, "the header", error) from error
     problem = None
@@ -231,15 +233,6 @@ def verify(
         checker.close()
     solved = problem is None and complete and reached
     return Audit(summary, solved, complete, checker.wrong, answer, checker.checked, problem)
-
-
-def _task_of(summary: Summary) -> Task:
-    name = summary.header.get("task")
-    if name not in builtin_tasks():
-        raise TaskError(
-            f"the journal's task is {name!r}, which is not built in: give it with --task path/to/file.py:Class"
-        )
-    return load_task(name, **summary.header.get("parameters", {}))
 
 
 class _Checker:

@@ -71,6 +71,17 @@ def load_task(name: str, **parameters: Any) -> Task:
     return typing.cast("Task", task)
 
 
+def journaled_task(header: typing.Mapping[str, Any], whose: str) -> Task:
+    """Return the built-in task of a journal's header: no code that a journal names is ever loaded.
+
+    whose: begins the message of the TaskError for any other task, with {!r} for its name.
+    """
+    name = header.get("task")
+    if name not in builtin_tasks():
+        raise TaskError(f"{whose.format(name)} is not built in: give it with --task path/to/file.py:Class")
+    return load_task(name, **header.get("parameters", {}))
+
+
 def task_parameters(name: str) -> dict[str, inspect.Parameter]:
     """Return the constructor's parameters of a built-in task, for its help."""
     return dict(inspect.signature(_task_class(_import(_builtin_file(name)))).parameters)

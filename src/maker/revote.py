@@ -28,7 +28,7 @@ from maker.config import MOST_VOTES
 from maker.errors import JournalError, TaskError
 from maker.flags import Flag, flag_name
 from maker.journal import read_records
-from maker.load import builtin_tasks, load_task
+from maker.load import journaled_task
 from maker.records import FLAGGED
 from maker.rejudge import Judge, Judged, Unreadable, flag_names
 from maker.stored import Epoch, StoredStep, stored_steps
@@ -43,6 +43,8 @@ RULES: Mapping[str, Callable[[Tally, int], int]] = {
     "first": lambda tally, k: k - max(tally.counts.values(), default=0),
     "majority": lambda tally, k: 2 * k - 1 - tally.total,
 }
+
+NEEDS_CODE = "other flags or another parser need the task's code, and {!r}"
 
 
 class Steps:
@@ -185,7 +187,8 @@ def revote(
     )  # fmt: skip
     judge = None
     if flags is not None or parse is not None:
-        judge = Judge(task or _task_of(summary.header), summary.header, flags, parse)
+        known = task or journaled_task(summary.header, NEEDS_CODE)
+        judge = Judge(known, summary.header, flags, parse)
         found.flags = tuple(map(flag_name, judge.under(Epoch(summary.header)).flags))
     for stored in stored_steps(read_records(journal), abandoned=summary.abandoned):
         stand = judge.stand(stored) if judge else _Recorded(stored)
@@ -198,16 +201,6 @@ def revote(
     if judge:
         found.notes += judge.notes
     return found
-
-
-def _task_of(header: Mapping[str, Any]) -> Task:
-    name = header["task"]
-    if name not in builtin_tasks():
-        raise TaskError(
-            f"other flags or another parser need the task's code, and {name!r} is not built in: "
-            "give it with --task path/to/file.py:Class"
-        )
-    return load_task(name, **header.get("parameters", {}))
 
 
 def _count(ballots: Iterator[bytes | None], need: Callable[[Tally, int], int], k: int) -> _Count:
