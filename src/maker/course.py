@@ -100,6 +100,8 @@ class Course:
     def _word(self, lane: Lane, poll: Poll) -> None:
         """Write what is asked about a step."""
         poll.prompt = render(self.task, lane.state, lane.index)
+        if not self.config.paraphrase and not self.escalations:
+            return
         change = self.escalations.change(lane.index)
         own_words = change.finer or hasattr(self.senders.of(change, lane.index).model, "bind")
         if (self.config.paraphrase or change.paraphrase) and not own_words:
@@ -132,7 +134,8 @@ class Course:
         """Journal a live wave; if it decided the step, with its verdict, and advance the lane."""
         poll = lane.poll
         assert poll is not None, "a wave belongs to a poll"
-        self.receipts.judged(self.header["run"], wave.step, wave.first, len(wave))
+        if self.receipts.known:
+            self.receipts.judged(self.header["run"], wave.step, wave.first, len(wave))
         if poll.outcome is None or poll.outcome.winner is None:
             self.journal.append(encode_wave(wave))
             return

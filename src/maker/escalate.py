@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from maker.advance import Lane
@@ -25,6 +25,7 @@ from maker.rounds import ATTEMPTS, BRANCHES, ROUND, Escalation
 from maker.task import Task, guarded, seed_key
 
 HOTTEST = 10.0  # the highest temperature that a change can ask for, as in Config
+_UNCHANGED = Change()
 
 
 @dataclass(slots=True)
@@ -33,7 +34,7 @@ class _Tries:
 
     rungs: tuple[str, ...] = ()
     attempt: int = 0
-    change: Change = field(default_factory=Change)
+    change: Change = _UNCHANGED
     more: int = 1
 
 
@@ -57,7 +58,7 @@ class Escalations:
     def change(self, step: int) -> Change:
         """Return the change that is in force at a step."""
         tries = self._tries.get(step)
-        return Change() if tries is None else tries.change
+        return _UNCHANGED if tries is None else tries.change
 
     def trouble(self, lane: Lane, reason: str) -> Trouble:
         """Say how an open step stands, in counts. Raises TaskError when the task's `sound` does."""

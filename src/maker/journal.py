@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import os
 import sqlite3
 import struct
@@ -33,7 +32,7 @@ from typing import Any
 
 import anyio
 
-from maker.canonical import DIGEST_SIZE
+from maker.canonical import DIGEST_SIZE, digest
 from maker.errors import JournalError, JournalFull
 from maker.lock import Lock, acknowledged
 
@@ -114,7 +113,7 @@ class Journal:
         """Add a record to the group being gathered; it is not durable yet."""
         if not self._group:
             self._group_since = time.monotonic()
-        self._head = hashlib.blake2b(self._head + record, digest_size=DIGEST_SIZE).digest()
+        self._head = digest(self._head + record)
         self._group += (_length.pack(len(record)), record, self._head)
         self.appended += 1
 
@@ -276,7 +275,7 @@ def _fits(count: int, data: bytes, before: bytes) -> bool:
         stored = data[end : end + DIGEST_SIZE]
         if before:
             checked += 1
-            if hashlib.blake2b(before + data[start:end], digest_size=DIGEST_SIZE).digest() != stored:
+            if digest(before + data[start:end]) != stored:
                 return False
         before, at = stored, end + DIGEST_SIZE
     return checked > 0 and at == len(data)
@@ -362,7 +361,7 @@ def _records(db: sqlite3.Connection, path: Path | None, least: int = 0) -> Itera
                     if end < 0:
                         raise _damaged(path, number, "it is cut off")
                     record, stored = data[start:end], data[end : end + DIGEST_SIZE]
-                    head = hashlib.blake2b(head + record, digest_size=DIGEST_SIZE).digest()
+                    head = digest(head + record)
                     if head != stored:
                         raise _damaged(path, number, "its content does not match its hash")
                     yield head, record

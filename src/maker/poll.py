@@ -135,14 +135,16 @@ class Poll:
         if self.views:
             samples = [self._own_words(sample, draw) for draw, sample in enumerate(samples, wave.first)]
         ballots: list[Ballot] = []
-        position = 0
-        while position < len(samples):
+        position, count = 0, len(samples)
+        while position < count:
             sample = samples[position]
             key, entry, facts = self._judge(sample, wave)
             run = 1
             if key is not None and self._settled(sample):
                 # The very same object again is the same reply: it need not be judged twice.
-                while position + run < len(samples) and samples[position + run] is sample:
+                for after in range(position + 1, count):
+                    if samples[after] is not sample:
+                        break
                     run += 1
             if facts:
                 wave.extras.update((position + i, facts) for i in range(run))
@@ -151,7 +153,7 @@ class Poll:
             self.samples += [sample] * run
             self.order += entry[:1] * run
             position += run
-        self.drawn += len(ballots)
+        self.drawn += count
         self.waves += 1
         try:
             self.need = self._race.send(ballots)

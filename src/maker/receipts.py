@@ -186,9 +186,8 @@ class Receipts:
 
     def judged(self, run: str, step: int, first: int, count: int) -> None:
         """Drop samples that a wave has counted."""
-        if self.known:
-            for draw in range(first, first + count):
-                self.known.pop(Address(run, step, draw), None)
+        for draw in range(first, first + count):
+            self.known.pop(Address(run, step, draw), None)
 
     def judge_all_but(self, run: str) -> None:
         """Drop the samples of a calibration, which its note has counted: all that do not belong to the run itself."""

@@ -92,7 +92,7 @@ class Dispatcher:
             unsent = [i for i in unsent if i not in samples]
         if unsent:
             await self._draw(requests, unsent, samples)
-        return [samples[i] for i in range(len(requests))]
+        return list(map(samples.__getitem__, range(len(requests))))
 
     async def _draw(self, requests: Sequence[Request], which: list[int], samples: dict[int, Sample]) -> None:
         budget, lockstep = self.budget, self.model.lockstep
@@ -177,7 +177,7 @@ class Dispatcher:
         self, requests: Sequence[Request], which: list[int], bounds: dict[int, Spent], samples: dict[int, Sample]
     ) -> list[tuple[int, Failure]]:
         """Make one call and book what came of it; return what failed. Samples are durable where receipts are kept."""
-        asked = [requests[i] for i in which]
+        asked = list(map(requests.__getitem__, which))
         self.budget.sent(len(which))
         try:
             if self.receipts is not None:
@@ -219,18 +219,14 @@ class Dispatcher:
         self, which: list[int], replies: Sequence[Sample | Failure], samples: dict[int, Sample]
     ) -> list[tuple[int, Failure]]:
         """Book the replies of a model that costs nothing: tokens as they are reported, and no bounds."""
-        failed: list[tuple[int, Failure]] = []
-        tokens_in = tokens_out = 0
-        for i, reply in zip(which, replies, strict=True):
-            if isinstance(reply, Failure):
-                failed.append((i, reply))
-                self.usage.fail(spent_on(reply, Spent(), None))
-                continue
-            samples[i] = reply
-            tokens_in += reply.tokens_in or 0
-            tokens_out += reply.tokens_out or 0
-        self.usage.tokens_in += tokens_in
-        self.usage.tokens_out += tokens_out
+        came = dict(zip(which, replies, strict=True))
+        failed = [(i, reply) for i, reply in came.items() if isinstance(reply, Failure)]
+        for i, failure in failed:
+            del came[i]
+            self.usage.fail(spent_on(failure, _FREE, None))
+        samples.update(came)  # type: ignore[arg-type]  # the failures are out
+        self.usage.tokens_in += sum([sample.tokens_in or 0 for sample in came.values()])
+        self.usage.tokens_out += sum([sample.tokens_out or 0 for sample in came.values()])
         return failed
 
     async def pay(self, request: Request, send: Callable[[Request], Awaitable[Reply]]) -> Reply:

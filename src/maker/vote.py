@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from maker.canonical import canonical
 
@@ -69,8 +69,7 @@ class Tally:
         return -sum(n / self.total * math.log(n / self.total) for n in self.counts.values()) + 0.0
 
 
-@dataclass(slots=True, frozen=True)
-class Outcome:
+class Outcome(NamedTuple):
     """How a race ended: `winner` is the winning key, or None and `limit` names the limit met."""
 
     winner: bytes | None
