@@ -10,18 +10,21 @@ Not covered: sampling and voting (`poll.py`, `settle.py`), and the journal (`run
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections import Counter
 from dataclasses import dataclass
 from heapq import heappop, heappush
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from maker.canonical import canonical, digest
 from maker.errors import TaskError
 from maker.fold import Fold, step_hash
 from maker.plan import Plan, Segment
 from maker.poll import Poll
+from maker.score import Score
 from maker.settle import Stop
 from maker.task import Task, guarded
+
+if TYPE_CHECKING:
+    from maker.stretch import Stretch
 
 Winner = tuple[int, bytes, bytes]  # candidate number, step hash, state digest
 
@@ -40,15 +43,30 @@ class Lane:
     branch: int = 0
 
 
+def decide(poll: Poll) -> tuple[Any, Winner]:
+    """Return a decided poll's next state and verdict. Raises Stop for a winner that the rules do not allow."""
+    number = poll.winner
+    reading = poll.readings[number]
+    key = reading.key
+    assert key is not None, "a winner has a vote key"
+    if not poll.step.allows(reading):
+        raise Stop("illegal", f"step {poll.step.index}: the answer that won is against the rules and no flag caught "
+                   f"it: {reading.answer!r}. Use the default flags.", 1)  # fmt: skip
+    state = poll.step.after(reading)
+    try:
+        state_digest = digest(canonical(state))
+    except (TypeError, ValueError) as error:
+        raise TaskError(f"step {poll.step.index}: apply returned a state that cannot be digested: {error}") from None
+    return state, (number, step_hash(poll.step.index, key, state_digest), state_digest)
+
+
 class Front:
     """How far a run has come: its lanes, its decided steps, the fold over them.
 
     A segment whose entry state is known is given out by `next_lane`, in step order; the others wait until their
     predecessors are finished. Exit states are kept until every successor has joined them.
 
-    steps: decided. wrong: those that differ from the truth, None where the task has none; first_wrong:
-    steps whose first valid sample differs from it; collisions: steps whose first two both do. waves: steps
-    by the number of waves they took. last_state: the exit of the last segment, once finished.
+    steps: decided. score: what is counted of them. last_state: the exit of the last segment, once finished.
     """
 
     def __init__(self, task: Task, plan: Plan) -> None:
@@ -56,11 +74,8 @@ class Front:
         self.plan = plan
         self.fold = Fold()
         self.steps = 0
-        self.wrong: int | None = 0 if hasattr(task, "truth") else None
-        self.first_wrong = self.collisions = 0
-        self.waves: Counter[int] = Counter()
+        self.score = Score.of(task)
         self.last_state: Any = None
-        self._truth = getattr(task, "truth", None)
         self._starts = [segment.start for segment in plan.segments]
         self._lanes: dict[int, Lane] = {}  # begun and not finished, by segment
         self._finished: set[int] = set()
@@ -84,6 +99,12 @@ class Front:
         """Some segment was not given out yet; if `next_lane` has none, it waits for one that is on its way."""
         return self._given < len(self.plan.segments)
 
+    def open_lanes(self) -> list[Lane]:
+        """Return the lanes that `next_lane` has still to give, as far as their ends are known, in step order."""
+        segments = [self.plan.segments[index] for index in sorted(self._ready)]
+        lanes = [self._lane(segment) for segment in segments if segment.stop is not None]
+        return [lane for lane in lanes if lane is not None]
+
     def next_lane(self) -> Lane | None:
         """Return the next segment to advance: one begun before a restart, or a new one; None when none is ready."""
         while self._ready:
@@ -102,49 +123,29 @@ class Front:
         """Return the lane of a step's segment, whichever step is its next; None if it is finished."""
         return self._lane(self.plan.segments[bisect_right(self._starts, step) - 1])
 
-    def decide(self, lane: Lane, poll: Poll) -> tuple[Any, Winner]:
-        """Return the next state and the verdict. Raises Stop for a winner that the rules do not allow."""
-        number = poll.winner
-        reading = poll.readings[number]
-        key = reading.key
-        assert key is not None, "a winner has a vote key"
-        if not poll.step.allows(reading):
-            raise Stop("illegal", f"step {lane.index}: the answer that won is against the rules and no flag caught it: "
-                       f"{reading.answer!r}. Use the default flags.", 1)  # fmt: skip
-        state = poll.step.after(reading)
-        try:
-            state_digest = digest(canonical(state))
-        except (TypeError, ValueError) as error:
-            raise TaskError(f"step {lane.index}: apply returned a state that cannot be digested: {error}") from None
-        return state, (number, step_hash(lane.index, key, state_digest), state_digest)
-
     def advance(self, lane: Lane, poll: Poll, state: Any, winner: Winner) -> None:
         """Move a lane to its next step, or finish its segment. Raises Stop for a join that does not hold."""
         number, hashed, state_digest = winner
-        if self._truth is not None:
-            self._grade(poll, number, guarded(self._truth, lane.index, "truth", lane.state, lane.index))
-        self.fold.add(lane.index, hashed, state_digest)
-        self.steps += 1
-        self.waves[poll.waves] += 1
-        lane.index += 1
+        self.score.count(self.task, poll, number)
+        self._move(lane, 1, hashed, state, state_digest)
+
+    def catch_up(self, lane: Lane, stretch: Stretch, state: Any) -> None:
+        """Move a lane by steps that were decided elsewhere. Raises Stop for a join that does not hold.
+
+        state: that after the last of them.
+        """
+        self.score.add(stretch.score)
+        self._move(lane, stretch.steps, stretch.hashes, state, stretch.state_digest)
+
+    def _move(self, lane: Lane, steps: int, hashes: bytes, state: Any, state_digest: bytes) -> None:
+        self.fold.add(lane.index, hashes, state_digest)
+        self.steps += steps
+        lane.index += steps
         lane.state = state
         lane.poll = None
         stop = lane.segment.stop
         if lane.index == stop or (stop is None and self.done(state, lane.index)):
             self._finish(lane)
-
-    def _grade(self, poll: Poll, winner: int, truth: Any) -> None:
-        """Compare a decided step with the truth: after the vote, never before."""
-        reading = poll.readings[winner]
-        right = reading.answer == truth or reading.key == canonical(truth)
-        if right and len(poll.readings) == 1:
-            return
-        self.wrong = (self.wrong or 0) + (not right)
-        key = reading.key if right else canonical(truth)
-        first_two = [candidate for candidate in poll.order if candidate >= 0][:2]
-        missed = [poll.readings[candidate].key != key for candidate in first_two]
-        self.first_wrong += missed[0]
-        self.collisions += len(missed) == 2 and all(missed)
 
     def begin_anew(self) -> None:
         """Drop the ballots of all steps that are not decided."""

@@ -25,13 +25,14 @@ def close(course: Course, seconds: float) -> RunResult:
         exit_code = 1
         detail = f"all {front.steps} steps are decided, but the goal is not reached: a wrong step won."
     log.info("run.close", run=course.header["run"], solved=solved, stopped=stop.kind if stop else None)
-    graded = front.wrong is not None
+    score = front.score
+    graded = score.wrong is not None
     paid = any(not sender.model.lockstep for sender in senders)
     journal = course.journal
     result = RunResult(
-        solved=solved, answer=answer, steps=front.steps, state=front.state(), usage=usage, wrong=front.wrong,
-        first_wrong=front.first_wrong if graded else None, collisions=front.collisions if graded else None,
-        samples=usage.voted + usage.flagged, flagged=usage.flagged, flags=dict(usage.flags), waves=front.waves,
+        solved=solved, answer=answer, steps=front.steps, state=front.state(), usage=usage, wrong=score.wrong,
+        first_wrong=score.first_wrong if graded else None, collisions=score.collisions if graded else None,
+        samples=usage.voted + usage.flagged, flagged=usage.flagged, flags=dict(usage.flags), waves=score.waves,
         stopped=stop.kind if stop else None, detail=detail, exit_code=exit_code, journal=journal.path,
         state_digest=front.fold.state_digest.hex(), chain=front.fold.chain, replayed=course.replayed,
         seconds=seconds, k=course.method.k if course.method else None, segments=len(course.plan.segments),

@@ -16,8 +16,9 @@ from dataclasses import replace
 from typing import Any
 
 from maker.account import Account
-from maker.advance import Front, Lane
+from maker.advance import Front, Lane, decide
 from maker.calibrate import Calibration, calibrate
+from maker.canonical import canonical, digest
 from maker.config import Config
 from maker.errors import JournalError
 from maker.escalate import Escalations
@@ -35,6 +36,7 @@ from maker.rounds import ROUND, Abandoned, Escalation, RolledBack
 from maker.senders import Senders
 from maker.settle import Dispatcher, poisoned, undecided
 from maker.stop import Stop
+from maker.stretch import Stretch
 from maker.task import Rules, Step, Task, seed_key
 
 
@@ -140,10 +142,34 @@ class Course:
             self.journal.append(encode_wave(wave))
             return
         try:
-            state, wave.verdict = self.front.decide(lane, poll)
+            state, wave.verdict = decide(poll)
         finally:
             self.journal.append(encode_wave(wave))  # its samples are kept even if the task's code fails here
         self.front.advance(lane, poll, state, wave.verdict)
+
+    def is_known(self, lane: Lane) -> bool:
+        """Say whether a lane stands where the plan says that it does, so that another process can go on from there."""
+        state = self.plan.state_at(lane.index)
+        return lane.poll is None and canonical(state) == canonical(lane.state)
+
+    def catch_up(self, lane: Lane, stretch: Stretch) -> bool:
+        """Journal what another process has decided, and advance the lane by it. Raises Stop as `advance` does.
+
+        False, and nothing has changed, if that leads to another state than the plan knows at that step.
+        """
+        if not stretch.steps:
+            return True
+        state = self.plan.state_at(lane.index + stretch.steps)
+        if digest(canonical(state)) != stretch.state_digest:
+            return False
+        for record in stretch.records:
+            self.journal.append(record)
+        self.usage.add(stretch.usage)
+        self.opened += stretch.steps
+        self.sampled += stretch.steps
+        self.front.catch_up(lane, stretch, state)
+        self.journal.commit_if_due()
+        return True
 
     # -- a step that does not decide ------------------------------------------------------------------
 
@@ -312,7 +338,7 @@ class Course:
         if poll.outcome is None or poll.outcome.winner is None:
             raise JournalError(f"{where}: the verdict does not follow from the votes.")
         try:
-            state, winner = self.front.decide(lane, poll)
+            state, winner = decide(poll)
             if winner != wave.verdict:
                 raise JournalError(
                     f"{where}: the task's code gives another result than when the journal was written. "

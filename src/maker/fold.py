@@ -49,11 +49,15 @@ class Fold:
         """The fold so far, as 32 hex digits."""
         return self._hash.hexdigest()
 
-    def add(self, step: int, hashed: bytes, state_digest: bytes) -> None:
-        """Take one decided step. Raises InternalError for a step that was folded before."""
+    def add(self, step: int, hashes: bytes, state_digest: bytes) -> None:
+        """Take one decided step, or consecutive ones from `step` on. Raises InternalError for what was folded before.
+
+        hashes: of the steps, one after another. state_digest: that after the last of them.
+        """
+        count = len(hashes) // DIGEST_SIZE
         if step == self.steps:
-            self._hash.update(hashed)
-            self.steps += 1
+            self._hash.update(hashes)
+            self.steps += count
             self.state_digest = state_digest
             if self._by_start:
                 self._drain()
@@ -66,9 +70,9 @@ class Fold:
             if any(at < step < at + len(other.hashes) // DIGEST_SIZE for at, other in self._by_start.items()):
                 raise InternalError(f"step {step} was decided twice")
             run = self._by_start[start] = _Run()
-        run.hashes += hashed
+        run.hashes += hashes
         run.state_digest = state_digest
-        self._by_end[step + 1] = start
+        self._by_end[step + count] = start
 
     def _drain(self) -> None:
         while (run := self._by_start.pop(self.steps, None)) is not None:

@@ -26,6 +26,7 @@ from maker.task import Task
 from maker.usage import Prices
 
 MODELS = ("neural", "oracle", "openai", "http")
+_PREFIX = "maker_task_"  # of the modules that task files are imported as
 
 
 def builtin_folder() -> Path:
@@ -80,6 +81,15 @@ def journaled_task(header: typing.Mapping[str, Any], whose: str) -> Task:
     if name not in builtin_tasks():
         raise TaskError(f"{whose.format(name)} is not built in: give it with --task path/to/file.py:Class")
     return load_task(name, **header.get("parameters", {}))
+
+
+def origin(task: Task) -> str | None:
+    """Return the `path/to/file.py:Class` from which `load_task` makes such a task; None for one made elsewhere."""
+    made = type(task)
+    module = sys.modules.get(made.__module__)
+    if module is None or module.__file__ is None or not made.__module__.startswith(_PREFIX):
+        return None
+    return f"{module.__file__}:{made.__qualname__}"
 
 
 def task_parameters(name: str) -> dict[str, inspect.Parameter]:
@@ -140,7 +150,7 @@ def _import(path: Path) -> ModuleType:
     """Import a task file under a name of its own. Raises TaskError when it cannot be."""
     if not path.is_file():
         raise TaskError(f"{path}: no such file. Give path/to/file.py:Class.")
-    name = f"maker_task_{path.stem}"
+    name = _PREFIX + path.stem
     known = sys.modules.get(name)
     if known is not None and known.__file__ == str(path.resolve()):
         return known

@@ -122,6 +122,12 @@ class Plan:
         """Steps of the whole plan, None when only the task can tell."""
         return self.segments[-1].stop
 
+    def state_at(self, step: int) -> Any:
+        """Return the state before any step, where the plan knows it. Raises TaskError where `enter` does or is None."""
+        if self.enter is None:
+            raise TaskError(f"step {step}: the plan does not know the state before it")
+        return guarded(self.enter, step, "entry state", step)
+
     @property
     def graph(self) -> networkx.DiGraph:
         """The plan as a networkx DAG, made when asked: nodes are segment indices, edges are joins."""

@@ -21,7 +21,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from maker.advance import Front, Lane
+from maker.advance import Front, Lane, decide
 from maker.config import MOST_VOTES
 from maker.errors import InternalError, JournalError, TaskError
 from maker.flags import (
@@ -133,7 +133,7 @@ class Judge:
         lane, poll = self._lane, self._poll
         assert lane is not None and poll is not None, "a step is judged before it is left"
         try:
-            state, winner = self._front.decide(lane, poll)
+            state, winner = decide(poll)
         except (InternalError, Stop) as error:
             raise JournalError(f"step {stored.step}: the verdict does not follow from the votes: {error}") from None
         if winner != stored.waves[-1].verdict:

@@ -30,6 +30,7 @@ from maker.advance import Lane
 from maker.closing import close
 from maker.config import Config, KeepSamples, Limits, make_limits, validated
 from maker.course import Course
+from maker.crew import lead
 from maker.errors import TaskError
 from maker.flags import Flag, chain, flag_name
 from maker.journal import Journal
@@ -184,6 +185,7 @@ class _Run:
             if course.method is None:
                 await course.choose_k()
             if course.stop is None:
+                await lead(course, self.interrupted, self.reporter.report)
                 await self._advance_all()
         except Stop as stop:
             course.stop = stop

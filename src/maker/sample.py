@@ -93,7 +93,9 @@ class Model(Protocol):
     when the model cannot be used at all; it must survive cancellation. Optional: `name: str`
     (part of the run's fingerprint), `simulated: bool`, `bind(task)` called once before the first
     draw, `aclose()` awaited after the last, `prices` (`Prices`, or None), `n` (draws of one step that
-    one call may hold). What it sends beside its draws it pays for through `budget.paying`.
+    one call may hold), `replicable` (in lock-step: `load_model(name)` makes the same model, and its replies are
+    functions of the request alone, so that a long run may ask it in several processes). What it sends beside its
+    draws it pays for through `budget.paying`.
     """
 
     lockstep: bool

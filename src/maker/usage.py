@@ -117,6 +117,11 @@ class Usage:
         for name in self.__slots__:
             setattr(self, name, getattr(fresh, name))
 
+    def add(self, other: Usage) -> None:
+        """Add what was counted elsewhere."""
+        for name in self.__slots__:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
     def spend(self, spent: Spent) -> None:
         """Book what one reply took."""
         self.tokens_in += spent.tokens_in

@@ -2,14 +2,16 @@
 
 Run: python tests/benchmarks/engine.py [--disks 20] [--repeats 3]
 
-Three programs carry out the same Hanoi with the same simulated model (p = .99, k = 4), without journal and
-legality except the first:
-- engine: `maker.run` as shipped: journal with synchronous=FULL, every flag, legality, replayable;
+Four programs carry out the same Hanoi with the same simulated model (p = .99, k = 4), without journal and
+legality except the first two:
+- engine: `maker.run` as shipped: journal with synchronous=FULL, every flag, legality, replayable; on several cores
+  it starts a process for each (`maker.crew`);
+- alone: the same, kept to one process;
 - library: a loop over the public `maker.vote`, as agent code would write it: prompt, vote, apply;
 - by hand: the leanest one-at-a-time voter that can be put together from the package's parts: for every
   draw the prompt, one request, the red flags except legality and consistency, the canonical vote key.
 Each measurement is a child process of its own, all under the command line's collector setting; ratios are taken
-triple by triple and their median is printed.
+round by round and their median is printed.
 """
 
 from __future__ import annotations
@@ -55,6 +57,14 @@ def engine(disks: int) -> dict[str, float]:
         "samples": result.samples / result.steps, "bytes": size / result.steps,
         "growth_mb": _resident() - memory[0] if memory else 0.0, "peak_mb": _peak(),
     }  # fmt: skip
+
+
+def alone(disks: int) -> dict[str, float]:
+    """Run the engine in one process."""
+    from maker import crew
+
+    crew.MOST_PROCESSES = 1
+    return engine(disks)
 
 
 def plain(disks: int) -> dict[str, float]:
@@ -156,30 +166,32 @@ def _child(which: str, disks: int) -> dict[str, float]:
 
 
 def main() -> None:
-    """Measure pairs and print medians."""
+    """Measure rounds of all four and print medians."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--disks", type=int, default=20)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--child", choices=["engine", "library", "plain"], help=argparse.SUPPRESS)
+    parser.add_argument("--child", choices=["engine", "alone", "library", "plain"], help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
         tune_collector()
-        print(json.dumps({"engine": engine, "library": library, "plain": plain}[options.child](options.disks)))
+        programs = {"engine": engine, "alone": alone, "library": library, "plain": plain}
+        print(json.dumps(programs[options.child](options.disks)))
         return
-    runs = [[_child(which, options.disks) for which in ("engine", "library", "plain")] for _ in range(options.repeats)]
-    ours = [triple[0] for triple in runs]
+    which = ("engine", "alone", "library", "plain")
+    runs = [[_child(program, options.disks) for program in which] for _ in range(options.repeats)]
+    ours = [run[0] for run in runs]
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, {options.disks} disks, "
-          f"{ours[0]['steps']:.0f} steps, {options.repeats} triples (model simulated)")  # fmt: skip
+          f"{ours[0]['steps']:.0f} steps, {options.repeats} rounds (model simulated)")  # fmt: skip
     for name, unit in (
         ("rate", "steps/s"), ("samples", "samples a step"), ("bytes", "bytes a step"),
         ("growth_mb", "MB growth after step 10,000"), ("peak_mb", "MB peak"),
     ):  # fmt: skip
         _line("engine", [run[name] for run in ours], unit)
-    for at, name in ((1, "library"), (2, "by hand")):
-        _line(name, [triple[at]["rate"] for triple in runs], "steps/s")
-        _line(
-            "", [triple[0]["rate"] / triple[at]["rate"] for triple in runs], f"times faster is the engine than {name}"
-        )
+    for at, name in ((1, "alone"), (2, "library"), (3, "by hand")):
+        _line(name, [run[at]["rate"] for run in runs], "steps/s")
+        _line("", [run[0]["rate"] / run[at]["rate"] for run in runs], f"times faster is the engine than {name}")
+        if at > 1:
+            _line("", [run[1]["rate"] / run[at]["rate"] for run in runs], f"times faster is it alone than {name}")
 
 
 def _line(name: str, values: list[float], unit: str) -> None:

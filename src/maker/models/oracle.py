@@ -59,6 +59,7 @@ class Oracle:
     """
 
     simulated = True
+    replicable = True
 
     def __init__(
         self, p: float = 0.99, v: float = 1.0, rho: float = 0.0, rivals: int = 1, confusion: float = 0.0,
