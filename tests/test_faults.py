@@ -40,6 +40,7 @@ RIGHT = {TASK.prompt(TASK.state_at(i), i): TASK.render(TASK.truth(TASK.state_at(
 FIRST, FOURTH = (TASK.prompt(TASK.state_at(i), i) for i in (0, 3))
 AS_ASKED = "(the right answer)"
 DEADLINE = 1.0  # seconds of one attempt, in the rows that wait for it
+LATE = 2.0  # seconds after its deadline by which an attempt must have ended
 HUNG = 60  # seconds after which a run counts as hung; a busy machine needs some
 
 Fault = Callable[[Any], Told]
@@ -78,12 +79,25 @@ def served(fault: Fault) -> Fault:
 def carry(server: FaultServer, path: Path, *, model: Mapping[str, Any] | None = None, **settings: Any) -> Any:
     """Run the task against a server, four calls at a time, and see that the account balances.
 
-    What came and was not judged yet is in the journal, for the run that resumes.
+    What came and was not judged yet is in the journal, for the run that resumes. No attempt may go on past its
+    deadline by more than LATE.
     """
     settings = {"k": K, "segments": 2, "limits": {"concurrency": 4}, **settings}
+    longest = 0.0
 
     async def go() -> Any:
         engine = OpenAI(server.url, "m", **(model or {}))
+        draw = engine.draw
+
+        async def timed(requests: Any) -> Any:
+            nonlocal longest
+            begun = time.monotonic()
+            try:
+                return await draw(requests)
+            finally:
+                longest = max(longest, time.monotonic() - begun - engine.timeout)
+
+        engine.draw = timed
         try:
             with anyio.fail_after(HUNG):
                 return await maker.run(TASK, model=engine, journal=path, **settings)
@@ -91,6 +105,7 @@ def carry(server: FaultServer, path: Path, *, model: Mapping[str, Any] | None = 
             await engine.aclose()
 
     result = in_new_loop(go)
+    assert longest <= LATE
     assert result.usage.in_flight == len(kept(path)) - result.samples
     return result
 
