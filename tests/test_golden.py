@@ -42,11 +42,13 @@ def test_a_golden_journal_says_what_it_always_said(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(EXPECTED))
 def test_a_golden_journal_is_resumed(tmp_path: Path, maker_of_them: ModuleType, name: str) -> None:
-    """The run goes on where it was left, and comes to the end that it has without a journal."""
+    """The run goes on where it was left, and comes to the end that one begun today has."""
     path = tmp_path / "run.db"
     shutil.copy(HERE / name, path)
     run = name.removesuffix(".journal").split("-", 2)[2]
     result = maker_of_them.carry_out(run, path, to_the_end=True)
     assert (result.solved, result.replayed, result.answer) == (True, EXPECTED[name]["steps"], 12)
+    maker_of_them.begin(run, tmp_path / "whole.db")
+    maker_of_them.carry_out(run, tmp_path / "whole.db", to_the_end=False)
     whole = maker_of_them.carry_out(run, tmp_path / "whole.db", to_the_end=True)
     assert (result.chain, result.flags) == (whole.chain, whole.flags)

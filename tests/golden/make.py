@@ -21,6 +21,7 @@ from typing import Any
 import maker
 from maker.audit import summarise
 from maker.journal import FORMAT
+from maker.ladder import Change, Trouble
 from maker.sample import Request, Sample
 from maker.testing import ScriptedModel
 
@@ -46,24 +47,59 @@ def model(*, lockstep: bool) -> ScriptedModel:
     return made
 
 
-# Each name with the settings of its run; one that was stopped is carried to its end by the test.
-RUNS: dict[str, dict[str, Any]] = {
-    "finished": {"k": 3, "lockstep": True},
-    "stopped": {"k": 3, "lockstep": True, "limits": {"max_steps": 5}},
-    "one-by-one": {"k": 2, "lockstep": False, "limits": {"max_steps": 7, "concurrency": 1}},
-    "few-texts": {"k": 3, "lockstep": True, "keep_samples": "none"},
+def warmer(trouble: Trouble) -> Change:
+    """Ask again, at a higher temperature."""
+    return Change(warmer=0.25)
+
+
+def back(trouble: Trouble) -> Change | None:
+    """Give up the step before, too."""
+    return Change(back=1) if trouble.decided else None
+
+
+def more(trouble: Trouble) -> Change:
+    """Let the race go on for longer."""
+    return Change(more=8)
+
+
+# Each name with the settings of its run, one after another; one that was stopped is carried to its end by the test.
+RUNS: dict[str, list[dict[str, Any]]] = {
+    "finished": [{"k": 3, "lockstep": True}],
+    "stopped": [{"k": 3, "lockstep": True, "limits": {"max_steps": 5}}],
+    "one-by-one": [{"k": 2, "lockstep": False, "limits": {"max_steps": 7, "concurrency": 1}}],
+    "few-texts": [{"k": 3, "lockstep": True, "keep_samples": "none"}],
+    "calibrated": [{"k": "auto", "lockstep": True, "limits": {"max_steps": 6}}],
+    "changed": [
+        {"k": 3, "lockstep": True, "limits": {"max_steps": 4}},
+        {
+            "k": 4,
+            "lockstep": True,
+            "temperature": 0.5,
+            "accept_change": ["k", "temperature"],
+            "limits": {"max_steps": 8},
+        },
+    ],
+    "escalated": [
+        {"k": 4, "lockstep": True, "ladder": [back, warmer, more], "limits": {"max_steps": 9, "max_votes": 5}}
+    ],
 }
 
 
-def carry_out(name: str, journal: Path, *, to_the_end: bool) -> maker.RunResult:
-    """Carry out a golden run, or go on with it."""
-    told = dict(RUNS[name])
+def carry_out(name: str, journal: Path, *, to_the_end: bool, part: int = -1) -> maker.RunResult:
+    """Carry out one part of a golden run, or go on with it."""
+    told = dict(RUNS[name][part])
     limits = told.pop("limits", None)
     task = maker.load_task(f"{HERE / 'count.py'}:Count")
     return maker.run_sync(
         task, model=model(lockstep=told.pop("lockstep")), journal=journal, seed=1, segments=1,
         limits=None if to_the_end else limits, **told,
     )  # fmt: skip
+
+
+def begin(name: str, journal: Path) -> None:
+    """Carry out all parts of a golden run but the last."""
+    for part in range(len(RUNS[name]) - 1):
+        carry_out(name, journal, to_the_end=False, part=part)
 
 
 def main() -> None:
@@ -76,6 +112,7 @@ def main() -> None:
             continue
         with tempfile.TemporaryDirectory() as folder:
             made = Path(folder) / "run.db"
+            begin(name, made)
             carry_out(name, made, to_the_end=False)
             shutil.copy(made, path)
             said = summarise(path).as_json()
