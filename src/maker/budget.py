@@ -58,7 +58,7 @@ class Budget:
         """
         self.hold_calls(len(requests))
         bounds = [self._bound(request, prices) for request in requests]
-        tokens, cost = sum(bound.assumed for bound in bounds), sum(bound.cost for bound in bounds)
+        tokens, cost = sum([bound.assumed for bound in bounds]), sum([bound.cost for bound in bounds])
         try:
             self._check(tokens, cost)
         except Stop:
@@ -109,11 +109,9 @@ class Budget:
     def _check(self, tokens: int, cost: float) -> None:
         """Raise Stop if so many tokens or dollars more could pass a cap."""
         limits, usage = self.limits, self.usage
-        spent = usage.tokens + self._tokens
-        if limits.max_tokens is not None and spent + tokens > limits.max_tokens:
+        if limits.max_tokens is not None and (spent := usage.tokens + self._tokens) + tokens > limits.max_tokens:
             raise Stop("max_tokens", f"{spent} of {limits.max_tokens} tokens are used or held and the next draws could "
                        f"take {tokens}. Raise max_tokens and resume.")  # fmt: skip
-        dollars = usage.cost + self._cost
-        if limits.max_cost is not None and dollars + cost > limits.max_cost:
+        if limits.max_cost is not None and (dollars := usage.cost + self._cost) + cost > limits.max_cost:
             raise Stop("max_cost", f"{dollars:.4f} of {limits.max_cost} dollars are spent or held and the next draws "
                        f"could take {cost:.4f}. Raise max_cost and resume.")  # fmt: skip

@@ -13,7 +13,6 @@ Not covered: in-process models, whose draws cost nothing, and limits (`budget.py
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -50,8 +49,6 @@ class Receipts:
         self._open: dict[Address, Spent] = {}  # reserved by an earlier process and not settled so far
         self._marked = self._unmarked = 0  # samples that bear an id or logprobs, and that bear none
         self._maker: dict[tuple[str, str], str] = {}
-        self._turns: list[asyncio.Future[bool]] = []  # of those who wait for the next commit
-        self._committing = False
         self._unaccepted: dict[tuple[str, str], str] = {}  # changes that the journal shows and nobody has accepted
 
     # -- live ------------------------------------------------------------------------------------------
@@ -62,7 +59,7 @@ class Receipts:
         note = {"run": first.run, "step": first.step, "draws": [request.address.draw for request in requests],
                 "tokens": [bound.assumed for bound in bounds], "cost": [bound.cost for bound in bounds]}  # fmt: skip
         self._append("reserve", note)
-        await self._durable()
+        await self.journal.committed()
 
     def fail(self, request: Request, failure: Failure, spent: Spent) -> None:
         """Note a draw that brought no reply; it will be durable with the next reservation."""
@@ -76,7 +73,7 @@ class Receipts:
             _tell(note, sample)
             self._append("sample", note)
             self._mark(sample)
-        await self._durable()
+        await self.journal.committed()
         for _, sample, _ in samples:
             self._same_maker(sample, asked)
 
@@ -87,47 +84,6 @@ class Receipts:
         except orjson.JSONEncodeError:  # a lone surrogate, or a number of more than 64 bits
             record = encode_note({kind: note})
         self.journal.append(record)
-
-    async def _durable(self) -> None:
-        """Return when all that was appended before the call is durable.
-
-        One of those who wait commits for all who came before it began; the next one for those who came meanwhile.
-        So each is woken once, which matters at thousands of calls a second.
-        """
-        mine: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._turns.append(mine)
-        if self._committing:
-            try:
-                if not await mine:
-                    return
-            except asyncio.CancelledError:
-                if mine.done() and not mine.cancelled() and mine.exception() is None and mine.result():
-                    self._next_turn()  # it was to commit
-                raise
-        else:
-            mine.set_result(True)
-        self._committing = True
-        turns, self._turns = self._turns, []
-        try:
-            await self.journal.committed()
-        except asyncio.CancelledError:
-            self._turns = turns + self._turns  # not durable yet: another one sees to it
-            raise
-        except Exception as error:
-            _wake(turns, error)
-            raise
-        else:
-            _wake(turns, None)
-        finally:
-            self._next_turn()
-
-    def _next_turn(self) -> None:
-        """Let the first who still waits commit next."""
-        while self._turns and self._turns[0].done():
-            del self._turns[0]
-        self._committing = bool(self._turns)
-        if self._turns:
-            self._turns[0].set_result(True)
 
     @property
     def independence(self) -> str:
@@ -232,16 +188,6 @@ class Receipts:
 def _asked(name: str) -> dict[str, str]:
     """Return who was asked, where it is not the run's own model."""
     return {"asked": name} if name else {}
-
-
-def _wake(turns: Sequence[asyncio.Future[bool]], error: Exception | None) -> None:
-    for turn in turns:
-        if turn.done():
-            continue
-        if error is None:
-            turn.set_result(False)
-        else:
-            turn.set_exception(error)
 
 
 def _address(address: Address) -> dict[str, Any]:

@@ -72,9 +72,7 @@ class Dispatcher:
         self.receipts: Receipts | None = None
         self.retrying = ""
         self.out = 0  # draws that are with the model now
-        self._slots: anyio.Semaphore = (
-            beside._slots if beside else anyio.Semaphore(limits.concurrency, fast_acquire=True)
-        )
+        self._slots: asyncio.Semaphore = beside._slots if beside else asyncio.Semaphore(limits.concurrency)
         self._together = 1 if model.lockstep else getattr(model, "n", 1)
         self._proven = False  # a draw has succeeded
 
@@ -101,7 +99,7 @@ class Dispatcher:
             bounds = dict(zip(which, budget.hold([requests[i] for i in which], self.prices), strict=True))
         else:
             budget.hold_calls(len(which))
-        unsent, before = set() if lockstep else set(which), set(samples)
+        unsent = set() if lockstep else set(which)
         payer = paying.set(self.pay)
         try:
             if lockstep:
@@ -109,7 +107,7 @@ class Dispatcher:
             else:
                 await self._send_each(requests, which, bounds, unsent, samples)
         except BaseException:
-            came = {requests[i].address: sample for i, sample in samples.items() if i not in before}
+            came = {requests[i].address: samples[i] for i in which if i in samples}
             if self.receipts is None:  # their wave will not be counted
                 self.usage.lose(came.values())
             else:
@@ -177,8 +175,8 @@ class Dispatcher:
         self, requests: Sequence[Request], which: list[int], bounds: dict[int, Spent], samples: dict[int, Sample]
     ) -> list[tuple[int, Failure]]:
         """Make one call and book what came of it; return what failed. Samples are durable where receipts are kept."""
-        asked = list(map(requests.__getitem__, which))
-        self.budget.sent(len(which))
+        asked = [requests[i] for i in which]
+        self.budget.sent(len(asked))
         try:
             if self.receipts is not None:
                 await self.receipts.reserve(asked, [bounds[i] for i in which])

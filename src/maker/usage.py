@@ -65,7 +65,7 @@ def most(request: Request, prices: Prices | None) -> Spent:
     if request.schema is not None:
         told += len(str(request.schema))
     cost = prices.cost(told, request.max_tokens) if prices else 0.0
-    return Spent(assumed=told + request.max_tokens, cost=cost)
+    return Spent(0, 0, told + request.max_tokens, cost)
 
 
 def spent_on(reply: Sample | Failure, bound: Spent, prices: Prices | None) -> Spent:
