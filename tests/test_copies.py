@@ -12,7 +12,8 @@ from maker.config import Limits
 from maker.flags import chain
 from maker.poll import Method, Poll
 from maker.sample import Request, Sample
-from maker.settle import Dispatcher, copied_too_often, settle
+from maker.settle import Dispatcher, settle
+from maker.stop import copied_too_often
 from maker.task import Rules, Step
 from maker.usage import Usage
 

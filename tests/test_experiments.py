@@ -20,7 +20,7 @@ from maker.experiments.outcome import Options, Share, aligned, markdown, write
 from maker.experiments.registry import NAMES, load
 from maker.flags import DEFAULT, PAPER
 from maker.load import load_task
-from maker.settle import Stop
+from maker.stop import Stop
 from maker.testing import FaultServer
 
 DISKS = 20

@@ -28,8 +28,10 @@ from maker.models.openai import GRACE, OpenAI, from_spec
 from maker.models.openai_probe import PROBE_PROMPT
 from maker.models.openai_wire import _trouble
 from maker.sample import Failure, Model, Request, Sample
-from maker.settle import ATTEMPTS, Dispatcher, Usage
+from maker.settle import ATTEMPTS, Dispatcher
+from maker.stop import Stop
 from maker.task import Address
+from maker.usage import Usage
 
 CANARY = "sk-canary-5f1e77aa"
 DEADLINE = 0.3  # seconds, of tests that wait for it
@@ -485,7 +487,7 @@ async def test_a_long_burst_is_not_poison():
     async with FaultServer(lambda received: 500) as server, on(server) as model:
         kinds = {kind(await one(model)) for _ in range(2 * ATTEMPTS)}
         assert kinds == {"transient"}
-        with pytest.raises(settle.Stop, match="10 attempts failed") as caught:
+        with pytest.raises(Stop, match="10 attempts failed") as caught:
             await Dispatcher(model, Limits(), Usage()).draw([request()])
         assert caught.value.kind == "model_lost"
 
@@ -719,7 +721,7 @@ async def test_a_key_gets_into_nothing(caplog, monkeypatch):
                 seen += map(
                     repr, await Dispatcher(model, Limits(max_calls=2), Usage()).draw([request(prompt=str(number))])
                 )
-            except (ModelError, settle.Stop) as problem:
+            except (ModelError, Stop) as problem:
                 seen += [repr(problem), "".join(traceback.format_exception(problem))]
             seen.append(f"{model.probes.__dict__} {model.dialect} {model._target}")
             await model.aclose()

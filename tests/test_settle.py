@@ -22,10 +22,11 @@ from maker.flags import DEFAULT
 from maker.models.openai import GRACE
 from maker.poll import Method, Poll
 from maker.sample import Failure, Request, Sample
-from maker.settle import ATTEMPTS, Dispatcher, Stop, Usage, settle
+from maker.settle import ATTEMPTS, Dispatcher, settle
+from maker.stop import Stop
 from maker.task import Address, Rules, Step, seed_key
 from maker.testing import ScriptedModel
-from maker.usage import TEMPLATE_TOKENS
+from maker.usage import TEMPLATE_TOKENS, Usage
 
 BUSY = Failure("transient", "503 from the server")
 

@@ -20,7 +20,7 @@ from maker.fold import Fold, step_hash
 from maker.plan import Plan, Segment
 from maker.poll import Poll
 from maker.score import Score
-from maker.settle import Stop
+from maker.stop import Stop
 from maker.task import Task, guarded
 
 if TYPE_CHECKING:

@@ -22,8 +22,8 @@ from maker.flags import Flag, chain, flag_name
 from maker.load import load_model
 from maker.poll import Method, Poll
 from maker.sample import Model
-from maker.settle import Dispatcher, poisoned, settle, undecided
-from maker.stop import Stop
+from maker.settle import Dispatcher, settle
+from maker.stop import Stop, poisoned, undecided
 from maker.task import Rules, Step, seed_key
 from maker.threads import twin
 from maker.usage import Usage

@@ -23,8 +23,9 @@ from maker.flags import Flag
 from maker.mixture import Steps
 from maker.planner import ENOUGH, Projection, project
 from maker.probe import Probe
-from maker.settle import Dispatcher, Usage
+from maker.settle import Dispatcher
 from maker.task import Rules, Task, guarded
+from maker.usage import Usage
 
 DRAWS = 300  # steps drawn on at first, and the draws that a calibration has at least
 MOST_DRAWS = 1200  # steps, where it stays open whether any k can do

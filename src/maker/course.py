@@ -34,8 +34,8 @@ from maker.receipts import Receipts
 from maker.records import SENSELESS, Wave, check_note, decode, encode_note, encode_wave, senseless
 from maker.rounds import ROUND, Abandoned, Escalation, RolledBack
 from maker.senders import Senders
-from maker.settle import Dispatcher, poisoned, undecided
-from maker.stop import Stop
+from maker.settle import Dispatcher
+from maker.stop import Stop, poisoned, undecided
 from maker.stretch import Stretch
 from maker.task import Rules, Step, Task, seed_key
 

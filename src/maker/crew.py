@@ -40,8 +40,8 @@ from maker.load import load_model, load_task, origin
 from maker.log import log
 from maker.plan import plan_of
 from maker.poll import Method
-from maker.settle import copied_too_often, first_error
-from maker.stop import Stop
+from maker.settle import first_error
+from maker.stop import Stop, copied_too_often
 from maker.stretch import Stretch, run_stretch
 
 FEWEST_STEPS = 20_000  # still to do; for less, starting processes takes longer than they save

@@ -27,9 +27,11 @@ from maker.plan import plan_of
 from maker.planner import ENOUGH, project
 from maker.probe import Probe
 from maker.sample import Model
-from maker.settle import Dispatcher, Stop, Usage
+from maker.settle import Dispatcher
+from maker.stop import Stop
 from maker.task import Rules, Task, guarded, task_name
 from maker.threads import in_new_loop
+from maker.usage import Usage
 
 MOST_AGAIN = 100  # erring steps that are drawn again
 UNKNOWN_STEPS = 1_000_000  # planned for where nobody says how long the task is

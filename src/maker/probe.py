@@ -26,7 +26,8 @@ from maker.poll import Method, Poll
 from maker.prompt import render, views
 from maker.sample import Sample
 from maker.seen import Draw, Seen
-from maker.settle import Dispatcher, settle, undecided
+from maker.settle import Dispatcher, settle
+from maker.stop import undecided
 from maker.task import Rules, Step, Task, draw_seeds, guarded, seed_key
 
 AGREEMENT_K = 5  # the margin of the votes that samples are graded by where there is no truth

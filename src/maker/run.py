@@ -42,8 +42,8 @@ from maker.result import Progress, RunResult
 from maker.rounds import Abandoned, RolledBack
 from maker.sample import Model
 from maker.senders import Senders
-from maker.settle import Dispatcher, copied_too_often, first_error
-from maker.stop import Stop
+from maker.settle import Dispatcher, first_error
+from maker.stop import Stop, copied_too_often
 from maker.task import Task
 from maker.threads import in_new_loop
 from maker.usage import Usage

@@ -31,17 +31,12 @@ from maker.sample import Failure, Model, Request, Sample
 from maker.stop import Stop
 from maker.usage import Spent, Usage, spent_on
 
-__all__ = ["Dispatcher", "Stop", "Usage", "first_error", "poisoned", "settle", "undecided"]
-
 ATTEMPTS = 10  # of one draw before the model counts as lost
 FIRST_BACKOFF = 0.1  # seconds; doubles with each attempt
 LONGEST_BACKOFF = 60.0  # seconds
 LONGEST_AT_START = 1.75  # seconds, as long as no draw has succeeded: the last attempt is then 10.1 s after the first,
 # just past the time in which a server has to show itself
 MOST_REWORDED = 10  # repetitions of one draw that are no attempts: the model has put it differently (kind "again")
-MAX_REFUSALS = 10  # of one step without a valid answer make it a poison step
-FEWEST_COPIES = 10  # that stop a run, if they are ...
-MOST_COPIES = 0.05  # ... more than this share of the samples that could be copies
 
 
 _FREE = Spent()
@@ -265,40 +260,6 @@ async def settle(polls: Sequence[Poll], dispatcher: Dispatcher) -> list[Wave]:
         dispatcher.usage.book(wave)
         waves.append(wave)
     return waves
-
-
-def copied_too_often(usage: Usage, steps: int) -> Stop | None:
-    """Return the stop of a run whose samples are copies too often: votes on copies are no votes.
-
-    steps: on which samples were drawn; the first sample of each cannot be a copy.
-    """
-    copies, comparable = usage.flags["copied"], usage.voted + usage.flagged - steps
-    if copies < FEWEST_COPIES or copies <= MOST_COPIES * comparable:
-        return None
-    return Stop("copied", f"{copies} of {comparable} samples are copies of an earlier one of their step: the server "
-                "repeats itself (a cache? one seed for all?), and voting on copies proves nothing. Turn that off and "
-                "start again with another journal.", 5)  # fmt: skip
-
-
-def undecided(poll: Poll) -> Stop:
-    """Return the stop of a poll that met a limit: which, where it stood, and what to do."""
-    limit = poll.outcome.limit if poll.outcome else None
-    tally = poll.tally
-    counts = ", ".join(str(n) for n in sorted(tally.counts.values(), reverse=True)[:5]) or "none"
-    kinds = ", ".join(f"{kind} {n}" for kind, n in poll.flags.items()) or "none"
-    message = (
-        f"step {poll.step.index} is undecided after {poll.drawn} samples: votes {counts} (k = {poll.method.k} ahead "
-        f"is needed), flagged {kinds}. Raise {limit} and resume, make the step finer, or take another model."
-    )
-    return Stop("undecided", message, 4)
-
-
-def poisoned(poll: Poll) -> Stop | None:
-    """Return the stop of a step that is refused again and again without one valid answer."""
-    if poll.flags.get("refused", 0) < MAX_REFUSALS or poll.tally.total:
-        return None
-    return Stop("poison_step", f"step {poll.step.index} was refused {poll.flags['refused']} times without a valid "
-                "answer. Reword the step or take another model, then resume.", 4)  # fmt: skip
 
 
 async def _drawn(model: Model, requests: list[Request]) -> Sequence[Sample | Failure]:

@@ -31,11 +31,11 @@ from maker.reporter import Reporter
 from maker.result import Progress, RunResult
 from maker.sample import Model
 from maker.senders import Senders
-from maker.settle import Dispatcher, copied_too_often, first_error, poisoned, settle, undecided
+from maker.settle import Dispatcher, first_error, settle
 from maker.solve_book import Book
 from maker.solve_prompts import ROLES, SCHEMAS, legal, prompt, read, templates, views
 from maker.solve_tree import Decision, Tree
-from maker.stop import Stop
+from maker.stop import Stop, copied_too_often, poisoned, undecided
 from maker.task import Rules, Step, seed_key
 
 

@@ -26,8 +26,7 @@ from maker.prompt import render
 from maker.records import Wave, encode_wave
 from maker.sample import Failure, Model
 from maker.score import Score
-from maker.settle import poisoned
-from maker.stop import Stop
+from maker.stop import Stop, poisoned
 from maker.task import Rules, Step, Task
 from maker.usage import Usage
 

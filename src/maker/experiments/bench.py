@@ -26,8 +26,10 @@ from maker.load import load_model, load_task
 from maker.poll import Method, Poll
 from maker.prompt import render
 from maker.sample import Request, Sample
-from maker.settle import Dispatcher, Stop, Usage, first_error
+from maker.settle import Dispatcher, first_error
+from maker.stop import Stop
 from maker.task import Rules, Step, seed_key
+from maker.usage import Usage
 
 if TYPE_CHECKING:
     from maker.experiments.outcome import Options
