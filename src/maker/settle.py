@@ -67,7 +67,11 @@ class Dispatcher:
         self.receipts: Receipts | None = None
         self.retrying = ""
         self.out = 0  # draws that are with the model now
-        self._slots: asyncio.Semaphore = beside._slots if beside else asyncio.Semaphore(limits.concurrency)
+        self._slots: anyio.Semaphore = (
+            beside._slots
+            if beside
+            else anyio.Semaphore(limits.concurrency, fast_acquire=True)  # the faster when contended
+        )
         self._together = 1 if model.lockstep else getattr(model, "n", 1)
         self._proven = False  # a draw has succeeded
 
