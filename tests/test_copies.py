@@ -106,3 +106,12 @@ def test_honest_samples_are_left_alone(runs: int, k: int, long: bool) -> None:
     alarms = anyio.run(all_of_them)
     print(f"k = {k}: {alarms} false alarms in {runs} runs of {SAMPLES} samples")
     assert alarms <= runs // 1000
+
+
+def test_steps_that_wait_for_their_samples_do_not_count() -> None:
+    """Many steps may have begun before their first samples come: no share is ever of less than the copies themselves."""
+    usage = Usage(voted=20, flagged=10)
+    usage.flags["copied"] = 10
+    stop = copied_too_often(usage, 128)
+    assert stop is not None
+    assert str(stop).startswith("10 of 10 samples are copies")

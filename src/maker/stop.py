@@ -34,7 +34,8 @@ def copied_too_often(usage: Usage, steps: int) -> Stop | None:
 
     steps: on which samples were drawn; the first sample of each cannot be a copy.
     """
-    copies, comparable = usage.flags["copied"], usage.voted + usage.flagged - steps
+    copies = usage.flags["copied"]
+    comparable = max(copies, usage.voted + usage.flagged - steps)  # steps may have begun and wait for their samples
     if copies < FEWEST_COPIES or copies <= MOST_COPIES * comparable:
         return None
     return Stop("copied", f"{copies} of {comparable} samples are copies of an earlier one of their step: the server "
