@@ -109,7 +109,7 @@ def test_honest_samples_are_left_alone(runs: int, k: int, long: bool) -> None:
 
 
 def test_steps_that_wait_for_their_samples_do_not_count() -> None:
-    """Many steps may have begun before their first samples come: no share is ever of less than the copies themselves."""
+    """Many steps may have begun before their first samples come: the share is of the copies at least."""
     usage = Usage(voted=20, flagged=10)
     usage.flags["copied"] = 10
     stop = copied_too_often(usage, 128)
