@@ -13,15 +13,15 @@ import maker
 
 
 def solve(journal: str | None, progress: Callable[[maker.Progress], None] | None = None) -> maker.RunResult:
-    """Run 8,191 steps, or what is left of them."""
+    """Run 16,383 steps, or what is left of them."""
     return maker.run_sync(
-        maker.load_task("hanoi", disks=13), model="oracle:p=0.99,v=0.98", k=3, journal=journal, progress=progress
+        maker.load_task("hanoi", disks=14), model="oracle:p=0.99,v=0.98", k=3, journal=journal, progress=progress
     )
 
 
 def die_in_the_middle(progress: maker.Progress) -> None:
     """Die as hard as when the plug is pulled: no farewell, no cleaning up."""
-    if progress.steps > 1_000:
+    if progress.steps > 100:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
