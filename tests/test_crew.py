@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import struct
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,13 @@ def test_a_lost_process_costs_time_alone(
     assert told(run(progress=kill)) == alone
     assert 0 < sum(jobs) < 2**DISKS - 1
     assert all(process.returncode is not None for process in processes)
+
+
+def test_no_process_can_be_started(alone: dict[str, Any], jobs: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no interpreter is found the run goes on alone."""
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    assert told(run()) == alone
+    assert jobs == []
 
 
 def test_what_a_process_sends_is_not_trusted(

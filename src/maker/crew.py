@@ -108,7 +108,13 @@ async def _employ(
     report: Callable[[], None],
 ) -> None:  # fmt: skip
     """Start one process and give it jobs until there are none."""
-    with _start() as process:
+    try:
+        started = _start()
+    except OSError as error:  # no interpreter to be found, or no room for another process
+        log.warning("crew.lost", process=None, detail=repr(error))
+        lanes.clear()
+        return
+    with started as process:
         try:
             await to_thread.run_sync(_ask, process, order, 1)
             while job := _job(lanes):
