@@ -25,7 +25,6 @@ import subprocess
 import sys
 from collections import deque
 from collections.abc import Callable
-from pathlib import Path
 from typing import IO, Any
 
 from anyio import to_thread
@@ -36,6 +35,7 @@ from maker.course import Course
 from maker.errors import MakerError
 from maker.flags import DEFAULT, flag_name
 from maker.header import changed_fields, make_header, model_name
+from maker.interpreter import fresh_interpreter
 from maker.load import load_model, load_task, origin
 from maker.log import log
 from maker.plan import plan_of
@@ -65,15 +65,15 @@ async def lead(course: Course, interrupted: Callable[[], bool] | None, report: C
     order = _order(course)
     if order is None:
         return
-    lanes = deque(course.front.open_lanes())
+    lanes = course.front.open_lanes()
     count = min(_cores(), MOST_PROCESSES, len(lanes))
     if count < 2 or sum(map(_left, lanes)) < FEWEST_STEPS:
         return
-    lanes = deque(lane for lane in lanes if course.is_known(lane))
+    known = deque(lane for lane in lanes if course.is_known(lane))
     try:
         async with asyncio.TaskGroup() as group:
             for _ in range(count):
-                group.create_task(_employ(order, lanes, course, interrupted, report))
+                group.create_task(_employ(order, known, course, interrupted, report))
     except BaseExceptionGroup as errors:
         error = first_error(errors)
         raise error from error.__cause__
@@ -91,7 +91,7 @@ def _order(course: Course) -> dict[str, Any] | None:
         return None
     try:
         again = load_task(source, **parameters)
-        if type(load_model(name)) is not type(model) or not vars(again) == vars(task):  # noqa: SIM201 -- arrays
+        if type(load_model(name)) is not type(model) or vars(again) != vars(task):
             return None
         order = {
             "task": source, "parameters": parameters, "model": name, "header": course.header,
@@ -156,13 +156,8 @@ def _left(lane: Lane) -> int:
 
 
 def _start() -> subprocess.Popen[bytes]:
-    """Start a fresh interpreter; -P keeps the caller's folder off its import path."""
-    home = str(Path(__file__).parents[1])
-    search = os.pathsep.join([home, *filter(None, [os.environ.get("PYTHONPATH")])])
-    return subprocess.Popen(
-        [sys.executable, "-P", "-c", "from maker.crew import main; main()"], bufsize=0,
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": search},
-    )  # fmt: skip
+    # Unbuffered: what a process that was killed has not read must not fail once more when its pipe is closed.
+    return fresh_interpreter("-c", "from maker.crew import main; main()", buffered=False)
 
 
 def _ask(process: subprocess.Popen[bytes], told: object, count: int) -> list[bytes]:

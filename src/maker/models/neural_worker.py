@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import queue
 import signal
 import subprocess
@@ -25,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from maker.errors import InternalError, ModelError
+from maker.interpreter import fresh_interpreter
 
 if TYPE_CHECKING:
     from maker.models.sampler import Job, Reply
@@ -85,15 +85,9 @@ def decode_replies(value: list[Any]) -> list[Reply]:
 
 
 def _start(options: Mapping[str, Any]) -> subprocess.Popen[bytes]:
-    """Start one worker with one thread; -P keeps the caller's folder off its import path."""
-    home = str(Path(__file__).parents[2])
-    search = os.pathsep.join([home, *filter(None, [os.environ.get("PYTHONPATH")])])
-    process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "maker.models.neural_worker"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env={**os.environ, **dict.fromkeys(_THREADS, "1"), "PYTHONPATH": search},
-    )
+    """Start one worker with one thread."""
+    variables = dict.fromkeys(_THREADS, "1")
+    process = fresh_interpreter("-m", "maker.models.neural_worker", variables=variables)
     _send(process, {key: str(value) if isinstance(value, Path) else value for key, value in options.items()})
     return process
 
