@@ -22,6 +22,7 @@ import aiohttp.abc
 
 from maker.errors import ModelError
 from maker.models.body import ENCODINGS, BadBody, read_body
+from maker.models.deadline import Deadline
 from maker.models.openai_refusal import Asked, Trouble, fatal, unbilled
 from maker.models.openai_reply import Said, read_reply
 from maker.models.openai_request import Target
@@ -47,20 +48,26 @@ class Wire:
         self._session: aiohttp.ClientSession | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._keeper: AsyncGenerator[None, None] | None = None
+        self._deadlines: dict[float, Deadline] = {}  # by seconds
 
     async def exchange(self, body: bytes, asked: Asked, seconds: float, noticed: Noticed) -> Said | Trouble:
         """Post a body and return what came of it within `seconds`; `noticed` sees status and headers at once."""
-        try:
-            async with asyncio.timeout(seconds):
-                return await self._post(body, asked, noticed)
-        except (aiohttp.ClientError, OSError, BadBody) as error:  # a deadline is an OSError, too
-            return _trouble(error, self.target.origin, seconds)
-
-    async def _post(self, body: bytes, asked: Asked, noticed: Noticed) -> Said | Trouble:
-        began = time.monotonic()
         session = self._session
         if session is None or session.closed or self._loop is not asyncio.get_running_loop():
             session = await self._open()
+        deadline = self._deadlines.get(seconds)
+        if deadline is None:
+            deadline = self._deadlines[seconds] = Deadline(seconds)
+        try:
+            with deadline:
+                return await self._post(session, body, asked, noticed)
+        except (aiohttp.ClientError, OSError, BadBody) as error:  # a deadline is an OSError, too
+            return _trouble(error, self.target.origin, seconds)
+
+    async def _post(
+        self, session: aiohttp.ClientSession, body: bytes, asked: Asked, noticed: Noticed
+    ) -> Said | Trouble:
+        began = time.monotonic()
         try:
             response = await session.post(self.target.url, data=body, allow_redirects=False)
         except ValueError:  # a host that no name server can be asked for
@@ -94,6 +101,7 @@ class Wire:
             trust_env=False,
         )
         self._session, self._loop, self._keeper = session, asyncio.get_running_loop(), _keep(session)
+        self._deadlines = {}
         await anext(self._keeper)
         return session
 
