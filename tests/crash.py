@@ -58,7 +58,7 @@ def work(order: dict[str, Any]) -> None:
             self.acknowledged = self.appended
 
         journal = sys.modules["maker.journal"].Journal  # type: ignore[attr-defined]
-        journal.committed, journal.commit_if_due = committed, lambda self: None
+        journal.committed, journal.commit_soon, journal.commit_if_due = committed, lambda self: None, lambda self: None
     say("open")
     result = maker.run_sync(task, model=model, k=4, segments=order["segments"], journal=order["path"],
                             progress=lambda seen: say(str(seen.steps)))  # fmt: skip

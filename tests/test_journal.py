@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 import shutil
@@ -149,6 +150,46 @@ async def test_several_waiters_share_commits(tmp_path: Path) -> None:
                 group.start_soon(one, number)
     assert seen == [True] * 20
     assert len(rows(path)) < 20  # grouped
+
+
+@pytest.mark.asyncio
+async def test_commit_soon_needs_nobody_to_wait(tmp_path: Path) -> None:
+    """What was appended becomes durable though nobody waits for it, one group for all who asked in the same round."""
+    path = tmp_path / "run.db"
+    with Journal(path) as journal:
+        for number in range(5):
+            journal.append(b"%d" % number)
+            journal.commit_soon()
+        while journal.acknowledged < 5:  # noqa: ASYNC110 -- another thread writes
+            await asyncio.sleep(0)
+        assert len(rows(path)) == 1
+        journal.append(b"late")
+        journal.commit_soon()
+    await asyncio.sleep(0)  # its turn comes when the journal is closed
+    assert list(read_records(path))[-1] == b"late"
+
+
+def test_commit_soon_in_one_loop_after_another(tmp_path: Path) -> None:
+    """A loop that ended before the turn of a commit does not hold up the next one's."""
+    path = tmp_path / "run.db"
+    with Journal(path) as journal:
+        lost = asyncio.new_event_loop()
+
+        async def ask() -> None:
+            journal.append(b"first")
+            journal.commit_soon()
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            lost.run_until_complete(ask())
+        lost.close()
+
+        async def wait() -> None:
+            journal.append(b"second")
+            await journal.committed()
+
+        asyncio.run(wait())
+        assert list(read_records(path)) == [b"first", b"second"]
 
 
 def test_group_commit_by_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -453,6 +494,10 @@ async def test_full_disk_is_noticed_by_every_way_to_commit(tmp_path: Path, monke
     journal.append(b"next")
     with pytest.raises(JournalFull):
         journal.commit_if_due()
+    journal.commit_soon()
+    await asyncio.sleep(0)
+    with pytest.raises(JournalFull):
+        await journal.committed()
     journal.close()
 
 

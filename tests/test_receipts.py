@@ -119,6 +119,20 @@ def test_a_slot_is_free_only_when_its_sample_is_durable(tmp_path: Path) -> None:
     assert counts == list(range(21))
 
 
+def test_a_sample_is_durable_though_the_others_of_its_wave_are_not_there(tmp_path: Path) -> None:
+    """A sample reaches the disk while the only other call that is out goes on."""
+    path = tmp_path / "run.db"
+
+    class Slow(Paid):
+        async def draw(self, requests: Sequence[Request]) -> list[Sample | Failure]:
+            while requests[0].address.draw == 1 and not notes(path, "sample"):  # noqa: ASYNC110 -- another thread writes
+                await asyncio.sleep(0)
+            return await super().draw(requests)
+
+    task = hanoi(1)
+    assert maker.run_sync(task, model=Slow(task), journal=path, k=2, limits={"concurrency": 2}).solved
+
+
 def test_what_was_in_flight_counts_as_spent(tmp_path: Path) -> None:
     """A reservation that was never settled is booked at the most it can have taken, once, however often one resumes."""
     path = tmp_path / "run.db"

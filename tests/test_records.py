@@ -1,6 +1,7 @@
 """The bytes of a journal's records: a round trip for all that is written, one error for all that is not."""
 
 import json
+import math
 import struct
 
 import pytest
@@ -9,15 +10,33 @@ from hypothesis import strategies as st
 
 from maker.canonical import digest
 from maker.errors import JournalError
-from maker.records import FLAGGED, NOTE, UNKNOWN_TOKENS, WAVE, Wave, decode, encode_note, encode_text, encode_wave
+from maker.records import (
+    FLAGGED,
+    NOTE,
+    UNKNOWN_TOKENS,
+    WAVE,
+    Wave,
+    decode,
+    encode_note,
+    encode_receipt,
+    encode_text,
+    encode_wave,
+)  # fmt: skip
 
 exactly = settings(derandomize=True, max_examples=50, deadline=None)
 
-_json = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False) | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
-    max_leaves=6,
-)
+
+def _any_json(floats):
+    """Return what JSON knows, with some floats."""
+    return st.recursive(
+        st.none() | st.booleans() | st.integers(-(2**70), 2**70) | floats | st.text(max_size=8),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+        max_leaves=6,
+    )
+
+
+_json = _any_json(st.floats(allow_nan=False))
+_finite = _any_json(st.floats(allow_nan=False, allow_infinity=False))
 _tokens = st.integers(0, 2**32 - 1)
 _draws = st.lists(st.tuples(st.integers(FLAGGED, 2**15 - 1), st.integers(0, 2**16 - 1), _tokens, _tokens), max_size=6)
 _hash16 = st.binary(min_size=16, max_size=16)
@@ -28,7 +47,9 @@ def _waves(draw):
     """Draw any wave that a run could keep."""
     draws = draw(_draws)
     positions = st.integers(0, max(0, len(draws) - 1))
-    facts = st.dictionaries(st.sampled_from(["flag", "finish", "id", "logprob", "model", "latency"]), _json, min_size=1)
+    facts = st.dictionaries(
+        st.sampled_from(["flag", "finish", "id", "logprob", "model", "latency"]), _finite, min_size=1
+    )
     return Wave(
         step=draw(st.integers(0, 2**64 - 1)),
         first=draw(st.integers(0, 2**32 - 1)),
@@ -60,6 +81,21 @@ def test_a_wave_survives_its_bytes(wave):
     assert back == wave
     assert len(back) == len(wave) == len(wave.draws) // 4
     assert encode_wave(back) == record
+
+
+@pytest.mark.parametrize("odd", [math.nan, math.inf, -math.inf])
+def test_a_fact_that_is_no_number_is_not_known(odd):
+    """A figure of a sample that JSON does not have comes back as None, in a wave and in a receipt."""
+    assert decode(encode_wave(Wave(0, 0, [0, 0, 1, 1], extras={0: {"logprob": odd}}))).extras == {0: {"logprob": None}}
+    assert decode(encode_receipt({"sample": {"logprob": odd}})) == {"sample": {"logprob": None}}
+
+
+@exactly
+@given(st.dictionaries(st.text(max_size=5), _finite, max_size=4))
+@example({"text": "\ud800", "tokens": 2**70})
+def test_a_receipt_survives_its_bytes(note):
+    """A receipt comes back as it went in, lone surrogates and huge numbers included."""
+    assert decode(encode_receipt(note)) == note
 
 
 @exactly

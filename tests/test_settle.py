@@ -281,6 +281,21 @@ async def test_wrong_number_of_replies(change: int, lockstep: bool) -> None:
 
 @pytest.mark.parametrize("lockstep", [True, False])
 @pytest.mark.asyncio
+async def test_a_model_that_gives_no_replies_at_all(lockstep: bool) -> None:
+    """A model that forgets its return statement is a broken model, and no traceback of ours."""
+
+    class Forgetful(ScriptedModel):
+        async def draw(self, batch: Sequence[Request]) -> list[Sample | Failure]:
+            return None  # type: ignore[return-value]
+
+    sender = dispatcher(Forgetful(["yes"], lockstep=lockstep))
+    with pytest.raises(ModelError, match="Mend the model"):
+        await sender.draw(requests(2))
+    assert sender.usage.in_flight == 0
+
+
+@pytest.mark.parametrize("lockstep", [True, False])
+@pytest.mark.asyncio
 async def test_a_model_that_raises(lockstep: bool) -> None:
     """What a model raises leaves the account balanced."""
 

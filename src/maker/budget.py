@@ -57,7 +57,10 @@ class Budget:
         prices: of the model that is asked.
         """
         self.hold_calls(len(requests))
-        bounds = [self._bound(request, prices) for request in requests]
+        bounds: list[Spent] = []
+        for number, request in enumerate(requests):
+            same = number and request.asks_the_same_as(requests[number - 1])
+            bounds.append(bounds[-1] if same else self._bound(request, prices))
         tokens, cost = sum([bound.assumed for bound in bounds]), sum([bound.cost for bound in bounds])
         try:
             self._check(tokens, cost)

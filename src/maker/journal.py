@@ -65,6 +65,7 @@ class Journal:
         self._process = os.getpid()
         self._reading: sqlite3.Connection | None = None
         self._turns: list[asyncio.Future[None]] = []  # of those who wait for the next commit
+        self._called: asyncio.AbstractEventLoop | None = None  # the loop that is about to commit
         self._lock = None if self.path is None else Lock(self.path)
         try:
             if self.path is not None and self._lock and self._lock.acknowledged and not self.path.stat().st_size:
@@ -135,11 +136,9 @@ class Journal:
         """
         if self.acknowledged == self.appended:
             return
-        loop = asyncio.get_running_loop()
+        loop = self.commit_soon()
         turn: asyncio.Future[None] = loop.create_future()
         self._turns.append(turn)
-        if len(self._turns) == 1:
-            loop.call_soon(self._commit_for_all, loop)  # once all have come who are ready to go on now
         try:
             await turn
         except asyncio.CancelledError:
@@ -149,6 +148,17 @@ class Journal:
                 self.flush()
             raise
 
+    def commit_soon(self) -> asyncio.AbstractEventLoop:
+        """Have all that was appended committed once those have gone on who are ready to; return the running loop.
+
+        A failure is told to whoever commits next.
+        """
+        loop = asyncio.get_running_loop()
+        if self._called is not loop:  # another one has ended before its turn came
+            self._called = loop
+            loop.call_soon(self._commit_for_all, loop)
+        return loop
+
     def _commit_for_all(self, loop: asyncio.AbstractEventLoop) -> None:
         """Commit for those who wait in a loop: now, or when those have gone on whose group is being written."""
         if self._writing is not None and not self._writing.done():
@@ -156,13 +166,14 @@ class Journal:
                 lambda _: loop.call_soon_threadsafe(loop.call_soon, self._commit_for_all, loop)
             )
             return
+        self._called = None
         turns, self._turns = self._turns, []
         try:
             self._start()
         except (JournalError, RuntimeError) as error:  # the latter where the journal was closed
             _wake(turns, error)
-        else:
-            assert self._writing is not None, "somebody waits for what was appended"
+            return
+        if turns and self._writing is not None:
             self._writing.add_done_callback(
                 lambda written: loop.call_soon_threadsafe(_wake, turns, written.exception())
             )

@@ -1,9 +1,9 @@
 """What was paid for: a reservation before each call, and every sample as it comes.
 
-For models that are called over a network. A call goes out once its reservation is durable; its slot is free
-once its sample is. So a crash loses at most what was in flight, and that is booked: a reservation that was
-never settled counts as spent at the most it can have taken. Samples that came and were not judged yet are used
-by the run that resumes: nothing acknowledged is paid twice.
+For models that are called over a network. A call goes out once its reservation is durable, and so is then all that came
+before: the slot of a sample carries no other call until that sample is durable. So a crash loses at most what was in
+flight, and that is booked: a reservation that was never settled counts as spent at the most it can have taken. Samples
+that came and were not judged yet are used by the run that resumes: nothing acknowledged is paid twice.
 
 The notes are `reserve`, `sample`, `failure` and `change`. A change of the server's model or
 fingerprint in mid-run is noticed here.
@@ -13,22 +13,19 @@ Not covered: in-process models, whose draws cost nothing, and limits (`budget.py
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Any
-
-import orjson
 
 from maker.errors import JournalError
 from maker.journal import Journal
 from maker.log import log
-from maker.records import NOTE, encode_note
+from maker.records import encode_receipt
 from maker.sample import Failure, Request, Sample
 from maker.stop import Stop
 from maker.task import Address
 from maker.usage import Spent, Usage
 
 KINDS = ("reserve", "sample", "failure", "change")
-_NOTE = bytes((NOTE,))
 _WATCHED = ("model", "fingerprint")  # what a sample says of its maker, and what must not change
 
 
@@ -53,37 +50,38 @@ class Receipts:
 
     # -- live ------------------------------------------------------------------------------------------
 
-    async def reserve(self, requests: Sequence[Request], bounds: Sequence[Spent]) -> None:
-        """Make it durable that these draws are about to be sent."""
+    def reserve(self, requests: Sequence[Request], bounds: Sequence[Spent]) -> Awaitable[None]:
+        """Note that these draws are about to be sent; what is returned is to be awaited until that is durable."""
         first = requests[0].address
         note = {"run": first.run, "step": first.step, "draws": [request.address.draw for request in requests],
                 "tokens": [bound.assumed for bound in bounds], "cost": [bound.cost for bound in bounds]}  # fmt: skip
         self._append("reserve", note)
-        await self.journal.committed()
+        return self.journal.committed()
 
     def fail(self, request: Request, failure: Failure, spent: Spent) -> None:
         """Note a draw that brought no reply; it will be durable with the next reservation."""
         self._append("failure", {**_address(request.address), "detail": failure.detail, "spent": list(spent)})
 
-    async def keep(self, samples: Sequence[tuple[Request, Sample, Spent]], asked: str = "") -> None:
-        """Make samples durable. Raises Stop when they come from another model than those before."""
+    def keep(self, samples: Sequence[tuple[Request, Sample, Spent]], asked: str = "") -> None:
+        """Hand samples to the journal. Raises Stop when they come from another model than those before.
+
+        Nobody waits for them: they are durable soon, and before any reservation that is made after.
+        """
         for request, sample, spent in samples:
-            note = _address(request.address) | _asked(asked)
+            note = _address(request.address)
             note["spent"] = list(spent)
+            if asked:
+                note["asked"] = asked
             _tell(note, sample)
             self._append("sample", note)
             self._mark(sample)
-        await self.journal.committed()
+        self.journal.commit_soon()
         for _, sample, _ in samples:
             self._same_maker(sample, asked)
 
     def _append(self, kind: str, note: dict[str, Any]) -> None:
         self.used = True
-        try:
-            record = _NOTE + orjson.dumps({kind: note})  # ten times as fast, and there are two notes a call
-        except orjson.JSONEncodeError:  # a lone surrogate, or a number of more than 64 bits
-            record = encode_note({kind: note})
-        self.journal.append(record)
+        self.journal.append(encode_receipt({kind: note}))
 
     @property
     def independence(self) -> str:

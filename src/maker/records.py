@@ -22,6 +22,8 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
+import orjson
+
 from maker.canonical import digest
 from maker.errors import JournalError
 
@@ -33,6 +35,7 @@ _chunks = _make and _make(
 )
 
 NOTE, WAVE = 1, 2
+_NOTE = bytes((NOTE,))
 FLAGGED = -1
 UNKNOWN_TOKENS = 0xFFFFFFFF
 
@@ -72,11 +75,24 @@ def encode_text(text: str, full: bool) -> tuple[bool, bytes]:
 
 def encode_note(note: dict[str, Any]) -> bytes:
     """Return the record of a note."""
-    return bytes((NOTE,)) + _json(note)
+    return _NOTE + _json(note)
+
+
+def encode_receipt(note: dict[str, Any]) -> bytes:
+    """Return the record of a note that is written for every call."""
+    return _NOTE + _quick_json(note, 0)
 
 
 def _json(content: dict[Any, Any]) -> bytes:
     return "".join(_chunks(content, 0)).encode("ascii") if _chunks else _encoder.encode(content).encode("ascii")
+
+
+def _quick_json(content: dict[Any, Any], option: int) -> bytes:
+    """Return JSON for what every paid sample has: several times as fast, and NaN becomes null."""
+    try:
+        return orjson.dumps(content, None, option)
+    except orjson.JSONEncodeError:  # a lone surrogate, or a number of more than 64 bits
+        return _json(content)
 
 
 def encode_wave(wave: Wave) -> bytes:
@@ -88,7 +104,7 @@ def encode_wave(wave: Wave) -> bytes:
     for full, raw in wave.texts:
         parts += (_TEXT_HEAD.pack(full, len(raw)), raw)
     if wave.extras:
-        extras = _json(wave.extras)
+        extras = _quick_json(wave.extras, orjson.OPT_NON_STR_KEYS)
         parts += (_LENGTH.pack(len(extras)), extras)
     if wave.verdict is not None:
         parts.append(_VERDICT.pack(*wave.verdict))

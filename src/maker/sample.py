@@ -39,6 +39,13 @@ class Request:
     schema: dict[str, Any] | None = None
     state: Any = None
 
+    def asks_the_same_as(self, other: Request) -> bool:
+        """Say whether another request differs in address, seed and state alone."""
+        return (
+            self.prompt == other.prompt and self.temperature == other.temperature
+            and self.max_tokens == other.max_tokens and self.stop == other.stop and self.schema == other.schema
+        )  # fmt: skip
+
 
 @dataclass(slots=True)
 class Sample:

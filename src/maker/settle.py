@@ -14,9 +14,9 @@ any. A wave that was cancelled leaves no trace in its poll.
 
 from __future__ import annotations
 
-import asyncio
 import math
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 
 import anyio
 
@@ -28,6 +28,7 @@ from maker.poll import Poll
 from maker.receipts import Receipts
 from maker.records import Wave
 from maker.sample import Failure, Model, Request, Sample
+from maker.slots import Slots
 from maker.stop import Stop
 from maker.usage import Spent, Usage, spent_on
 
@@ -42,12 +43,22 @@ MOST_REWORDED = 10  # repetitions of one draw that are no attempts: the model ha
 _FREE = Spent()
 
 
+@dataclass(slots=True)
+class _Draw:
+    """One draw on its way: what is held of it, whether it was sent at all, and its sample once that came."""
+
+    request: Request
+    bound: Spent
+    sent: bool = False
+    sample: Sample | None = None
+
+
 class Dispatcher:
     """Sends draws to one model within the limits, and repeats those that failed.
 
     In lock-step all requests go in one call; otherwise each goes alone (or `model.n` of one step together),
     at most `limits.concurrency` calls at once. Safe under cancellation: what was in flight is booked as cancelled.
-    `receipts`, if set, makes reservations and samples durable; a slot is then free once its sample is.
+    `receipts`, if set, makes reservations and samples durable; a slot's next call then waits for its last sample to be.
     `retrying` says what a repetition waits for, "" when nothing does. beside: the dispatcher of the run's own
     model, with which this one of another model shares account, limits and slots; name: what that one is called.
     """
@@ -67,11 +78,7 @@ class Dispatcher:
         self.receipts: Receipts | None = None
         self.retrying = ""
         self.out = 0  # draws that are with the model now
-        self._slots: anyio.Semaphore = (
-            beside._slots
-            if beside
-            else anyio.Semaphore(limits.concurrency, fast_acquire=True)  # the faster when contended
-        )
+        self._slots: Slots = beside._slots if beside else Slots(limits.concurrency)
         self._together = 1 if model.lockstep else getattr(model, "n", 1)
         self._proven = False  # a draw has succeeded
 
@@ -81,149 +88,149 @@ class Dispatcher:
         Raises Stop at a limit (before anything of this call is sent), for a lost model and for a
         request that always fails; ModelError when the model is unusable.
         """
-        samples: dict[int, Sample] = {}
-        unsent = list(range(len(requests)))
-        if self.receipts is not None and self.receipts.known:
-            known = self.receipts.known
-            samples = {i: known[requests[i].address] for i in unsent if requests[i].address in known}
-            unsent = [i for i in unsent if i not in samples]
+        known = self.receipts.known if self.receipts is not None else {}
+        if not known:
+            return await self._draw(requests) if requests else []
+        samples = {request.address: known[request.address] for request in requests if request.address in known}
+        unsent = [request for request in requests if request.address not in samples]
         if unsent:
-            await self._draw(requests, unsent, samples)
-        return list(map(samples.__getitem__, range(len(requests))))
+            samples.update(zip([request.address for request in unsent], await self._draw(unsent), strict=True))
+        return [samples[request.address] for request in requests]
 
-    async def _draw(self, requests: Sequence[Request], which: list[int], samples: dict[int, Sample]) -> None:
+    async def _draw(self, requests: Sequence[Request]) -> list[Sample]:
+        """Return one sample for each request that was never answered."""
         budget, lockstep = self.budget, self.model.lockstep
-        bounds: dict[int, Spent] = {}
         if self.bounding:
-            bounds = dict(zip(which, budget.hold([requests[i] for i in which], self.prices), strict=True))
+            draws = list(map(_Draw, requests, budget.hold(requests, self.prices)))
         else:
-            budget.hold_calls(len(which))
-        unsent = set() if lockstep else set(which)
+            budget.hold_calls(len(requests))
+            draws = [_Draw(request, _FREE) for request in requests]
         payer = paying.set(self.pay)
         try:
             if lockstep:
-                await self._send(requests, which, bounds, samples)
+                await self._send(draws)
             else:
-                await self._send_each(requests, which, bounds, unsent, samples)
+                await self._send_each(draws)
         except BaseException:
-            came = {requests[i].address: samples[i] for i in which if i in samples}
-            if self.receipts is None:  # their wave will not be counted
-                self.usage.lose(came.values())
-            else:
-                self.receipts.known.update(came)
+            self._give_up(draws)
             raise
         finally:
             paying.reset(payer)
-            for i, bound in bounds.items():
-                if i not in samples:
-                    budget.settled(bound)
-            budget.unsent(len(unsent))
+        return [draw.sample for draw in draws if draw.sample is not None]
 
-    async def _send_each(
-        self, requests: Sequence[Request], which: list[int], bounds: dict[int, Spent], unsent: set[int],
-        samples: dict[int, Sample],
-    ) -> None:  # fmt: skip
-        """Send every request alone, or some of one step together, as slots allow."""
+    def _give_up(self, draws: Sequence[_Draw]) -> None:
+        """Give back what is held of draws that ended in an error, and keep what came."""
+        came = {draw.request.address: draw.sample for draw in draws if draw.sample is not None}
+        if self.receipts is None:  # their wave will not be counted
+            self.usage.lose(came.values())
+        else:
+            self.receipts.known.update(came)
+        for draw in draws:
+            if draw.sample is None:
+                self.budget.settled(draw.bound)
+        self.budget.unsent(sum([not draw.sent for draw in draws]))
 
-        async def one(part: list[int]) -> None:
-            async with self._slots:
-                unsent.difference_update(part)
-                await self._send(requests, part, bounds, samples)
-
-        parts = _parts(requests, which, self._together)
-        if len(parts) == 1:
-            await one(parts[0])
-            return
+    async def _send_each(self, draws: Sequence[_Draw]) -> None:
+        """Send every draw alone, or some of one step together, as slots allow."""
+        parts = [[draw] for draw in draws] if self._together == 1 else _parts(draws, self._together)
         try:
-            async with asyncio.TaskGroup() as group:
-                for part in parts[1:]:
-                    group.create_task(one(part))
-                await one(parts[0])
+            await self._slots.each(parts, self._send)
         except BaseExceptionGroup as errors:
             error = first_error(errors)
             raise error from error.__cause__
 
-    async def _send(
-        self, requests: Sequence[Request], which: list[int], bounds: dict[int, Spent], samples: dict[int, Sample]
-    ) -> None:
-        """Send some requests in one call, filling `samples`; repeat those that fail, each with its draw and seed."""
-        waiting, attempt, reworded = which, 0, 0
+    async def _send(self, draws: list[_Draw]) -> None:
+        """Send some draws in one call; repeat those that fail, each with its draw and seed."""
+        waiting, attempt, reworded = draws, 0, 0
         while attempt < ATTEMPTS:
             if attempt or reworded:
                 self.budget.repeat(len(waiting))
-            failed = await self._call(requests, waiting, bounds, samples)
+            failed = await self._call(waiting)
             if not failed:
                 return
-            _raise_hopeless([(requests[i], failure) for i, failure in failed])
-            waiting = [i for i, _ in failed]
+            _raise_hopeless(failed)
+            waiting = [draw for draw, _ in failed]
             if reworded < MOST_REWORDED and all(failure.kind == "again" for _, failure in failed):
                 reworded += 1
                 continue
             attempt += 1
             if attempt < ATTEMPTS:
-                _refuse_long_pause(failed[0][1], requests[waiting[0]])
+                _refuse_long_pause(failed[0][1], waiting[0].request)
                 wait = _backoff(attempt - 1, [failure for _, failure in failed], proven=self._proven)
                 log.warning("model.retry", failures=len(failed), detail=failed[0][1].detail, wait=wait)
                 self.retrying = failed[0][1].detail
                 await anyio.sleep(wait)
-        step, failure = requests[waiting[0]].address.step, failed[0][1]
+        step, failure = waiting[0].request.address.step, failed[0][1]
         raise Stop("model_lost", f"step {step}: {ATTEMPTS} attempts failed, the last with: {failure.detail}. "
                    "When the model answers again, run the same command to resume.")  # fmt: skip
 
-    async def _call(
-        self, requests: Sequence[Request], which: list[int], bounds: dict[int, Spent], samples: dict[int, Sample]
-    ) -> list[tuple[int, Failure]]:
-        """Make one call and book what came of it; return what failed. Samples are durable where receipts are kept."""
-        asked = [requests[i] for i in which]
-        self.budget.sent(len(asked))
+    async def _call(self, draws: list[_Draw]) -> list[tuple[_Draw, Failure]]:
+        """Make one call and book what came of it; return what failed."""
+        asked = [draw.request for draw in draws]
+        count = len(asked)
+        for draw in draws:
+            draw.sent = True
+        self.budget.sent(count)
         try:
             if self.receipts is not None:
-                await self.receipts.reserve(asked, [bounds[i] for i in which])
-            self.out += len(asked)
+                await self.receipts.reserve(asked, [draw.bound for draw in draws])
+            self.out += count
             try:
-                replies = await _drawn(self.model, asked)
+                replies = list(await self.model.draw(asked))
+            except (MakerError, Stop):
+                raise
+            except Exception as error:
+                raise ModelError(
+                    f"the model's draw raised {type(error).__name__}: {error}. Mend the model and resume."
+                ) from error
             finally:
-                self.out -= len(asked)
-            if len(replies) != len(asked):
-                raise ModelError(f"the model gave {len(replies)} replies to {len(asked)} requests: mend its draw()")
+                self.out -= count
+            if len(replies) != count:
+                raise ModelError(f"the model gave {len(replies)} replies to {count} requests: mend its draw()")
         except BaseException:
-            self.usage.cancel(bounds.get(i, _FREE) for i in which)
+            self.usage.cancel([draw.bound for draw in draws])
             raise
-        if not self.bounding:
-            return self._book_reported(which, replies, samples)
-        failed: list[tuple[int, Failure]] = []
+        return self._book(draws, replies) if self.bounding else self._book_reported(draws, replies)
+
+    def _book(self, draws: Sequence[_Draw], replies: Sequence[Sample | Failure]) -> list[tuple[_Draw, Failure]]:
+        """Book the replies of a model that costs something, within the bounds that were held for them."""
+        failed: list[tuple[_Draw, Failure]] = []
         came: list[tuple[Request, Sample, Spent]] = []
         usage, receipts = self.usage, self.receipts
-        for i, reply in zip(which, replies, strict=True):
-            spent = spent_on(reply, bounds[i], self.prices)
+        for draw, reply in zip(draws, replies, strict=True):
+            spent = spent_on(reply, draw.bound, self.prices)
             if isinstance(reply, Failure):
-                failed.append((i, reply))
+                failed.append((draw, reply))
                 usage.fail(spent)
                 if receipts is not None:
-                    receipts.fail(requests[i], reply, spent)
+                    receipts.fail(draw.request, reply, spent)
                 continue
-            samples[i] = reply
+            draw.sample = reply
             usage.spend(spent)
-            self.budget.settled(bounds[i], spent)
-            came.append((requests[i], reply, spent))
+            self.budget.settled(draw.bound, spent)
+            came.append((draw.request, reply, spent))
         if came:
             self._proven, self.retrying = True, ""
             if receipts is not None:
-                await receipts.keep(came, self.name)
+                receipts.keep(came, self.name)
         return failed
 
     def _book_reported(
-        self, which: list[int], replies: Sequence[Sample | Failure], samples: dict[int, Sample]
-    ) -> list[tuple[int, Failure]]:
+        self, draws: Sequence[_Draw], replies: Sequence[Sample | Failure]
+    ) -> list[tuple[_Draw, Failure]]:
         """Book the replies of a model that costs nothing: tokens as they are reported, and no bounds."""
-        came = dict(zip(which, replies, strict=True))
-        failed = [(i, reply) for i, reply in came.items() if isinstance(reply, Failure)]
-        for i, failure in failed:
-            del came[i]
-            self.usage.fail(spent_on(failure, _FREE, None))
-        samples.update(came)  # type: ignore[arg-type]  # the failures are out
-        self.usage.tokens_in += sum([sample.tokens_in or 0 for sample in came.values()])
-        self.usage.tokens_out += sum([sample.tokens_out or 0 for sample in came.values()])
+        failed: list[tuple[_Draw, Failure]] = []
+        tokens_in = tokens_out = 0
+        for draw, reply in zip(draws, replies, strict=True):
+            if isinstance(reply, Failure):
+                failed.append((draw, reply))
+                self.usage.fail(spent_on(reply, _FREE, None))
+                continue
+            draw.sample = reply
+            tokens_in += reply.tokens_in or 0
+            tokens_out += reply.tokens_out or 0
+        self.usage.tokens_in += tokens_in
+        self.usage.tokens_out += tokens_out
         return failed
 
     async def pay(self, request: Request, send: Callable[[Request], Awaitable[Reply]]) -> Reply:
@@ -266,25 +273,14 @@ async def settle(polls: Sequence[Poll], dispatcher: Dispatcher) -> list[Wave]:
     return waves
 
 
-async def _drawn(model: Model, requests: list[Request]) -> Sequence[Sample | Failure]:
-    """Ask the model; what it raises beside its own ModelError becomes one."""
-    try:
-        return list(await model.draw(requests))
-    except (MakerError, Stop):
-        raise
-    except Exception as error:
-        raise ModelError(
-            f"the model's draw raised {type(error).__name__}: {error}. Mend the model and resume."
-        ) from error
-
-
-def _raise_hopeless(failed: Sequence[tuple[Request, Failure]]) -> None:
-    for request, failure in failed:
+def _raise_hopeless(failed: Sequence[tuple[_Draw, Failure]]) -> None:
+    for draw, failure in failed:
+        step = draw.request.address.step
         if failure.kind == "fatal":
-            raise ModelError(f"step {request.address.step}: {failure.detail}")
+            raise ModelError(f"step {step}: {failure.detail}")
         if failure.kind == "poison":
-            raise Stop("poison_step", f"step {request.address.step}: {failure.detail}. "
-                       "Other requests succeed; mend this step and resume.", 4, step=request.address.step)  # fmt: skip
+            raise Stop("poison_step", f"step {step}: {failure.detail}. Other requests succeed; mend this step and "
+                       "resume.", 4, step=step)  # fmt: skip
 
 
 def _refuse_long_pause(failure: Failure, request: Request) -> None:
@@ -310,13 +306,13 @@ def first_error(errors: BaseExceptionGroup[BaseException]) -> BaseException:
     return error
 
 
-def _parts(requests: Sequence[Request], which: list[int], together: int) -> list[list[int]]:
-    """Cut the requests into calls: one each, or up to `together` with the same prompt."""
-    parts: list[list[int]] = []
-    for i in which:
+def _parts(draws: Sequence[_Draw], together: int) -> list[list[_Draw]]:
+    """Cut draws into calls of up to `together` that ask the same."""
+    parts: list[list[_Draw]] = []
+    for draw in draws:
         last = parts[-1] if parts else []
-        if 0 < len(last) < together and requests[last[0]].prompt == requests[i].prompt:
-            last.append(i)
+        if 0 < len(last) < together and draw.request.asks_the_same_as(last[0].request):
+            last.append(draw)
         else:
-            parts.append([i])
+            parts.append([draw])
     return parts

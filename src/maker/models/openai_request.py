@@ -133,14 +133,8 @@ def groups(requests: Sequence[Request], choices: int) -> list[list[int]]:
     """Return the positions of requests that can share one call: neighbours that differ in address and seed only."""
     found: list[list[int]] = []
     for position, request in enumerate(requests):
-        if found and len(found[-1]) < choices and _alike(requests[found[-1][0]], request):
+        if found and len(found[-1]) < choices and request.asks_the_same_as(requests[found[-1][0]]):
             found[-1].append(position)
         else:
             found.append([position])
     return found
-
-
-def _alike(one: Request, other: Request) -> bool:
-    return (one.prompt, one.temperature, one.max_tokens, one.stop, one.schema) == (
-        other.prompt, other.temperature, other.max_tokens, other.stop, other.schema,
-    )  # fmt: skip

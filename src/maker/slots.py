@@ -1,0 +1,123 @@
+"""So many calls at once, shared by all who send.
+
+Promises: never more jobs are under way than there are slots, and no slot stays idle while a job waits. A slot that
+gets free goes to those who have none, in order of arrival, then to those who have one and could use more. A job that
+fails or is cancelled gives its slot back.
+
+A wave works through its jobs in the task that brought it, in the one slot that it holds, and in further tasks only
+while there are slots to spare: where there are as many waves as slots, no job costs a task or a wake-up.
+
+Not covered: what of a wave was done when one of its jobs failed. Several event loops.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from contextvars import copy_context
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class Slots:
+    """`count` slots for jobs."""
+
+    def __init__(self, count: int) -> None:
+        self._free = count
+        self._waiting: deque[asyncio.Future[None]] = deque()  # of waves without a slot
+        self._hungry: dict[_Wave, None] = {}  # waves with a slot and more jobs, in order
+        self._feeding = False
+
+    async def each(self, jobs: Sequence[T], do: Callable[[T], Awaitable[None]]) -> None:
+        """Await `do(job)` for every job, as slots allow; they are begun in order.
+
+        Raises what a job raises: alone if there is one job, else in an exception group, and the other jobs are
+        cancelled; those not begun never are. Cancelled, it cancels its jobs.
+        """
+        if self._free:
+            self._free -= 1
+        else:
+            await self._turn()
+        if len(jobs) > 1:
+            await self._carry_out(deque(jobs), do)
+            return
+        try:
+            await do(jobs[0])
+        finally:
+            self._give_back()
+
+    async def _carry_out(self, left: deque[T], do: Callable[[T], Awaitable[None]]) -> None:
+        """Carry out a wave that has one slot."""
+        first = left.popleft()
+        async with asyncio.TaskGroup() as group:
+            wave = _Wave(left, do, group)
+            while left and self._free:
+                self._spawn(wave)
+            if left:
+                self._hungry[wave] = None
+            try:
+                await wave.work(first)
+            finally:
+                self._hungry.pop(wave, None)
+                self._give_back()  # the wave's other tasks may take longer
+
+    async def _turn(self) -> None:
+        """Wait for a slot."""
+        turn = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self._give_back()
+            raise
+
+    def _give_back(self) -> None:
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():  # cancelled
+                turn.set_result(None)
+                return
+        self._free += 1
+        if self._hungry and not self._feeding:
+            # Not at once: who gives a slot back often wants it for its next wave, at no cost.
+            self._feeding = True
+            asyncio.get_running_loop().call_soon(self._feed)
+
+    def _feed(self) -> None:
+        """Give the free slots to those who can use more than one."""
+        self._feeding = False
+        while self._free and self._hungry:
+            wave = next(iter(self._hungry))
+            if wave.left:
+                self._spawn(wave)
+            else:
+                del self._hungry[wave]
+
+    def _spawn(self, wave: _Wave) -> None:
+        """Take a free slot for a wave's next job."""
+        self._free -= 1
+        task = wave.group.create_task(wave.work(wave.left.popleft()), context=wave.context.copy())
+        task.add_done_callback(lambda _: self._give_back())  # it may be cancelled before it begins
+
+
+class _Wave:
+    """Jobs that are not begun, how they are done, and where."""
+
+    __slots__ = ("context", "do", "group", "left")
+
+    def __init__(self, left: deque[Any], do: Callable[[Any], Awaitable[None]], group: asyncio.TaskGroup) -> None:
+        self.left, self.do, self.group = left, do, group
+        self.context = copy_context()
+
+    async def work(self, job: Any) -> None:
+        """Do one job, then those that are not begun."""
+        try:
+            await self.do(job)
+            while self.left:
+                await self.do(self.left.popleft())
+        except BaseException:
+            self.left.clear()
+            raise
