@@ -135,7 +135,8 @@ DEFAULT: tuple[Flag, ...] = (
 )  # fmt: skip
 PAPER: tuple[Flag, ...] = (over_long, malformed)
 
-# These look at the sample and the step alone: asked once, they say the same of the same sample again.
+# These look at the step and at the text, finish reason and tokens of the sample alone: asked once, they say the same
+# again of a sample that has the same.
 _SELF_CONTAINED = frozenset(DEFAULT) - {copied}
 
 

@@ -140,14 +140,12 @@ class Poll:
             sample = samples[position]
             key, entry, facts = self._judge(sample, wave)
             run = 1
-            if key is not None and self._settled(sample):
-                # The very same object again is the same reply: it need not be judged twice.
-                for after in range(position + 1, count):
-                    if samples[after] is not sample:
-                        break
+            # The very same object again is the same reply: it need not be judged twice.
+            if position + 1 < count and samples[position + 1] is sample and key is not None and self._settled(sample):
+                while position + run < count and samples[position + run] is sample:
                     run += 1
-            if facts:
-                wave.extras.update((position + i, facts) for i in range(run))
+            for place in range(position, position + run) if facts else ():
+                wave.extras[place] = facts
             wave.draws += entry * run
             ballots += [key] * run
             self.samples += [sample] * run
@@ -171,12 +169,14 @@ class Poll:
 
     def _judge(self, sample: Sample, wave: Wave) -> tuple[Ballot, Entry, dict[str, Any]]:
         """Judge one sample: its ballot, and its entry and facts in the wave."""
-        red = judge(sample, self.step, self.samples, self.method.flags)
         reading = self.step.read(sample.text)
+        form = sample.finish_reason, sample.tokens_out
+        red = judge(sample, self.step, self.samples, self.method.again if reading.passed == form else self.method.flags)
         fresh = False
         key: bytes | None = None
         candidate = FLAGGED
         if red is None:
+            reading.passed = form
             key = reading.key
             assert key is not None, "a sample without an answer was not flagged"
             candidate, fresh = self._candidate(reading)

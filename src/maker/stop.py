@@ -34,9 +34,11 @@ def copied_too_often(usage: Usage, steps: int) -> Stop | None:
 
     steps: on which samples were drawn; the first sample of each cannot be a copy.
     """
-    copies = usage.flags["copied"]
+    copies = usage.flags.get("copied", 0)
+    if copies < FEWEST_COPIES:
+        return None
     comparable = max(copies, usage.voted + usage.flagged - steps)  # steps may have begun and wait for their samples
-    if copies < FEWEST_COPIES or copies <= MOST_COPIES * comparable:
+    if copies <= MOST_COPIES * comparable:
         return None
     return Stop("copied", f"{copies} of {comparable} samples are copies of an earlier one of their step: the server "
                 "repeats itself (a cache? one seed for all?), and voting on copies proves nothing. Turn that off and "

@@ -140,7 +140,8 @@ class Reading:
 
     legal: the rules allow it, None until asked. after: (the next state,) once applied. consistent: its
     claim fits that state. number: the text's place among the step's texts, None until it was judged;
-    whole: the journal has it in full.
+    whole: the journal has it in full. passed: the finish reason and the tokens of a sample of this text that no flag
+    spoke against.
     """
 
     answer: Any = None
@@ -151,6 +152,7 @@ class Reading:
     consistent: bool | None = None
     number: int | None = None
     whole: bool = False
+    passed: tuple[str | None, int | None] | None = None
 
 
 @dataclass(slots=True)

@@ -148,8 +148,9 @@ class Usage:
         lost = 0
         if wave.extras:  # a flagged draw has its kind there
             kinds = [facts["flag"] for facts in wave.extras.values() if "flag" in facts]
-            self.flags.update(kinds)
-            lost = len(kinds)
+            if kinds:
+                self.flags.update(kinds)
+                lost = len(kinds)
         self.flagged += lost
         self.voted += len(wave) - lost
 

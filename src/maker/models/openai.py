@@ -87,13 +87,13 @@ class OpenAI:
     def __repr__(self) -> str:
         return f"OpenAI({self.name!r})"
 
-    async def draw(self, requests: Sequence[Request]) -> list[Sample | Failure]:
+    async def draw(self, requests: Sequence[Request]) -> Sequence[Sample | Failure]:
         """Return one sample or failure for each request, in order; each is tried once.
 
         Raises TaskError for a prompt that JSON cannot hold. Cancelled, it closes what it had opened.
         """
         if len(requests) == 1:
-            return list(await self._ask(list(requests)))
+            return await self._ask(requests)
         parts = groups(requests, self.n if self.dialect.several else 1)
         replies: list[Sample | Failure | None] = [None] * len(requests)
 
@@ -116,7 +116,7 @@ class OpenAI:
 
     # -- one attempt -----------------------------------------------------------------------------------
 
-    async def _ask(self, alike: list[Request]) -> Sequence[Sample | Failure]:
+    async def _ask(self, alike: Sequence[Request]) -> Sequence[Sample | Failure]:
         """Send one call for requests that share a prompt, and judge what comes of it."""
         if self._first_use is None:
             self._first_use = self._clock()

@@ -98,27 +98,34 @@ def _good(reply: dict[str, Any], asked: Asked, latency: float) -> Said | Trouble
     if not isinstance(choices, list) or not choices:
         detail = f"{asked.where} sent a reply without choices"
         return Trouble(Failure("transient", detail, None, tokens_in, tokens_out), 200, alien=True, own=True)
-    shares = _shares(tokens_out, choices[: asked.choices])
-    cached = _cached(usage)
-    mark = _name(reply.get("system_fingerprint"), asked)
-    identity = _name(reply.get("id"), asked)
-    samples: list[Sample | Failure] = []
-    for number, choice in enumerate(choices[: asked.choices]):
-        sample = _sample(choice, asked)
-        sample.tokens_in = tokens_in if number == 0 or tokens_in is None else 0
-        sample.tokens_out = shares[number]
+    samples = [_sample(choice, asked) for choice in choices[: asked.choices]]
+    mark, identity = _name(reply.get("system_fingerprint"), asked), _name(reply.get("id"), asked)
+    for sample in samples:
+        sample.tokens_in, sample.tokens_out = tokens_in, tokens_out
         if isinstance(sample, Sample):
-            sample.cached = cached if number == 0 or cached is None else 0
-            sample.fingerprint = mark
-            # the choices of one reply share an id, and are no copies of each other
-            sample.response_id = identity if asked.choices == 1 or identity is None else f"{identity}#{number}"
-            sample.model, sample.latency = declared, latency
-        samples.append(sample)
-    if asked.choices == 1 and isinstance(samples[0], Failure):
+            sample.response_id, sample.model, sample.fingerprint = identity, declared, mark
+            sample.cached, sample.latency = _cached(usage), latency
+    if asked.choices > 1:
+        _share_out(samples, choices, asked)
+    elif isinstance(samples[0], Failure):
         return Trouble(samples[0], 200, own=True)
+    return Said(samples)
+
+
+def _share_out(samples: list[Sample | Failure], choices: list[Any], asked: Asked) -> None:
+    """Split among several choices what their reply says of all of them; those that are missing have failed."""
+    shares = _shares(samples[0].tokens_out, choices[: asked.choices])
+    for number, (sample, share) in enumerate(zip(samples, shares, strict=True)):
+        sample.tokens_out = share
+        if number and sample.tokens_in is not None:
+            sample.tokens_in = 0
+        if isinstance(sample, Sample):
+            if number and sample.cached is not None:
+                sample.cached = 0
+            if sample.response_id is not None:  # they share an id, and are no copies of each other
+                sample.response_id += f"#{number}"
     missing = asked.choices - len(samples)
     samples += [Failure("transient", f"{asked.where} sent {len(samples)} of {asked.choices} choices")] * missing
-    return Said(samples)
 
 
 def _usage(reply: dict[str, Any]) -> dict[str, Any]:
