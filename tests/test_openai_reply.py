@@ -285,6 +285,8 @@ def test_statuses_to_try_again(status):
     assert (found.failure.kind, found.failure.retry_after, found.status) == ("transient", 3.0, status)
     assert found.own is (status not in (429, 503, 529)), "a pause of the endpoint is no fault of a request"
     assert f"answered {status}: later" in found.failure.detail
+    billed = None if status == 504 else 0
+    assert (found.failure.tokens_in, found.failure.tokens_out) == (billed, billed), "a gateway does not see the bill"
 
 
 @pytest.mark.parametrize(

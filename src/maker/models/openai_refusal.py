@@ -18,6 +18,7 @@ from maker.sample import Failure
 
 WAIT = frozenset({408, 409, 425, 429})  # of the 4xx: try again
 REFUSED = frozenset({429, 503, 529})  # the whole endpoint wants a pause
+_GAVE_UP = frozenset({504, 524})  # a gateway did; the model behind it may have answered all the same
 LONGEST_WORDS = 200  # characters of a server's own words in a message
 _LONGEST_MESSAGE = 10_000  # characters of an error's message that are looked at
 _ABOUT_REQUEST = frozenset({400, 413, 422})
@@ -73,9 +74,9 @@ def fatal(status: int, detail: str) -> Trouble:
     return Trouble(Failure("fatal", detail), status)
 
 
-def unbilled(detail: str) -> Failure:
-    """Return the failure of a reply that was not read to its end: nobody can know what it was billed."""
-    return Failure("transient", detail, None, None, None)
+def bill_unknown(detail: str, wait: float | None = None) -> Failure:
+    """Return the failure of a request that may have been answered where nobody saw it: at most, it was all billed."""
+    return Failure("transient", detail, wait, None, None)
 
 
 def refusal(status: int, headers: Mapping[str, str], error: Any, asked: Asked) -> Trouble:
@@ -90,7 +91,9 @@ def refusal(status: int, headers: Mapping[str, str], error: Any, asked: Asked) -
     if hopeless is not None:
         return fatal(status, f"{told}. {hopeless}")
     if status not in _ABOUT_REQUEST:
-        return Trouble(Failure("transient", told, retry_after(headers)), status, own=status not in REFUSED)
+        wait = retry_after(headers)
+        failure = bill_unknown(told, wait) if status in _GAVE_UP else Failure("transient", told, wait)
+        return Trouble(failure, status, own=status not in REFUSED)
     optional = _optional_field(_label(error, "param"), evidence)
     if asked.choices > 1 and (_N.search(_label(error, "param")) or _N.search(evidence)):
         optional = "n"

@@ -16,6 +16,7 @@
 | 400, 413, 422 otherwise (too long, against a policy)      | poison, if a probe shows that others succeed   |
 | 402; quota used up (any status); 401, 403; 404; other 4xx | fatal, with what to do                         |
 | 408, 409, 425, 429, 5xx                                   | transient, with the wait that was asked for    |
+| - 504, 524: a gateway gave up, the model may go on        | the same, counted as billed at the most        |
 
 Odd figures (negative, fractional, text) in the usage count as not given, and so do logprobs that are none.
 Unknown fields are ignored, doubled ones count as the last.
@@ -38,7 +39,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from maker.models.openai_refusal import ADDRESS, WAIT, Asked, Trouble, clean, fatal, refusal, unbilled, words_of
+from maker.models.openai_refusal import ADDRESS, WAIT, Asked, Trouble, bill_unknown, clean, fatal, refusal, words_of
 from maker.sample import Failure, Sample
 
 MOST_TOKENS = 2**31 - 1
@@ -79,7 +80,7 @@ def read_reply(status: int, headers: Mapping[str, str], body: bytes, asked: Aske
 def _no_object(status: int, body: bytes, asked: Asked) -> Trouble:
     cut = not body.strip() or body.lstrip()[:1] == b"{"
     detail = f"{asked.where} sent a reply that " + ("was cut off" if cut else "is no JSON object")
-    return Trouble(unbilled(detail), status, alien=True, own=True)
+    return Trouble(bill_unknown(detail), status, alien=True, own=True)
 
 
 # -- good replies ------------------------------------------------------------------------------------

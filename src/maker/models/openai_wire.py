@@ -23,7 +23,7 @@ import aiohttp.abc
 from maker.errors import ModelError
 from maker.models.body import ENCODINGS, BadBody, read_body
 from maker.models.deadline import Deadline
-from maker.models.openai_refusal import Asked, Trouble, fatal, unbilled
+from maker.models.openai_refusal import Asked, Trouble, bill_unknown, fatal
 from maker.models.openai_reply import Said, read_reply
 from maker.models.openai_request import Target
 from maker.sample import Failure
@@ -145,13 +145,13 @@ def _trouble(error: Exception, where: str, seconds: float) -> Trouble:
         return Trouble(Failure("transient", f"{where} cannot be reached ({_reason(error)})"), alien=True)
     if isinstance(error, TimeoutError):
         detail = f"{where} sent no whole reply within {seconds:g} s"
-        return Trouble(unbilled(detail), own=True, slow=True)
+        return Trouble(bill_unknown(detail), own=True, slow=True)
     if isinstance(error, BadBody):
-        return Trouble(unbilled(f"{where}: {error}"), 200, own=True)
+        return Trouble(bill_unknown(f"{where}: {error}"), 200, own=True)
     if isinstance(error, aiohttp.ClientPayloadError):
-        return Trouble(unbilled(f"{where} cut its reply off"), 200, own=True)
+        return Trouble(bill_unknown(f"{where} cut its reply off"), 200, own=True)
     detail = f"{where} broke the connection off, or does not speak HTTP ({type(error).__name__})"
-    return Trouble(unbilled(detail), alien=True, own=True)
+    return Trouble(bill_unknown(detail), alien=True, own=True)
 
 
 def _reason(error: Exception) -> str:
