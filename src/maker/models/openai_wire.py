@@ -76,14 +76,14 @@ class Wire:
             headers, content = response.headers, response.content
             noticed(response.status, headers)
             encoding = headers.get("Content-Encoding", "")
-            if content.is_eof() and not encoding:  # a short body comes with its headers, whole
+            if content.is_eof() and not encoding:  # a short body comes with its headers; its connection is free
                 whole = content.read_nowait()
             else:
                 whole = await read_body(content.iter_any(), encoding, response.content_length)
+                response.release()
         except BaseException:
             response.close()  # what is unread must not be taken for the next reply
             raise
-        response.release()
         return read_reply(response.status, headers, whole, asked, time.monotonic() - began)
 
     async def _open(self) -> aiohttp.ClientSession:
