@@ -7,7 +7,7 @@ Not covered: which of them is asked (`ladder.py`), and loading and closing them 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
 
 import anyio
 
@@ -50,10 +50,11 @@ class Senders:
             )
         return self._made[name, change.finer]
 
-    async def settle(self, polls: Sequence[Poll], sender: Dispatcher) -> list[Wave]:
+    def settle(self, polls: Sequence[Poll], sender: Dispatcher) -> Awaitable[list[Wave]]:
         """Take one wave of polls that ask the same model, as `settle.settle` does; an in-process one has its turn."""
-        if sender not in self._turns:
-            return await settle(polls, sender)
+        return self._in_turn(polls, sender) if sender in self._turns else settle(polls, sender)
+
+    async def _in_turn(self, polls: Sequence[Poll], sender: Dispatcher) -> list[Wave]:
         async with self._turns[sender]:
             return await settle(polls, sender)
 

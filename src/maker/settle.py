@@ -15,7 +15,7 @@ any. A wave that was cancelled leaves no trace in its poll.
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import anyio
@@ -30,6 +30,7 @@ from maker.records import Wave
 from maker.sample import Failure, Model, Request, Sample
 from maker.slots import Slots
 from maker.stop import Stop
+from maker.task import Address
 from maker.usage import Spent, Usage, spent_on
 
 ATTEMPTS = 10  # of one draw before the model counts as lost
@@ -82,23 +83,27 @@ class Dispatcher:
         self._together = 1 if model.lockstep else getattr(model, "n", 1)
         self._proven = False  # a draw has succeeded
 
-    async def draw(self, requests: Sequence[Request]) -> list[Sample]:
+    def draw(self, requests: Sequence[Request]) -> Awaitable[list[Sample]]:
         """Return one sample for each request, in order.
 
         Raises Stop at a limit (before anything of this call is sent), for a lost model and for a
         request that always fails; ModelError when the model is unusable.
         """
-        known = self.receipts.known if self.receipts is not None else {}
-        if not known:
-            return await self._draw(requests) if requests else []
+        if self.receipts is None or not self.receipts.known:
+            return self._draw(requests)
+        return self._draw_others(requests, self.receipts.known)
+
+    async def _draw_others(self, requests: Sequence[Request], known: Mapping[Address, Sample]) -> list[Sample]:
+        """Return one sample for each request, drawing those that no process has drawn so far."""
         samples = {request.address: known[request.address] for request in requests if request.address in known}
         unsent = [request for request in requests if request.address not in samples]
-        if unsent:
-            samples.update(zip([request.address for request in unsent], await self._draw(unsent), strict=True))
+        samples.update(zip([request.address for request in unsent], await self._draw(unsent), strict=True))
         return [samples[request.address] for request in requests]
 
     async def _draw(self, requests: Sequence[Request]) -> list[Sample]:
         """Return one sample for each request that was never answered."""
+        if not requests:
+            return []
         budget, lockstep = self.budget, self.model.lockstep
         if self.bounding:
             draws = list(map(_Draw, requests, budget.hold(requests, self.prices)))
@@ -110,9 +115,12 @@ class Dispatcher:
             if lockstep:
                 await self._send(draws)
             else:
-                await self._send_each(draws)
-        except BaseException:
+                await self._slots.each(self._calls(draws), self._send)
+        except BaseException as error:
             self._give_up(draws)
+            if isinstance(error, BaseExceptionGroup):
+                first = first_error(error)
+                raise first from first.__cause__
             raise
         finally:
             paying.reset(payer)
@@ -130,14 +138,18 @@ class Dispatcher:
                 self.budget.settled(draw.bound)
         self.budget.unsent(sum([not draw.sent for draw in draws]))
 
-    async def _send_each(self, draws: Sequence[_Draw]) -> None:
-        """Send every draw alone, or some of one step together, as slots allow."""
-        parts = [[draw] for draw in draws] if self._together == 1 else _parts(draws, self._together)
-        try:
-            await self._slots.each(parts, self._send)
-        except BaseExceptionGroup as errors:
-            error = first_error(errors)
-            raise error from error.__cause__
+    def _calls(self, draws: Sequence[_Draw]) -> list[list[_Draw]]:
+        """Cut draws into calls: one each, or as many as the model takes together of those that ask the same."""
+        if self._together == 1:
+            return [[draw] for draw in draws]
+        calls: list[list[_Draw]] = []
+        for draw in draws:
+            last = calls[-1] if calls else []
+            if 0 < len(last) < self._together and draw.request.asks_the_same_as(last[0].request):
+                last.append(draw)
+            else:
+                calls.append([draw])
+        return calls
 
     async def _send(self, draws: list[_Draw]) -> None:
         """Send some draws in one call; repeat those that fail, each with its draw and seed."""
@@ -304,15 +316,3 @@ def first_error(errors: BaseExceptionGroup[BaseException]) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
-
-
-def _parts(draws: Sequence[_Draw], together: int) -> list[list[_Draw]]:
-    """Cut draws into calls of up to `together` that ask the same."""
-    parts: list[list[_Draw]] = []
-    for draw in draws:
-        last = parts[-1] if parts else []
-        if 0 < len(last) < together and draw.request.asks_the_same_as(last[0].request):
-            last.append(draw)
-        else:
-            parts.append([draw])
-    return parts

@@ -40,16 +40,13 @@ class Slots:
             self._free -= 1
         else:
             await self._turn()
-        if len(jobs) > 1:
-            await self._carry_out(deque(jobs), do)
+        if len(jobs) == 1:
+            try:
+                await do(jobs[0])
+            finally:
+                self._give_back()
             return
-        try:
-            await do(jobs[0])
-        finally:
-            self._give_back()
-
-    async def _carry_out(self, left: deque[T], do: Callable[[T], Awaitable[None]]) -> None:
-        """Carry out a wave that has one slot."""
+        left = deque(jobs)
         first = left.popleft()
         async with asyncio.TaskGroup() as group:
             wave = _Wave(left, do, group)

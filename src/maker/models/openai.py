@@ -22,9 +22,9 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
 from maker.errors import ModelError
 from maker.log import debugging, log
@@ -87,13 +87,21 @@ class OpenAI:
     def __repr__(self) -> str:
         return f"OpenAI({self.name!r})"
 
-    async def draw(self, requests: Sequence[Request]) -> Sequence[Sample | Failure]:
+    def draw(self, requests: Sequence[Request]) -> Coroutine[Any, Any, Sequence[Sample | Failure]]:
         """Return one sample or failure for each request, in order; each is tried once.
 
         Raises TaskError for a prompt that JSON cannot hold. Cancelled, it closes what it had opened.
         """
-        if len(requests) == 1:
-            return await self._ask(requests)
+        return self._ask(requests) if len(requests) == 1 else self._ask_in_parts(requests)
+
+    async def aclose(self) -> None:
+        """Close all connections. The model can be used again, and then opens new ones."""
+        await self._wire.aclose()
+
+    # -- one attempt -----------------------------------------------------------------------------------
+
+    async def _ask_in_parts(self, requests: Sequence[Request]) -> list[Sample | Failure]:
+        """Send requests in as many calls as they need, all at once."""
         parts = groups(requests, self.n if self.dialect.several else 1)
         replies: list[Sample | Failure | None] = [None] * len(requests)
 
@@ -109,12 +117,6 @@ class OpenAI:
         except BaseExceptionGroup as errors:
             raise first_error(errors) from None
         return [reply for reply in replies if reply is not None]
-
-    async def aclose(self) -> None:
-        """Close all connections. The model can be used again, and then opens new ones."""
-        await self._wire.aclose()
-
-    # -- one attempt -----------------------------------------------------------------------------------
 
     async def _ask(self, alike: Sequence[Request]) -> Sequence[Sample | Failure]:
         """Send one call for requests that share a prompt, and judge what comes of it."""

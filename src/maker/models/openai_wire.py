@@ -58,33 +58,16 @@ class Wire:
         deadline = self._deadlines.get(seconds)
         if deadline is None:
             deadline = self._deadlines[seconds] = Deadline(seconds)
-        try:
-            with deadline:
-                return await self._post(session, body, asked, noticed)
-        except (aiohttp.ClientError, OSError, BadBody) as error:  # a deadline is an OSError, too
-            return _trouble(error, self.target.origin, seconds)
-
-    async def _post(
-        self, session: aiohttp.ClientSession, body: bytes, asked: Asked, noticed: Noticed
-    ) -> Said | Trouble:
         began = time.monotonic()
         try:
-            response = await session.post(self.target.url, data=body, allow_redirects=False)
+            with deadline:
+                response = await session.post(self.target.url, data=body, allow_redirects=False)
+                whole = await _read(response, noticed)
+        except (aiohttp.ClientError, OSError, BadBody) as error:  # a deadline is an OSError, too
+            return _trouble(error, self.target.origin, seconds)
         except ValueError:  # a host that no name server can be asked for
-            raise aiohttp.InvalidURL(self.target.origin) from None
-        try:
-            headers, content = response.headers, response.content
-            noticed(response.status, headers)
-            encoding = headers.get("Content-Encoding", "")
-            if content.is_eof() and not encoding:  # a short body comes with its headers; its connection is free
-                whole = content.read_nowait()
-            else:
-                whole = await read_body(content.iter_any(), encoding, response.content_length)
-                response.release()
-        except BaseException:
-            response.close()  # what is unread must not be taken for the next reply
-            raise
-        return read_reply(response.status, headers, whole, asked, time.monotonic() - began)
+            return _trouble(aiohttp.InvalidURL(self.target.origin), self.target.origin, seconds)
+        return read_reply(response.status, response.headers, whole, asked, time.monotonic() - began)
 
     async def _open(self) -> aiohttp.ClientSession:
         """Open a session in the running loop. One of another loop is let go: that loop closes it."""
@@ -110,6 +93,22 @@ class Wire:
         keeper, self._keeper, self._session = self._keeper, None, None
         if keeper is not None and self._loop is asyncio.get_running_loop():
             await keeper.aclose()
+
+
+async def _read(response: aiohttp.ClientResponse, noticed: Noticed) -> bytes:
+    """Return the whole body of a reply whose headers are there, and free its connection."""
+    try:
+        headers, content = response.headers, response.content
+        noticed(response.status, headers)
+        encoding = headers.get("Content-Encoding", "")
+        if content.is_eof() and not encoding:  # a short body comes with its headers; its connection is free
+            return content.read_nowait()
+        whole = await read_body(content.iter_any(), encoding, response.content_length)
+    except BaseException:
+        response.close()  # what is unread must not be taken for the next reply
+        raise
+    response.release()
+    return whole
 
 
 class _Resolver(aiohttp.ThreadedResolver):
