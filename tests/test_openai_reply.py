@@ -15,7 +15,7 @@ from maker.errors import ModelError, TaskError
 from maker.models.body import BadBody, Unpacker
 from maker.models.openai_refusal import Asked, Trouble
 from maker.models.openai_reply import Said, read_reply, same_model
-from maker.models.openai_request import OPENAI, Dialect, Target, encode_request, groups
+from maker.models.openai_request import OPENAI, Dialect, Target, encode_request
 from maker.sample import Failure, Request, Sample
 from maker.task import Address
 
@@ -520,15 +520,6 @@ def test_prompts_that_json_cannot_hold_are_the_tasks_fault():
     """A lone surrogate is refused before anything is sent, naming the step."""
     with pytest.raises(TaskError, match="step 3"):
         encode_request(request(prompt="\ud800"), CHAT, Dialect())
-
-
-def test_requests_of_one_prompt_share_a_call():
-    """Neighbours that differ in address and seed only are grouped, at most n together."""
-    alike = [request(address=Address("run", 3, draw), seed=draw) for draw in range(5)]
-    assert groups(alike, 1) == [[0], [1], [2], [3], [4]]
-    assert groups(alike, 3) == [[0, 1, 2], [3, 4]]
-    alike[1].temperature = 0.0
-    assert groups(alike, 3) == [[0], [1], [2, 3, 4]]
 
 
 @pytest.mark.parametrize(

@@ -89,6 +89,17 @@ class Failure:
     tokens_out: int | None = 0
 
 
+def groups(requests: Sequence[Request], most: int) -> list[list[int]]:
+    """Return the positions of requests that can share one call, at most so many: neighbours that ask the same."""
+    found: list[list[int]] = []
+    for position, request in enumerate(requests):
+        if found and len(found[-1]) < most and request.asks_the_same_as(requests[found[-1][0]]):
+            found[-1].append(position)
+        else:
+            found.append([position])
+    return found
+
+
 @runtime_checkable
 class Model(Protocol):
     """Anything that answers draws.

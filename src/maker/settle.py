@@ -27,7 +27,7 @@ from maker.log import log
 from maker.poll import Poll
 from maker.receipts import Receipts
 from maker.records import Wave
-from maker.sample import Failure, Model, Request, Sample
+from maker.sample import Failure, Model, Request, Sample, groups
 from maker.slots import Slots
 from maker.stop import Stop
 from maker.task import Address
@@ -142,14 +142,8 @@ class Dispatcher:
         """Cut draws into calls: one each, or as many as the model takes together of those that ask the same."""
         if self._together == 1:
             return [[draw] for draw in draws]
-        calls: list[list[_Draw]] = []
-        for draw in draws:
-            last = calls[-1] if calls else []
-            if 0 < len(last) < self._together and draw.request.asks_the_same_as(last[0].request):
-                last.append(draw)
-            else:
-                calls.append([draw])
-        return calls
+        alike = groups([draw.request for draw in draws], self._together)
+        return [[draws[i] for i in positions] for positions in alike]
 
     async def _send(self, draws: list[_Draw]) -> None:
         """Send some draws in one call; repeat those that fail, each with its draw and seed."""

@@ -32,10 +32,10 @@ from maker.models.gate import Gate, Held, gate_of
 from maker.models.openai_probe import Prober
 from maker.models.openai_refusal import REFUSED, Asked, Trouble
 from maker.models.openai_reply import Said
-from maker.models.openai_request import OPENAI, Api, Dialect, Target, encode_request, groups
+from maker.models.openai_request import OPENAI, Api, Dialect, Target, encode_request
 from maker.models.openai_wire import Wire
 from maker.models.retry_after import retry_after
-from maker.sample import Failure, Request, Sample
+from maker.sample import Failure, Request, Sample, groups
 from maker.settle import ATTEMPTS, first_error
 from maker.task import Address
 from maker.usage import Prices, make_prices

@@ -10,7 +10,6 @@ Not covered: sending. Messages never repeat a URL that was refused, since it may
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -127,14 +126,3 @@ def encode_request(request: Request, target: Target, dialect: Dialect, choices: 
             f"step {request.address.step}: the prompt (or the schema) cannot be sent as JSON: it holds a lone "
             "surrogate or a value that JSON has not. Mend the task's prompt."
         ) from None
-
-
-def groups(requests: Sequence[Request], choices: int) -> list[list[int]]:
-    """Return the positions of requests that can share one call: neighbours that differ in address and seed only."""
-    found: list[list[int]] = []
-    for position, request in enumerate(requests):
-        if found and len(found[-1]) < choices and request.asks_the_same_as(requests[found[-1][0]]):
-            found[-1].append(position)
-        else:
-            found.append([position])
-    return found
