@@ -282,12 +282,12 @@ def test_a_server_that_restarts_is_waited_for(tmp_path: Path, monkeypatch: pytes
 
 # A server of its own process, which stops itself at its tenth request until somebody lets it go on.
 STOPPING = """
-import json, os, signal, sys
+import json, signal, sys, threading
 from maker.fault_server import FaultServer
 right = json.load(open(sys.argv[1]))
 def told(received):
     if received.number == 9:
-        os.kill(os.getpid(), signal.SIGSTOP)
+        signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)  # here, before this thread answers anything more
     return right[received.prompt]
 with FaultServer(told) as server:
     print(server.port, flush=True)
