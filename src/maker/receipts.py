@@ -68,10 +68,8 @@ class Receipts:
         Nobody waits for them: they are durable soon, and before any reservation that is made after.
         """
         for request, sample, spent in samples:
-            note = _address(request.address)
+            note = _address(request.address) | _asked(asked)
             note["spent"] = list(spent)
-            if asked:
-                note["asked"] = asked
             _tell(note, sample)
             self._append("sample", note)
             self._mark(sample)
