@@ -13,6 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict
 
+from maker.answers import Keyed
 from maker.canonical import DIGEST_SIZE, canonical, digest
 
 exactly = settings(derandomize=True, max_examples=150, deadline=None)
@@ -271,3 +272,28 @@ def test_digest_is_16_bytes_of_blake2b():
     assert len(digest(b"")) == DIGEST_SIZE == 16
     assert digest(b"abc").hex() == "cf4ab791c62b8d2b2109c90275287816"
     assert digest(b"abc") != digest(b"abb")
+
+
+@pytest.mark.parametrize("module", ["maker.answers", "maker.elsewhere.answers"])
+def test_the_tag_of_a_keyed_answer_is_kept(monkeypatch, module):
+    """The bytes of an answer that has a key are those of every journal so far, whatever file its class is in."""
+    monkeypatch.setattr(Keyed, "__module__", module)
+    assert canonical(Keyed("Paris", str.casefold)) == b'{!"maker.answers.Keyed":{"key":"paris"}}'
+    assert canonical([Keyed("Paris", len)]) == b'[{!"maker.answers.Keyed":{"key":5}}]'
+
+
+def test_nobody_else_chooses_a_tag():
+    """A class of somebody else that claims a tag has its own all the same, and so has one that inherits one."""
+
+    @dataclasses.dataclass
+    class Impostor:
+        key: str
+        __canonical_name__ = "maker.answers.Keyed"
+
+    class Heir(Keyed):
+        pass
+
+    own = canonical(Keyed("paris", str.casefold))
+    for other in (Impostor("paris"), Heir("paris", str.casefold)):
+        assert canonical(other) != own
+        assert type(other).__qualname__.encode() in canonical(other)

@@ -94,6 +94,9 @@ class Keyed:
     seen as a bug in `by` and not as the fault of a reply.
     """
 
+    # In the vote keys and step hashes of every journal of a run with `key=`: it stays, wherever this class goes.
+    __canonical_name__ = "maker.answers.Keyed"
+
     key: Any
 
     def __init__(self, answer: Any, by: Callable[[Any], Any]) -> None:

@@ -100,5 +100,16 @@ def _wrap(tag: str, content: Any) -> str:
     return "{!" + _encode(tag) + ":" + _tagged(content) + "}"
 
 
+def kept_name(kind: type, name: str) -> str | None:
+    """Return what a class of maker's own says of itself under a name that is kept, whatever file the class is in.
+
+    Other classes are not asked, and a subclass has to say it itself: who could choose a tag could choose that of
+    another class, and different answers would be one candidate.
+    """
+    kept: str | None = vars(kind).get(name)
+    return kept if kept is not None and kind.__module__.partition(".")[0] == "maker" else None
+
+
 def _name(value: Any) -> str:
-    return f"{type(value).__module__}.{type(value).__qualname__}"
+    kind = type(value)
+    return kept_name(kind, "__canonical_name__") or f"{kind.__module__}.{kind.__qualname__}"
