@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
-from maker.canonical import canonical, digest
+from maker.canonical import canonical, digest, kept_name
 from maker.config import Config
 from maker.errors import JournalError
 from maker.prompt import fingerprint, render
@@ -20,6 +20,8 @@ from maker.task import Task, guarded, task_name
 
 HEADER_VERSION = 1
 FIXED = frozenset({"version", "task", "parameters", "steps", "segments"})  # with others it is another run altogether
+
+_DEFAULTS = Config().model_dump(mode="json")
 
 
 def make_header(task: Task, model: Model, config: Config) -> dict[str, Any]:
@@ -40,8 +42,14 @@ def make_header(task: Task, model: Model, config: Config) -> dict[str, Any]:
     return header
 
 
+def with_defaults(stored: dict[str, Any]) -> dict[str, Any]:
+    """Return a journal's header with the settings that came after it was written, each at its default."""
+    return stored | {name: default for name, default in _DEFAULTS.items() if name not in stored}
+
+
 def changed_fields(stored: dict[str, Any], ours: dict[str, Any]) -> list[str]:
-    """Return the settings in which this run differs from the journal's."""
+    """Return the settings in which this run differs from the journal's; one that this lacks is at its default."""
+    stored = with_defaults(stored)
     return [key for key in {**stored, **ours} if key != "run" and stored.get(key) != ours.get(key)]
 
 
@@ -49,13 +57,19 @@ def check_header(stored: dict[str, Any], ours: dict[str, Any], path: Path | None
     """Raise JournalError, with a field-by-field difference, unless each change is accepted and possible at all."""
     refused = [key for key in changed_fields(stored, ours) if key not in accepted or key in FIXED]
     if refused:
-        lines = "; ".join(f"{key}: journal {stored.get(key)!r}, now {ours.get(key)!r}" for key in refused)
+        lines = differences(stored, ours, refused)
         fixed = any(key in FIXED for key in refused)
         remedy = "give another --journal" if fixed else "accept the change with --accept-change FIELD"
         raise JournalError(
             f"{path}: this journal belongs to a run with other settings ({lines}). "
             f"Resume with the journal's settings, or {remedy}."
         )
+
+
+def differences(stored: dict[str, Any], ours: dict[str, Any], fields: Iterable[str]) -> str:
+    """Return what a journal's header says of some fields and what this run's says, for a person."""
+    stored = with_defaults(stored)
+    return "; ".join(f"{key}: journal {stored.get(key)!r}, now {ours.get(key)!r}" for key in fields)
 
 
 def latest_header(stored: dict[str, Any], records: Iterable[bytes]) -> dict[str, Any]:
@@ -74,7 +88,13 @@ def model_name(model: Model) -> str:
 
 
 def _code_of(task: Task) -> str:
-    """Return a digest of the file that defines the task; empty where there is no source to read."""
+    """Return a digest of the file that defines the task; empty where there is no source to read.
+
+    maker's own tasks keep one that they say themselves, so that a journal outlives edits of a file of maker's.
+    """
+    kept = kept_name(type(task), "__code_digest__")
+    if kept is not None:
+        return kept
     try:
         source = inspect.getsource(inspect.getmodule(type(task)) or type(task))
     except (OSError, TypeError):

@@ -14,7 +14,7 @@ from typing import Any
 
 from maker.account import Account
 from maker.errors import JournalError
-from maker.header import changed_fields
+from maker.header import changed_fields, differences
 from maker.journal import Journal
 from maker.records import Wave, check_note, decode, encode_note, encode_wave
 from maker.result import RunResult
@@ -82,11 +82,12 @@ class Book:
 
     def _same_solve(self, stored: dict[str, Any]) -> None:
         if changed := changed_fields(stored, self.header):
-            lines = "; ".join(f"{key}: journal {stored.get(key)!r}, now {self.header.get(key)!r}" for key in changed)
+            lines = differences(stored, self.header, changed)
             raise JournalError(
                 f"{self.journal.path}: this journal belongs to another solve, or one with other settings ({lines}). "
                 "Resume with the journal's settings, or give another --journal."
             )
+        self.header["run"] = stored["run"]  # an older version made another name of the same settings
 
     def _note(self, note: dict[str, Any]) -> None:
         self.journal.append(encode_note(note))

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import anyio
@@ -68,18 +69,23 @@ class Solver:
         assert isinstance(config.k, int), "a solve is told its k"
         self.k = config.k
         self._round = 2 * self.k - 1  # the most proposals of one round
-        self._methods = [self._method(role, flags) for role in range(len(ROLES))]
+        self._flags = flags
         self._polls: dict[int, Poll] = {}  # of open decisions that were begun
         self._begun_steps = 0
         self._stop: Stop | None = None
         self._waves: Counter[int] = Counter()
         self._turns = anyio.CapacityLimiter(getattr(self.model, "callers", 1) if self.model.lockstep else math.inf)
 
-    def _method(self, role: int, flags: tuple[Flag, ...]) -> Method:
+    @cached_property
+    def _methods(self) -> list[Method]:
+        """How each role is voted on; made when the journal has said what this solve is called."""
+        return [self._method(role) for role in range(len(ROLES))]
+
+    def _method(self, role: int) -> Method:
         config, limits = self.config, self.limits
         votes = limits.votes_for(self.k) if "judge" in ROLES[role] else self._round
         return Method(
-            self.header["run"], seed_key(config.seed), self.k, votes, limits.flags_for(self.k), flags,
+            self.header["run"], seed_key(config.seed), self.k, votes, limits.flags_for(self.k), self._flags,
             config.temperature, None, config.token_cap, schema=SCHEMAS[role],
         )  # fmt: skip
 
