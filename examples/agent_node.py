@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import BaseModel
 
 import maker
-from maker.sample import Request, Sample
+from maker import Request, Sample
 
 STOCK = {"bolts": 40, "nuts": 12, "washers": 90}
 

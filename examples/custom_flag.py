@@ -7,8 +7,7 @@ import re
 from collections.abc import Sequence
 
 import maker
-from maker.flags import DEFAULT
-from maker.sample import Sample
+from maker import Sample, flags
 from maker.testing import ScriptedModel
 
 HEDGE = re.compile(r"\b(maybe|probably|i think|not sure)\b", re.IGNORECASE)
@@ -32,6 +31,6 @@ model = ScriptedModel([
 ])  # fmt: skip
 question = "What is the capital of Australia? End with its name."
 
-for name, flags in (("default flags", None), ("with hedging", [hedging, *DEFAULT])):
-    verdict = maker.vote_sync(question, model=model, k=3, parse=last_word, flags=flags)
+for name, chain in (("default flags", None), ("with hedging", [hedging, *flags.DEFAULT])):
+    verdict = maker.vote_sync(question, model=model, k=3, parse=last_word, flags=chain)
     print(f"{name}: {verdict.answer}, {verdict.samples} samples, votes {verdict.votes}, flags {dict(verdict.flags)}")

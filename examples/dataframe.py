@@ -8,7 +8,6 @@ import tempfile
 from pathlib import Path
 
 import maker
-from maker.export import export
 
 try:
     import pandas as pd
@@ -19,7 +18,7 @@ folder = Path(tempfile.mkdtemp())
 task = maker.load_task("hanoi", disks=8)
 maker.run_sync(task, model="oracle:p=0.9,v=0.95", k=4, journal=folder / "run.db")  # a simulated model
 
-export(folder / "run.db", folder / "samples.parquet", what="samples")
+maker.export(folder / "run.db", folder / "samples.parquet", what="samples")
 samples = pd.read_parquet(folder / "samples.parquet")
 steps = samples.groupby("step").agg(
     samples=("draw", "size"), flagged=("flag", "count"), votes=("won", "sum"), tokens=("tokens_out", "sum")

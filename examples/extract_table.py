@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pydantic import BaseModel
 
 import maker
-from maker.sample import Request, Sample
+from maker import Request, Sample
 
 LINES = [
     "2 kg of apples were sold to Ms Okafor for 5.40",

@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import maker
-from maker.revote import revote
 
 journal = Path(sys.argv[1] if len(sys.argv) > 1 else "revote.db")
 if not journal.exists():
@@ -17,11 +16,11 @@ if not journal.exists():
     print(f"a run with k = 5: {made.steps} steps, {made.samples} samples, {made.wrong} wrong (simulated model)")
 
 for k in (1, 2, 3, 5, 8):
-    again = revote(journal, k=k)
+    again = maker.revote(journal, k=k)
     print(
         f"with k = {k}: {len(again.changed):>3} steps would have another winner, {again.same:>3} the same with "
         f"{again.samples} samples, {again.undecidable} cannot be told from what is stored"
     )
 
-strict = revote(journal, flags="paper")
+strict = maker.revote(journal, flags="paper")
 print(f"with the paper's two flags: {len(strict.changed)} other winners, {strict.admitted} flagged samples would vote")

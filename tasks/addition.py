@@ -13,9 +13,7 @@ from collections.abc import Iterable
 from itertools import permutations
 from typing import NamedTuple
 
-from maker.errors import TaskError
-from maker.lines import DIGIT, Line
-from maker.prompt import View
+from maker import Line, TaskError, View
 
 MOST_DIGITS = 4000  # of a summand; Python prints no integer of more than 4,300 digits
 
@@ -30,7 +28,7 @@ carry = <0 or 1>
 
 """
 
-_DIGIT, _CARRY = Line("digit", DIGIT), Line("carry", r"[01]")
+_DIGIT, _CARRY = Line("digit", Line.DIGIT), Line("carry", r"[01]")
 
 
 class Column(NamedTuple):

@@ -22,10 +22,7 @@ from functools import cache
 from itertools import accumulate
 from typing import NamedTuple
 
-from maker.errors import TaskError
-from maker.lines import Line
-from maker.plan import DEFAULT_SEGMENTS, Plan
-from maker.prompt import View
+from maker import DEFAULT_SEGMENTS, Line, Plan, TaskError, View
 
 MOST = 10_000
 

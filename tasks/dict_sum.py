@@ -17,9 +17,7 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import NamedTuple
 
-from maker.errors import TaskError
-from maker.lines import INTEGER, Line
-from maker.prompt import View
+from maker import Line, TaskError, View
 
 WORDS = 40
 LARGEST = 99  # of a value, in either direction
@@ -42,7 +40,7 @@ result = <the sum>
 
 {one} + {other}"""
 
-_RESULT = Line("result", INTEGER)
+_RESULT = Line("result", Line.INTEGER)
 
 
 class DictSumState(NamedTuple):

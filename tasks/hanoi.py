@@ -20,10 +20,7 @@ from collections.abc import Iterable, Sequence
 from itertools import permutations
 from typing import Literal, NamedTuple
 
-from maker.errors import TaskError
-from maker.flags import Ambiguous
-from maker.plan import DEFAULT_SEGMENTS, Plan
-from maker.prompt import View
+from maker import DEFAULT_SEGMENTS, Ambiguous, Plan, TaskError, View
 
 Stacks = tuple[tuple[int, ...], ...]
 Move = tuple[int, int, int]

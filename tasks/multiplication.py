@@ -18,10 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
-from maker.errors import TaskError
-from maker.lines import DIGIT, INTEGER, Line
-from maker.plan import DEFAULT_SEGMENTS, Plan, Segment
-from maker.prompt import View
+from maker import DEFAULT_SEGMENTS, Line, Plan, Segment, TaskError, View
 
 MOST_DIGITS = 2000  # of a factor; Python prints no integer of more than 4,300 digits
 
@@ -50,7 +47,7 @@ carry = <the number before it>
 
 {} + {}"""
 
-_RESULT, _DIGIT, _CARRIED = Line("result", INTEGER), Line("digit", DIGIT), Line("carry", INTEGER)
+_RESULT, _DIGIT, _CARRIED = Line("result", Line.INTEGER), Line("digit", Line.DIGIT), Line("carry", Line.INTEGER)
 
 
 class Carry(NamedTuple):

@@ -23,9 +23,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from maker.errors import TaskError
-from maker.flags import Ambiguous
-from maker.plan import DEFAULT_SEGMENTS, Plan, Segment
+from maker import DEFAULT_SEGMENTS, Ambiguous, Plan, Segment, TaskError
 
 MOST_RECORDS, MOST_STEPS = 1_000, 2_000_000
 

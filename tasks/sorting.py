@@ -20,10 +20,7 @@ from collections.abc import Iterable, Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
-from maker.errors import TaskError
-from maker.lines import INTEGER, Line
-from maker.plan import DEFAULT_SEGMENTS, Plan, Segment
-from maker.prompt import View
+from maker import DEFAULT_SEGMENTS, Line, Plan, Segment, TaskError, View
 
 MOST = 10_000
 
@@ -39,7 +36,7 @@ number = <the number>
 left: {left}
 right: {right}"""
 
-_TAKE, _NUMBER = Line("take", "left|right"), Line("number", INTEGER)
+_TAKE, _NUMBER = Line("take", "left|right"), Line("number", Line.INTEGER)
 _OTHER = {"left": "right", "right": "left"}
 
 

@@ -16,11 +16,12 @@ import anyio.lowlevel
 import pytest
 
 import maker
-from maker import export, ladder
+from maker import ladder
 from maker.audit import summarise
 from maker.cli import main
 from maker.commands.run import read_ladder
 from maker.errors import JournalError, TaskError
+from maker.export import rows as rows_of
 from maker.journal import Journal, read_records
 from maker.prompt import View
 from maker.records import Wave, decode, encode_note
@@ -452,7 +453,7 @@ def test_what_was_given_up_is_passed_over_by_all_readers(tmp_path: Path) -> None
     assert (found.steps, found.same, found.open) == (GOAL, GOAL, 0)
     judged = maker.revote(path, flags="default", task=Sound())
     assert (judged.same, judged.undecidable) == (GOAL, 0)
-    rows = list(export.rows(path))
+    rows = list(rows_of(path))
     assert [row["step"] for row in rows] == list(range(GOAL))
 
 

@@ -15,7 +15,6 @@ import pyarrow.parquet as pq
 import pytest
 
 import maker
-from maker import export as export_module
 from maker.cli import main
 from maker.errors import JournalError, TaskError
 from maker.export import COLUMNS, export, rows
@@ -189,7 +188,7 @@ def test_hostile_text_comes_back_as_it_was(hostile):
 
 def test_parquet_is_written_in_row_groups_with_its_header(run, tmp_path, monkeypatch):
     """Groups have at most GROUP_ROWS rows; the file's metadata names run, task, and a simulated model."""
-    monkeypatch.setattr(export_module, "GROUP_ROWS", 25)
+    monkeypatch.setattr(sys.modules["maker.export"], "GROUP_ROWS", 25)
     path = tmp_path / "out.parquet"
     export(run, path)
     file = pq.ParquetFile(path)

@@ -3,9 +3,9 @@
 import pytest
 
 from maker.flags import Ambiguous
-from maker.lines import DIGIT, INTEGER, Line
+from maker.lines import Line
 
-RESULT, TAKE = Line("result", INTEGER), Line("take", "left|right")
+RESULT, TAKE = Line("result", Line.INTEGER), Line("take", "left|right")
 
 
 @pytest.mark.parametrize(
@@ -55,9 +55,9 @@ def test_a_form_may_have_alternatives():
     for text in ("take = rightmost", "take = right left", "take = lef"):
         with pytest.raises(ValueError, match="take"):
             TAKE.read(text)
-    assert Line("digit", DIGIT).number("digit = 7") == 7
+    assert Line("digit", Line.DIGIT).number("digit = 7") == 7
     with pytest.raises(ValueError, match="digit"):
-        Line("digit", DIGIT).read("digit = 17")
+        Line("digit", Line.DIGIT).read("digit = 17")
 
 
 @pytest.mark.timeout(30)  # a search that is quadratic in these texts takes minutes

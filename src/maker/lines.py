@@ -14,17 +14,18 @@ import re
 
 from maker.flags import Ambiguous
 
-INTEGER = r"-?[1-9][0-9]*|0"
-DIGIT = r"[0-9]"
-
 _END = r"(?=[ \t]*(?:[.;`*]+[ \t]*)?(?:[\r\n]|\Z))"  # a full stop or Markdown marks may stand behind a value
 
 
 class Line:
     """One line `name = value` that a reply must hold.
 
-    name: a word. form: a regular expression of the value, see the module for what it must not have.
+    name: a word. form: a regular expression of the value: INTEGER, DIGIT, or one of your own, see the module for what
+    it must not have.
     """
+
+    INTEGER = r"-?[1-9][0-9]*|0"
+    DIGIT = r"[0-9]"
 
     def __init__(self, name: str, form: str) -> None:
         self.name = name
