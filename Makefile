@@ -14,6 +14,7 @@ lint: $(VENV)/.dev             ## style, types, docstrings
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports --no-logo
 	$(VENV)/bin/interrogate -q src
 
 proofs: $(VENV)/.dev           ## the long tests

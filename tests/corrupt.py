@@ -18,7 +18,8 @@ from contextlib import closing
 from pathlib import Path
 
 from maker.errors import JournalError
-from maker.journal import Journal, read_records
+from maker.journal.database import read_records
+from maker.journal.writer import Journal
 
 PAGE, SECTOR = 4096, 512
 Files = dict[str, bytes]  # by suffix: "" the database, "-wal", ".lock"

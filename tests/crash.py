@@ -33,8 +33,8 @@ from pathlib import Path
 from typing import Any
 
 import maker
+from maker.engine.result import RunResult
 from maker.models.oracle import Oracle
-from maker.result import RunResult
 from scratch import scratch
 
 MODEL = {"p": 0.95, "v": 0.95}
@@ -48,8 +48,8 @@ def say(line: str) -> None:
 
 def work(order: dict[str, Any]) -> None:
     """Be a worker: go on with a run, saying `open`, the acknowledged steps after every round, and the end."""
-    sys.modules["maker.reporter"].REPORT_SECONDS = 0.0  # type: ignore[attr-defined]
-    sys.modules["maker.journal"].GROUP_RECORDS = order["group"]  # type: ignore[attr-defined]
+    sys.modules["maker.engine.result"].REPORT_SECONDS = 0.0  # type: ignore[attr-defined]
+    sys.modules["maker.journal.writer"].GROUP_RECORDS = order["group"]  # type: ignore[attr-defined]
     task, model = maker.load_task("hanoi", disks=order["disks"]), Oracle(**MODEL, latency=order["latency"])
 
     if "mutant" in order:  # acknowledges what is not written yet
@@ -57,7 +57,7 @@ def work(order: dict[str, Any]) -> None:
         async def committed(self: Any) -> None:
             self.acknowledged = self.appended
 
-        journal = sys.modules["maker.journal"].Journal  # type: ignore[attr-defined]
+        journal = sys.modules["maker.journal.writer"].Journal  # type: ignore[attr-defined]
         journal.committed, journal.commit_soon, journal.commit_if_due = committed, lambda self: None, lambda self: None
     say("open")
     result = maker.run_sync(task, model=model, k=4, segments=order["segments"], journal=order["path"],

@@ -24,7 +24,7 @@ sys.stdin.read()
 @contextmanager
 def llama_server(folder: Path, slots: int) -> Iterator[str]:
     """Serve the exported weights on loopback; yield the address."""
-    from maker.models.gguf_export import export
+    from maker.models.neural.gguf import export
 
     path = folder / "neural.gguf"
     export(path)

@@ -38,7 +38,7 @@ _DESCRIPTOR = re.compile(r"-?\w+<((?:\\x[0-9a-f]{2})+)")
 
 PRELUDE = """
 import os, sys, sqlite3
-import maker, maker.journal
+import maker, maker.journal.writer
 from maker.models.oracle import Oracle
 told = os.open("/dev/null", os.O_WRONLY)
 def acknowledge(count):
@@ -58,12 +58,12 @@ def inject(*pragmas):
             sqlite3.Connection.execute(db, "PRAGMA " + pragma)
         return db
     sqlite3.connect = patched
-append = maker.journal.Journal.append
+append = maker.journal.writer.Journal.append
 def noticed(self, record):
     "Say how many records are acknowledged whenever one is added: the tightest promise that the journal makes."
     acknowledge(self.acknowledged)
     return append(self, record)
-maker.journal.Journal.append = noticed
+maker.journal.writer.Journal.append = noticed
 """
 
 

@@ -7,8 +7,8 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from maker.sample import Failure, Request, Sample
-from maker.solve_failures import Arithmetic
+from maker.decision.sample import Failure, Request, Sample
+from solve_failures import Arithmetic
 
 TRUTH = Arithmetic()
 

@@ -20,9 +20,9 @@ import pytest
 from pydantic import AnyUrl, BaseModel, SecretStr
 
 import maker
-from maker.answers import Keyed, reader_of
-from maker.canonical import canonical
+from maker.api.answers import Keyed, reader_of
 from maker.errors import TaskError, Undecided
+from maker.task.canonical import canonical
 from maker.testing import ScriptedModel
 
 

@@ -16,10 +16,10 @@ import pytest
 from pydantic import BaseModel
 
 import maker
-from maker.ask import places
+from maker.api.vote import places
+from maker.decision.flags import RedFlag
+from maker.decision.sample import Failure, Request, Sample
 from maker.errors import ModelError, TaskError, Undecided
-from maker.flags import RedFlag
-from maker.sample import Failure, Request, Sample
 from maker.testing import ScriptedModel
 
 
@@ -272,7 +272,7 @@ def test_refusals() -> None:
 
 def test_failures_are_neither_flags_nor_votes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Transient failures are repeated unseen; the verdict knows nothing of them."""
-    monkeypatch.setattr("maker.settle.FIRST_BACKOFF", 0.0)
+    monkeypatch.setattr("maker.sending.dispatcher.FIRST_BACKOFF", 0.0)
     script = iter([Failure("transient", "503")] * 4 + ["a"] * 9)
     verdict = maker.vote_sync("What?", model=ScriptedModel(lambda request: next(script)), k=3)
     assert (verdict.samples, verdict.flagged) == (3, 0)
@@ -308,7 +308,7 @@ def test_model_by_name_is_closed(monkeypatch: pytest.MonkeyPatch, script: Any) -
         asked.append(spec)
         return Named(script)
 
-    monkeypatch.setattr("maker.ask.load_model", load)
+    monkeypatch.setattr("maker.api.vote.load_model", load)
     try:
         assert maker.vote_sync("What?", model="named:x=1", k=2, limits={"max_votes": 6}).answer == "a"
     except (Undecided, ModelError):

@@ -11,13 +11,16 @@ from typing import Any
 import pytest
 
 import maker
-from maker.audit import Audit, summarise, verify
-from maker.canonical import canonical, digest
+from maker.decision.sample import Request
+from maker.decision.wave import FLAGGED, Wave, step_hash
 from maker.errors import JournalError, TaskError
-from maker.fold import step_hash
-from maker.journal import Journal, read_records
-from maker.records import FLAGGED, Wave, decode, encode_note, encode_wave
-from maker.sample import Request
+from maker.journal.database import read_records
+from maker.journal.records import decode, encode_note, encode_wave
+from maker.journal.story import summarise
+from maker.journal.writer import Journal
+from maker.review.checker import Audit
+from maker.review.verify import verify
+from maker.task.canonical import canonical, digest
 from maker.testing import ScriptedModel
 
 Item = Wave | dict[str, Any]

@@ -17,9 +17,9 @@ import anyio
 import pytest
 
 import maker
-from maker import settle
-from maker.sample import Failure, Request, Sample
-from maker.usage import TEMPLATE_TOKENS, Prices
+from maker.decision.sample import Failure, Prices, Request, Sample
+from maker.sending import dispatcher as settle
+from maker.sending.usage import TEMPLATE_TOKENS
 from scratch import scratch
 
 TASK = maker.load_task("hanoi", disks=3)

@@ -11,12 +11,12 @@ import pytest
 import maker
 from adding import Adding
 from maker import theory
-from maker.calibrate import Calibration
+from maker.decision.sample import Failure, Request, Sample
 from maker.errors import Infeasible, TaskError
-from maker.journal import read_records
+from maker.journal.database import read_records
+from maker.journal.notes import Calibration
+from maker.journal.records import decode
 from maker.models.oracle import Oracle
-from maker.records import decode
-from maker.sample import Failure, Request, Sample
 from maker.testing import ScriptedModel, check_journal
 
 
@@ -281,7 +281,7 @@ def test_max_calls_holds_over_interrupted_calibrations(tmp_path: Path, task: Any
 
 def test_failures_during_calibration_are_no_errors_of_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
     """Refused connections during the calibration change neither its counts nor k."""
-    monkeypatch.setattr("maker.settle.FIRST_BACKOFF", 0.0)
+    monkeypatch.setattr("maker.sending.dispatcher.FIRST_BACKOFF", 0.0)
     failed: set[Any] = set()
 
     def bumpy(request: Request) -> str | Sample | Failure:

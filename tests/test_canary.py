@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 
 import maker
-from maker import settle
 from maker.errors import MakerError
-from maker.fault_server import FaultServer, Reply, error
-from maker.models import gate as gate_module
-from maker.report import write_report
+from maker.models.openai import gate as gate_module
+from maker.review.report.page import write_report
+from maker.sending import dispatcher as settle
+from maker.testing import FaultServer, Reply, error
 
 CANARY = "sk-canary-c0ffee-5f1e77aa"
 TASK = maker.load_task("hanoi", disks=2)

@@ -13,8 +13,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict
 
-from maker.answers import Keyed
-from maker.canonical import DIGEST_SIZE, canonical, digest
+from maker.api.answers import Keyed
+from maker.task.canonical import DIGEST_SIZE, canonical, digest
 
 exactly = settings(derandomize=True, max_examples=150, deadline=None)
 
@@ -274,7 +274,7 @@ def test_digest_is_16_bytes_of_blake2b():
     assert digest(b"abc") != digest(b"abb")
 
 
-@pytest.mark.parametrize("module", ["maker.answers", "maker.elsewhere.answers"])
+@pytest.mark.parametrize("module", ["maker.api.answers", "maker.elsewhere.answers"])
 def test_the_tag_of_a_keyed_answer_is_kept(monkeypatch, module):
     """The bytes of an answer that has a key are those of every journal so far, whatever file its class is in."""
     monkeypatch.setattr(Keyed, "__module__", module)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import maker
-from maker.canonical import canonical
+from maker.task.canonical import canonical
 from maker.testing import check_journal
 
 exactly = settings(derandomize=True, max_examples=100, deadline=None)

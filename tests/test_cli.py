@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from maker import cli
+from maker.cli import app as cli
 
 MAKER = [sys.executable, "-m", "maker"]
 

@@ -4,10 +4,10 @@ import pytest
 
 import maker
 from maker import theory
-from maker.audit import verify
-from maker.flags import DEFAULT, judge
-from maker.sample import Sample
-from maker.task import Rules, Step
+from maker.decision.flags import DEFAULT, judge
+from maker.decision.sample import Sample
+from maker.decision.step import Rules, Step
+from maker.review.verify import verify
 from maker.testing import ScriptedModel, check_task
 
 

@@ -3,8 +3,9 @@
 import pytest
 from pydantic import ValidationError
 
-from maker.config import Config, Limits, make_limits, validated
+from maker.decision.config import Config, validated
 from maker.errors import TaskError
+from maker.sending.limits import Limits, make_limits
 
 _NAN, _INF = float("nan"), float("inf")
 

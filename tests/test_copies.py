@@ -8,14 +8,15 @@ import anyio
 import pytest
 
 import maker
-from maker.config import Limits
-from maker.flags import chain
-from maker.poll import Method, Poll
-from maker.sample import Request, Sample
-from maker.settle import Dispatcher, settle
-from maker.stop import copied_too_often
-from maker.task import Rules, Step
-from maker.usage import Usage
+from maker.decision.ending import copied_too_often
+from maker.decision.flags import chain
+from maker.decision.method import Method
+from maker.decision.poll import Poll
+from maker.decision.sample import Request, Sample
+from maker.decision.step import Rules, Step
+from maker.sending.dispatcher import Dispatcher, settle
+from maker.sending.limits import Limits
+from maker.sending.usage import Usage
 
 SAMPLES = 500
 TASK = maker.load_task("hanoi", disks=10)

@@ -15,24 +15,25 @@ from pathlib import Path
 import pytest
 
 from corrupt import Files, edit, lay_out, load, verdict
-from maker import journal
 from maker.errors import JournalError
-from maker.journal import read_records
+from maker.journal import database
+from maker.journal.database import read_records
+from maker.journal.writer import Journal
 from scratch import scratch
 
 # A run in groups of nine records, so that a small file has several pages and rows; then either closed, or the first
 # 82 of its records written by a process that leaves without closing.
 RUN = """
 import os, sys
-import maker, maker.journal
-maker.journal.GROUP_RECORDS = 9
+import maker, maker.journal.writer
+maker.journal.writer.GROUP_RECORDS = 9
 path, seed, kept = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 whole = path + ".whole" if kept else path
 maker.run_sync(maker.load_task("hanoi", disks=6), model="oracle:p=0.9,v=0.9", k=2, segments=1, seed=seed, journal=whole,
                keep_samples="all")
 if kept:
-    journal = maker.journal.Journal(path)
-    for number, record in enumerate(list(maker.journal.read_records(whole))[:kept]):
+    journal = maker.journal.writer.Journal(path)
+    for number, record in enumerate(list(maker.journal.database.read_records(whole))[:kept]):
         journal.append(record)
         if number % 9 == 0 or number == kept - 1:
             journal.flush()
@@ -101,8 +102,8 @@ def test_ten_thousand_edits(subject: Subject) -> None:
 
 def test_a_journal_that_does_not_count_is_caught(subject: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
     """The test of the test: where the number of records is not compared, edits go unnoticed."""
-    monkeypatch.setattr(journal, "_newest", lambda db, path: 0)
-    monkeypatch.setattr(journal, "acknowledged", lambda path: 0)
+    monkeypatch.setattr(database, "_newest", lambda db, path: 0)
+    monkeypatch.setattr(database, "acknowledged", lambda path: 0)
     assert len(run_edits(subject, 200, seed=1)[1]) > 3
 
 
@@ -116,7 +117,7 @@ def test_a_flip_in_the_wal_is_refused_with_the_place(tmp_path: Path, at: float) 
     for _ in range(2):  # being refused once must not mend anything
         with pytest.raises(JournalError, match=r"record \d+ .* missing.*; \d+ records were acknowledged"):
             list(read_records(subject.path))
-        with pytest.raises(JournalError, match=r"record \d+ is damaged"), journal.Journal(subject.path) as opened:
+        with pytest.raises(JournalError, match=r"record \d+ is damaged"), Journal(subject.path) as opened:
             list(opened.replay())
         assert load(subject.path)["-wal"] == wal
 
@@ -135,7 +136,7 @@ def test_a_removed_journal_begins_anew(tmp_path: Path) -> None:
     """Who removes the journal of a killed run and begins anew is not held to what it had."""
     subject = made(tmp_path, 82)
     subject.path.unlink()
-    with journal.Journal(subject.path) as opened:
+    with Journal(subject.path) as opened:
         assert list(opened.replay()) == []
         opened.append(b"new")
     assert list(read_records(subject.path)) == [b"new"]
@@ -150,19 +151,19 @@ def test_a_journal_of_the_first_format_is_read_and_brought_up_to_date(subject: S
         db.execute("PRAGMA user_version=1")
         db.commit()
     assert list(read_records(path)) == subject.records
-    with journal.Journal(path) as opened:
+    with Journal(path) as opened:
         assert list(opened.replay()) == subject.records
         opened.append(b"more")
     assert list(read_records(path)) == [*subject.records, b"more"]
     with closing(sqlite3.connect(path)) as db:
         assert db.execute("SELECT records FROM newest").fetchall() == [(len(subject.records) + 1,)]
-        assert db.execute("PRAGMA user_version").fetchone()[0] == journal.FORMAT
+        assert db.execute("PRAGMA user_version").fetchone()[0] == database.FORMAT
 
 
 def test_a_forged_length_takes_no_memory(tmp_path: Path) -> None:
     """A row that claims to be longer than the file is refused before anything is reserved for it."""
     path = tmp_path / "run.db"
-    with journal.Journal(path) as opened:
+    with Journal(path) as opened:
         opened.append(bytes(30_000 - 20))
     raw = path.read_bytes()
     for real, forged in ((30_000 + 6, 1_000_000 + 6), (2 * 30_000 + 12, 2 * 1_000_000 + 12)):  # the cell, its blob

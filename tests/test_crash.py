@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 
 from crash import Point, end_of, kill_again_and_again, killed_at, nursery_process, one_life, points, undisturbed
-from maker.journal import read_records
-from maker.records import Wave, decode
+from maker.decision.wave import Wave
+from maker.journal.database import read_records
+from maker.journal.records import decode
 from maker.testing import check_journal
 from scratch import scratch
 

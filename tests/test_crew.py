@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 import maker
-from maker import crew
-from maker.course import Course
+from maker.engine.course import Course
+from maker.engine.crew import processes as crew
+from maker.engine.crew.stretch import Stretch
+from maker.engine.result import Progress
 from maker.errors import MakerError
-from maker.result import Progress
-from maker.stretch import Stretch
 from maker.testing import check_journal
 
 DISKS, MODEL = 9, "oracle:p=0.97,v=0.95"
@@ -100,7 +100,7 @@ def test_a_lost_process_costs_time_alone(
                 process.kill()
 
     monkeypatch.setattr(crew, "_start", started)
-    monkeypatch.setattr("maker.reporter.REPORT_SECONDS", 0.0)
+    monkeypatch.setattr("maker.engine.result.REPORT_SECONDS", 0.0)
     assert told(run(progress=kill)) == alone
     assert 0 < sum(jobs) < 2**DISKS - 1
     assert all(process.returncode is not None for process in processes)

@@ -16,15 +16,17 @@ import anyio
 import pytest
 
 import maker
-from maker.audit import verify
-from maker.canonical import digest
+from maker.decision.sample import Request
+from maker.decision.wave import Wave
+from maker.engine.result import RunResult
 from maker.errors import JournalError, TaskError
-from maker.journal import Journal, read_records
+from maker.journal.database import read_records
+from maker.journal.records import decode, encode_note, encode_wave
+from maker.journal.writer import Journal
 from maker.models.oracle import Oracle
-from maker.plan import Plan, Segment
-from maker.records import Wave, decode, encode_note, encode_wave
-from maker.result import RunResult
-from maker.sample import Request
+from maker.review.verify import verify
+from maker.task.canonical import canonical, digest
+from maker.task.plan import Plan, Segment
 from maker.testing import ScriptedModel, check_task
 
 State = list[Any]  # segment, position in it, value
@@ -304,7 +306,7 @@ def test_the_state_of_an_unfinished_run_is_the_one_its_digest_names() -> None:
             model = ScriptedModel(right(task))
             result = maker.run_sync(task, model=model, k=1, limits={"max_steps": steps} if steps else {"max_calls": 1})
             if result.state is not None and result.state_digest:
-                assert digest(maker.canonical.canonical(result.state)).hex() == result.state_digest
+                assert digest(canonical(result.state)).hex() == result.state_digest
                 given += 1
     assert given > 40
 
@@ -447,7 +449,7 @@ def test_lockstep_takes_every_ready_branch_in_one_batch() -> None:
 def test_the_engine_module_needs_no_networkx() -> None:
     """A run with branches loads no networkx: only the graph, when asked for, does."""
     code = (
-        "import sys, maker; from maker.plan import Plan, Segment\n"
+        "import sys, maker; from maker.task.plan import Plan, Segment\n"
         "Plan([Segment(0, 0, 1, int), Segment(1, 1, 2, int, ()), Segment(2, 2, 3, None, (0, 1), sum)])\n"
         "sys.exit('networkx' in sys.modules)"
     )

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 import maker
-from maker.config import Config
+from maker.decision.config import Config
 from maker.errors import JournalError
-from maker.header import FIXED
+from maker.journal.header import FIXED
 from maker.testing import ScriptedModel, check_journal
 
 BASE: dict[str, Any] = {"model": "oracle:p=0.9,v=0.9", "k": 3, "segments": 4}

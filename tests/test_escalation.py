@@ -16,21 +16,22 @@ import anyio.lowlevel
 import pytest
 
 import maker
-from maker import ladder
-from maker.audit import summarise
-from maker.cli import main
-from maker.commands.run import read_ladder
+from maker.cli.app import main
+from maker.cli.run import read_ladder
+from maker.decision.address import ROUND, draw_seeds, seed_key
+from maker.decision.sample import Failure, Prices, Request, Sample
+from maker.decision.wave import Wave
+from maker.engine import ladder
 from maker.errors import JournalError, TaskError
-from maker.export import rows as rows_of
-from maker.journal import Journal, read_records
-from maker.prompt import View
-from maker.records import Wave, decode, encode_note
-from maker.rounds import ROUND, Abandoned
-from maker.sample import Failure, Request, Sample
-from maker.stored import stored_steps
-from maker.task import draw_seeds, seed_key
+from maker.journal.database import read_records
+from maker.journal.notes import Abandoned
+from maker.journal.records import decode, encode_note
+from maker.journal.steps import stored_steps
+from maker.journal.story import summarise
+from maker.journal.writer import Journal
+from maker.review.export import rows as rows_of
+from maker.task.prompt import View
 from maker.testing import ScriptedModel, check_journal
-from maker.usage import Prices
 
 GOAL = 12
 HARD = 7

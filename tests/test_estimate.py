@@ -14,15 +14,15 @@ from typer.testing import CliRunner
 import maker
 from adding import Adding
 from maker import theory
-from maker.cli import app
+from maker.cli.app import app
+from maker.decision.sample import Failure, Request, Sample
 from maker.errors import Infeasible, ModelError, TaskError
-from maker.fault_reply import Received
-from maker.findings import flag_effects, lengths
 from maker.models.oracle import Oracle
-from maker.plan import Plan
-from maker.sample import Failure, Request, Sample
-from maker.seen import Draw, Seen
+from maker.task.plan import Plan
 from maker.testing import FaultServer, ScriptedModel
+from maker.testing.faults import Received
+from maker.theory.draws import Draw, Seen
+from maker.theory.findings import flag_effects, lengths
 
 
 class Known(Adding):
@@ -368,7 +368,7 @@ def test_a_limit_leaves_what_was_seen_or_nothing() -> None:
 
 def test_a_model_that_is_lost_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """A model that stops answering at once gives no estimate, and its failures are no wrong answers."""
-    monkeypatch.setattr("maker.settle.FIRST_BACKOFF", 0.0)
+    monkeypatch.setattr("maker.sending.dispatcher.FIRST_BACKOFF", 0.0)
     dead = ScriptedModel(lambda r: Failure("transient", "connection refused"))
     with pytest.raises(ModelError, match=r"30 are needed.*connection refused"):
         maker.estimate_sync(Known(2000), model=dead)
@@ -386,8 +386,8 @@ def test_votes_that_do_not_converge_are_said() -> None:
 
 def test_a_server_that_is_down_is_an_unusable_model(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing listens: a model error, exit code 5, no figures."""
-    monkeypatch.setattr("maker.models.openai.GRACE", 0.0)
-    monkeypatch.setattr("maker.settle.FIRST_BACKOFF", 0.0)
+    monkeypatch.setattr("maker.models.openai.client.GRACE", 0.0)
+    monkeypatch.setattr("maker.sending.dispatcher.FIRST_BACKOFF", 0.0)
     with pytest.raises(ModelError) as refused:
         maker.estimate_sync(Known(2000), model="http://127.0.0.1:9/v1#none", steps=30)
     assert refused.value.exit_code == 5

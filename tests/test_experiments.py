@@ -11,16 +11,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from maker import cli, theory
-from maker.canonical import canonical
+from maker import theory
+from maker.cli import app as cli
+from maker.decision.ending import Stop
+from maker.decision.flags import DEFAULT, PAPER
 from maker.errors import ModelError, TaskError
 from maker.experiments import convergence, correlation, decomposition, error_rate, page, red_flags, stopping_rules
-from maker.experiments.bench import Bench, Source, oracle, sources, spread
-from maker.experiments.outcome import Options, Share, aligned, markdown, write
+from maker.experiments.kit.bench import Bench, Source, oracle, sources, spread
+from maker.experiments.kit.files import write
+from maker.experiments.kit.outcome import Options, Share, aligned, markdown
 from maker.experiments.registry import NAMES, load
-from maker.flags import DEFAULT, PAPER
-from maker.load import load_task
-from maker.stop import Stop
+from maker.task.canonical import canonical
+from maker.task.load import load_task
 from maker.testing import FaultServer
 
 DISKS = 20

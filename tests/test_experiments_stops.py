@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from maker import theory
-from maker.experiments import races, stops, walks
+from maker.experiments.kit import races, stops, walks
 
 RACES = 40_000
 

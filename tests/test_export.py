@@ -15,12 +15,14 @@ import pyarrow.parquet as pq
 import pytest
 
 import maker
-from maker.cli import main
+from maker.cli.app import main
+from maker.decision.sample import Sample
+from maker.decision.wave import Wave
 from maker.errors import JournalError, TaskError
-from maker.export import COLUMNS, export, rows
-from maker.journal import Journal, read_records
-from maker.records import Wave, encode_wave
-from maker.sample import Sample
+from maker.journal.database import read_records
+from maker.journal.records import encode_wave
+from maker.journal.writer import Journal
+from maker.review.export import COLUMNS, export, rows
 from maker.testing import ScriptedModel
 
 HOSTILE = [
@@ -93,7 +95,7 @@ def storable(text: str) -> str:
 def test_rows_of_steps_agree_with_the_verdicts(run):
     """A step's row says what its verdict says: votes, margin, entropy, samples, flags, waves."""
     table = list(rows(run))
-    verdicts = list(maker.result.verdicts_of(read_records(run)))
+    verdicts = list(maker.engine.result.verdicts_of(read_records(run)))
     assert [row["step"] for row in table] == [verdict.step for verdict in verdicts]
     for row, verdict in zip(table, verdicts, strict=True):
         counts = sorted(verdict.votes.values(), reverse=True)
@@ -188,7 +190,7 @@ def test_hostile_text_comes_back_as_it_was(hostile):
 
 def test_parquet_is_written_in_row_groups_with_its_header(run, tmp_path, monkeypatch):
     """Groups have at most GROUP_ROWS rows; the file's metadata names run, task, and a simulated model."""
-    monkeypatch.setattr(sys.modules["maker.export"], "GROUP_ROWS", 25)
+    monkeypatch.setattr(sys.modules["maker.review.export"], "GROUP_ROWS", 25)
     path = tmp_path / "out.parquet"
     export(run, path)
     file = pq.ParquetFile(path)

@@ -23,16 +23,16 @@ import anyio
 import pytest
 
 import maker
-from maker import settle
+from maker.api.sync import in_new_loop
 from maker.errors import ModelError
-from maker.fault_server import FaultServer, Reply, Told, error
-from maker.journal import read_records
-from maker.models import gate as gate_module
-from maker.models.gate import Gate
-from maker.models.openai import OpenAI
-from maker.records import decode
-from maker.testing import check_journal
-from maker.threads import in_new_loop
+from maker.journal.database import read_records
+from maker.journal.records import decode
+from maker.models.openai import gate as gate_module
+from maker.models.openai.client import OpenAI
+from maker.models.openai.gate import Gate
+from maker.sending import dispatcher as settle
+from maker.testing import FaultServer, Reply, check_journal, error
+from maker.testing.faults import Told
 
 K = 2
 TASK = maker.load_task("hanoi", disks=3)
@@ -283,7 +283,7 @@ def test_a_server_that_restarts_is_waited_for(tmp_path: Path, monkeypatch: pytes
 # A server of its own process, which stops itself at its tenth request until somebody lets it go on.
 STOPPING = """
 import json, signal, sys, threading
-from maker.fault_server import FaultServer
+from maker.testing.faults import FaultServer
 right = json.load(open(sys.argv[1]))
 def told(received):
     if received.number == 9:

@@ -8,12 +8,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from maker import flags
+from maker.decision import flags
+from maker.decision.flags import DEFAULT, PAPER, RedFlag, chain, comparing, flag_name, judge
+from maker.decision.sample import Sample
+from maker.decision.step import Rules, Step
 from maker.errors import TaskError
-from maker.flags import DEFAULT, PAPER, Ambiguous, RedFlag, chain, comparing, flag_name, judge
-from maker.load import load_task
-from maker.sample import Sample
-from maker.task import Rules, Step
+from maker.task.lines import Ambiguous
+from maker.task.load import load_task
 
 exactly = settings(derandomize=True, max_examples=200, deadline=None)
 HANOI = load_task("hanoi", disks=3)

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from maker.canonical import DIGEST_SIZE
+from maker.decision.wave import step_hash
 from maker.errors import InternalError
-from maker.fold import Fold, step_hash
+from maker.journal.chain import Fold
+from maker.task.canonical import DIGEST_SIZE
 
 exactly = settings(derandomize=True, max_examples=100, deadline=None)
 

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from maker.models.gate import FIRST_WINDOW, LONGEST_WINDOW, Gate, Held, gate_of
-from maker.models.retry_after import LONGEST, retry_after
+from maker.models.openai.gate import FIRST_WINDOW, LONGEST_WINDOW, Gate, Held, gate_of
+from maker.models.openai.retry_after import LONGEST, retry_after
 
 NOW = datetime(2026, 7, 1, 12, 0, 0, tzinfo=UTC)
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from llama_server import llama_server
-from maker.experiments import neural_data as data
-from maker.models import vocabulary
-from maker.models.neural import build
-from maker.models.sampler import Job
+from maker.experiments.kit import hanoi_data as data
+from maker.models.neural import vocabulary
+from maker.models.neural.bundled import build
+from maker.models.neural.sampler import Job
 
 pytest.importorskip("gguf")
 pytest.importorskip("xllamacpp")

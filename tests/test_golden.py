@@ -12,7 +12,7 @@ from types import ModuleType
 import pytest
 
 import maker
-from maker.audit import summarise
+from maker.journal.story import summarise
 from maker.testing import check_journal
 
 HERE = Path(__file__).parent / "golden"

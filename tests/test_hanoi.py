@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from maker.decision.flags import DEFAULT, judge
+from maker.decision.sample import Sample
+from maker.decision.step import Rules, Step
 from maker.errors import TaskError
-from maker.flags import DEFAULT, Ambiguous, judge
-from maker.load import load_task
-from maker.sample import Sample
-from maker.task import Rules, Step
+from maker.task.lines import Ambiguous
+from maker.task.load import load_task
 
 exactly = settings(derandomize=True, max_examples=100, deadline=None)
 Hanoi = type(load_task("hanoi", disks=3))

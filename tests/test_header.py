@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 
 import maker
-from maker.coarse import _Coarse
-from maker.config import Config
+from maker.api.map import Items
+from maker.decision.config import Config
+from maker.decision.sample import Failure, Request
 from maker.errors import JournalError, ModelError
-from maker.header import changed_fields, make_header
-from maker.journal import Journal, read_records
-from maker.map import Items
-from maker.sample import Failure, Request
+from maker.journal.database import read_records
+from maker.journal.header import changed_fields, make_header
+from maker.journal.writer import Journal
+from maker.task.coarse import _Coarse
 from maker.testing import ScriptedModel, check_journal
 
 
@@ -155,7 +156,7 @@ def test_an_old_solve_pays_for_nothing_twice(tmp_path: Path) -> None:
 def test_a_map_outlives_edits_of_the_file_that_carries_it_out(kind: type, monkeypatch: pytest.MonkeyPatch) -> None:
     """The code in the header of maker's own tasks is what they say; a task of anybody else's is its file."""
     tasks = {
-        Items: Items(str, [1], maker.answers.reader_of("map", None, None, None)),
+        Items: Items(str, [1], maker.api.answers.reader_of("map", None, None, None)),
         _Coarse: maker.coarse(Count(), 2),
     }
     model, config = ScriptedModel(["1"]), Config()

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from maker import cli, settle
-from maker.fault_server import FaultServer, Reply, error
-from maker.models import openai
+from maker.cli import app as cli
+from maker.models.openai import client as openai
+from maker.sending import dispatcher as settle
+from maker.testing import FaultServer, Reply, error
 
 UNREACHABLE = "http://127.0.0.1:9/v1#m"  # the discard port: nothing listens there
 
@@ -110,7 +111,7 @@ def test_a_name_server_that_hangs_is_no_hang(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Looking a name up counts as connecting: it has seconds, not minutes."""
-    from maker.models import openai_wire
+    from maker.models.openai import wire as openai_wire
 
     async def hang(self: Any, *args: Any, **options: Any) -> Any:
         import asyncio

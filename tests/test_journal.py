@@ -18,10 +18,11 @@ from types import SimpleNamespace
 import anyio
 import pytest
 
-from maker import journal as module
-from maker.canonical import DIGEST_SIZE
 from maker.errors import JournalError, JournalFull
-from maker.journal import APPLICATION_ID, FORMAT, Journal, read_records
+from maker.journal import writer as module
+from maker.journal.database import APPLICATION_ID, FORMAT, checked_records, read_records
+from maker.journal.writer import Journal
+from maker.task.canonical import DIGEST_SIZE
 
 RECORDS = [b"first", b"", b"the third record", bytes(range(256)), b"last"]
 
@@ -262,7 +263,7 @@ def test_every_flipped_byte_is_refused_with_its_record(tmp_path: Path) -> None:
             forged[at] ^= 1 << at % 8
             db.execute("UPDATE groups SET data = ? WHERE first = 1", (bytes(forged),))
             with pytest.raises(JournalError, match=rf"record {owner[at]} is damaged"):
-                list(module._records(db, path))
+                list(checked_records(db, path))
 
 
 @pytest.mark.parametrize(
@@ -408,7 +409,7 @@ def test_killed_before_its_header_counts_as_new(tmp_path: Path) -> None:
     """A journal whose process died before the first record opens as an empty one."""
     path = tmp_path / "run.db"
     script = (
-        "import os, signal, sys; from maker.journal import Journal; journal = Journal(sys.argv[1]);"
+        "import os, signal, sys; from maker.journal.writer import Journal; journal = Journal(sys.argv[1]);"
         "journal.append(b'header'); os.kill(os.getpid(), signal.SIGKILL)"
     )
     child = subprocess.run([sys.executable, "-c", script, str(path)], check=False)
@@ -504,7 +505,7 @@ async def test_full_disk_is_noticed_by_every_way_to_commit(tmp_path: Path, monke
 FILE_LIMIT = """
 import resource, sys
 from maker.errors import JournalFull
-from maker.journal import Journal
+from maker.journal.writer import Journal
 journal = Journal(sys.argv[1])
 resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, 150_000))
 try:

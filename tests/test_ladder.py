@@ -9,12 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from maker import ladder, theory
+from maker import theory
+from maker.decision.address import seed_key
+from maker.decision.method import Method
+from maker.decision.poll import Poll
+from maker.decision.sample import Sample
+from maker.decision.step import Rules, Step
+from maker.engine import ladder
+from maker.engine.ladder import Trouble, another_model, climb, describe, finer, go_back, more_votes, refine, reword
 from maker.errors import TaskError
-from maker.ladder import Change, Trouble, another_model, climb, describe, finer, go_back, more_votes, refine, reword
-from maker.poll import Method, Poll
-from maker.sample import Sample
-from maker.task import Rules, Step, seed_key
+from maker.journal.notes import Change
 
 exactly = settings(derandomize=True, max_examples=200, deadline=None)
 

@@ -2,8 +2,7 @@
 
 import pytest
 
-from maker.flags import Ambiguous
-from maker.lines import Line
+from maker.task.lines import Ambiguous, Line
 
 RESULT, TAKE = Line("result", Line.INTEGER), Line("take", "left|right")
 

@@ -5,10 +5,11 @@ import textwrap
 
 import pytest
 
+from maker.decision.sample import Model
 from maker.errors import MakerError, ModelError, TaskError
-from maker.load import builtin_folder, builtin_tasks, load_model, load_task, task_parameters
-from maker.sample import Model
-from maker.task import Task
+from maker.models import load_model
+from maker.task.load import builtin_folder, builtin_tasks, load_task, task_parameters
+from maker.task.task import Task
 
 _TASK = """
 class Count:

@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 
 from maker.errors import JournalError
-from maker.journal import Journal
-from maker.lock import Lock
+from maker.journal.lock import Lock
+from maker.journal.writer import Journal
 
 HOLD = """
 import sys
-from maker.journal import Journal
+from maker.journal.writer import Journal
 journal = Journal(sys.argv[1])
 print("held", flush=True)
 sys.stdin.read()
@@ -28,7 +28,7 @@ journal.close()
 
 FORK = """
 import os, sys
-from maker.lock import Lock
+from maker.journal.lock import Lock
 from pathlib import Path
 lock = Lock(Path(sys.argv[1]))
 if os.fork() == 0:
@@ -43,7 +43,7 @@ sys.stdin.read()
 RACE = """
 import os, sys
 from maker.errors import JournalError
-from maker.lock import Lock
+from maker.journal.lock import Lock
 from pathlib import Path
 verdicts, tell = os.pipe()
 wait, go = os.pipe()

@@ -17,13 +17,13 @@ import pytest
 from pydantic import BaseModel
 
 import maker
+from maker.api.map import Items
+from maker.decision.address import draw_seeds, seed_key
+from maker.decision.race import first_to_ahead
+from maker.decision.sample import Failure, Request, Sample
+from maker.engine.result import Progress
 from maker.errors import JournalError, ModelError, TaskError, Undecided
-from maker.map import Items
-from maker.result import Progress
-from maker.sample import Failure, Request, Sample
-from maker.task import draw_seeds, seed_key
 from maker.testing import FaultServer, Reply, ScriptedModel, check_journal, check_task
-from maker.vote import first_to_ahead
 
 
 class Size(BaseModel):
@@ -128,7 +128,7 @@ def test_no_items():
 
 def test_more_items_than_segments(monkeypatch: pytest.MonkeyPatch):
     """Above a number of items neighbours share a segment; the answers are the same."""
-    monkeypatch.setattr(sys.modules["maker.map"], "MOST_SEGMENTS", 4)
+    monkeypatch.setattr(sys.modules["maker.api.map"], "MOST_SEGMENTS", 4)
     verdicts = doubled(range(30), hard(3, 11))
     assert list(verdicts.answers()) == list(range(0, 60, 2))
     assert verdicts.result.segments == 4
@@ -188,7 +188,7 @@ def test_accepted_changes_begin_undecided_items_anew(tmp_path: Path):
 
 def test_a_server_is_paid_once_for_each_sample(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Over HTTP, by name, with a server that fails now and then: stopped and resumed, no sample is bought twice."""
-    monkeypatch.setattr("maker.settle.FIRST_BACKOFF", 0.0)
+    monkeypatch.setattr("maker.sending.dispatcher.FIRST_BACKOFF", 0.0)
     told = iter([503, "?", Reply(reset=True)])
     with FaultServer(lambda r: next(told, None) or str(2 * int(r.prompt.removeprefix("item: ")))) as server:
         settings: dict[str, Any] = {"model": server.spec("m"), "answer": int, "k": 2, "journal": tmp_path / "run.db"}
@@ -204,7 +204,7 @@ def test_a_server_is_paid_once_for_each_sample(tmp_path: Path, monkeypatch: pyte
 _CHILD = '''
 import os, resource, signal, sys
 import maker
-from maker.sample import Sample
+from maker import Sample
 
 class Noisy:
     """Wrong one time in ten, cut off one time in 33: by the seed of the draw alone."""
@@ -261,7 +261,7 @@ def test_ten_thousand_items_killed_and_resumed(tmp_path: Path):
     assert 3000 <= replayed < 10_000
     assert flagged > 500
     assert grown < 16, f"{grown} MB more after 10,000 items than after 1,000"
-    task = Items(str, range(10_000), maker.answers.reader_of("map", None, int, None))
+    task = Items(str, range(10_000), maker.api.answers.reader_of("map", None, int, None))
     assert check_journal(tmp_path / "run.db", task).solved
 
 

@@ -9,15 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from maker.decision.sample import Address, Request
 from maker.errors import ModelError
-from maker.experiments import neural_data as data
-from maker.load import load_task
-from maker.models import sampler, vocabulary
-from maker.models.neural import BUNDLED, NeuralModel, build, weight_file
-from maker.models.sampler import Job
-from maker.models.transformer import Cache, Transformer
-from maker.models.weightfile import Shape, read_weights, write_weights
-from maker.sample import Address, Request
+from maker.experiments.kit import hanoi_data as data
+from maker.models.neural import NeuralModel, sampler, vocabulary
+from maker.models.neural.bundled import BUNDLED, build, weight_file
+from maker.models.neural.sampler import Job
+from maker.models.neural.transformer import Cache, Transformer
+from maker.models.neural.weights import Shape, read_weights, write_weights
+from maker.task.load import load_task
 
 PROMPT = "clockwise\nprevious = [1, 0, 1]\nstate = [[4, 3, 2], [1], []]\n"
 
@@ -320,7 +320,7 @@ def test_a_damaged_weight_file_is_refused(harm, tmp_path, monkeypatch):
     file = tmp_path / "neural.safetensors"
     if harm != "missing":
         file.write_bytes(b"hello, world" if harm == "text" else raw[: 1000 if harm == "cut" else None])
-    monkeypatch.setattr("maker.models.neural._FOLDER", tmp_path)
+    monkeypatch.setattr("maker.models.neural.bundled._FOLDER", tmp_path)
     with pytest.raises(ModelError, match=r"neural\.safetensors"):
         NeuralModel(workers=0)
     if harm != "flip":  # without a known checksum the format still has to be right

@@ -19,19 +19,19 @@ import aiohttp
 import pytest
 
 import maker
-from maker import settle
-from maker.config import Limits
+from maker.decision.address import Address
+from maker.decision.ending import Stop
+from maker.decision.sample import Failure, Model, Request, Sample
 from maker.errors import ModelError, Undecided
-from maker.fault_server import FaultServer, Reply, error
-from maker.models import gate as gate_module
-from maker.models.openai import GRACE, OpenAI, from_spec
-from maker.models.openai_probe import PROBE_PROMPT
-from maker.models.openai_wire import _trouble
-from maker.sample import Failure, Model, Request, Sample
-from maker.settle import ATTEMPTS, Dispatcher
-from maker.stop import Stop
-from maker.task import Address
-from maker.usage import Usage
+from maker.models.openai import gate as gate_module
+from maker.models.openai.client import GRACE, OpenAI, from_spec
+from maker.models.openai.probe import PROBE_PROMPT
+from maker.models.openai.wire import _trouble
+from maker.sending import dispatcher as settle
+from maker.sending.dispatcher import ATTEMPTS, Dispatcher
+from maker.sending.limits import Limits
+from maker.sending.usage import Usage
+from maker.testing import FaultServer, Reply, error
 
 CANARY = "sk-canary-5f1e77aa"
 DEADLINE = 0.3  # seconds, of tests that wait for it

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from maker.decision.address import Address
+from maker.decision.sample import Failure, Request, Sample
 from maker.errors import ModelError, TaskError
-from maker.models.body import BadBody, Unpacker
-from maker.models.openai_refusal import Asked, Trouble
-from maker.models.openai_reply import Said, read_reply, same_model
-from maker.models.openai_request import OPENAI, Dialect, Target, encode_request
-from maker.sample import Failure, Request, Sample
-from maker.task import Address
+from maker.models.openai.body import BadBody, Unpacker
+from maker.models.openai.refusal import Asked, Trouble
+from maker.models.openai.reply import Said, read_reply, same_model
+from maker.models.openai.request import OPENAI, Dialect, Target, encode_request
 
 CANARY = "sk-canary-5f1e77"
 ASKED = Asked("http://h:1", "m-1", "state = [[3, 2, 1], [], []]\nmove?", CANARY)

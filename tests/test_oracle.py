@@ -8,14 +8,15 @@ import random
 
 import pytest
 
-from maker.canonical import canonical
+from maker.decision.address import SEED_BLOCK, Address, draw_seeds, seed_key
+from maker.decision.flags import DEFAULT, judge
+from maker.decision.sample import Model, Request
+from maker.decision.step import Rules, Step
 from maker.errors import TaskError
-from maker.flags import DEFAULT, judge
-from maker.load import load_task
 from maker.models.oracle import Oracle
-from maker.prompt import render
-from maker.sample import Model, Request
-from maker.task import SEED_BLOCK, Address, Rules, Step, draw_seeds, seed_key
+from maker.task.canonical import canonical
+from maker.task.load import load_task
+from maker.task.prompt import render
 
 HANOI = load_task("hanoi", disks=8)
 

@@ -46,9 +46,9 @@ from maker.cli import main; main()"""
 def test_the_wheel_holds_the_package_and_nothing_beside_it(wheel):
     """Only `maker` and its metadata are installed: no top-level tests, tasks or examples."""
     assert {path.name for path in wheel.iterdir() if not path.name.endswith(".dist-info")} == {"maker"}
-    for name in ("py.typed", "tasks/hanoi.py", "models/weights/neural.safetensors", "templates/report.html"):
+    for name in ("py.typed", "tasks/hanoi.py", "models/neural/data/neural.safetensors", "review/report/report.html"):
         assert (wheel / "maker" / name).exists(), name
-    assert sum(path.stat().st_size for path in (wheel / "maker" / "models" / "weights").iterdir()) < 1_000_000
+    assert sum(path.stat().st_size for path in (wheel / "maker" / "models" / "neural" / "data").iterdir()) < 1_000_000
 
 
 def test_every_command_in_the_readme_works(tmp_path):

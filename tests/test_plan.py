@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from maker.errors import TaskError
-from maker.plan import DEFAULT_SEGMENTS, Plan, Segment, Walk
+from maker.task.plan import DEFAULT_SEGMENTS, Plan, Segment, Walk
 
 exactly = settings(derandomize=True, max_examples=100, deadline=None)
 

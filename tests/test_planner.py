@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 
 from maker import theory
 from maker.errors import Infeasible
-from maker.evidence import Evidence
-from maker.mixture import Steps
-from maker.planner import project
-from maker.seen import Draw, Seen
+from maker.theory.draws import Draw, Seen
+from maker.theory.evidence import Evidence
+from maker.theory.mixture import Steps
+from maker.theory.planner import project
 
 MILLION = 1_048_575
 

@@ -7,14 +7,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from maker.canonical import canonical
+from maker.decision.address import SEED_BLOCK, Address, draw_seeds, seed_key
+from maker.decision.flags import DEFAULT, PAPER, RedFlag, chain
+from maker.decision.method import Method
+from maker.decision.poll import Poll
+from maker.decision.sample import Sample
+from maker.decision.step import Rules, Step
+from maker.decision.wave import FLAGGED, Wave
 from maker.errors import InternalError, JournalError
-from maker.flags import DEFAULT, PAPER, RedFlag, chain
-from maker.load import load_task
-from maker.poll import Method, Poll
-from maker.records import FLAGGED, Wave, decode, encode_wave
-from maker.sample import Sample
-from maker.task import SEED_BLOCK, Address, Rules, Step, draw_seeds, seed_key
+from maker.journal.records import decode, encode_wave
+from maker.task.canonical import canonical
+from maker.task.load import load_task
 
 exactly = settings(derandomize=True, max_examples=100, deadline=None)
 HANOI = load_task("hanoi", disks=3)

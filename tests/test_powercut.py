@@ -12,7 +12,8 @@ import pytest
 
 import maker
 from maker.errors import JournalError
-from maker.journal import Journal, read_records
+from maker.journal.database import read_records
+from maker.journal.writer import Journal
 from maker.models.oracle import Oracle
 from maker.testing import check_journal
 from powercut import Call, Disk, cuts, lay_out, record
@@ -26,7 +27,7 @@ path, disks = sys.argv[1], int(sys.argv[2])
 for limit in (2 ** (disks - 1), None):
     maker.run_sync(maker.load_task("hanoi", disks=disks), model=Oracle(p=0.95, v=0.9, latency=0.0001), k=3, segments=2,
                    journal=path, limits={"max_steps": limit})
-acknowledge(sum(1 for _ in maker.journal.read_records(path)))
+acknowledge(sum(1 for _ in maker.journal.database.read_records(path)))
 """
 
 

@@ -7,7 +7,7 @@ import json
 import pytest
 
 import maker
-from maker.prompt import View, fingerprint, render, views
+from maker.task.prompt import View, fingerprint, render, views
 from maker.testing import ScriptedModel
 
 

@@ -18,14 +18,15 @@ from typing import Any
 import pytest
 
 import maker
+from maker.decision.address import Address
+from maker.decision.sample import Failure, Prices, Request, Sample
 from maker.errors import JournalError, JournalFull
-from maker.journal import Journal, read_records
-from maker.receipts import Receipts
-from maker.records import decode
-from maker.sample import Failure, Request, Sample
-from maker.task import Address
+from maker.journal.database import read_records
+from maker.journal.records import decode
+from maker.journal.writer import Journal
+from maker.sending.receipts import Receipts
+from maker.sending.usage import Spent, Usage
 from maker.testing import FaultServer, Reply, ScriptedModel, check_journal
-from maker.usage import Prices, Spent, Usage
 
 PRICES = Prices(input=1.0, output=10.0)
 

@@ -8,20 +8,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from maker.canonical import digest
+from maker.decision.wave import FLAGGED, UNKNOWN_TOKENS, Wave, encode_text  # fmt: skip
 from maker.errors import JournalError
-from maker.records import (
-    FLAGGED,
-    NOTE,
-    UNKNOWN_TOKENS,
-    WAVE,
-    Wave,
-    decode,
-    encode_note,
-    encode_receipt,
-    encode_text,
-    encode_wave,
-)  # fmt: skip
+from maker.journal.records import NOTE, WAVE, decode, encode_note, encode_receipt, encode_wave  # fmt: skip
+from maker.task.canonical import digest
 
 exactly = settings(derandomize=True, max_examples=50, deadline=None)
 

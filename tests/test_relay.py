@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import maker
-from maker.flags import Ambiguous
+from maker.task.lines import Ambiguous
 from maker.testing import ScriptedModel
 
 exactly = settings(derandomize=True, max_examples=100, deadline=None)

@@ -14,12 +14,14 @@ from typing import Any
 import pytest
 
 import maker
-from maker import journal
-from maker.audit import summarise, verify
 from maker.errors import JournalError
-from maker.journal import Journal, read_records
-from maker.records import decode
-from maker.repair import repair
+from maker.journal import writer as journal
+from maker.journal.database import read_records
+from maker.journal.records import decode
+from maker.journal.repair import repair
+from maker.journal.story import summarise
+from maker.journal.writer import Journal
+from maker.review.verify import verify
 
 SETTINGS: dict[str, Any] = {"model": "oracle:p=0.9,v=0.9", "k": 3, "segments": 1, "keep_samples": "all"}
 
@@ -101,7 +103,7 @@ def test_a_lost_end_of_the_wal(tmp_path: Path) -> None:
     """What a killed run acknowledged and its -wal no longer holds is said to be missing, and then given up."""
     path = tmp_path / "run.db"
     killed = (
-        "import os, sys; from maker.journal import Journal; book = Journal(sys.argv[1])\n"
+        "import os, sys; from maker.journal.writer import Journal; book = Journal(sys.argv[1])\n"
         "for number in range(9): book.append(b'%d' % number * 900); book.flush()\n"
         "os._exit(1)"
     )

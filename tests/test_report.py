@@ -18,17 +18,18 @@ from typing import Any
 import pytest
 
 import maker
-from maker.cli import main
+from maker.cli.app import main
+from maker.decision.sample import Sample
 from maker.errors import JournalError, TaskError
-from maker.export import rows
-from maker.journal import Journal, read_records
-from maker.records import decode, encode_note
-from maker.report import render_report, write_report
-from maker.report_data import BINS, Along, collect
-from maker.report_steps import SHOWN_TEXT
-from maker.report_theory import compare, own_p, share, undecided_after, votes_of_a_step
-from maker.sample import Sample
-from maker.stored import visible
+from maker.journal.database import read_records
+from maker.journal.records import decode, encode_note
+from maker.journal.writer import Journal
+from maker.review.export import rows
+from maker.review.report.data import BINS, Along, collect
+from maker.review.report.page import render_report, write_report
+from maker.review.report.steps import SHOWN_TEXT
+from maker.review.report.theory import compare, own_p, share, undecided_after, votes_of_a_step
+from maker.task.canonical import visible
 from maker.testing import ScriptedModel
 
 RUN = "document.title='RAN';document.documentElement.setAttribute('data-ran','1')"

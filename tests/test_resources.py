@@ -16,8 +16,8 @@ import pytest
 
 import crash
 import maker
-from maker.audit import summarise
-from maker.journal import read_records
+from maker.journal.database import read_records
+from maker.journal.story import summarise
 from maker.testing import check_journal
 from scratch import scratch
 
@@ -163,7 +163,7 @@ def test_many_processes_on_one_journal(folder: Path, chain: str) -> None:
 FORK = """
 import os, sys
 from maker.errors import JournalError
-from maker.journal import Journal
+from maker.journal.writer import Journal
 with Journal(sys.argv[1]) as journal:
     journal.append(b"parent's")
     journal.flush()

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 import maker
+from maker.decision.sample import Sample
+from maker.engine.result import Glimpses, Progress
 from maker.models.oracle import Oracle
-from maker.result import Glimpses, Progress, jsonable
-from maker.sample import Sample
+from maker.task.canonical import jsonable
 from maker.testing import ScriptedModel
 
 JSON_KEYS = {

@@ -14,21 +14,23 @@ from typing import Any
 import pytest
 
 import maker
-from maker.journal import Journal, read_records
+from maker.decision.wave import Wave
+from maker.engine.result import RunResult
+from maker.journal.database import read_records
+from maker.journal.records import decode
+from maker.journal.writer import Journal
 from maker.models.oracle import Oracle
-from maker.records import Wave, decode
-from maker.result import RunResult
 from maker.testing import ScriptedModel, check_journal
 
 # Groups are made small so that a short run has many moments at which a commit is under way.
 CHILD = """
 import sys
-import maker, maker.journal
+import maker, maker.journal.writer
 from maker.models.oracle import Oracle
 path, disks, segments, latency, group = sys.argv[1], *map(float, sys.argv[2:])
-engine = sys.modules["maker.reporter"]
+engine = sys.modules["maker.engine.result"]
 engine.REPORT_SECONDS = 0.0
-maker.journal.GROUP_RECORDS = int(group)
+maker.journal.writer.GROUP_RECORDS = int(group)
 def show(progress):
     print(progress.steps, flush=True)
 task = maker.load_task("hanoi", disks=int(disks))
@@ -46,7 +48,7 @@ seen = 0
 def show(progress):
     global seen
     seen = progress.steps
-engine = sys.modules["maker.reporter"]
+engine = sys.modules["maker.engine.result"]
 engine.REPORT_SECONDS = 0.0
 try:
     maker.run_sync(maker.load_task("hanoi", disks=11), model="oracle:p=0.9", k=3, journal=sys.argv[1], progress=show)
@@ -222,7 +224,7 @@ def test_copied_while_it_is_written(tmp_path: Path) -> None:
             for suffix in ("", "-wal"):
                 shutil.copy(f"{path}{suffix}", f"{copy}{suffix}")
 
-    engine = sys.modules["maker.reporter"]
+    engine = sys.modules["maker.engine.result"]
     with pytest.MonkeyPatch().context() as patch:
         patch.setattr(engine, "REPORT_SECONDS", 0.0)
         whole = maker.run_sync(task, model=Oracle(latency=0.0001), k=2, segments=1, journal=path, progress=snapshot)

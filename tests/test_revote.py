@@ -15,18 +15,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import maker
-from maker.canonical import digest
-from maker.cli import main
+from maker.cli.app import main
+from maker.decision.flags import DEFAULT, PAPER, RedFlag, copied
+from maker.decision.race import Tally
+from maker.decision.sample import Request, Sample
+from maker.decision.wave import FLAGGED, Wave
 from maker.errors import JournalError, TaskError
-from maker.export import rows
-from maker.flags import DEFAULT, PAPER, Ambiguous, RedFlag, copied
-from maker.journal import Journal, read_records
-from maker.records import FLAGGED, Wave, decode, encode_note, encode_wave
-from maker.revote import RULES, Steps, revote
-from maker.sample import Request, Sample
-from maker.stored import stored_steps
+from maker.journal.database import read_records
+from maker.journal.records import decode, encode_note, encode_wave
+from maker.journal.steps import stored_steps
+from maker.journal.writer import Journal
+from maker.review.export import rows
+from maker.review.revote import RULES, Steps, revote
+from maker.task.canonical import digest
+from maker.task.lines import Ambiguous
 from maker.testing import ScriptedModel
-from maker.vote import Tally
 
 
 class Level:

@@ -17,14 +17,15 @@ import anyio
 import pytest
 
 import maker
+from maker.decision.flags import PAPER, empty, malformed
+from maker.decision.sample import Failure, Request, Sample
+from maker.decision.wave import Wave
+from maker.engine.result import Progress, RunResult
 from maker.errors import JournalError, ModelError, TaskError
-from maker.flags import PAPER, empty, malformed
-from maker.journal import read_records
+from maker.journal.database import read_records
+from maker.journal.records import decode
 from maker.models.oracle import Oracle
-from maker.plan import Plan
-from maker.records import Wave, decode
-from maker.result import Progress, RunResult
-from maker.sample import Failure, Request, Sample
+from maker.task.plan import Plan
 from maker.testing import ScriptedModel
 
 
@@ -561,7 +562,7 @@ def test_max_seconds_stops_and_resumes(tmp_path: Path, monkeypatch: pytest.Monke
     path = tmp_path / "run.db"
     whole = maker.run_sync(hanoi(4), model="oracle", k=2, segments=1)
     with monkeypatch.context() as patch:
-        patch.setattr("maker.budget.time", SimpleNamespace(monotonic=itertools.count().__next__))
+        patch.setattr("maker.sending.limits.time", SimpleNamespace(monotonic=itertools.count().__next__))
         first = maker.run_sync(hanoi(4), model="oracle", k=2, segments=1, journal=path, limits={"max_seconds": 5})
     assert (first.stopped, first.exit_code) == ("max_seconds", 3)
     assert 0 < first.steps < 15
@@ -638,8 +639,8 @@ def test_failures_end_the_run_as_they_should(tmp_path: Path, failure: Failure, e
 @pytest.mark.parametrize("latency", [0.0, 0.0002])
 def test_progress_shows_acknowledged_work_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, latency: float) -> None:
     """Every glimpse counts steps that another process can already read, and no glimpse shows less than one before."""
-    monkeypatch.setattr(sys.modules["maker.reporter"], "REPORT_SECONDS", 0.0)
-    monkeypatch.setattr("maker.journal.GROUP_RECORDS", 4)
+    monkeypatch.setattr(sys.modules["maker.engine.result"], "REPORT_SECONDS", 0.0)
+    monkeypatch.setattr("maker.journal.writer.GROUP_RECORDS", 4)
     path = tmp_path / "run.db"
     seen: list[Progress] = []
 
@@ -660,7 +661,7 @@ def test_progress_shows_acknowledged_work_only(tmp_path: Path, monkeypatch: pyte
 
 def test_progress_of_a_resumed_run_begins_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """From its first glimpse a resumed run shows the steps that it found, and how many there are in all."""
-    monkeypatch.setattr(sys.modules["maker.reporter"], "REPORT_SECONDS", 0.0)
+    monkeypatch.setattr(sys.modules["maker.engine.result"], "REPORT_SECONDS", 0.0)
     path = tmp_path / "run.db"
     seen: list[Progress] = []
     maker.run_sync(hanoi(6), model="oracle", k=2, segments=1, journal=path, limits={"max_steps": 20})
@@ -825,7 +826,7 @@ def test_finished_journal_gives_the_same_result_without_a_draw(tmp_path: Path, m
 
 def test_transient_failures_do_not_change_the_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A burst of refused connections costs retries, and changes neither chain nor samples."""
-    monkeypatch.setattr("maker.settle.FIRST_BACKOFF", 0.0)
+    monkeypatch.setattr("maker.sending.dispatcher.FIRST_BACKOFF", 0.0)
     failed: set[Any] = set()
 
     def bumpy(request: Request) -> str | Failure:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from maker.sample import Request, groups
-from maker.task import Address
+from maker.decision.address import Address
+from maker.decision.sample import Request, groups
 
 REQUEST = Request(Address("run", 3, 0), "Which disk moves?", 17, 0.5, 100, ("\n",), {"type": "object"}, state=[3, 2, 1])
 

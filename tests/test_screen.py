@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 import maker
-from maker.screen import print_rows, run_rows, safe
+from maker.cli.screen import print_rows, run_rows, safe
 
 
 @pytest.fixture(scope="module")

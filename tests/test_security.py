@@ -18,11 +18,14 @@ import typer
 from typer.testing import CliRunner
 
 import maker
-from maker import cli
-from maker.audit import summarise, verify
+from maker.cli import app as cli
+from maker.decision.wave import Wave
 from maker.errors import JournalError, MakerError
-from maker.journal import Journal, read_records
-from maker.records import NOTE, Wave, decode, encode_note, encode_wave
+from maker.journal.database import read_records
+from maker.journal.records import NOTE, decode, encode_note, encode_wave
+from maker.journal.story import summarise
+from maker.journal.writer import Journal
+from maker.review.verify import verify
 from scratch import scratch
 
 SOURCES = sorted([*Path("src").rglob("*.py"), *Path("tasks").rglob("*.py")])

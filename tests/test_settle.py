@@ -14,19 +14,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import maker
-from maker import budget
-from maker import settle as module
-from maker.config import Limits
+from maker.decision.address import Address, seed_key
+from maker.decision.ending import Stop
+from maker.decision.flags import DEFAULT
+from maker.decision.method import Method
+from maker.decision.poll import Poll
+from maker.decision.sample import Failure, Request, Sample
+from maker.decision.step import Rules, Step
 from maker.errors import ModelError, TaskError
-from maker.flags import DEFAULT
-from maker.models.openai import GRACE
-from maker.poll import Method, Poll
-from maker.sample import Failure, Request, Sample
-from maker.settle import ATTEMPTS, Dispatcher, settle
-from maker.stop import Stop
-from maker.task import Address, Rules, Step, seed_key
+from maker.models.openai.client import GRACE
+from maker.sending import dispatcher as module
+from maker.sending import limits as budget
+from maker.sending.dispatcher import ATTEMPTS, Dispatcher, settle
+from maker.sending.limits import Limits
+from maker.sending.usage import TEMPLATE_TOKENS, Usage
 from maker.testing import ScriptedModel
-from maker.usage import TEMPLATE_TOKENS, Usage
 
 BUSY = Failure("transient", "503 from the server")
 

@@ -17,12 +17,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 import maker
+from maker.decision.flags import RedFlag, chain, judge
+from maker.decision.sample import Failure, Request, Sample
+from maker.decision.step import Rules, Step
 from maker.errors import MakerError
-from maker.flags import RedFlag, chain, judge
-from maker.journal import Journal, read_chain, read_records
-from maker.load import builtin_tasks, load_task
-from maker.sample import Failure, Request, Sample
-from maker.task import Rules, Step
+from maker.journal.database import read_chain, read_records
+from maker.journal.writer import Journal
+from maker.task.load import builtin_tasks, load_task
 from maker.testing import ScriptedModel
 from scratch import MEMORY, scratch
 

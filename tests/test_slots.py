@@ -8,7 +8,7 @@ from contextvars import ContextVar
 
 import pytest
 
-from maker.slots import Slots
+from maker.sending.slots import Slots
 
 
 class Jobs:

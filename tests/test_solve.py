@@ -14,18 +14,20 @@ import anyio
 import pytest
 
 import maker
+from maker.decision.flags import DEFAULT, RedFlag
+from maker.decision.sample import Request, Sample
+from maker.decision.wave import Wave
+from maker.engine.result import RunResult
+from maker.engine.solve.roles import ROLES, SOLVER
+from maker.engine.solve.tree import address
 from maker.errors import JournalError, ModelError, TaskError
-from maker.flags import DEFAULT, RedFlag
-from maker.journal import Journal, read_records
+from maker.journal.database import read_records
+from maker.journal.records import decode, encode_note, encode_wave
+from maker.journal.writer import Journal
 from maker.models.oracle import Oracle
-from maker.records import Wave, decode, encode_note, encode_wave
-from maker.result import RunResult
-from maker.sample import Request, Sample
-from maker.solve_audit import recheck
-from maker.solve_failures import failures
-from maker.solve_prompts import ROLES, SOLVER
-from maker.solve_tree import address
+from maker.review.solve import recheck
 from maker.testing import ScriptedModel
+from solve_failures import failures
 from solve_model import TRUTH, NoisySolver, problems
 
 PROBLEM, ANSWER = "4608 * 42098765", str(4608 * 42098765)
@@ -363,7 +365,7 @@ def test_the_account_balances_and_says_what_was_sent():
 
 def test_progress_shows_decisions_as_they_are_acknowledged(tmp_path, monkeypatch):
     """Progress counts committed decisions, never falling back."""
-    monkeypatch.setattr("maker.reporter.REPORT_SECONDS", 0.0)
+    monkeypatch.setattr("maker.engine.result.REPORT_SECONDS", 0.0)
     seen: list[int] = []
     maker.solve_sync(PROBLEM, model=NoisySolver(lockstep=False), journal=tmp_path / "s.db",
                      progress=lambda glimpse: seen.append(glimpse.steps))  # fmt: skip
@@ -508,9 +510,9 @@ def test_wrong_answers_have_a_cause(tmp_path):
 CHILD = """
 import sys
 sys.path.insert(0, sys.argv[2])
-import maker, maker.reporter
+import maker, maker.engine.result
 from solve_model import NoisySolver
-maker.reporter.REPORT_SECONDS = 0.0
+maker.engine.result.REPORT_SECONDS = 0.0
 def show(progress):
     print(progress.steps, flush=True)
     sys.stdin.readline()

@@ -8,13 +8,15 @@ from pathlib import Path
 import pytest
 
 import maker
-from maker.audit import verify
+from maker.decision.wave import FLAGGED, Wave, encode_text
+from maker.engine.solve.roles import DECOMPOSITION_JUDGE, SOLVER
+from maker.engine.solve.tree import address
 from maker.errors import JournalError, TaskError
-from maker.journal import Journal, read_records
-from maker.records import FLAGGED, Wave, decode, encode_note, encode_text, encode_wave
-from maker.solve_audit import recheck
-from maker.solve_prompts import DECOMPOSITION_JUDGE, SOLVER
-from maker.solve_tree import address
+from maker.journal.database import read_records
+from maker.journal.records import decode, encode_note, encode_wave
+from maker.journal.writer import Journal
+from maker.review.solve import recheck
+from maker.review.verify import verify
 from solve_model import NoisySolver
 
 PROBLEM = "4608 * 42098765"
@@ -217,7 +219,7 @@ def test_a_judge_that_was_never_asked_cannot_be_invented(tmp_path):
 
 
 def test_verify_knows_a_solve(tmp_path: Path) -> None:
-    """`maker.audit.verify` re-checks the journal of a solve without being told what it is."""
+    """`maker.verify` re-checks the journal of a solve without being told what it is."""
     path = tmp_path / "solve.db"
     solved(path)
     assert verify(path).solved

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 import maker as package
-from maker import cli
-from maker.sample import Request
+from maker.cli import app as cli
+from maker.decision.sample import Request
 from maker.testing import FaultServer, ScriptedModel
 from solve_model import NoisySolver
 
@@ -20,7 +20,7 @@ PROBLEM, ANSWER = "4608 * 42098765", str(4608 * 42098765)
 @pytest.fixture
 def maker(capsys, monkeypatch):
     """Return the command line as a function; any model it names is the noisy solver."""
-    monkeypatch.setattr(sys.modules["maker.solve"], "load_model", lambda spec: NoisySolver(0.1, 0.05))
+    monkeypatch.setattr(sys.modules["maker.api.solve"], "load_model", lambda spec: NoisySolver(0.1, 0.05))
 
     def call(*args: object) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["maker", *map(str, args)])
@@ -107,7 +107,7 @@ def test_what_a_model_writes_cannot_drive_the_terminal(maker, monkeypatch, tmp_p
         said: dict[str, Any] = {"split": None} if role == "decomposer" else {"answer": "\x1b[31mred\n[bold]x"}
         return json.dumps(said)
 
-    monkeypatch.setattr(sys.modules["maker.solve"], "load_model", lambda spec: ScriptedModel(reply))
+    monkeypatch.setattr(sys.modules["maker.api.solve"], "load_model", lambda spec: ScriptedModel(reply))
     path = tmp_path / "s.db"
     _, out, _ = maker("solve", "say \x1b[31mred", "--model", "m", "--journal", path)
     _, tree, _ = maker("show", path, "--tree")

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from maker.solve_failures import Arithmetic, classify, failures
-from maker.solve_prompts import DECOMPOSER, SOLVER
-from maker.solve_tree import Tree, address
+from maker.engine.solve.roles import DECOMPOSER, SOLVER
+from maker.engine.solve.tree import Tree, address
+from solve_failures import Arithmetic, classify, failures
 
 TRUTH = Arithmetic()
 ASKED: dict[str, Any] = {"role": "decomposer", "problem": "12 * 34", "refused": []}

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from maker.canonical import canonical
-from maker.solve_prompts import (
+from maker.engine.solve.roles import (
     DECOMPOSER,
     DECOMPOSITION_JUDGE,
     ROLES,
@@ -23,6 +22,7 @@ from maker.solve_prompts import (
     read,
     views,
 )
+from maker.task.canonical import canonical
 
 # Control characters other than these are left out: Python and pydantic differ in which of them are blank.
 AWKWARD = st.text(st.characters(exclude_categories=["Cs", "Cc"]) | st.sampled_from('\n\t,:[]{}"\\'), min_size=1).filter(

@@ -8,9 +8,9 @@ from typing import Any
 import networkx as nx
 import pytest
 
-from maker.solve import MAX_DEPTH
-from maker.solve_prompts import DECOMPOSER, DECOMPOSITION_JUDGE, SOLUTION_JUDGE, SOLVER
-from maker.solve_tree import Tree, address
+from maker.api.solve import MAX_DEPTH
+from maker.engine.solve.roles import DECOMPOSER, DECOMPOSITION_JUDGE, SOLUTION_JUDGE, SOLVER
+from maker.engine.solve.tree import Tree, address
 
 ATOMIC = {"split": None}
 

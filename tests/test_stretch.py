@@ -8,16 +8,18 @@ from typing import Any
 import pytest
 
 import maker
-from maker.advance import Front, Lane
-from maker.canonical import DIGEST_SIZE
-from maker.course import Course
-from maker.flags import DEFAULT
-from maker.plan import Plan, plan_of
-from maker.poll import Method
-from maker.records import Wave, decode
-from maker.sample import Failure, Model, Request, Sample
-from maker.stretch import Stretch, run_stretch
-from maker.task import Task, seed_key
+from maker.decision.address import seed_key
+from maker.decision.flags import DEFAULT
+from maker.decision.method import Method
+from maker.decision.sample import Failure, Model, Request, Sample
+from maker.decision.wave import Wave
+from maker.engine.course import Course
+from maker.engine.crew.stretch import Stretch, run_stretch
+from maker.engine.front import Front, Lane
+from maker.journal.records import decode
+from maker.task.canonical import DIGEST_SIZE
+from maker.task.plan import Plan, plan_of
+from maker.task.task import Task
 
 FIRST, STEPS = 3, 9
 NUMBER = maker.load_task("hanoi", disks=4)

@@ -9,24 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from maker.canonical import canonical
+from maker.decision.address import SEED_BLOCK, Address, draw_seeds, seed_key
+from maker.decision.flags import DEFAULT, judge
+from maker.decision.sample import Sample
+from maker.decision.step import MAX_CHARS_PER_TOKEN, Rules, Step
 from maker.errors import TaskError
-from maker.flags import DEFAULT, judge
-from maker.load import load_task
-from maker.prompt import fingerprint, render
-from maker.sample import Sample
-from maker.task import (
-    MAX_CHARS_PER_TOKEN,
-    SEED_BLOCK,
-    Address,
-    Rules,
-    Step,
-    Task,
-    draw_seeds,
-    guarded,
-    seed_key,
-    task_name,
-)
+from maker.task.canonical import canonical
+from maker.task.load import load_task
+from maker.task.prompt import fingerprint, render
+from maker.task.task import Task, guarded, task_name
 
 exactly = settings(derandomize=True, max_examples=100, deadline=None)
 HANOI = load_task("hanoi", disks=3)

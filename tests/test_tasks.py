@@ -6,11 +6,11 @@ import random
 import pytest
 
 import maker
-from maker.canonical import canonical
-from maker.flags import DEFAULT, judge
-from maker.load import builtin_tasks
-from maker.sample import Sample
-from maker.task import Rules, Step
+from maker.decision.flags import DEFAULT, judge
+from maker.decision.sample import Sample
+from maker.decision.step import Rules, Step
+from maker.task.canonical import canonical
+from maker.task.load import builtin_tasks
 from maker.testing import check_journal, check_task
 
 SMALL = {

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import maker
-from maker.load import builtin_folder
+from maker.task.load import builtin_folder
 from maker.testing import check_task
 
 TEMPLATE = builtin_folder() / "template.py"

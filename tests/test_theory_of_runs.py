@@ -14,9 +14,9 @@ import pytest
 
 import maker
 from maker import theory
+from maker.decision.sample import Request, Sample
 from maker.models.oracle import Oracle
-from maker.plan import Plan
-from maker.sample import Request, Sample
+from maker.task.plan import Plan
 
 STEPS = 1500
 PAIRS = [

@@ -8,8 +8,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from maker import theory
-from maker.canonical import canonical
-from maker.vote import Outcome, Tally, Verdict, Votes, first_to_ahead
+from maker.decision.race import Outcome, Tally, Verdict, Votes, first_to_ahead
+from maker.task.canonical import canonical
 
 exactly = settings(derandomize=True, max_examples=150, deadline=None)
 PLENTY = 10**9

@@ -4,11 +4,23 @@ A decision travels: task -> plan -> step -> prompt -> samples -> red flags -> vo
 next state -> journal. The modules carry those names.
 """
 
-from maker import flags, ladder, theory
-from maker.ask import vote, vote_sync
-from maker.audit import Audit, verify
-from maker.coarse import coarse
-from maker.config import Config, Limits
+from maker import theory
+from maker.api.estimate import Estimate, estimate, estimate_sync
+from maker.api.map import map, map_sync  # noqa: A004 -- the public name is maker.map
+from maker.api.reliable import reliable
+from maker.api.run import run, run_sync
+from maker.api.solve import solve, solve_sync
+from maker.api.verdicts import Verdicts
+from maker.api.vote import vote, vote_sync
+from maker.decision import flags
+from maker.decision.address import Address
+from maker.decision.config import Config
+from maker.decision.flags import RedFlag
+from maker.decision.race import Tally, Verdict
+from maker.decision.sample import Failure, Model, Prices, Request, Sample
+from maker.decision.step import Step
+from maker.engine import ladder
+from maker.engine.result import Progress, RunResult
 from maker.errors import (
     Infeasible,
     InternalError,
@@ -19,25 +31,19 @@ from maker.errors import (
     TaskError,
     Undecided,
 )
-from maker.estimate import Estimate, estimate, estimate_sync
-from maker.export import export
-from maker.flags import Ambiguous, RedFlag
-from maker.lines import Line
-from maker.load import load_model, load_task
-from maker.map import map, map_sync  # noqa: A004 -- the public name is maker.map
-from maker.plan import DEFAULT_SEGMENTS, Plan, Segment
-from maker.prompt import View
-from maker.reliable import reliable
-from maker.report import write_report
-from maker.result import Progress, RunResult
-from maker.revote import Revote, revote
-from maker.run import run, run_sync
-from maker.sample import Failure, Model, Request, Sample
-from maker.solve import solve, solve_sync
-from maker.task import Address, Step, Task
-from maker.usage import Prices
-from maker.verdicts import Verdicts
-from maker.vote import Tally, Verdict
+from maker.models import load_model
+from maker.review.checker import Audit
+from maker.review.export import export
+from maker.review.report.page import write_report
+from maker.review.revote import Revote, revote
+from maker.review.verify import verify
+from maker.sending.limits import Limits
+from maker.task.coarse import coarse
+from maker.task.lines import Ambiguous, Line
+from maker.task.load import load_task
+from maker.task.plan import DEFAULT_SEGMENTS, Plan, Segment
+from maker.task.prompt import View
+from maker.task.task import Task
 
 __version__ = "0.1.0"
 

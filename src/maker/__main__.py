@@ -1,5 +1,5 @@
 """`python -m maker` is the command line."""
 
-from maker.cli import main
+from maker.cli.app import main
 
 main()

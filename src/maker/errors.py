@@ -19,7 +19,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from maker.vote import Tally
+    from maker.decision.race import Tally
 
 
 class MakerError(Exception):
@@ -74,3 +74,11 @@ class Undecided(MakerError):
 
 class InternalError(MakerError):
     """An invariant of maker itself does not hold. Nothing was committed after it was noticed."""
+
+
+def first_error(errors: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return the first plain exception of a group."""
+    error: BaseException = errors
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

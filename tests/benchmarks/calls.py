@@ -23,7 +23,7 @@ import aiohttp
 import orjson
 
 import maker
-from maker.plan import Plan
+from maker.task.plan import Plan
 
 PROMPT = "Say OK."
 

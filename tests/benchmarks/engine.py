@@ -5,7 +5,7 @@ Run: python tests/benchmarks/engine.py [--disks 20] [--repeats 3]
 Four programs carry out the same Hanoi with the same simulated model (p = .99, k = 4), without journal and
 legality except the first two:
 - engine: `maker.run` as shipped: journal with synchronous=FULL, every flag, legality, replayable; on several cores
-  it starts a process for each (`maker.crew`);
+  it starts a process for each (`maker.engine.crew`);
 - alone: the same, kept to one process;
 - library: a loop over the public `maker.vote`, as agent code would write it: prompt, vote, apply;
 - by hand: the leanest one-at-a-time voter that can be put together from the package's parts: for every
@@ -61,7 +61,7 @@ def engine(disks: int) -> dict[str, float]:
 
 def alone(disks: int) -> dict[str, float]:
     """Run the engine in one process."""
-    from maker import crew
+    from maker.engine.crew import processes as crew
 
     crew.MOST_PROCESSES = 1
     return engine(disks)
@@ -70,8 +70,9 @@ def alone(disks: int) -> dict[str, float]:
 def plain(disks: int) -> dict[str, float]:
     """Run the loop one would write by hand, on as many steps as keep it short."""
     import maker
-    from maker.flags import DEFAULT, illegal, inconsistent, judge
-    from maker.task import Rules, draw_seeds, seed_key
+    from maker.decision.address import draw_seeds, seed_key
+    from maker.decision.flags import DEFAULT, illegal, inconsistent, judge
+    from maker.decision.step import Rules
 
     task = maker.load_task("hanoi", disks=disks)
     rules = Rules(task.parse)

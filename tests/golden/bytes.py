@@ -32,8 +32,8 @@ TASKS = HERE / "bytes_tasks.py"
 MOST_NAMED = 400  # records of a scene that are pinned one by one, too
 
 # All that is not public: what must not wait here, and what a crew starts with.
-FIRST_BACKOFF = "maker.settle.FIRST_BACKOFF"
-CORES = "maker.crew._cores"
+FIRST_BACKOFF = "maker.sending.dispatcher.FIRST_BACKOFF"
+CORES = "maker.engine.crew.processes._cores"
 
 
 def _models() -> Any:

@@ -22,10 +22,11 @@ from pathlib import Path
 from typing import Any
 
 import maker
-from maker.audit import summarise
-from maker.journal import FORMAT
-from maker.ladder import Change, Trouble
-from maker.sample import Request, Sample
+from maker.decision.sample import Request, Sample
+from maker.engine.ladder import Trouble
+from maker.journal.database import FORMAT
+from maker.journal.notes import Change
+from maker.journal.story import summarise
 from maker.testing import ScriptedModel
 
 HERE = Path(__file__).parent

@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import maker
 from llama_server import serving
-from maker.plan import Plan
+from maker.task.plan import Plan
 
 STEPS = 40  # sums that are drawn on
 SLOTS = 2

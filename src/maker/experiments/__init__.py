@@ -1,1 +1,1 @@
-"""One file per question; each prints a table and says what it shows. Training the bundled model is here too."""
+"""One file per question; each prints a table and says what it shows."""

@@ -12,15 +12,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from maker.experiments import walks
-from maker.experiments.bench import Bench, Source, neural, oracle, said_of, sources, spread
-from maker.experiments.outcome import Options, Outcome, Row, Share, short
-from maker.flags import PAPER
-from maker.poll import Poll
-from maker.records import FLAGGED
+from maker.decision.flags import PAPER
+from maker.decision.poll import Poll
+from maker.decision.wave import FLAGGED
+from maker.experiments.kit import walks
+from maker.experiments.kit.bench import Bench, Source, neural, oracle, said_of, sources, spread
+from maker.experiments.kit.outcome import Options, Outcome, Row, Share, short
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
 
 DISKS = 20
 K = 3
@@ -138,7 +139,7 @@ def _shows(found: dict[Source, Seen]) -> str:
 
 
 def _draw(figure: Figure, found: dict[Source, Seen]) -> None:
-    from maker.experiments.figure import points, style  # noqa: PLC0415 -- matplotlib is an extra
+    from maker.experiments.kit.figure import points, style  # noqa: PLC0415 -- matplotlib is an extra
 
     left, right = figure.subplots(1, 2, sharey=True)
     for number, (source, seen) in enumerate(found.items()):

@@ -15,14 +15,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from maker import theory
-from maker.experiments import walks
-from maker.experiments.bench import Bench, Source, neural, oracle, said_of, sources, spread
-from maker.experiments.outcome import Options, Outcome, Row, Share, short
-from maker.flags import DEFAULT, PAPER, Flag
+from maker.decision.flags import DEFAULT, PAPER, Flag
+from maker.experiments.kit import walks
+from maker.experiments.kit.bench import Bench, Source, neural, oracle, said_of, sources, spread
+from maker.experiments.kit.outcome import Options, Outcome, Row, Share, short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
 
 DISKS = 20
 P = 0.95
@@ -87,11 +88,11 @@ def _exact(source: Source, options: Options) -> walks.Floats | None:
     """Return exact error rates 1 - p_s of steps of the path, for the bundled weights; None for another model."""
     if source.spec not in ("neural", "neural:weights=early"):
         return None
-    from maker.experiments import neural_card  # noqa: PLC0415 -- with the model's own arithmetic
-    from maker.models.neural import build  # noqa: PLC0415 -- as above
+    from maker.experiments.kit import exact  # noqa: PLC0415 -- with the model's own arithmetic
+    from maker.models.neural.bundled import build  # noqa: PLC0415 -- as above
 
     sampler = build("early" if "early" in source.spec else None)
-    _, p = neural_card.measure(sampler, DISKS, options.size(4000, 256), [source.temperature], options.seed + 1)
+    _, p = exact.measure(sampler, DISKS, options.size(4000, 256), [source.temperature], options.seed + 1)
     options.say(f"{source.name}: exact p_s of {p.shape[1]:,} steps")
     return np.asarray(np.clip(1 - p[0], 1e-300, 1.0), np.float64)
 
@@ -149,7 +150,7 @@ def _shows(sweep: dict[float, Lost], used: Source, real: dict[str, Lost], exact:
 
 
 def _draw_sweep(axes: Axes, sweep: dict[float, Lost]) -> None:
-    from maker.experiments.figure import points, style  # noqa: PLC0415 -- matplotlib is an extra
+    from maker.experiments.kit.figure import points, style  # noqa: PLC0415 -- matplotlib is an extra
 
     every = range(1, MARGINS[-1] + 1)
     for number, (rho, lost) in enumerate(sweep.items()):
@@ -166,7 +167,7 @@ def _draw_sweep(axes: Axes, sweep: dict[float, Lost]) -> None:
 
 
 def _draw_real(axes: Axes, used: Source, real: dict[str, Lost], exact: walks.Floats | None) -> None:
-    from maker.experiments.figure import points, style  # noqa: PLC0415 -- matplotlib is an extra
+    from maker.experiments.kit.figure import points, style  # noqa: PLC0415 -- matplotlib is an extra
 
     every = range(1, MARGINS[-1] + 1)
     for number, (flags, lost) in enumerate(real.items()):

@@ -16,19 +16,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from maker import theory
-from maker.canonical import canonical
-from maker.experiments.bench import TOKEN_CAP, Bench, Source, neural, oracle, said_of, sources
-from maker.experiments.outcome import Options, Outcome, Row, Share, short
-from maker.flags import PAPER, judge
-from maker.prompt import render
-from maker.sample import Request
-from maker.task import Address, Rules, Step, draw_seeds, seed_key
-from maker.vote import Outcome as Ended
-from maker.vote import first_to_ahead
+from maker.decision.address import Address, draw_seeds, seed_key
+from maker.decision.flags import PAPER, judge
+from maker.decision.race import Outcome as Ended
+from maker.decision.race import first_to_ahead
+from maker.decision.sample import Request
+from maker.decision.step import Rules, Step
+from maker.experiments.kit.bench import TOKEN_CAP, Bench, Source, neural, oracle, said_of, sources
+from maker.experiments.kit.outcome import Options, Outcome, Row, Share, short
+from maker.task.canonical import canonical
+from maker.task.prompt import render
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
 
 DISKS = 20
 STEPS = 2**DISKS - 1
@@ -270,7 +272,7 @@ def _shows(found: dict[Source, dict[int, Seen]]) -> str:
 
 
 def _draw_right(axes: Axes, found: dict[Source, dict[int, Seen]]) -> None:
-    from maker.experiments.figure import plain, points, style  # noqa: PLC0415 -- matplotlib is an extra
+    from maker.experiments.kit.figure import plain, points, style  # noqa: PLC0415 -- matplotlib is an extra
 
     for number, (source, sizes) in enumerate(found.items()):
         line = [single(sizes).right(m) for m in range(1, max(sizes) + 1)]
@@ -282,7 +284,7 @@ def _draw_right(axes: Axes, found: dict[Source, dict[int, Seen]]) -> None:
 
 
 def _draw_calls(axes: Axes, found: dict[Source, dict[int, Seen]]) -> None:
-    from maker.experiments.figure import plain, style  # noqa: PLC0415 -- matplotlib is an extra
+    from maker.experiments.kit.figure import plain, style  # noqa: PLC0415 -- matplotlib is an extra
 
     for number, sizes in enumerate(found.values()):
         every, one = range(1, max(sizes) + 1), single(sizes)

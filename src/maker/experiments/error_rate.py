@@ -11,13 +11,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from maker.experiments.bench import Bench, Source, neural, oracle, said_of, sources, spread
-from maker.experiments.outcome import Options, Outcome, Row, Share, short
-from maker.flags import DEFAULT, PAPER, Flag, judge
-from maker.poll import Poll
+from maker.decision.flags import DEFAULT, PAPER, Flag, judge
+from maker.decision.poll import Poll
+from maker.experiments.kit.bench import Bench, Source, neural, oracle, said_of, sources, spread
+from maker.experiments.kit.outcome import Options, Outcome, Row, Share, short
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
 
 Seen = dict[str, Share]
 Exact = dict[tuple[Source, int], float]
@@ -84,8 +85,8 @@ def exactly(used: list[Source], sizes: list[int], n: int, seed: int) -> dict[tup
 
     The mean over n steps of each size, drawn anew. All temperatures of the same weights are computed at once.
     """
-    from maker.experiments import neural_card  # noqa: PLC0415 -- with the model's own arithmetic
-    from maker.models.neural import build  # noqa: PLC0415 -- as above
+    from maker.experiments.kit import exact  # noqa: PLC0415 -- with the model's own arithmetic
+    from maker.models.neural.bundled import build  # noqa: PLC0415 -- as above
 
     found: dict[tuple[Source, int], float] = {}
     for weights, spec in ((None, "neural"), ("early", "neural:weights=early")):
@@ -94,7 +95,7 @@ def exactly(used: list[Source], sizes: list[int], n: int, seed: int) -> dict[tup
             continue
         sampler, heats = build(weights), [source.temperature for source in same]
         for disks in sizes:
-            _, p = neural_card.measure(sampler, disks, n, heats, seed)
+            _, p = exact.measure(sampler, disks, n, heats, seed)
             found.update({(source, disks): float(1 - row.mean()) for source, row in zip(same, p, strict=True)})
     return found
 
@@ -152,7 +153,7 @@ def _draw(
     figure: Figure, used: list[Source], sizes: list[int], found: dict[tuple[Source, int], Seen],
     exact: Exact,
 ) -> None:  # fmt: skip
-    from maker.experiments.figure import points, style  # noqa: PLC0415 -- matplotlib is an extra
+    from maker.experiments.kit.figure import points, style  # noqa: PLC0415 -- matplotlib is an extra
 
     left, right = figure.subplots(1, 2, sharey=True)
     for number, source in enumerate(used):

@@ -14,16 +14,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from maker import ladder
-from maker.canonical import digest
-from maker.experiments.outcome import Options, Outcome, Row, Share
-from maker.ladder import Rung
-from maker.prompt import View
-from maker.run import run_sync
-from maker.sample import Request, Sample
+from maker.api.run import run_sync
+from maker.decision.sample import Request, Sample
+from maker.engine import ladder
+from maker.engine.ladder import Rung
+from maker.experiments.kit.outcome import Options, Outcome, Row, Share
+from maker.task.canonical import digest
+from maker.task.prompt import View
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
 
 STEPS = 20
 K = 8

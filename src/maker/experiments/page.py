@@ -3,7 +3,7 @@
 Every figure, table and sentence of the page comes from the runs that this makes, at full size; nothing on
 it is written by hand but the introduction below.
 
-Not covered: the bundled model's card (`neural_card.py`).
+Not covered: the bundled model's card (`training/card.py`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import argparse
 import time
 from pathlib import Path
 
-from maker.experiments.outcome import Options, Outcome, can_draw, markdown, write
+from maker.experiments.kit.files import can_draw, write
+from maker.experiments.kit.outcome import Options, Outcome, markdown
 from maker.experiments.registry import NAMES, load
 
 _INTRODUCTION = """\

@@ -17,16 +17,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from maker import theory
-from maker.canonical import canonical
-from maker.experiments.bench import Bench, Source, neural, oracle, said_of, sources, spread
-from maker.experiments.outcome import Options, Outcome, Row, Share, short
-from maker.flags import DEFAULT, PAPER, Flag, judge
-from maker.poll import Poll
-from maker.sample import Sample
+from maker.decision.flags import DEFAULT, PAPER, Flag, judge
+from maker.decision.poll import Poll
+from maker.decision.sample import Sample
+from maker.experiments.kit.bench import Bench, Source, neural, oracle, said_of, sources, spread
+from maker.experiments.kit.outcome import Options, Outcome, Row, Share, short
+from maker.task.canonical import canonical
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
 
 DISKS = 20
 STEPS = 2**DISKS - 1
@@ -242,7 +243,7 @@ def _shows(found: dict[Source, Seen]) -> str:
 
 
 def _draw_lengths(axes: Axes, source: Source, seen: Seen, number: int) -> None:
-    from maker.experiments.figure import points  # noqa: PLC0415 -- matplotlib is an extra
+    from maker.experiments.kit.figure import points  # noqa: PLC0415 -- matplotlib is an extra
 
     shown = [length for length, n in sorted(seen.lengths.items()) if n >= FEWEST]
     shares = [Share(seen.not_right[length], seen.lengths[length]) for length in shown]
@@ -258,7 +259,7 @@ def _draw_lengths(axes: Axes, source: Source, seen: Seen, number: int) -> None:
 
 
 def _draw_errors(axes: Axes, found: dict[Source, Seen]) -> None:
-    from maker.experiments.figure import points  # noqa: PLC0415 -- matplotlib is an extra
+    from maker.experiments.kit.figure import points  # noqa: PLC0415 -- matplotlib is an extra
 
     for number, (source, seen) in enumerate(found.items()):
         places = [i + 0.1 * (number - len(found) / 2) for i in range(len(WAYS))]
@@ -268,7 +269,7 @@ def _draw_errors(axes: Axes, found: dict[Source, Seen]) -> None:
 
 
 def _draw_pairs(axes: Axes, found: dict[Source, Seen]) -> None:
-    from maker.experiments.figure import points, style  # noqa: PLC0415 -- matplotlib is an extra
+    from maker.experiments.kit.figure import points, style  # noqa: PLC0415 -- matplotlib is an extra
 
     for number, (source, seen) in enumerate(found.items()):
         places = [i + 0.1 * (number - len(found) / 2) for i in range(len(WAYS))]

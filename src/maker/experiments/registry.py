@@ -1,6 +1,6 @@
 """The experiments by name; each is loaded when it is asked for.
 
-Not covered: the scripts that make and measure the bundled model (`train_neural`, `neural_card`, `views`).
+Not covered: the scripts that make and measure the bundled model (`training`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import cast
 
 from maker.errors import TaskError
-from maker.experiments.outcome import Options, Outcome
+from maker.experiments.kit.outcome import Options, Outcome
 
 NAMES = {
     "error-rate": "does the error of one step grow with the size of the problem?",

@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from maker import theory
-from maker.experiments.outcome import Options, Outcome, Row, Share, short
-from maker.experiments.races import coins, race
+from maker.experiments.kit.outcome import Options, Outcome, Row, Share, short
+from maker.experiments.kit.races import coins, race
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
 
 P = 0.9  # of the first figure
 MARGINS = (1, 2, 3, 4, 6, 9, 12, 15)
@@ -184,7 +185,7 @@ def _shows(wins: dict[int, dict[int, Share]], votes: dict[float, Points], sizes:
 
 
 def _draw_success(axes: Axes, wins: dict[int, dict[int, Share]]) -> None:
-    from maker.experiments.figure import points, style  # noqa: PLC0415 -- matplotlib is an extra
+    from maker.experiments.kit.figure import points, style  # noqa: PLC0415 -- matplotlib is an extra
 
     fine = np.logspace(0, 14, 400)
     for number, k in enumerate(MARGINS):
@@ -202,7 +203,7 @@ def _draw_success(axes: Axes, wins: dict[int, dict[int, Share]]) -> None:
 
 
 def _draw_margins(axes: Axes, wins: dict[int, dict[int, Share]]) -> None:
-    from maker.experiments.figure import points, style  # noqa: PLC0415 -- matplotlib is an extra
+    from maker.experiments.kit.figure import points, style  # noqa: PLC0415 -- matplotlib is an extra
 
     for number, steps in enumerate((100, 1000, 10**6, 10**9, 10**14)):
         every = range(1, 21)
@@ -218,7 +219,7 @@ def _draw_margins(axes: Axes, wins: dict[int, dict[int, Share]]) -> None:
 
 
 def _draw_votes(axes: Axes, votes: dict[float, Points]) -> None:
-    from maker.experiments.figure import style  # noqa: PLC0415 -- matplotlib is an extra
+    from maker.experiments.kit.figure import style  # noqa: PLC0415 -- matplotlib is an extra
 
     for number, (p, points) in enumerate(votes.items()):
         axes.plot(STEPS, [_votes_by_formula(p, s) for s in STEPS], color=style(number)["color"])
@@ -229,7 +230,7 @@ def _draw_votes(axes: Axes, votes: dict[float, Points]) -> None:
 
 
 def _draw_sizes(axes: Axes, sizes: dict[float, Points]) -> None:
-    from maker.experiments.figure import style  # noqa: PLC0415 -- matplotlib is an extra
+    from maker.experiments.kit.figure import style  # noqa: PLC0415 -- matplotlib is an extra
 
     for number, (p, points) in enumerate(sizes.items()):
         axes.plot(SIZES, [_written_by_formula(p, m) for m in SIZES], color=style(number)["color"])
@@ -241,7 +242,7 @@ def _draw_sizes(axes: Axes, sizes: dict[float, Points]) -> None:
 
 
 def _bars(axes: Axes, points: Points, number: int, label: str) -> None:
-    from maker.experiments.figure import style  # noqa: PLC0415 -- matplotlib is an extra
+    from maker.experiments.kit.figure import style  # noqa: PLC0415 -- matplotlib is an extra
 
     places, means, halves = zip(*points, strict=True)
     axes.errorbar(places, means, yerr=halves, linestyle="none", capsize=2.5, label=label, **style(number))

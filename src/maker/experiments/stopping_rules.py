@@ -1,6 +1,6 @@
 """Which stopping rule needs the fewest votes at the same error? `maker experiment stopping-rules`.
 
-Each rule of `stops.py` at many settings: its error against its expected votes, for two answers (exact) and
+Each rule of `kit/stops.py` at many settings: its error against its expected votes, for two answers (exact) and
 for five (simulated); and what a confidence for each vote would save, if it were true.
 
 Not covered: any model. The shares of the answers are planted and the same at every step.
@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from maker import theory
-from maker.experiments import stops
-from maker.experiments.outcome import Options, Outcome, Row
-from maker.experiments.stops import Cost, Rule
+from maker.experiments.kit import stops
+from maker.experiments.kit.outcome import Options, Outcome, Row
+from maker.experiments.kit.stops import Cost, Rule
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
 
 ERROR = 0.01  # at which the table compares
 KINDS = {0.6: 0.5, 0.95: 0.5}  # confidences of the last scene, and how many votes have them
@@ -177,7 +178,7 @@ def _shows(found: dict[Scene, Found]) -> str:
 
 
 def _draw(axes: Axes, scene: Scene, rules: Found) -> None:
-    from maker.experiments.figure import style  # noqa: PLC0415 -- matplotlib is an extra
+    from maker.experiments.kit.figure import style  # noqa: PLC0415 -- matplotlib is an extra
 
     for number, (name, costs) in enumerate(rules.items()):
         seen = [(cost.error, cost.votes, cost.races) for _, cost in costs if cost.error >= scene.least]

@@ -1,1 +1,53 @@
-"""Implementations of one contract, `maker.sample.Model`: oracle (simulated), neural (bundled), openai (HTTP)."""
+"""Who answers: implementations of one contract, `decision.sample.Model`, and how they are named.
+
+`load_model("oracle:p=0.99,v=0.97")`: oracle (simulated), neural (bundled), openai and http (over a network).
+Nothing of them is loaded before it is named.
+"""
+
+from __future__ import annotations
+
+import importlib
+import typing
+from typing import Any
+
+from maker.decision.sample import Model, Prices
+from maker.errors import ModelError, TaskError
+from maker.task.load import construct
+
+MODELS = ("neural", "oracle", "openai", "http")
+
+
+def load_model(
+    spec: str,
+    *,
+    prices: Prices | typing.Mapping[str, float] | None = None,
+    timeout: float | None = None,
+    concurrency: int | None = None,
+) -> Model:
+    """Return a model by its specification: `name` or `name:key=value,key=value`.
+
+    Over HTTP: `openai:MODEL` with OPENAI_API_KEY from the environment, or `http://host:port/v1#MODEL`
+    with MAKER_API_KEY if that is set; for these, prices: US dollars a million tokens (`input`, `output`,
+    `cached`), which `max_cost` needs; timeout: seconds of one attempt (120); concurrency: requests out at once (512).
+    Raises ModelError for an unknown name or address, TaskError for settings that do not fit.
+    """
+    name, _, settings = spec.partition(":")
+    told = {"prices": prices, "timeout": timeout, "concurrency": concurrency}
+    told = {key: value for key, value in told.items() if value is not None}
+    if name in ("openai", "http", "https"):
+        return typing.cast("Model", importlib.import_module("maker.models.openai").from_spec(spec, **told))
+    if told and name in MODELS:
+        raise TaskError(f"{', '.join(told)}: only models over HTTP take it; {name} runs in this process")
+    if name not in MODELS:
+        raise ModelError(
+            f"there is no model {spec!r}. Known: {', '.join(MODELS)}; for example oracle:p=0.99,v=0.97 or http://127.0.0.1:8080/v1#name"
+        )
+    values: dict[str, Any] = {}
+    for item in filter(None, settings.split(",")):
+        key, equals, value = item.partition("=")
+        if not equals:
+            raise TaskError(f"model {spec!r}: {item!r} is not of the form key=value")
+        values[key.strip()] = value.strip()
+    module, made = ("neural", "NeuralModel") if name == "neural" else ("oracle", "Oracle")
+    model = getattr(importlib.import_module(f"maker.models.{module}"), made)  # `import maker` itself loads no model
+    return typing.cast("Model", construct(model, name, values))

@@ -21,10 +21,10 @@ from typing import Any
 
 import anyio
 
-from maker.canonical import canonical
+from maker.decision.sample import Request, Sample
 from maker.errors import TaskError
-from maker.sample import Request, Sample
-from maker.task import Task, guarded, task_name
+from maker.task.canonical import canonical
+from maker.task.task import Task, guarded, task_name
 
 _SEED_RANGE = 2.0**64
 _RAMBLE = "Let me think about this again. "

@@ -1,0 +1,249 @@
+"""What a full run would need, and whether voting can do it, before paying for it.
+
+`estimate` draws on random steps of a task (`engine/probe.py`), sums up what was seen (`theory/evidence.py`), and plans
+(`theory/planner.py`). Every figure has its interval and its n; what the sample cannot show is said in `reason`.
+
+Samples are graded by the task's truth; without one by the verdicts of votes, which hides steps that most
+samples get wrong alike. Grades never reach flags or votes.
+
+Not covered: a journal. An estimate that a limit stopped says what it has seen; it is not resumed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import anyio
+
+from maker.api.sync import in_new_loop
+from maker.decision.config import Config, validated
+from maker.decision.ending import Stop
+from maker.decision.flags import Flag, chain, flag_name
+from maker.decision.sample import Model
+from maker.decision.step import Rules
+from maker.engine.probe import Probe
+from maker.errors import Infeasible, MakerError, ModelError, TaskError
+from maker.models import load_model
+from maker.sending.dispatcher import Dispatcher
+from maker.sending.limits import Limits, make_limits
+from maker.sending.usage import Usage
+from maker.task.load import load_task
+from maker.task.plan import plan_of
+from maker.task.task import Task, guarded, task_name
+from maker.theory.findings import Entropy, FlagEffect, Lengths, Rate, entropy, flag_effects, kinds, lengths
+from maker.theory.needs import Amount, Needs, plain
+from maker.theory.planner import ENOUGH, project
+
+MOST_AGAIN = 100  # erring steps that are drawn again
+UNKNOWN_STEPS = 1_000_000  # planned for where nobody says how long the task is
+ESTIMATE_EPOCH = 2**32 + 1  # its seeds meet neither those of a run nor of a calibration
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What was seen, what it means for a run, and what stays open.
+
+    p, v: P(right | valid) and P(valid), one draw a step, exact 95% intervals;
+    p_plan: the one-sided lower bound that k is planned for; rho: correlation of errors
+    within steps, 95% by likelihood. n: steps with a valid first draw, of which `wrong` were wrong; collisions of
+    `pairs`: both of two draws wrong. k, samples, success, feasible, proven, reason: see `Projection`.
+    tokens: of the whole run, in and out; cost: US dollars (None without prices); seconds: at this
+    estimate's pace and concurrency. tokens_in, tokens_out: of one reply. lost: steps shown to be lost.
+    kinds, flags, lengths, entropy: see `theory/findings.py`. against: "truth" or "agreement". draws: all replies that
+    were judged. stopped: the limit that ended the drawing early.
+    """
+
+    task: str
+    model: str
+    simulated: bool
+    steps: int
+    target: float
+    against: str
+    n: int
+    wrong: int
+    draws: int
+    p: float
+    p_low: float
+    p_high: float
+    p_plan: float
+    v: float
+    v_low: float
+    v_high: float
+    rho: float
+    rho_low: float
+    rho_high: float
+    pairs: int
+    collisions: int
+    lost: list[int]
+    k: int | None
+    by: str
+    samples: Amount | None
+    success: float
+    success_low: float
+    success_high: float
+    tokens_in: Amount | None
+    tokens_out: Amount | None
+    tokens: Amount | None
+    cost: Amount | None
+    seconds: Amount | None
+    feasible: bool
+    proven: bool
+    reason: str
+    kinds: dict[str, Rate]
+    flags: dict[str, FlagEffect]
+    lengths: Lengths
+    entropy: Entropy | None
+    stopped: str | None
+
+    @property
+    def exit_code(self) -> int:
+        """What the command line leaves with: 0 when feasible, 2 when not."""
+        return 0 if self.feasible else 2
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the object that `maker estimate --json` prints: amounts as value, ..._low and ..._high."""
+        said: dict[str, Any] = {}
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name in _AMOUNTS:
+                for end in ("value", "low", "high"):
+                    name = field.name if end == "value" else f"{field.name}_{end}"
+                    said[name] = None if value is None else plain(getattr(value, end))
+            else:
+                said[field.name] = value
+        said["kinds"] = {kind: rate.as_json() for kind, rate in self.kinds.items()}
+        said["flags"] = {
+            name: {"count": effect.count, "share": effect.share, "pays": effect.pays, **effect.dropped.as_json()}
+            for name, effect in self.flags.items()
+        }
+        said["lengths"] = [{"from": low, "to": high, **rate.as_json()} for low, high, rate in self.lengths.bins]
+        said["token_cap"] = self.lengths.cap
+        said["entropy"] = self.entropy and {**asdict(self.entropy), "answers": self.entropy.answers}
+        said["exit_code"] = self.exit_code
+        return said
+
+
+_AMOUNTS = ("samples", "tokens_in", "tokens_out", "tokens", "cost", "seconds")
+_FROM_EVIDENCE = (
+    "n", "wrong", "p", "p_low", "p_high", "p_plan", "v", "v_low", "v_high", "rho", "rho_low", "rho_high", "pairs",
+    "collisions",
+)  # fmt: skip
+_FROM_PLAN = ("steps", "target", "k", "by", "success", "success_low", "success_high", "feasible", "proven")
+
+
+async def estimate(
+    task: Task | str,
+    *,
+    model: Model | str,
+    steps: int = 1000,
+    repeats: int = 2,
+    target: float = 0.95,
+    seed: int = 0,
+    flags: str | Sequence[Flag] | None = None,
+    limits: Limits | Mapping[str, Any] | None = None,
+    temperature: float = 0.1,
+    token_cap: int = 1024,
+    long_answer: int = 750,
+    paraphrase: bool = False,
+    total_steps: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Estimate:
+    """Draw on random steps of a task and say what a run of all its steps would need.
+
+    task, model, flags, limits, temperature, token_cap, long_answer, paraphrase, seed: as for `run`. steps: how many
+    random steps to draw on, 30 or more; repeats: draws on each. Up to 100 steps that erred get 20 to 100
+    draws more. target: wanted P(whole run right). total_steps: plan for a run of so many steps instead of the
+    task's own (needed where the task cannot say). progress: called with steps seen, of how many.
+
+    Returns an Estimate; that voting cannot do it is in its `feasible`. Raises TaskError for bad input, ModelError
+    for a model that cannot be used or is lost, Infeasible where hardly a sample can vote. A limit met
+    early ends the drawing (`stopped`); with fewer than 30 steps seen it is a TaskError.
+    """
+    task = load_task(task) if isinstance(task, str) else task
+    _check_counts(steps, repeats, total_steps)
+    engine = load_model(model) if isinstance(model, str) else model
+    red_flags = chain(flags)
+    config = validated(Config, {
+        "target": target, "seed": seed, "temperature": temperature, "token_cap": token_cap,
+        "long_answer": long_answer, "flags": tuple(map(flag_name, red_flags)), "paraphrase": paraphrase,
+        "segments": len(plan_of(task, None).segments),
+    })  # fmt: skip
+    dispatcher = Dispatcher(engine, make_limits(limits), Usage())
+    try:
+        if hasattr(engine, "bind"):
+            if paraphrase:
+                raise TaskError("paraphrase: a simulated model answers the task's own prompt only; use another model")
+            engine.bind(task)
+        probe = Probe(task, dispatcher, config, red_flags, Rules.of(task), name="estimate", epoch=ESTIMATE_EPOCH,
+                      progress=progress)  # fmt: skip
+        stopped = await _draw(probe, steps, repeats)
+        return _summed(probe, config, total_steps, stopped)
+    finally:
+        if isinstance(model, str) and hasattr(engine, "aclose"):
+            with anyio.CancelScope(shield=True):
+                await engine.aclose()
+
+
+def estimate_sync(task: Task | str, **settings: Any) -> Estimate:
+    """Estimate as `estimate` does, from synchronous code; takes the same keywords."""
+    return in_new_loop(lambda: estimate(task, **settings))
+
+
+def _check_counts(steps: int, repeats: int, total_steps: int | None) -> None:
+    """Raise TaskError for counts that no estimate can be made of."""
+    for name, value, least in (("steps", steps, ENOUGH), ("repeats", repeats, 1), ("total_steps", total_steps, 1)):
+        if value is None and name == "total_steps":
+            continue
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            why = ": fewer say nothing about p" if name == "steps" else ""
+            raise TaskError(f"estimate: {name} = {value!r}: give a whole number, {least} or more{why}")
+
+
+async def _draw(probe: Probe, steps: int, repeats: int) -> str | None:
+    """Draw; return the name of the limit that stopped it early. Raises where too little was seen for an estimate."""
+    try:
+        await probe.first(steps, repeats)
+        await probe.again(MOST_AGAIN)
+    except Stop as stop:
+        if len(probe.seen) >= ENOUGH and stop.kind != "undecided":
+            return stop.kind
+        raise _refused(stop, len(probe.seen)) from None
+    return None
+
+
+def _refused(stop: Stop, seen: int) -> MakerError:
+    """Return a stop after which there is nothing to estimate from, as an error."""
+    said = f"estimate: {seen} steps were seen, {ENOUGH} are needed. {stop}"
+    if stop.kind == "model_lost":
+        return ModelError(said)
+    return Infeasible(f"estimate: {stop}") if stop.kind == "undecided" else TaskError(said)
+
+
+def _summed(probe: Probe, config: Config, total_steps: int | None, stopped: str | None) -> Estimate:
+    """Make the Estimate of what a probe has seen."""
+    task, seen, found, model = probe.task, probe.seen, probe.evidence, probe.dispatcher.model
+    own = guarded(lambda: task.steps, None, "steps")
+    total = total_steps or own or UNKNOWN_STEPS
+    plan = project(found, total, config.target, own=total == own)
+    replies = probe.replies
+    needs = Needs.of(
+        plan, found, [reply.tokens_in for reply in replies], [reply.tokens_out for reply in replies],
+        [reply.latency for reply in replies], probe.dispatcher.prices, probe.pace, parallel=hasattr(task, "plan"),
+    )  # fmt: skip
+    notes = [plan.reason]
+    if probe.against == "agreement":
+        notes.append("Graded by agreement with votes: what most samples of a step get wrong alike stays hidden.")
+    if total_steps is None and own is None:
+        notes.append(f"How long the task is nobody says: planned for {total:,} steps (total_steps).")
+    if stopped:
+        notes.append(f"The drawing was stopped early by {stopped}.")
+    return Estimate(
+        task=task_name(task), model=str(getattr(model, "name", type(model).__name__)),
+        simulated=bool(getattr(model, "simulated", False)), against=probe.against, draws=len(probe.replies),
+        lost=[lost.step for lost in found.lost_steps], reason=" ".join(notes), stopped=stopped,
+        kinds=kinds(seen), flags=flag_effects(seen), lengths=lengths(seen), entropy=entropy(seen),
+        **{name: getattr(found, name) for name in _FROM_EVIDENCE},
+        **{name: getattr(plan, name) for name in _FROM_PLAN}, **{name: getattr(needs, name) for name in _AMOUNTS},
+    )  # fmt: skip

@@ -1,0 +1,193 @@
+"""maker.map: one question about each of many items, every answer voted on, journaled and resumable.
+
+Each item is one voted step of a run (`engine/loop.py` does the work), named by its position. The same call on
+an existing journal goes on where it ends, and is refused if any item's prompt has changed. Items do not
+depend on each other: each is a segment of its own (of more than 16,384 items, neighbours share one),
+and as many go side by side as the limits allow.
+
+An item that does not decide gives no answer, ever: the run ends with a named stop, what is decided
+stays readable (`verdicts.py`), and the same call with a higher limit goes on.
+
+Not covered: items that are not at hand at the start, and prompts that change from call to call.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Generic, TypeVar, Unpack, overload
+
+from maker.api.answers import Reader, reader_of
+from maker.api.run import run
+from maker.api.sync import twin
+from maker.api.verdicts import Verdicts
+from maker.api.vote import Flags, Settings, check_k, places
+from maker.decision.config import validated
+from maker.decision.sample import Model
+from maker.engine.result import Progress
+from maker.errors import TaskError
+from maker.sending.limits import Limits, make_limits
+from maker.task.canonical import DIGEST_SIZE
+from maker.task.plan import Plan
+from maker.task.prompt import render
+
+T = TypeVar("T")
+Item = TypeVar("Item")
+
+MOST_SEGMENTS = 16_384  # a segment takes about 250 bytes
+
+
+class MapSettings(Settings, total=False):
+    """How to map: as `Settings`, and where to keep it; what each means is told at `map`."""
+
+    journal: str | Path | None
+    concurrency: int | None
+    accept_change: Sequence[str]
+    progress: Callable[[Progress], None] | None
+
+
+@overload
+async def map(
+    prompt: Callable[[Item], str] | str, items: Sequence[Item], *, model: Model | str, parse: None = ...,
+    answer: None = ..., key: Callable[[Any], Any] | None = ..., **settings: Unpack[MapSettings],
+) -> Verdicts[str]: ...  # fmt: skip
+@overload
+async def map(
+    prompt: Callable[[Item], str] | str, items: Sequence[Item], *, model: Model | str, parse: Callable[[str], T],
+    answer: None = ..., key: Callable[[Any], Any] | None = ..., **settings: Unpack[MapSettings],
+) -> Verdicts[T]: ...  # fmt: skip
+@overload
+async def map(
+    prompt: Callable[[Item], str] | str, items: Sequence[Item], *, model: Model | str, parse: None = ...,
+    answer: type[T], key: Callable[[Any], Any] | None = ..., **settings: Unpack[MapSettings],
+) -> Verdicts[T]: ...  # fmt: skip
+@overload
+async def map(
+    prompt: Callable[[Item], str] | str, items: Sequence[Item], *, model: Model | str, parse: None = ...,
+    answer: Any, key: Callable[[Any], Any] | None = ..., **settings: Unpack[MapSettings],
+) -> Verdicts[Any]: ...  # fmt: skip
+async def map(
+    prompt: Callable[[Item], str] | str,
+    items: Sequence[Item],
+    *,
+    model: Model | str,
+    k: int = 3,
+    parse: Callable[[str], Any] | None = None,
+    answer: Any = None,
+    key: Callable[[Any], Any] | None = None,
+    journal: str | Path | None = None,
+    concurrency: int | None = None,
+    flags: Flags = None,
+    limits: Limits | Mapping[str, Any] | None = None,
+    temperature: float = 0.1,
+    seed: int = 0,
+    accept_change: Sequence[str] = (),
+    progress: Callable[[Progress], None] | None = None,
+) -> Verdicts[Any]:
+    """Ask a model about each item, until one answer to each is k votes ahead of every other.
+
+    prompt: item -> prompt, or a template with {item} in it (also {item.name}, {item[name]}); a callable
+    is asked once for every item at the start, and again when an item is due. items: any sequence that is the
+    same when the call is repeated. concurrency: of the limits; draws in flight at once. journal,
+    accept_change and progress: as in `run`; the others as in `vote`.
+
+    Returns Verdicts; what ended it early is in its `stopped`, not raised. Raises TaskError, ModelError,
+    JournalError. On failure or cancellation the journal keeps all that was acknowledged; the same
+    call resumes it.
+    """
+    check_k("map", k)
+    reader = reader_of("map", parse, answer, key)
+    bounds = make_limits(limits)
+    if concurrency is not None:
+        bounds = validated(Limits, {**bounds.model_dump(), "concurrency": concurrency})
+    task = Items(_asker(prompt), _sequence(items), reader)
+    result = await run(
+        task, model=model, k=k, journal=journal, seed=seed, segments=min(len(items), MOST_SEGMENTS) or 1, flags=flags,
+        limits=bounds, temperature=temperature, accept_change=accept_change, progress=progress,
+    )  # fmt: skip
+    return Verdicts(result, len(items), reader)
+
+
+map_sync = twin(map)
+
+
+class Items(Generic[Item]):
+    """The task whose step i asks about item i, and whose state is the position.
+
+    ask: item -> prompt. A digest of all prompts is in the parameters, and so in the run's fingerprint.
+    Raises TaskError when a prompt cannot be made; the step it names is the item's position.
+    """
+
+    name = "map"
+    # In the header of every journal of a map, and kept, so that those are gone on with after an edit of this file.
+    # To be changed when items are asked about, or their answers carried out, in another way.
+    __code_digest__ = "0e8d9a8a236de7a98ce2ad7c25db92e2"
+
+    def __init__(self, ask: Callable[[Item], str], items: Sequence[Item], reader: Reader[Any]) -> None:
+        self.steps = len(items) or None  # of no items: none are due, and the run is done before its first step
+        self.schema = reader.schema
+        self._ask, self._items, self._reader = ask, items, reader
+        prompts = hashlib.blake2b(digest_size=DIGEST_SIZE)
+        for position in range(len(items)):
+            text = render(self, position, position).encode("utf-8", "surrogatepass")
+            prompts.update(b"%d:" % len(text) + text)
+        self.parameters = {"prompts": prompts.hexdigest(), **reader.described}
+
+    def plan(self, segments: int = MOST_SEGMENTS) -> Plan:
+        """Return one segment an item, as far as there may be so many: any item can be asked about at once."""
+        if self.steps is None:
+            return Plan.sequential(None, self.initial_state)
+        return Plan.chain(self.steps, int, segments, independent=True)
+
+    def initial_state(self) -> int:
+        """Return the first position."""
+        return 0
+
+    def prompt(self, state: int, step: int) -> str:
+        """Return the question about one item."""
+        return self._ask(self._items[step]) if self.steps else "There are no items."
+
+    def parse(self, text: str) -> Any:
+        """Read a reply as the user told."""
+        return self._reader.parse(text)
+
+    def legal(self, state: int, action: Any) -> bool:
+        """Say yes: an answer is right or wrong, never against a rule."""
+        return True
+
+    def apply(self, state: int, action: Any) -> int:
+        """Return the next position."""
+        return state + 1
+
+    def done(self, state: int) -> bool:
+        """Say whether all items are decided."""
+        return state == len(self._items)
+
+    def answer(self, state: int) -> int:
+        """Return the number of items; the answers are in the verdicts."""
+        return state
+
+
+def _asker(prompt: Callable[[Any], str] | str) -> Callable[[Any], str]:
+    """Return item -> prompt."""
+    if isinstance(prompt, str):
+        if places("map: prompt", prompt) != {"item"}:
+            raise TaskError(
+                f"map: prompt = {prompt!r:.80}: a template has {{item}} where the item goes, and no other place"
+            )
+        return lambda item: prompt.format(item=item)
+    if hasattr(prompt, "verdict"):
+        raise TaskError("map: a reliable function asks the model itself: give its .prompt, and answer= beside it")
+    if not callable(prompt) or inspect.iscoroutinefunction(prompt):
+        raise TaskError(f"map: prompt = {prompt!r}: give a template with {{item}}, or a plain function item -> prompt")
+    return prompt
+
+
+def _sequence(items: Sequence[Item]) -> Sequence[Item]:
+    """Return the items, if they are some that can be read again."""
+    if isinstance(items, (str, bytes, Mapping)) or not (hasattr(items, "__len__") and hasattr(items, "__getitem__")):
+        raise TaskError(f"map: items must be a sequence, such as a list, not a {type(items).__name__}: a resumed run "
+                        "has to find the same items at the same positions")  # fmt: skip
+    return items

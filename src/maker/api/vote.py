@@ -1,0 +1,148 @@
+"""maker.vote: one question, voted on. The first use of this package from agent code.
+
+How replies become answers (`parse`, `answer`, `key`) is told in `answers.py`.
+
+Not covered: a journal. Many questions that must survive a crash are for `maker.map`, many steps for
+`maker.run`.
+"""
+
+from __future__ import annotations
+
+import re
+import string
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ParamSpec, TypedDict, TypeVar, Unpack, overload
+
+import anyio
+
+from maker.api.answers import reader_of
+from maker.api.sync import twin
+from maker.decision.address import seed_key
+from maker.decision.config import Config, validated
+from maker.decision.ending import Stop, poisoned, undecided
+from maker.decision.flags import Flag, chain, flag_name
+from maker.decision.method import Method
+from maker.decision.poll import Poll
+from maker.decision.race import Verdict
+from maker.decision.sample import Model
+from maker.decision.step import Rules, Step
+from maker.errors import TaskError, Undecided
+from maker.models import load_model
+from maker.sending.dispatcher import Dispatcher, settle
+from maker.sending.limits import Limits, make_limits
+from maker.sending.usage import Usage
+
+T = TypeVar("T")
+P = ParamSpec("P")
+Flags = str | Sequence[Flag] | None
+
+
+class Settings(TypedDict, total=False):
+    """How to vote; what each means is told at `vote`."""
+
+    k: int
+    flags: Flags
+    limits: Limits | Mapping[str, Any] | None
+    temperature: float
+    seed: int
+
+
+@overload
+async def vote(
+    prompt: str, *, model: Model | str, parse: None = ..., answer: None = ...,
+    key: Callable[[Any], Any] | None = ..., **settings: Unpack[Settings],
+) -> Verdict[str]: ...  # fmt: skip
+@overload
+async def vote(
+    prompt: str, *, model: Model | str, parse: Callable[[str], T], answer: None = ...,
+    key: Callable[[Any], Any] | None = ..., **settings: Unpack[Settings],
+) -> Verdict[T]: ...  # fmt: skip
+@overload
+async def vote(
+    prompt: str, *, model: Model | str, parse: None = ..., answer: type[T],
+    key: Callable[[Any], Any] | None = ..., **settings: Unpack[Settings],
+) -> Verdict[T]: ...  # fmt: skip
+@overload
+async def vote(
+    prompt: str, *, model: Model | str, parse: None = ..., answer: Any,
+    key: Callable[[Any], Any] | None = ..., **settings: Unpack[Settings],
+) -> Verdict[Any]: ...  # fmt: skip
+async def vote(
+    prompt: str,
+    *,
+    model: Model | str,
+    k: int = 3,
+    parse: Callable[[str], Any] | None = None,
+    answer: Any = None,
+    key: Callable[[Any], Any] | None = None,
+    flags: Flags = None,
+    limits: Limits | Mapping[str, Any] | None = None,
+    temperature: float = 0.1,
+    seed: int = 0,
+) -> Verdict[Any]:
+    """Ask a model one question until one answer is k votes ahead of every other.
+
+    prompt: all that the model reads. k: the margin, 1 or more. parse or answer: how to read a reply
+    (neither: bare text). key: answers with equal keys are one candidate. flags: None for the default
+    red flags, "paper", or a list of callables. limits: `Limits` or a dict; max_votes and max_flags
+    default to max(100, 20 k). seed: of the draws.
+
+    Returns the Verdict. Raises Undecided, with the tally, when a limit is met first; TaskError for
+    arguments that do not fit; ModelError for an unusable model. Cancellation is safe.
+    """
+    if not isinstance(prompt, str) or not prompt:
+        raise TaskError("vote: the prompt must be text, and not empty")
+    reader = reader_of("vote", parse, answer, key)
+    check_k("vote", k)
+    red_flags = chain(flags)
+    engine = load_model(model) if isinstance(model, str) else model
+    config = validated(Config, {
+        "k": k, "temperature": temperature, "seed": seed, "flags": tuple(map(flag_name, red_flags)),
+        "first_temperature": 0.0 if flags == "paper" else None,
+    })  # fmt: skip
+    bounds = make_limits(limits)
+    method = Method(
+        "vote", seed_key(seed), k, bounds.votes_for(k), bounds.flags_for(k), red_flags, config.temperature,
+        config.first_temperature, config.token_cap, "none", reader.schema,
+    )  # fmt: skip
+    poll = Poll(Step(0, None, Rules(reader.parse), config.token_cap, config.long_answer), method, prompt)
+    try:
+        await _decide(poll, Dispatcher(engine, bounds, Usage()))
+    except Stop as stop:
+        limit = (poll.outcome.limit if poll.outcome else None) or stop.kind
+        raise Undecided(str(stop), tally=reader.tally(poll.tally), step=0, limit=limit) from None
+    finally:
+        if isinstance(model, str) and hasattr(engine, "aclose"):
+            with anyio.CancelScope(shield=True):
+                await engine.aclose()
+    return reader.verdict(poll.verdict())
+
+
+vote_sync = twin(vote)
+
+
+def check_k(caller: str, k: object) -> None:
+    """Raise TaskError for a margin that is no number: only runs can plan their own."""
+    if isinstance(k, bool) or not isinstance(k, int):
+        raise TaskError(f"{caller}: k = {k!r}: give a whole number; only runs can plan their own k")
+
+
+def places(caller: str, template: str) -> set[str]:
+    """Return the names that a template's places begin with: "item" of {item}, {item.x} and {item[x]}.
+
+    Raises TaskError for text that is no template.
+    """
+    try:
+        fields = [field for _, field, _, _ in string.Formatter().parse(template) if field is not None]
+    except ValueError as error:
+        raise TaskError(f"{caller}: the text is no template: {error}. Write {{{{ and }}}} for braces.") from None
+    return {re.split(r"[.\[]", field)[0] for field in fields}
+
+
+async def _decide(poll: Poll, dispatcher: Dispatcher) -> None:
+    while poll.outcome is None:
+        await settle([poll], dispatcher)
+        if stop := poisoned(poll):
+            raise stop
+    if poll.outcome.winner is None:
+        raise undecided(poll)

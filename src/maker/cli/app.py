@@ -1,0 +1,77 @@
+"""The command line: `maker demo | run | show | verify | ...`; each command is a function of a file beside this one.
+
+Exit codes: 0 solved; 1 finished or joined wrongly; 2 usage, bad input, a task that raises or is
+infeasible; 3 a limit, an interrupt, a lost model or a full disk, resumable; 4 undecided or a poison
+step, resumable; 5 the model is unusable; 6 the journal is damaged, locked or another run's.
+Messages go to stderr on one screen; results to stdout, one JSON object with --json.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import sys
+
+import typer
+
+from maker.cli import estimate, experiment, journals, lists, revote, run, solve
+from maker.cli.options import TASK_OPTIONS
+from maker.cli.screen import safe
+from maker.errors import MakerError
+
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None,
+    help="Very long tasks for language models, without a single error.",
+)  # fmt: skip
+app.command()(run.demo)
+app.command(context_settings=TASK_OPTIONS)(run.run)
+app.command(context_settings=TASK_OPTIONS)(estimate.estimate)
+app.command()(solve.solve)
+app.command()(journals.show)
+app.command(context_settings=TASK_OPTIONS)(journals.verify)
+app.command()(experiment.experiment)
+app.command(context_settings=TASK_OPTIONS)(revote.revote)
+app.command()(journals.report)
+app.command()(journals.export)
+app.command()(journals.repair)
+app.command()(lists.tasks)
+app.command()(lists.models)
+
+
+def main() -> None:
+    """Run the command line; every MakerError becomes one message and its exit code."""
+    # A run makes and drops many small objects and no cycles: collecting seldom is a tenth of its time.
+    gc.set_threshold(50_000, 20, 20)
+    try:
+        _leave(app(standalone_mode=False) or 0)
+    except MakerError as error:
+        _fail(str(error), error.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        _fail("interrupted at once; what was acknowledged is in the journal. Run the same command to resume.", 3)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads on: say no more
+        _leave(3)
+    except Exception as error:
+        if hasattr(error, "format_message"):  # a usage error of the option parser
+            _fail(f"{error.format_message()} See `maker --help`.", 2)
+        raise
+
+
+def _leave(code: int) -> None:
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(code)
+
+
+def _fail(message: str, code: int) -> None:
+    if "--json" in sys.argv:
+        print(json.dumps({"solved": False, "error": message, "exit_code": code}))  # noqa: T201 -- the command's output
+    print(f"maker: {safe(message).replace(chr(92) + '[', '[')}", file=sys.stderr)  # noqa: T201
+    _leave(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,173 @@
+"""`maker estimate`: what a full run would need, before paying for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+
+from maker.api.estimate import Estimate, estimate_sync
+from maker.cli.options import (
+    Concurrency,
+    FlagNames,
+    Json,
+    MaxCalls,
+    MaxCost,
+    MaxSeconds,
+    MaxTokens,
+    ModelName,
+    Paraphrase,
+    PriceTable,
+    Seed,
+    TaskName,
+    Temperature,
+    Timeout,
+    named_model,
+    print_json,
+    task_options,
+)
+from maker.cli.screen import Rows, print_rows, progress_bar, safe
+from maker.task.load import load_task
+from maker.theory.findings import Rate
+from maker.theory.needs import Amount
+
+SHOWN = 6  # kinds and flags on one screen
+UNITS = (("h", 3600.0, 7200.0), ("min", 60.0, 120.0), ("s", 1.0, 0.0))  # name, seconds, from so many seconds on
+
+
+def estimate(
+    ctx: typer.Context,
+    task: TaskName,
+    model: ModelName,
+    steps: Annotated[int, typer.Option(help="Random steps to draw on, 30 or more.")] = 1000,
+    repeats: Annotated[int, typer.Option(help="Draws on each of them.")] = 2,
+    target: Annotated[float, typer.Option(help="Wanted probability that the whole run is right.")] = 0.95,
+    total_steps: Annotated[
+        int | None, typer.Option(help="Plan for a run of so many steps, not the task's own.")
+    ] = None,
+    seed: Seed = 0,
+    flags: FlagNames = None,
+    temperature: Temperature = 0.1,
+    paraphrase: Paraphrase = False,
+    concurrency: Concurrency = None,
+    max_calls: MaxCalls = None,
+    max_tokens: MaxTokens = None,
+    max_cost: MaxCost = None,
+    max_seconds: MaxSeconds = None,
+    prices: PriceTable = None,
+    timeout: Timeout = None,
+    as_json: Json = False,
+) -> None:
+    """Say what a full run would need, from a sample of its steps. Other options go to the task.
+
+    Leaves with 0 when voting can do it, with 2 when the evidence forbids it.
+    """
+    limits = {
+        "max_calls": max_calls, "max_tokens": max_tokens, "max_cost": max_cost, "max_seconds": max_seconds,
+        "concurrency": concurrency,
+    }  # fmt: skip
+    with progress_bar("estimate", quiet=as_json) as bar:
+        found = estimate_sync(
+            load_task(task, **task_options(ctx.args)), model=named_model(model, prices, timeout, concurrency),
+            steps=steps, repeats=repeats, target=target, total_steps=total_steps, seed=seed, flags=flags,
+            temperature=temperature, paraphrase=paraphrase, progress=bar.steps,
+            limits={key: value for key, value in limits.items() if value is not None},
+        )  # fmt: skip
+    if as_json:
+        print_json(found.as_json())
+    else:
+        print_rows(estimate_rows(found), "maker estimate")
+    raise typer.Exit(found.exit_code)
+
+
+def estimate_rows(found: Estimate) -> Rows:
+    """Return an estimate on one screen, a row each."""
+    simulated = "  (simulated)" if found.simulated else ""
+    rows: Rows = [
+        ("verdict", _verdict(found)), ("why", safe(found.reason)),
+        ("model", safe(found.model) + simulated), ("task", f"{safe(found.task)}, {found.steps:,} steps"),
+        ("drawn", f"{found.draws:,} samples on {found.n:,} steps, graded by {found.against}"),
+        ("p", _interval(found, "p") + f"; {found.wrong:,} of {found.n:,} wrong, one draw a step"),
+        ("v", _interval(found, "v")),
+        ("rho", _interval(found, "rho") + f"; {found.collisions:,} of {found.pairs:,} pairs both wrong"),
+    ]  # fmt: skip
+    if found.k is not None:
+        rows += _needs(found)
+    rows.append(
+        ("success", f"{_percent(found.success)} ({_percent(found.success_low)} to {_percent(found.success_high)})")
+    )
+    if found.kinds:
+        rows.append(("kinds", _errors(found.kinds)))
+    if found.flags:
+        rows.append(("red flags", "; ".join(_flag(name, found) for name in list(found.flags)[:SHOWN])))
+    if len(found.lengths.bins) > 1:
+        by_length = "; ".join(
+            f"{low if low == high else f'{low}-{high}'} tokens {_rate(rate)}" for low, high, rate in found.lengths.bins
+        )
+        cap = f"; cheapest cut off at {found.lengths.cap} tokens" if found.lengths.cap else ""
+        rows.append(("by length", by_length + cap))
+    if found.entropy:
+        spread = f"{found.entropy.mean:.3f} nats, {found.entropy.answers:.2f} effective answers"
+        rows.append(("vote entropy", f"{spread} (mean of {found.entropy.steps:,} steps that erred)"))
+    return rows
+
+
+def _verdict(found: Estimate) -> str:
+    if not found.feasible:
+        return "INFEASIBLE by voting"
+    return f"feasible, {'proven' if found.proven else 'not proven'}: k = {found.k} for target {found.target:g}"
+
+
+def _needs(found: Estimate) -> Rows:
+    """Return what a run takes."""
+    rows: Rows = [("samples", _amount(found.samples))]
+    if found.tokens and found.tokens_in and found.tokens_out:
+        each = f"{found.tokens_in.value:.0f} in, {found.tokens_out.value:.0f} out a sample"
+        rows.append(("tokens", f"{_amount(found.tokens)}: {each}"))
+    rows.append(("cost", f"${_amount(found.cost, _cents(found.cost))}" if found.cost else "not known: no prices"))
+    if found.seconds:
+        unit, size = next(unit for unit in UNITS if found.seconds.value >= unit[2])[:2]
+        rows.append(("time", f"{_amount(found.seconds.times(1 / size), 1)} {unit} at the pace of this estimate"))
+    return rows
+
+
+def _interval(found: Estimate, name: str) -> str:
+    value, low, high = (getattr(found, name + end) for end in ("", "_low", "_high"))
+    return f"{value:.5f} (95%: {low:.5f} to {high:.5f})"
+
+
+def _amount(amount: Amount | None, digits: int = 0) -> str:
+    if amount is None:
+        return "not known"
+    return f"{amount.value:,.{digits}f} ({amount.low:,.{digits}f} to {amount.high:,.{digits}f})"
+
+
+def _cents(cost: Amount) -> int:
+    """Return how many decimals dollars are shown with: two, more for small sums."""
+    return 2 if cost.value >= 1 else 4
+
+
+def _percent(share: float) -> str:
+    return f"{share:.2%}" if share < 0.9999 or share == 1 else f"1 - {1 - share:.1g}"
+
+
+def _errors(rates: Mapping[str, Rate]) -> str:
+    """Return error rates with intervals, the most wrong ones first."""
+    worst = sorted(rates.items(), key=lambda item: -item[1].wrong / max(item[1].n, 1))[:SHOWN]
+    more = f"; and {len(rates) - SHOWN} more" if len(rates) > SHOWN else ""
+    return "; ".join(f"{safe(name)} {_rate(rate)}" for name, rate in worst) + more
+
+
+def _rate(rate: Rate) -> str:
+    if rate.low is None or rate.high is None:
+        return "none could be read"
+    return f"{rate.wrong:,} of {rate.n:,} wrong ({rate.low:.2%} to {rate.high:.2%})"
+
+
+def _flag(name: str, found: Estimate) -> str:
+    """Return what one flag did, and whether it pays."""
+    effect = found.flags[name]
+    said: dict[Any, str] = {True: ", pays", False: ", does not pay", None: ""}
+    read = f", {_rate(effect.dropped)}{said[effect.pays]}" if effect.dropped.n else ", unreadable"
+    return f"{safe(name)} {effect.count:,} ({effect.share:.1%}){read}"

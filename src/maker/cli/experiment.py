@@ -1,0 +1,69 @@
+"""`maker experiment`: one question, answered by drawing, voting and counting."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from maker.cli.options import Json, print_json
+from maker.errors import TaskError
+from maker.experiments.kit.files import can_draw, write
+from maker.experiments.kit.outcome import Options, Outcome, aligned
+from maker.experiments.registry import NAMES, load
+
+NO_FIGURE = "no figure will be drawn: matplotlib is missing, install it with `pip install 'maker[plots]'`"
+
+
+def experiment(
+    name: Annotated[str | None, typer.Argument(help="One of: " + ", ".join(NAMES) + ".")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer draws, wider intervals: under 30 seconds.")] = False,
+    seed: Annotated[int, typer.Option(help="Seed of all draws.")] = 0,
+    out: Annotated[Path, typer.Option(help="Folder for rows (CSV, Parquet) and figure (PNG).")] = Path(
+        "maker-experiments"
+    ),
+    model: Annotated[
+        str | None, typer.Option(help="Ask this model instead, thousands of times: begin with --quick.")
+    ] = None,
+    temperature: Annotated[float, typer.Option(help="Of every draw of --model.")] = 0.1,
+    as_json: Json = False,
+) -> None:
+    """Run an experiment: print its table and what it shows, write its rows and its figure."""
+    if name is None:
+        listed = "\n".join(f"  {key}: {question}" for key, question in NAMES.items())
+        raise TaskError(f"which experiment?\n{listed}")
+    if seed < 0:
+        raise TaskError(f"--seed {seed}: give a whole number of 0 or more")
+    run = load(name)
+    if not can_draw():
+        _say(NO_FIGURE)
+    outcome = run(Options(quick, seed, model, temperature, (lambda _line: None) if as_json else _say))
+    write(outcome, out)
+    if as_json:
+        print_json(_as_json(outcome))
+    else:
+        _show(outcome)
+
+
+def _show(outcome: Outcome) -> None:
+    """Print what a person reads."""
+    sys.stdout.write(
+        f"{outcome.question}\n\n{aligned(outcome.table)}\n\n{outcome.shows}\n\nNot shown: {outcome.shows_not}\n\n"
+        f"drawn: {outcome.n}; seed {outcome.seed}\nsimulated: {outcome.simulated}\n"
+        + "".join(f"{kind}: {path}\n" for kind, path in outcome.files.items())
+    )
+
+
+def _as_json(outcome: Outcome) -> dict[str, Any]:
+    """Return all that a program reads."""
+    return {
+        "name": outcome.name, "question": outcome.question, "seed": outcome.seed, "n": outcome.n,
+        "simulated": outcome.simulated, "shows": outcome.shows, "shows_not": outcome.shows_not,
+        "files": outcome.files, "rows": outcome.rows,
+    }  # fmt: skip
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(line + "\n")

@@ -1,0 +1,182 @@
+"""`maker show | verify | export | report | repair`: the commands that take a journal and ask no model."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from maker.cli.options import JournalFile, Json, print_json, task_options
+from maker.cli.screen import print_rows, progress_bar, run_rows, safe
+from maker.engine.result import RunResult
+from maker.errors import JournalError, TaskError
+from maker.journal.repair import repair as repaired
+from maker.journal.story import summarise
+from maker.review.export import COLUMNS
+from maker.review.export import export as write
+from maker.review.report.page import write_report
+from maker.review.solve import Recheck, is_solve, recheck
+from maker.review.verify import verify as audit_of
+from maker.task.load import load_task
+
+SHOWN = 60  # characters of a text in the tree
+
+
+def show(
+    journal: JournalFile,
+    tree: Annotated[
+        bool, typer.Option("--tree", help="The problems of a solve, each under the one it is for.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Say what a journal holds, without running any task code."""
+    summary = summarise(journal)
+    solve = _checked(journal) if tree or is_solve(summary) else None
+    said = (solve.audit.summary if solve else summary).as_json()
+    if as_json:
+        print_json({**said, **_numbers(solve)} if solve else said)
+        return
+    shown = {key: value for key, value in said.items() if value is not None and key not in ("answer", "parameters")}
+    shown["task"] = f"{said['task']} {said['parameters'] or ''}"
+    if solve:
+        del shown["segments"]
+        shown["answer"] = said["answer"] or "open"
+        shown |= {role: _counted(counts) for role, counts in solve.roles.items()}
+    if not tree:
+        print_rows([(key, safe(str(value))) for key, value in shown.items()], str(journal))
+    elif solve:
+        for line in tree_lines(solve):
+            sys.stdout.write(line + "\n")
+
+
+def _checked(journal: Path) -> Recheck:
+    """Read a solve back. Raises JournalError for one that does not hold together, TaskError for no solve."""
+    solve = recheck(journal)
+    if solve.audit.problem is not None:
+        raise JournalError(f"{journal}: {solve.audit.problem}. Restore a copy, or start a new journal.")
+    return solve
+
+
+def _counted(counts: Counter[str]) -> str:
+    said = f"{counts['decisions']:,} decisions, {counts['valid']:,} votes, {counts['flagged']:,} flagged"
+    return said if counts else "not asked"
+
+
+def _numbers(solve: Recheck) -> dict[str, object]:
+    return {"roles": {role: dict(counts) for role, counts in solve.roles.items()}, "tree": solve.tree.as_json()}
+
+
+def tree_lines(solve: Recheck, number: int = 1, first: str = "", rest: str = "") -> Iterator[str]:
+    """Yield a problem and its parts, a line each: number, problem, answer, how it came about."""
+    node = solve.tree.node(number)
+    parts = sorted(solve.tree.graph.predecessors(number))
+    how = (
+        f"compose: {_short(node.split['compose'])}" if node.split else "atomic" if node.decomposed else "not decomposed"
+    )
+    answer = "..." if node.answer is None else _short(node.answer)
+    yield f"{first}{number}  {_short(node.problem)} = {answer}  ({how}; {solve.samples[number]} samples)"
+    for part in parts:
+        last = part == parts[-1]
+        yield from tree_lines(solve, part, rest + ("└─ " if last else "├─ "), rest + ("   " if last else "│  "))
+
+
+def _short(text: str) -> str:
+    """Return a text on one line of bounded length, harmless to a terminal."""
+    line = " ".join(text.split())
+    return safe(line if len(line) <= SHOWN else line[: SHOWN - 3] + "...").replace("\\[", "[")
+
+
+def verify(
+    ctx: typer.Context,
+    journal: JournalFile,
+    task: Annotated[str | None, typer.Option(help="path/to/file.py:Class, for a task that is not built in.")] = None,
+    expect: Annotated[str | None, typer.Option(help="A `head` you noted: finds an older copy and a new chain.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Re-check a journal from the file alone: record chain, votes, transitions, joins, goal."""
+    loaded = load_task(task, **task_options(ctx.args)) if task else None
+    if ctx.args and not task:
+        raise TaskError(f"unknown option {ctx.args[0]!r}; task parameters need --task")
+    if expect is not None and re.fullmatch("[0-9a-f]{32}", expect) is None:
+        raise TaskError(f"--expect {expect!r}: give the 32 hex digits that `maker verify` printed as head")
+    verify_and_leave(journal, loaded, as_json=as_json, expect=expect)
+
+
+def verify_and_leave(
+    journal: Path, task: Any, *, as_json: bool, before: RunResult | None = None, expect: str | None = None
+) -> None:
+    """Verify a journal, print what was found, and leave with its exit code."""
+    with progress_bar("verify", quiet=as_json) as bar:
+        audit = audit_of(journal, task, progress=bar.steps, expect=expect)
+    if as_json:
+        print_json({**(before.as_json() if before else {}), **audit.as_json()})
+    else:
+        rows = run_rows(before) if before else [
+            ("run", safe(str(audit.summary.header.get("run")))), ("steps", f"{audit.summary.steps:,}"),
+            ("chain", audit.summary.fold.chain), ("state", audit.summary.fold.state_digest.hex()),
+        ]  # fmt: skip
+        verdict = "every check holds" if audit.problem is None else f"FAILED: {safe(audit.problem)}"
+        goal = "solved" if audit.solved else "goal not reached" if audit.complete else "not finished"
+        rows += [("head", f"{audit.summary.head} (note it: `maker verify --expect` finds an older copy)")]
+        rows += [("verified", f"{verdict}; {goal}"), ("checks", ", ".join(audit.checked))]
+        print_rows(rows, "maker verify" if before is None else "maker demo")
+    raise typer.Exit(audit.exit_code)
+
+
+def export(
+    journal: JournalFile,
+    output: Annotated[Path, typer.Option("--output", "-o", help="FILE.parquet, FILE.csv or FILE.jsonl.")],
+    what: Annotated[str, typer.Option(help=f"One row for each: {' or '.join(COLUMNS)}.")] = "steps",
+    as_json: Json = False,
+) -> None:
+    """Write a journal as a table, without running any task code."""
+    with progress_bar("export", quiet=as_json) as bar:
+        count = write(journal, output, what=what, progress=bar.steps)
+    header = summarise(journal).header
+    if as_json:
+        print_json({"output": str(output), "what": what, "rows": count, "run": header["run"],
+                    "simulated": bool(header.get("simulated"))})  # fmt: skip
+        return
+    simulated = "  (simulated model)" if header.get("simulated") else ""
+    print_rows([("run", safe(str(header["run"])) + simulated), ("rows", f"{count:,}, one a {what.rstrip('s')}"),
+                ("columns", ", ".join(COLUMNS[what])), ("written", safe(str(output)))], "maker export")  # fmt: skip
+
+
+def report(
+    journal: JournalFile,
+    output: Annotated[Path, typer.Option("--output", "-o", help="FILE.html.")] = Path("report.html"),
+    as_json: Json = False,
+) -> None:
+    """Write one HTML file on a run, finished or not, without running any task code."""
+    with progress_bar("report", quiet=as_json) as bar:
+        path = write_report(journal, output, progress=bar.steps)
+    size = path.stat().st_size
+    if as_json:
+        print_json({"output": str(path), "bytes": size})
+    else:
+        print_rows(
+            [("written", safe(str(path))), ("size", f"{size / 1000:,.0f} kB, needs nothing else")], "maker report"
+        )
+
+
+def repair(journal: JournalFile, as_json: Json = False) -> None:
+    """Cut the torn tail of a damaged journal, after making a copy; a sound one is left as it is."""
+    done = repaired(journal)
+    if as_json:
+        copy = str(done.copy) if done.copy else None
+        print_json({"repaired": done.problem is not None, "kept": done.kept, "problem": done.problem, "copy": copy})
+        return
+    if done.problem is None:
+        print_rows([("result", f"nothing to repair: all {done.kept:,} records are sound")], "maker repair")
+        return
+    print_rows([
+        ("result", f"kept the first {done.kept:,} records, cut what followed"),
+        ("why", safe(done.problem)),
+        ("copy", f"{safe(str(done.copy))}: the journal as it was"),
+        ("next", "resume the run: the steps that were cut are decided anew"),
+    ], "maker repair")  # fmt: skip

@@ -1,0 +1,168 @@
+"""`maker run`: carry out a task, or go on with it; `maker demo`: the million-step Towers of Hanoi."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from maker.cli.journals import verify_and_leave
+from maker.cli.options import (
+    Concurrency,
+    FlagNames,
+    JournalToWrite,
+    Json,
+    MaxCalls,
+    MaxCost,
+    MaxSeconds,
+    MaxTokens,
+    ModelName,
+    Paraphrase,
+    PriceTable,
+    Seed,
+    TaskName,
+    Temperature,
+    Timeout,
+    named_model,
+    run_shown,
+    show_result,
+    task_options,
+)
+from maker.decision.sample import Model
+from maker.engine.ladder import Rung, another_model, finer, go_back, more_votes, refine, reword
+from maker.errors import TaskError
+from maker.task.load import load_task
+
+_PLAIN: dict[str, Rung] = {"more-votes": more_votes, "refine": refine, "reword": reword, "finer": finer}
+
+
+def run(
+    ctx: typer.Context,
+    task: TaskName,
+    model: ModelName,
+    k: Annotated[str, typer.Option(help="Votes the winner must be ahead by, or auto.")] = "auto",
+    target: Annotated[float, typer.Option(help="Wanted probability that the whole run is right (k auto).")] = 0.95,
+    seed: Seed = 0,
+    journal: JournalToWrite = None,
+    segments: Annotated[int | None, typer.Option(help="Pieces with known entry states run side by side.")] = None,
+    flags: FlagNames = None,
+    temperature: Temperature = 0.1,
+    first_temperature: Annotated[
+        float | None, typer.Option(help="Of each step's first draw; 0 as in the paper.")
+    ] = None,
+    paraphrase: Paraphrase = False,
+    keep_samples: Annotated[str | None, typer.Option(help="Texts stored in full: all, flagged or none.")] = None,
+    concurrency: Concurrency = None,
+    max_steps: Annotated[int | None, typer.Option(help="Decided steps of the run.")] = None,
+    max_votes: Annotated[int | None, typer.Option(help="Valid votes of one step.")] = None,
+    max_flags: Annotated[int | None, typer.Option(help="Flagged samples of one step.")] = None,
+    max_calls: MaxCalls = None,
+    max_tokens: MaxTokens = None,
+    max_cost: MaxCost = None,
+    prices: PriceTable = None,
+    timeout: Timeout = None,
+    accept_change: Annotated[
+        list[str] | None, typer.Option(help="A setting that may differ from the journal's: k, temperature, model, ...")
+    ] = None,
+    ladder: Annotated[
+        str | None,
+        typer.Option(
+            help="What is tried at a step that does not decide, in order: more-votes, refine, reword, finer, "
+            "another-model=MODEL, go-back=STEPS; or none."
+        ),
+    ] = None,
+    max_seconds: MaxSeconds = None,
+    as_json: Json = False,
+) -> None:
+    """Carry out a task; the same command on an existing journal resumes it. Other options go to the task."""
+    limits = {
+        "max_steps": max_steps, "max_votes": max_votes, "max_flags": max_flags, "max_calls": max_calls,
+        "max_tokens": max_tokens, "max_cost": max_cost, "max_seconds": max_seconds, "concurrency": concurrency,
+    }  # fmt: skip
+    settings: dict[str, Any] = {
+        "model": named_model(model, prices, timeout, concurrency), "k": _k(k), "target": target, "seed": seed,
+        "journal": journal, "segments": segments,
+        "flags": flags, "temperature": temperature, "first_temperature": first_temperature,
+        "keep_samples": keep_samples, "paraphrase": paraphrase, "accept_change": accept_change or (),
+        "ladder": read_ladder(ladder, lambda name: named_model(name, _table(prices, name), None, concurrency)),
+        "limits": {key: value for key, value in limits.items() if value is not None},
+    }  # fmt: skip
+    loaded = load_task(task, **task_options(ctx.args))
+    result = run_shown(loaded, settings, task, quiet=as_json)
+    show_result(result, as_json=as_json)
+    raise typer.Exit(result.exit_code)
+
+
+def read_ladder(text: str | None, make: Callable[[str], Model | str] = str) -> list[Rung] | None:
+    """Return the rungs that `--ladder` names. make: returns the model of a name. Raises TaskError for unknown ones."""
+    if text is None or text == "none":
+        return None if text is None else []
+    rungs: list[Rung] = []
+    for part in _parts(text):
+        name, equals, value = part.partition("=")
+        if name in _PLAIN and not equals:
+            rungs.append(_PLAIN[name])
+        elif name == "another-model" and value:
+            rungs.append(another_model(make(value)))
+        elif name == "go-back" and value.isascii() and value.isdigit():
+            rungs.append(go_back(int(value)))
+        else:
+            raise TaskError(f"--ladder: {part!r} is no rung. Give {', '.join(_PLAIN)}, another-model=MODEL, go-back=10")
+    return rungs
+
+
+def _parts(text: str) -> list[str]:
+    """Cut at commas, except those within a model's own settings (another-model=oracle:p=0.9,v=1)."""
+    parts: list[str] = []
+    for part in text.split(","):
+        known = part.partition("=")[0].strip() in (*_PLAIN, "another-model", "go-back")
+        if not known and parts and parts[-1].startswith("another-model="):
+            parts[-1] += f",{part}"
+        else:
+            parts.append(part.strip())
+    return parts
+
+
+def _table(prices: str | None, name: str) -> str | None:
+    """Return a file of prices, which knows other models over HTTP too; None for the two numbers of the run's own."""
+    return prices if prices and "," not in prices and name.startswith(("openai:", "http:", "https:")) else None
+
+
+def _k(text: str) -> int | str:
+    if text == "auto":
+        return text
+    try:
+        return int(text)
+    except ValueError:
+        raise TaskError(f"--k {text}: give a whole number or auto") from None
+
+
+DEMO_TEMPERATURE = 1.6  # at 1.0 the bundled model is too seldom wrong to show anything
+
+
+def demo(
+    disks: Annotated[int, typer.Option(help="20 disks are 1,048,575 steps; 10 are 1,023.")] = 20,
+    journal: Annotated[Path, typer.Option(help="Interrupt with Ctrl-C and run again to resume.")] = Path(
+        "maker-demo.db"
+    ),
+    seed: Annotated[int, typer.Option(help="Seed of all draws.")] = 0,
+    segments: Annotated[int | None, typer.Option(help="Pieces side by side (1,024); 1 is strictly sequential.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Carry out a million steps of Towers of Hanoi without an error, then check them independently.
+
+    By the bundled model, a small transformer that runs offline on this machine, at a temperature at
+    which it gets about one answer in three hundred wrong.
+    """
+    task = load_task("hanoi", disks=disks, style="compact")
+    settings: dict[str, Any] = {
+        "model": "neural", "temperature": DEMO_TEMPERATURE, "k": "auto", "seed": seed, "segments": segments,
+        "journal": journal,
+    }  # fmt: skip
+    result = run_shown(task, settings, f"hanoi, {disks} disks", quiet=as_json)
+    if result.solved:
+        verify_and_leave(journal, None, as_json=as_json, before=result)
+    show_result(result, as_json=as_json)
+    raise typer.Exit(result.exit_code)

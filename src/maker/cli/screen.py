@@ -1,0 +1,182 @@
+"""What a person sees: a progress bar on stderr, a summary of one screen on stdout.
+
+Without a terminal there is no bar and no colour. What a model wrote is shown with its control
+characters escaped, so that it cannot drive the terminal.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from maker.engine.result import Progress as Glimpse
+from maker.engine.result import RunResult
+from maker.task.canonical import jsonable
+
+SHOWN_WAVES = 10
+LONGEST_ANSWER = 120  # characters
+Rows = list[tuple[str, str]]
+
+
+class Bar:
+    """A progress bar of a run; does nothing where stderr is no terminal."""
+
+    def __init__(self, bar: Progress | None, label: str) -> None:
+        self._bar = bar
+        self._task = bar.add_task(label, total=None, stats="") if bar else None
+
+    def show(self, glimpse: Glimpse) -> None:
+        """Draw what is acknowledged: steps, steps a second, samples a step, flag rate."""
+        if self._bar is None or self._task is None:
+            return
+        done = glimpse.steps - glimpse.replayed
+        rate = done / glimpse.seconds if glimpse.seconds else 0.0
+        samples = glimpse.samples / glimpse.steps if glimpse.steps else 0.0
+        flagged = glimpse.flagged / glimpse.samples if glimpse.samples else 0.0
+        stats = f"{rate:,.0f} steps/s, {samples:.2f} samples a step, {flagged:.1%} flagged{_paid(glimpse)}"
+        self._bar.update(self._task, completed=glimpse.steps, total=glimpse.total, stats=stats)
+        self._bar.refresh()
+
+    def steps(self, count: int, total: int) -> None:
+        """Draw a plain count."""
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, completed=count, total=total)
+            self._bar.refresh()
+
+
+def _paid(glimpse: Glimpse) -> str:
+    """Return what matters of a model that is called over a network: calls out, dollars, what it waits for."""
+    parts = [f"{glimpse.in_flight} out"] if glimpse.in_flight else []
+    if glimpse.cost is not None:
+        whole = glimpse.cost / glimpse.steps * glimpse.total if glimpse.steps and glimpse.total else None
+        parts.append(f"${glimpse.cost:.2f}" + (f" of ~${whole:.2f}" if whole else ""))
+    if glimpse.retrying:
+        parts.append(f"retrying: {safe(glimpse.retrying)[:60]}")
+    return "".join(f", {part}" for part in parts)
+
+
+@contextmanager
+def progress_bar(label: str, *, quiet: bool) -> Iterator[Bar]:
+    """Show a bar while the block runs, if stderr is a terminal."""
+    console = Console(stderr=True)
+    if quiet or not console.is_terminal:
+        yield Bar(None, label)
+        return
+    columns = (
+        TextColumn("{task.description}"), BarColumn(bar_width=24), TextColumn("{task.completed:,.0f} steps"),
+        TextColumn("{task.percentage:>3.0f}%"), TextColumn("{task.fields[stats]}"), TimeRemainingColumn(),
+    )  # fmt: skip
+    # Drawn only when the run reports: a refreshing thread would compete with it for the interpreter.
+    with Progress(*columns, console=console, auto_refresh=False, transient=True) as bar:
+        yield Bar(bar, label)
+
+
+def run_rows(result: RunResult) -> Rows:
+    """Return the summary of a run, a row each."""
+    simulated = "  (simulated)" if result.simulated else ""
+    fresh = result.steps - result.replayed
+    rows: Rows = [
+        ("result", "solved" if result.solved else f"stopped: {result.stopped}" if result.stopped else "NOT solved"),
+        *([("answer", _short(safe(str(jsonable(result.answer)))))] if result.solved else []),
+        ("model", safe(result.model) + simulated),
+        ("steps", f"{result.steps:,}" + (f" ({result.replayed:,} from the journal)" if result.replayed else "")),
+        ("wrong steps", "not known" if result.wrong is None else f"{result.wrong:,}"),
+        ("k", f"{result.k}" + (_calibrated(result.calibration) if result.calibration else "")),
+        ("segments", f"{result.segments:,}" + (", side by side by plan" if result.segments > 1 else ", sequential")),
+        ("samples", _samples(result)),
+        ("observed", _observed(result)),
+        ("red flags", _counts(result.flags) or "none"),
+        ("undecided", _rounds(result.waves)),
+        ("time", f"{result.seconds:,.1f} s, {fresh / max(result.seconds, 1e-9):,.0f} steps/s"),
+        ("state", result.state_digest or "the initial one"), ("chain", result.chain),
+    ]  # fmt: skip
+    if result.escalations:
+        rows.append(("tried again", f"{_counts(result.escalations)} (steps that did not decide, by rung)"))
+    if result.cost is not None:
+        rows.append(("cost", f"${result.cost:,.4f}" + (_assumed(result) if result.usage.assumed else "")))
+    if result.independence:
+        rows.append(("independence", result.independence))
+    if result.journal:
+        rows.append(("journal", str(result.journal)))
+    if result.detail:
+        rows.append(("what to do" if result.stopped else "why", safe(result.detail)))
+    return rows
+
+
+def _assumed(result: RunResult) -> str:
+    return f", at most: {result.usage.assumed:,} tokens that nobody reported are in it"
+
+
+def _short(text: str) -> str:
+    """Return a text on one line, its middle left out when it is long."""
+    text = " ".join(text.split())
+    return text if len(text) <= LONGEST_ANSWER else f"{text[: LONGEST_ANSWER // 2]} ... {text[-LONGEST_ANSWER // 4 :]}"
+
+
+def _samples(result: RunResult) -> str:
+    first = result.calibration["draws"] if result.calibration else 0
+    each = f", {(result.samples - first) / result.steps:.3f} a step" if result.steps else ""
+    flagged = f", {result.flagged:,} flagged ({result.flagged / result.samples:.2%})" if result.samples else ""
+    return f"{result.samples:,}{flagged}{each}" + (f" after {first:,} to calibrate" if first else "")
+
+
+def _observed(result: RunResult) -> str:
+    seen = result.observed
+    parts = []
+    if seen["p"] is not None:
+        parts.append(f"p = {seen['p']:.6f} (95%: {seen['p_low']:.6f} to {seen['p_high']:.6f}, first valid samples)")
+    if seen["v"] is not None:
+        parts.append(f"v = {seen['v']:.5f}")
+    if seen["rho"] is not None:
+        parts.append(f"rho = {seen['rho']:.4f} ({result.collisions} collisions)")
+    return ", ".join(parts) or "nothing"
+
+
+def _calibrated(found: dict[str, Any]) -> str:
+    seen = f"{found['erred']} of {found['steps']} steps wrong by {found['against']}"
+    rho = f"rho {found['rho']:.3f}, up to {found['rho_high']:.2f}"
+    return f"  (auto: {seen}, so p >= {found['p_plan']:.4f} at 95%; {rho})"
+
+
+def _counts(counts: dict[str, int] | Counter[str]) -> str:
+    return ", ".join(f"{safe(kind)} {n:,}" for kind, n in sorted(counts.items(), key=lambda item: -item[1]))
+
+
+def _rounds(waves: Counter[int]) -> str:
+    """Return how many steps were still undecided after each wave."""
+    left = sum(waves.values())
+    parts = []
+    for wave in range(1, max(waves, default=0) + 1):
+        left -= waves[wave]
+        parts.append(f"{left:,}")
+    if len(parts) > SHOWN_WAVES:
+        parts[SHOWN_WAVES - 1 :] = [f"... > 0 after {len(parts)}"]
+    return "steps left after each wave: " + " > ".join(parts) if parts else "no step was decided"
+
+
+def print_rows(rows: Rows, title: str) -> None:
+    """Print a two-column table that fits a screen; plain `name: value` lines where there is no terminal."""
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        for name, value in rows:
+            sys.stdout.write(f"{name}: {value}".replace("\\[", "[") + "\n")
+        return
+    table = Table(title=title, show_header=False, box=None, title_justify="left", pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in rows:
+        table.add_row(name, value)
+    console.print(table)
+
+
+def safe(text: str) -> str:
+    """Return text without anything that could drive a terminal or be read as markup."""
+    shown = "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode("ascii") for c in text)
+    return shown.replace("[", "\\[")

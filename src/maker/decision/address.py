@@ -1,0 +1,49 @@
+"""Where a draw belongs: its address, its seed, and what the number of a draw says.
+
+A draw has an `Address` (run, step, draw), from which its seed is hashed. A step that is tried in another way begins
+a *round*: a race of its own, with draws and seeds of its own. Its draws are numbered on from ROUND times its number,
+so that the number of a draw tells its round, and no two draws of a step ever bear the same number. When steps are
+rolled back, their segment begins a new *branch*.
+
+Not covered: which rounds and branches begin, and why (`engine/escalations.py`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from dataclasses import dataclass
+
+SEED_BLOCK = 8  # seeds that one hash gives
+
+_seeds = struct.Struct("<8Q").unpack
+_seed_input = struct.Struct("<QQ").pack
+
+
+@dataclass(slots=True, unsafe_hash=True)
+class Address:
+    """Where a draw belongs: run id, global step index, draw number within the step (from 0)."""
+
+    run: str
+    step: int
+    draw: int
+
+
+def seed_key(seed: int, epoch: int = 0, branch: int = 0) -> bytes:
+    """Return the key from which all seeds of one epoch and branch of a run are hashed."""
+    return hashlib.blake2b(struct.pack("<QQQ", seed, epoch, branch), digest_size=32).digest()
+
+
+def draw_seeds(key: bytes, step: int, block: int) -> tuple[int, ...]:
+    """Return the 64-bit seeds of draws 8 block .. 8 block + 7 of a step: a hash of their address alone."""
+    return _seeds(hashlib.blake2b(_seed_input(step, block), key=key).digest())
+
+
+ROUND = 1 << 16  # draws that one round can have: more than votes and flags may be
+ATTEMPTS = 1 << 6  # rounds of a step in one branch; round 0 is the plain vote
+BRANCHES = 1 << 10  # of a segment; draws are numbered in 32 bits
+
+
+def round_of(draw: int) -> int:
+    """Return the round to which a draw belongs, by its number."""
+    return draw // ROUND

@@ -1,0 +1,62 @@
+"""What a run is told: how to vote, how to ask, where to stop.
+
+`Config` holds all that can change a decision; its fields are the run's fingerprint and a resume
+with other values is refused. `Limits` only say when to stop; a resume may raise them.
+Both are frozen and refuse unknown names.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from maker.errors import TaskError
+
+M = TypeVar("M", bound=BaseModel)
+
+MOST_VOTES = 30_000  # of one step; what a record can number
+KeepSamples = Literal["all", "flagged", "none"]
+
+
+class Frozen(BaseModel):
+    """The base of what users give: immutable, strict, and refusing unknown names."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Config(Frozen):
+    """How a run decides.
+
+    k: votes the winner must be ahead by, or "auto": from a calibration and `target`, the wanted
+    probability that the whole run is right. seed: of all draws. temperature: of all draws, except
+    that `first_temperature`, if given, is that of the first draw of each step. token_cap: the most
+    tokens a reply may have; long_answer: a reply with more is flagged `over_long`. flags: the names
+    of the red flags in order. paraphrase: draw d asks in the task's view d mod P. keep_samples: whose
+    texts the journal stores in full.
+    """
+
+    k: Annotated[int, Field(ge=1, le=MOST_VOTES // 20)] | Literal["auto"] = "auto"
+    target: float = Field(default=0.95, gt=0, lt=1)
+    seed: int = Field(default=0, ge=0, lt=2**64)
+    temperature: float = Field(default=0.1, ge=0, le=10)
+    first_temperature: float | None = Field(default=None, ge=0, le=10)
+    token_cap: int = Field(default=1024, ge=1)
+    long_answer: int = Field(default=750, ge=1)
+    flags: tuple[str, ...] = ()
+    segments: int = Field(default=1, ge=1)
+    paraphrase: bool = False
+    keep_samples: KeepSamples = "all"
+
+
+def validated(model: type[M], values: dict[str, Any]) -> M:
+    """Build a pydantic model, mapping its complaint to a one-line TaskError."""
+    try:
+        return model(**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = first["loc"][0] if first["loc"] else "?"
+        known = ", ".join(model.model_fields)
+        raise TaskError(
+            f"{model.__name__}: {where} = {first.get('input')!r}: {first['msg']}. Fields are: {known}."
+        ) from None

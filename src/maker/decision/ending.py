@@ -1,0 +1,67 @@
+"""How a run ends early: by name, resumable; and when a step or an account asks for it.
+
+Not covered: limits on what is sent (`sending/limits.py`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from maker.decision.poll import Poll
+    from maker.sending.usage import Usage
+
+
+MAX_REFUSALS = 10  # of one step without a valid answer make it a poison step
+FEWEST_COPIES = 10  # that stop a run, if they are ...
+MOST_COPIES = 0.05  # ... more than this share of the samples that could be copies
+
+
+class Stop(Exception):
+    """A named, resumable end: `kind` is its name, the message says where and what to do.
+
+    step: the one that it is about, None where it is about the run.
+    """
+
+    def __init__(self, kind: str, detail: str, exit_code: int = 3, *, step: int | None = None) -> None:
+        super().__init__(detail)
+        self.kind = kind
+        self.exit_code = exit_code
+        self.step = step
+
+
+def copied_too_often(usage: Usage, steps: int) -> Stop | None:
+    """Return the stop of a run whose samples are copies too often: votes on copies are no votes.
+
+    steps: on which samples were drawn; the first sample of each cannot be a copy.
+    """
+    copies = usage.flags.get("copied", 0)
+    if copies < FEWEST_COPIES:
+        return None
+    comparable = max(copies, usage.voted + usage.flagged - steps)  # steps may have begun and wait for their samples
+    if copies <= MOST_COPIES * comparable:
+        return None
+    return Stop("copied", f"{copies} of {comparable} samples are copies of an earlier one of their step: the server "
+                "repeats itself (a cache? one seed for all?), and voting on copies proves nothing. Turn that off and "
+                "start again with another journal.", 5)  # fmt: skip
+
+
+def undecided(poll: Poll) -> Stop:
+    """Return the stop of a poll that met a limit: which, where it stood, and what to do."""
+    limit = poll.outcome.limit if poll.outcome else None
+    tally = poll.tally
+    counts = ", ".join(str(n) for n in sorted(tally.counts.values(), reverse=True)[:5]) or "none"
+    kinds = ", ".join(f"{kind} {n}" for kind, n in poll.flags.items()) or "none"
+    message = (
+        f"step {poll.step.index} is undecided after {poll.drawn} samples: votes {counts} (k = {poll.method.k} ahead "
+        f"is needed), flagged {kinds}. Raise {limit} and resume, make the step finer, or take another model."
+    )
+    return Stop("undecided", message, 4)
+
+
+def poisoned(poll: Poll) -> Stop | None:
+    """Return the stop of a step that is refused again and again without one valid answer."""
+    if poll.flags.get("refused", 0) < MAX_REFUSALS or poll.tally.total:
+        return None
+    return Stop("poison_step", f"step {poll.step.index} was refused {poll.flags['refused']} times without a valid "
+                "answer. Reword the step or take another model, then resume.", 4)  # fmt: skip

@@ -1,0 +1,180 @@
+"""Red flags: (sample, step, earlier samples) -> RedFlag or None, plain callables in a chain.
+
+A flagged sample is thrown away and drawn again, never repaired. A flag smells confusion (a reply
+too long, cut off, contradictory, against the rules); it never knows the right answer, because it
+sees `Step`, which holds none. `earlier` are the step's samples with smaller draw numbers, so that
+copies can be seen too. The first flag of the chain that speaks names the reason.
+
+Whatever the chain, a reply that cannot be parsed has no vote: it counts as `malformed`.
+
+Not covered: a confident, well-formed, legal, wrong answer. Only voting helps against that one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from maker.decision.sample import Sample
+from maker.decision.step import Step
+from maker.errors import TaskError
+from maker.task.lines import Ambiguous
+
+COPY_NATS = 20.0  # two independent draws of a text this improbable agree once in e^20 = 5e8 times
+BYTES_PER_TOKEN = 4  # a rough count for models that do not report tokens
+_CUT_OFF = {"length", "max_tokens", "model_length"}
+_REFUSAL = re.compile(
+    r"\s*(i['’]?m sorry|sorry,|i (can(no|['’])t|am unable|am not able|won['’]t)|as an ai\b)", re.IGNORECASE
+)
+
+
+@dataclass(slots=True, frozen=True)
+class RedFlag:
+    """Why a sample may not vote: a kind, counted and reported, and one line for a person."""
+
+    kind: str
+    detail: str = ""
+
+
+Flag = Callable[[Sample, Step, Sequence[Sample]], RedFlag | None]
+
+
+def empty(sample: Sample, step: Step, earlier: Sequence[Sample]) -> RedFlag | None:
+    """Flag a reply without content."""
+    if sample.text is None or not sample.text.strip():
+        return RedFlag("empty", "the reply has no text")
+    return None
+
+
+def refused(sample: Sample, step: Step, earlier: Sequence[Sample]) -> RedFlag | None:
+    """Flag a refusal: the server's content filter, or an apology where an answer should be."""
+    if sample.finish_reason == "content_filter":
+        return RedFlag("refused", "stopped by the server's content filter")
+    if step.read(sample.text).key is None and _REFUSAL.match((sample.text or "")[:500]):
+        return RedFlag("refused", "the reply declines to answer")
+    return None
+
+
+def truncated(sample: Sample, step: Step, earlier: Sequence[Sample]) -> RedFlag | None:
+    """Flag a reply that was cut off, even if it looks whole: by its finish reason or at the token cap."""
+    if sample.finish_reason in _CUT_OFF:
+        return RedFlag("truncated", f"finish reason {sample.finish_reason}")
+    if sample.tokens_out is not None and sample.tokens_out >= step.token_cap:
+        return RedFlag("truncated", f"{sample.tokens_out} tokens, the cap is {step.token_cap}")
+    return None
+
+
+def over_long(sample: Sample, step: Step, earlier: Sequence[Sample]) -> RedFlag | None:
+    """Flag a rambling reply: more tokens than `long_answer`, real ones where the model reports them."""
+    tokens = sample.tokens_out
+    if tokens is None:
+        tokens = len(sample.text or "") // BYTES_PER_TOKEN
+    if tokens > step.long_answer:
+        return RedFlag("over_long", f"{tokens} tokens, more than {step.long_answer}")
+    return None
+
+
+def ambiguous(sample: Sample, step: Step, earlier: Sequence[Sample]) -> RedFlag | None:
+    """Flag a reply that holds several distinct answers."""
+    fault = step.read(sample.text).fault
+    return RedFlag("ambiguous", str(fault)) if isinstance(fault, Ambiguous) else None
+
+
+def malformed(sample: Sample, step: Step, earlier: Sequence[Sample]) -> RedFlag | None:
+    """Flag a reply that cannot be parsed."""
+    reading = step.read(sample.text)
+    if reading.key is None:
+        return RedFlag("malformed", described(reading.fault))
+    return None
+
+
+def illegal(sample: Sample, step: Step, earlier: Sequence[Sample]) -> RedFlag | None:
+    """Flag an action that the task's rules do not allow in this state."""
+    return None if step.legal(sample.text) else RedFlag("illegal", "the rules do not allow this action here")
+
+
+def inconsistent(sample: Sample, step: Step, earlier: Sequence[Sample]) -> RedFlag | None:
+    """Flag an action whose claimed consequence is not what the task's own `apply` gives."""
+    if step.consistent(sample.text):
+        return None
+    return RedFlag("inconsistent", "the claimed next state does not follow from the action")
+
+
+def copied(sample: Sample, step: Step, earlier: Sequence[Sample]) -> RedFlag | None:
+    """Flag a copy of an earlier sample: the same response id, or the same very improbable text.
+
+    Short honest answers are often equal; equality alone is never a copy. Nor is it below temperature 1: what
+    servers call the probability of a text is that at temperature 1, and colder draws repeat improbable texts.
+    """
+    if sample.response_id is not None and any(s.response_id == sample.response_id for s in earlier):
+        return RedFlag("copied", f"response id {sample.response_id} was seen before")
+    if improbable(sample, step) and any(s.text == sample.text for s in earlier):
+        return RedFlag("copied", f"the same text was seen before, though chance repeats it once in e^{COPY_NATS:.0f}")
+    return None
+
+
+def described(fault: Exception | None) -> str:
+    """Return a parser's complaint in one line, even if it cannot say what it is."""
+    try:
+        return f"{type(fault).__name__}: {fault}"[:200]
+    except Exception:  # noqa: BLE001 -- the parser's exception is foreign code too
+        return type(fault).__name__
+
+
+def improbable(sample: Sample, step: Step) -> bool:
+    """Say whether a text is so improbable that chance does not repeat it."""
+    return sample.logprob is not None and sample.logprob < -COPY_NATS and step.temperature >= 1
+
+
+DEFAULT: tuple[Flag, ...] = (
+    refused, empty, truncated, over_long, ambiguous, malformed, illegal, inconsistent, copied,
+)  # fmt: skip
+PAPER: tuple[Flag, ...] = (over_long, malformed)
+
+# These look at the step and at the text, finish reason and tokens of the sample alone: asked once, they say the same
+# again of a sample that has the same.
+_SELF_CONTAINED = frozenset(DEFAULT) - {copied}
+
+
+def chain(flags: str | Sequence[Flag] | None) -> tuple[Flag, ...]:
+    """Return the flags meant: None is the default chain, "paper" the published one, a list itself.
+
+    Raises TaskError for anything else.
+    """
+    if flags is None:
+        return DEFAULT
+    if flags == "paper":
+        return PAPER
+    if isinstance(flags, str) or not all(callable(flag) for flag in flags):
+        raise TaskError(f'flags = {flags!r}: give None, "paper", or a list of callables (sample, step, earlier)')
+    return tuple(flags)
+
+
+def judge(sample: Sample, step: Step, earlier: Sequence[Sample], flags: Sequence[Flag]) -> RedFlag | None:
+    """Return the first flag that speaks, or None for a sample that may vote.
+
+    What a flag itself raises is a bug in that flag: a TaskError naming it, never a red flag.
+    """
+    flag: Flag | None = None
+    try:
+        for flag in flags:
+            red = flag(sample, step, earlier)
+            if red is not None:
+                return red
+    except TaskError:
+        raise
+    except Exception as error:
+        name = flag_name(flag) if flag else ""
+        raise TaskError(f"step {step.index}: flag {name} raised {type(error).__name__}: {error}") from error
+    return None if step.read(sample.text).key is not None else malformed(sample, step, earlier)
+
+
+def comparing(flags: Sequence[Flag]) -> tuple[Flag, ...]:
+    """Return the flags that compare with earlier samples, and could say otherwise of the same sample later."""
+    return tuple(flag for flag in flags if flag not in _SELF_CONTAINED)
+
+
+def flag_name(flag: Flag) -> str:
+    """Return a flag's name, as it enters the run's fingerprint."""
+    return str(getattr(flag, "__name__", type(flag).__name__))

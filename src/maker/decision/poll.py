@@ -1,0 +1,329 @@
+"""One step being voted on.
+
+A `Poll` makes the requests of the next wave, judges the replies in draw order by the red flags,
+and feeds the ballots to the race. It is pure: who sends its requests, and who keeps the waves, is
+not its affair. The same poll counts a live wave and one that the journal holds.
+
+Not covered: sending (`sending/dispatcher.py`), and what a decided step changes (`engine/loop.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from maker.decision.address import SEED_BLOCK, Address, draw_seeds
+from maker.decision.ending import Stop
+from maker.decision.flags import RedFlag, improbable, judge
+from maker.decision.method import Method
+from maker.decision.race import Ballot, Outcome, Tally, Verdict, first_to_ahead
+from maker.decision.sample import Request, Sample
+from maker.decision.step import Reading, Step
+from maker.decision.wave import FLAGGED, UNKNOWN_TOKENS, Wave, encode_text, step_hash
+from maker.errors import InternalError, JournalError, TaskError
+from maker.task.canonical import canonical, digest
+from maker.task.prompt import View
+
+if TYPE_CHECKING:
+    pass
+
+
+Entry = tuple[int, int, int, int]
+
+
+class Poll:
+    """The vote on one step.
+
+    After each wave either `outcome` is set or `need` says how many draws the next wave has. `prompt`
+    is set before the first request; a replayed step never needs it. `views`, if set, are asked in turn.
+    first: the number of the first draw; `drawn` counts from there.
+    `readings` are the step's distinct answers, numbered as they first appeared; `flags` counts flagged
+    samples by kind.
+    """
+
+    __slots__ = (
+        "_known",
+        "_race",
+        "drawn",
+        "first",
+        "flags",
+        "method",
+        "need",
+        "order",
+        "outcome",
+        "prompt",
+        "readings",
+        "samples",
+        "step",
+        "tally",
+        "texts",
+        "views",
+        "waves",
+    )  # fmt: skip
+
+    def __init__(self, step: Step, method: Method, prompt: str | None = None, *, first: int = 0) -> None:
+        self.step = step
+        step.temperature = method.temperature
+        self.method = method
+        self.first = first
+        self.prompt = prompt
+        self.views: Sequence[View] = ()
+        self.tally = Tally({}, 0, 0, None, {})
+        self.samples: list[Sample] = []
+        self.order: list[int] = []  # the candidate of each draw, FLAGGED for none
+        self.readings: list[Reading] = []
+        self.flags: dict[str, int] = {}
+        self.texts = 0  # distinct texts so far
+        self._known: list[str | None] = []  # texts read from the journal, None where it has only a digest
+        self.drawn = 0
+        self.waves = 0
+        self.outcome: Outcome | None = None
+        self._begin()
+
+    @property
+    def next(self) -> int:
+        """The number of the next draw."""
+        return self.first + self.drawn
+
+    def go_on(self, max_votes: int, max_flags: int) -> None:
+        """Go on with a race that met a limit, under other limits and with all its votes."""
+        self.method = replace(self.method, max_votes=max_votes, max_flags=max_flags)
+        self.outcome = None
+        self._begin()
+
+    def requests(self) -> list[Request]:
+        """Return the requests of the next wave."""
+        method, step, prompt = self.method, self.step, self.prompt
+        assert prompt is not None, "a poll needs its prompt before it can ask"
+        run, index, state, first = method.run, step.index, step.state, self.next
+        draws = range(first, first + self.need)
+        seeds: list[int] = []
+        for block in range(first // SEED_BLOCK, (draws.stop - 1) // SEED_BLOCK + 1):
+            seeds += draw_seeds(method.key, index, block)
+        skipped = first - first % SEED_BLOCK
+        warmth, cap, schema = method.temperature, method.token_cap, method.schema
+        made = [
+            Request(Address(run, index, draw), prompt, seeds[draw - skipped], warmth, cap, (), schema, state)
+            for draw in draws
+        ]
+        for request in made if self.views else ():
+            request.prompt = self.views[request.address.draw % len(self.views)].prompt
+        if not self.drawn and method.first_temperature is not None:
+            made[0].temperature = method.first_temperature
+        return made
+
+    def take(self, samples: Sequence[Sample]) -> Wave:
+        """Judge one wave of replies in draw order, count them, and return what the journal keeps."""
+        wave = Wave(self.step.index, self.next, [], [], {}, None)
+        if self.views:
+            samples = [self._own_words(sample, draw) for draw, sample in enumerate(samples, wave.first)]
+        ballots: list[Ballot] = []
+        position, count = 0, len(samples)
+        while position < count:
+            sample = samples[position]
+            key, entry, facts = self._judge(sample, wave)
+            run = 1
+            # The very same object again is the same reply: it need not be judged twice.
+            if position + 1 < count and samples[position + 1] is sample and key is not None and self._settled(sample):
+                while position + run < count and samples[position + run] is sample:
+                    run += 1
+            for place in range(position, position + run) if facts else ():
+                wave.extras[place] = facts
+            wave.draws += entry * run
+            ballots += [key] * run
+            self.samples += [sample] * run
+            self.order += entry[:1] * run
+            position += run
+        self.drawn += count
+        self.waves += 1
+        try:
+            self.need = self._race.send(ballots)
+        except StopIteration as end:
+            self.outcome, self.need = end.value, 0
+        return wave
+
+    def _own_words(self, sample: Sample, draw: int) -> Sample:
+        """Return a reply to a view as a reply to the task's own prompt; one that cannot be read stays as it is."""
+        try:
+            text = None if sample.text is None else self.views[draw % len(self.views)].back(sample.text)
+        except Exception:  # noqa: BLE001 -- what the way back cannot read, the parser will not read either
+            return sample
+        return replace(sample, text=text)
+
+    def _judge(self, sample: Sample, wave: Wave) -> tuple[Ballot, Entry, dict[str, Any]]:
+        """Judge one sample: its ballot, and its entry and facts in the wave."""
+        reading = self.step.read(sample.text)
+        form = sample.finish_reason, sample.tokens_out
+        red = judge(sample, self.step, self.samples, self.method.again if reading.passed == form else self.method.flags)
+        fresh = False
+        key: bytes | None = None
+        candidate = FLAGGED
+        if red is None:
+            reading.passed = form
+            key = reading.key
+            assert key is not None, "a sample without an answer was not flagged"
+            candidate, fresh = self._candidate(reading)
+        else:
+            self.flags[red.kind] = self.flags.get(red.kind, 0) + 1
+        # Replay reads the answer of a candidate from its first text, and compares with texts that may be
+        # copied: those are kept whole whatever was asked for.
+        keep = self.method.keep
+        wanted = keep == "all" or (red is not None and keep == "flagged") or not self._settled(sample)
+        whole = wanted or fresh
+        if reading.number is None or (whole and not reading.whole):
+            reading.number, reading.whole = self.texts, whole
+            self.texts += 1
+            wave.texts.append(encode_text(sample.text or "", whole))
+        entry = (candidate, reading.number, _count(sample.tokens_in), _count(sample.tokens_out))
+        return key, entry, _facts(sample, red, wanted)
+
+    def _settled(self, sample: Sample) -> bool:
+        """Say whether no flag could say otherwise of the same sample later in the step."""
+        unmarked = sample.response_id is None and not improbable(sample, self.step)
+        return not (self.method.again_unmarked if unmarked else self.method.again)
+
+    def _candidate(self, reading: Reading) -> tuple[int, bool]:
+        """Return the number of a reading's answer among the step's, and whether it is new."""
+        for number, known in enumerate(self.readings):
+            if known.key == reading.key:
+                return number, False
+        assert reading.key is not None, "a candidate has a vote key"
+        self.readings.append(reading)
+        self.tally.answers[reading.key] = reading.answer
+        return len(self.readings) - 1, True
+
+    def _begin(self) -> None:
+        """Start the race from the tally as it stands."""
+        method = self.method
+        self._race = first_to_ahead(method.k, method.max_votes, method.max_flags, self.tally)
+        try:
+            self.need = next(self._race)
+        except StopIteration as end:
+            self.outcome, self.need = end.value, 0
+
+    def replay(self, wave: Wave) -> None:
+        """Count a wave that the journal holds. Raises JournalError when it does not fit this step."""
+        if wave.first != self.next or (self.outcome is not None and self.outcome.winner is not None):
+            raise JournalError(f"step {wave.step}: draw {wave.first} does not follow draw {self.next - 1}")
+        try:
+            self._recount(wave)
+        except (LookupError, UnicodeDecodeError) as error:
+            raise JournalError(f"step {wave.step}: a wave contradicts itself: {error!r}") from None
+        self.texts = len(self._known)
+        self.drawn += len(wave)
+        self.waves += 1
+        self.outcome = None
+        self._begin()
+
+    def _recount(self, wave: Wave) -> None:
+        self._known += [raw.decode("utf-8", "surrogatepass") if full else None for full, raw in wave.texts]
+        for position in range(len(wave)):
+            candidate, number, tokens_in, tokens_out = wave.draws[4 * position : 4 * position + 4]
+            self.order.append(candidate)
+            text = self._known[number]
+            facts = wave.extras.get(position, {})
+            if candidate == FLAGGED:
+                self.flags[facts["flag"]] = self.flags.get(facts["flag"], 0) + 1
+                self.tally.add(None)
+            else:
+                self.tally.add(self._replayed(candidate, text).key)
+            if text is not None:
+                reading = self.step.read(text)
+                reading.number, reading.whole = number, True
+            self.samples.append(_sample_again(None if facts.get("silent") else text, tokens_in, tokens_out, facts))
+
+    def _replayed(self, candidate: int, text: str | None) -> Reading:
+        """Return a journaled candidate's reading, read from its first text when it is new."""
+        if 0 <= candidate < len(self.readings):
+            return self.readings[candidate]
+        reading = self.step.read(text)
+        if reading.key is None or text is None:
+            raise JournalError(
+                f"step {self.step.index}: the task's parser no longer reads a journaled answer: {reading.fault}. "
+                "Resume with the task code that wrote the journal."
+            )
+        if self._candidate(reading) != (candidate, True):
+            raise JournalError(f"step {self.step.index}: two journaled candidates are the same answer")
+        return reading
+
+    @property
+    def winner(self) -> int:
+        """The number of the winning answer, of a decided poll."""
+        if self.outcome is None or self.outcome.winner is None:
+            raise InternalError(f"step {self.step.index} has no winner")
+        if len(self.readings) == 1:
+            return 0
+        return next(i for i, reading in enumerate(self.readings) if reading.key == self.outcome.winner)
+
+    def verdict(self) -> Verdict[Any]:
+        """Return the verdict of a decided poll."""
+        tally = self.tally
+        return Verdict(
+            self.step.index, self.readings[self.winner].answer, tally.votes, self.drawn, tally.flagged,
+            dict(self.flags), tally.margin, tally.entropy, self.waves,
+        )  # fmt: skip
+
+
+def _count(tokens: int | None) -> int:
+    """Return a token count as the journal holds it."""
+    return UNKNOWN_TOKENS if tokens is None or not 0 <= tokens < UNKNOWN_TOKENS else tokens
+
+
+def _facts(sample: Sample, red: RedFlag | None, whole: bool) -> dict[str, Any]:
+    """Return what is worth keeping of a sample beside its text and tokens; nothing for a plain one.
+
+    whole: keep all that the server said of it, not only what a vote or a replay needs.
+    """
+    facts: dict[str, Any] = {}
+    if red is not None:
+        facts["flag"] = red.kind
+    if sample.text is None:
+        facts["silent"] = True
+    if sample.finish_reason != "stop":
+        facts["finish"] = sample.finish_reason
+    if not whole:
+        return facts
+    if sample.response_id is not None:
+        facts["id"] = sample.response_id
+    if sample.logprob is not None:
+        facts["logprob"] = sample.logprob
+    if sample.model is not None:
+        facts["model"] = sample.model
+    if sample.latency is not None:
+        facts["latency"] = round(sample.latency, 6)
+    return facts
+
+
+def _sample_again(text: str | None, tokens_in: int, tokens_out: int, facts: dict[str, Any]) -> Sample:
+    """Return a journaled sample; its text is None where the journal has only a digest."""
+    return Sample(
+        text,
+        None if tokens_in == UNKNOWN_TOKENS else tokens_in,
+        None if tokens_out == UNKNOWN_TOKENS else tokens_out,
+        facts.get("finish", "stop"),
+        facts.get("id"),
+        facts.get("logprob"),
+        facts.get("model"),
+        facts.get("latency"),
+    )
+
+
+Winner = tuple[int, bytes, bytes]  # candidate number, step hash, state digest
+
+
+def decide(poll: Poll) -> tuple[Any, Winner]:
+    """Return a decided poll's next state and verdict. Raises Stop for a winner that the rules do not allow."""
+    number = poll.winner
+    reading = poll.readings[number]
+    key = reading.key
+    assert key is not None, "a winner has a vote key"
+    if not poll.step.allows(reading):
+        raise Stop("illegal", f"step {poll.step.index}: the answer that won is against the rules and no flag caught "
+                   f"it: {reading.answer!r}. Use the default flags.", 1)  # fmt: skip
+    state = poll.step.after(reading)
+    try:
+        state_digest = digest(canonical(state))
+    except (TypeError, ValueError) as error:
+        raise TaskError(f"step {poll.step.index}: apply returned a state that cannot be digested: {error}") from None
+    return state, (number, step_hash(poll.step.index, key, state_digest), state_digest)

@@ -1,0 +1,172 @@
+"""Ballots -> Tally -> Verdict: first to ahead by k.
+
+`first_to_ahead(k, ...)` is a pure generator: it yields how many more ballots it needs
+(`need = k - margin`), receives them in draw order, and ends with an `Outcome`. Because no wave of
+`need` ballots can decide before its last valid one, drawing in waves takes exactly the samples
+that one-at-a-time voting takes, and has the same winner; the order inside a wave does not matter.
+
+A ballot is the canonical bytes of a whole answer, or None for a flagged sample. A limit never
+turns into a plurality: it ends the race undecided, resumable with a higher limit.
+
+Not covered: errors that most samples of a step share. Where a step's own error rate is above one
+half the wrong answer wins at any k.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from maker.task.canonical import canonical
+
+T = TypeVar("T")
+Ballot = bytes | None
+
+
+@dataclass(slots=True)
+class Tally:
+    """The count of one race: votes by canonical answer, and how many samples were flagged.
+
+    `answers` maps each vote key to an answer with that key, as far as the caller has named them.
+    """
+
+    counts: dict[bytes, int] = field(default_factory=dict)
+    flagged: int = 0
+    total: int = 0
+    leader: bytes | None = None
+    answers: dict[bytes, Any] = field(default_factory=dict)
+
+    def add(self, ballot: Ballot, times: int = 1) -> None:
+        """Count one ballot, or several equal ones."""
+        if ballot is None:
+            self.flagged += times
+            return
+        count = self.counts.get(ballot, 0) + times
+        self.counts[ballot] = count
+        self.total += times
+        if self.leader is None or count > self.counts[self.leader]:
+            self.leader = ballot
+
+    @property
+    def margin(self) -> int:
+        """Votes of the leader minus votes of the runner-up; no votes count as 0."""
+        if self.leader is None:
+            return 0
+        if len(self.counts) == 1:
+            return self.total
+        return self.counts[self.leader] - max(n for key, n in self.counts.items() if key != self.leader)
+
+    @property
+    def votes(self) -> Votes[Any]:
+        """The counts by answer."""
+        return Votes({key: (self.answers.get(key), n) for key, n in self.counts.items()})
+
+    @property
+    def entropy(self) -> float:
+        """Entropy of the votes in nats, H = -sum f ln f; e^H is the effective number of answers."""
+        return -sum(n / self.total * math.log(n / self.total) for n in self.counts.values()) + 0.0
+
+
+class Outcome(NamedTuple):
+    """How a race ended: `winner` is the winning key, or None and `limit` names the limit met."""
+
+    winner: bytes | None
+    limit: str | None = None
+
+
+def first_to_ahead(
+    k: int, max_votes: int, max_flags: int, tally: Tally | None = None
+) -> Generator[int, Sequence[Ballot], Outcome]:
+    """Run one race: yield how many ballots are needed, receive them in draw order, return the Outcome.
+
+    k: the margin that decides, 1 or more. max_votes, max_flags: the most valid votes and flagged
+    samples. tally: counted into, if given, so that the caller can look on.
+    The race ends undecided as soon as no decision is possible within the limits.
+    Source: Meyerson et al. 2025, arXiv 2511.09030; Wald's sequential test for two answers.
+    """
+    tally = Tally() if tally is None else tally
+    while True:
+        need = k - tally.margin
+        if need == 0:
+            return Outcome(tally.leader)
+        assert need > 0, "a wave decided before its last ballot"
+        if tally.total + need > max_votes:
+            return Outcome(None, "max_votes")
+        if tally.flagged >= max_flags:
+            return Outcome(None, "max_flags")
+        need = min(need, max_flags - tally.flagged)
+        ballots = yield need
+        assert len(ballots) == need, "a wave must bring as many ballots as were asked for"
+        if ballots[0] is not None and ballots.count(ballots[0]) == need:
+            tally.add(ballots[0], need)
+        else:
+            for ballot in ballots:
+                tally.add(ballot)
+
+
+class Votes(Mapping[T, int]):
+    """Counts by answer, as a mapping that also takes unhashable answers (lists, models) as keys.
+
+    Answers are told apart by their canonical bytes: votes[True] and votes[1] are different counts.
+    """
+
+    __slots__ = ("_by_key",)
+
+    def __init__(self, by_key: dict[bytes, tuple[T, int]]) -> None:
+        self._by_key = by_key
+
+    def __getitem__(self, answer: T) -> int:
+        try:
+            return self._by_key[canonical(answer)][1]
+        except (TypeError, ValueError):
+            raise KeyError(answer) from None
+
+    def __iter__(self) -> Iterator[T]:
+        return (answer for answer, _ in self._by_key.values())
+
+    def __len__(self) -> int:
+        return len(self._by_key)
+
+    def values(self) -> Any:
+        """Return the counts alone."""
+        return [n for _, n in self._by_key.values()]
+
+    def items(self) -> Any:
+        """Return (answer, count) pairs."""
+        return list(self._by_key.values())
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Mapping):
+            return NotImplemented
+        try:
+            theirs = {canonical(answer): n for answer, n in other.items()}
+        except (TypeError, ValueError):
+            return False
+        return theirs == {key: n for key, (_, n) in self._by_key.items()}
+
+    __hash__ = None  # type: ignore[assignment]  # a mapping that compares by content has no hash
+
+    def __repr__(self) -> str:
+        return "{" + ", ".join(f"{answer!r}: {n}" for answer, n in self._by_key.values()) + "}"
+
+
+@dataclass(slots=True, frozen=True)
+class Verdict(Generic[T]):
+    """What a vote decided.
+
+    step: global index. answer: the winner. votes: counts by answer. samples: all draws, flagged ones
+    included. flagged: how many were; flags: how many by kind. margin: leader minus runner-up.
+    entropy: of the votes, in nats. waves: rounds of sampling.
+    """
+
+    step: int
+    answer: T
+    votes: Votes[T]
+    samples: int
+    flagged: int
+    flags: Mapping[str, int]
+    margin: int
+    entropy: float
+    waves: int

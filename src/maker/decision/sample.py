@@ -1,0 +1,158 @@
+"""Prompt -> Sample: what is asked of a model, what comes back, and what it costs.
+
+A `Request` is one draw of one step. A `Sample` is one reply, whatever its worth; whether it may
+vote is decided in `flags.py`. A `Failure` is a draw that brought no reply at all: it is never a
+red flag and never a vote. A `Model` turns requests into samples or failures, in the same order; `Prices` are what
+it charges. `paying` is how a model asks to send something beside its draws, such as a probe: whoever drives it holds,
+books and makes durable that call, too.
+
+Not covered: retrying (`sending/dispatcher.py` owns it) and the meaning of the text (`flags.py`, the task).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+from pydantic import Field
+
+from maker.decision.address import Address
+from maker.decision.config import Frozen, validated
+from maker.errors import TaskError
+
+
+@dataclass(slots=True)
+class Request:
+    """One draw, as a model sees it. It carries no ground truth.
+
+    address: run, step and draw number; a retry keeps it.
+    prompt: the whole text the model reads.
+    seed: 64-bit number, a hash of the address and the run's seed; a retry keeps it.
+    temperature: 0 or more; 0 means the most probable answer.
+    max_tokens: the most tokens the reply may have.
+    stop: texts that end the reply.
+    schema: JSON schema of the answer, for servers that can enforce one.
+    state: the task's state at this step; simulated models read it, nothing sends it anywhere.
+    """
+
+    address: Address
+    prompt: str
+    seed: int
+    temperature: float = 0.1
+    max_tokens: int = 1024
+    stop: tuple[str, ...] = ()
+    schema: dict[str, Any] | None = None
+    state: Any = None
+
+    def asks_the_same_as(self, other: Request) -> bool:
+        """Say whether another request differs in address, seed and state alone."""
+        return (
+            self.prompt == other.prompt and self.temperature == other.temperature
+            and self.max_tokens == other.max_tokens and self.stop == other.stop and self.schema == other.schema
+        )  # fmt: skip
+
+
+@dataclass(slots=True)
+class Sample:
+    """One reply. Treat it as immutable: a model may return the same object for equal replies.
+
+    text: what the model wrote, or None when the server sent no content.
+    tokens_in, tokens_out: as reported by the model, or None when it does not say.
+    finish_reason: "stop", "length", "content_filter", or the server's own word; None if not told.
+    response_id: the server's id of the reply; equal ids mean copies.
+    logprob: natural log of the probability of the whole text, when the server gives it.
+    model: the name the server says it used; latency: seconds from request to reply.
+    fingerprint: the server's mark of its configuration. cached: of tokens_in, those read from a cache.
+    """
+
+    text: str | None
+    tokens_in: int | None = None
+    tokens_out: int | None = None
+    finish_reason: str | None = "stop"
+    response_id: str | None = None
+    logprob: float | None = None
+    model: str | None = None
+    latency: float | None = None
+    fingerprint: str | None = None
+    cached: int | None = None
+
+
+@dataclass(slots=True)
+class Failure:
+    """A draw that brought no reply.
+
+    kind: "transient" (try again), "again" (put differently now: repeat at once, it was no attempt), "poison" (this
+    request always fails), "fatal" (no request can succeed).
+    detail: one line for a person. retry_after: seconds the server asked to wait, if it did.
+    tokens_in, tokens_out: what it was billed all the same, None when nobody can know.
+    """
+
+    kind: str
+    detail: str
+    retry_after: float | None = None
+    tokens_in: int | None = 0
+    tokens_out: int | None = 0
+
+
+def groups(requests: Sequence[Request], most: int) -> list[list[int]]:
+    """Return the positions of requests that can share one call, at most so many: neighbours that ask the same."""
+    found: list[list[int]] = []
+    for position, request in enumerate(requests):
+        if found and len(found[-1]) < most and request.asks_the_same_as(requests[found[-1][0]]):
+            found[-1].append(position)
+        else:
+            found.append([position])
+    return found
+
+
+@runtime_checkable
+class Model(Protocol):
+    """Anything that answers draws.
+
+    `lockstep` is True for an in-process model that wants large batches (it is then called by `callers`
+    at once, an optional attribute, else one), False for one that is called with single requests, as
+    many at once as the limits allow.
+    `draw` returns one Sample or Failure for each request, in the same order. It raises ModelError
+    when the model cannot be used at all; it must survive cancellation. Optional: `name: str`
+    (part of the run's fingerprint), `simulated: bool`, `bind(task)` called once before the first
+    draw, `aclose()` awaited after the last, `prices` (`Prices`, or None), `n` (draws of one step that
+    one call may hold), `replicable` (in lock-step: `load_model(name)` makes the same model, and its replies are
+    functions of the request alone, so that a long run may ask it in several processes). What it sends beside its
+    draws it pays for through `budget.paying`.
+    """
+
+    lockstep: bool
+
+    async def draw(self, requests: Sequence[Request]) -> Sequence[Sample | Failure]:
+        """Answer every request, in order."""
+        ...
+
+
+class Prices(Frozen):
+    """What a model costs, in US dollars a million tokens. cached: of input tokens served from a cache."""
+
+    input: float = Field(ge=0)
+    output: float = Field(ge=0)
+    cached: float | None = Field(default=None, ge=0)
+
+    def cost(self, tokens_in: int, tokens_out: int, cached: int = 0) -> float:
+        """Return dollars. cached: how many of `tokens_in` came from a cache."""
+        cheap = self.input if self.cached is None else self.cached
+        return ((tokens_in - cached) * self.input + cached * cheap + tokens_out * self.output) / 1e6
+
+
+def make_prices(prices: Prices | Mapping[str, Any] | None) -> Prices | None:
+    """Return `prices` as Prices; raises TaskError for what cannot be."""
+    if prices is None or isinstance(prices, Prices):
+        return prices
+    if not isinstance(prices, Mapping):
+        raise TaskError(f"prices = {prices!r}: give input and output, US dollars a million tokens")
+    return validated(Prices, dict(prices))
+
+
+Reply = Sample | Failure
+Pay = Callable[[Request, Callable[[Request], Awaitable[Reply]]], Awaitable[Reply]]
+
+paying: ContextVar[Pay | None] = ContextVar("paying", default=None)  # set while a model is asked for draws

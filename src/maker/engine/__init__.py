@@ -1,0 +1,1 @@
+"""The run: ready -> settle -> commit -> advance, again and again. On asyncio only."""

@@ -1,0 +1,72 @@
+"""k = "auto": a calibration before the first step, and the plan that stands on it.
+
+Draws once on each of 300 random steps, again on up to 20 of those that erred, and lets `theory/planner.py` choose the
+smallest k with which the whole run reaches its target. Where that leaves it open whether any k can (errors seem
+to cluster, but too few were seen to be sure), it draws on 300 more steps, up to 1,200.
+
+Samples are graded as `probe.py` says: by the task's truth, or else by the verdicts of votes on the first 100 steps,
+*agreement*, which cannot see a step that most samples get wrong in the same way.
+
+Not covered: what a few hundred steps cannot show. `maker estimate` says how much that is.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict
+
+from maker.decision.config import Config
+from maker.decision.flags import Flag
+from maker.decision.step import Rules
+from maker.engine.probe import Probe
+from maker.journal.notes import UNKNOWN_STEPS, Calibration
+from maker.sending.dispatcher import Dispatcher
+from maker.task.task import Task, guarded
+from maker.theory.evidence import Evidence
+from maker.theory.mixture import Steps
+from maker.theory.planner import ENOUGH, project
+
+DRAWS = 300  # steps drawn on at first, and the draws that a calibration has at least
+MOST_DRAWS = 1200  # steps, where it stays open whether any k can do
+AGREEMENT_STEPS = 100  # steps voted on where there is no truth, 5 draws or more each
+MOST_AGAIN = 20  # erring steps that are drawn again
+
+_BOUNDS = ("p", "p_plan", "rho", "rho_low", "rho_high")
+CALIBRATION_EPOCH = 2**32  # its seeds never meet those of the run
+
+
+async def calibrate(
+    task: Task, dispatcher: Dispatcher, config: Config, flags: tuple[Flag, ...], rules: Rules
+) -> Calibration:
+    """Draw on steps of the run and say what was seen.
+
+    Raises Stop at a limit of the run, ModelError, TaskError. The draws are booked in the dispatcher's usage.
+    """
+    usage = dispatcher.usage
+    before = (usage.voted, usage.flagged, Counter(usage.flags))
+    probe = Probe(task, dispatcher, config, flags, rules, name="calibration", epoch=CALIBRATION_EPOCH)
+    steps = guarded(lambda: task.steps, None, "steps") or UNKNOWN_STEPS
+    count = DRAWS if probe.against == "truth" else AGREEMENT_STEPS
+    await probe.first(count, 1)
+    await probe.again(MOST_AGAIN)
+    while probe.against == "truth" and count < min(MOST_DRAWS, steps) and _open(probe.evidence, steps, config.target):
+        count += DRAWS
+        await probe.first(count, 1)
+        await probe.again(MOST_AGAIN)
+    found = probe.evidence
+    valid, flagged = usage.voted - before[0], usage.flagged - before[1]
+    return Calibration(
+        draws=valid + flagged, valid=valid, flags=dict(usage.flags - before[2]), against=probe.against,
+        wrong=sum(sum(step.voted([*step.draws, *step.again])) for step in probe.seen),
+        tokens_in=sum(reply.tokens_in or 0 for reply in probe.replies),
+        tokens_out=sum(reply.tokens_out or 0 for reply in probe.replies),
+        steps=found.n, erred=found.wrong, evidence=asdict(found),
+        **{name: getattr(found, name) for name in _BOUNDS} if found.n else {},
+    )  # fmt: skip
+
+
+def _open(evidence: Evidence, steps: int, target: float) -> bool:
+    """Say whether the evidence leaves open if any k can reach the target: likely not, but not forbidden."""
+    if evidence.n < ENOUGH or evidence.p_plan <= 0.5 or project(evidence, steps, target).k is None:
+        return False
+    return Steps(evidence.p, evidence.rho).k_for(steps, target) is None

@@ -1,0 +1,395 @@
+"""Where a run stands: its decided steps, its settings, its account; and how it moves.
+
+A `Course` moves by waves: live ones, which it journals, and those of a journal, which it replays, both
+through the same code. So a resumed run is where the first one was, or the journal is refused. Settings that
+were changed on purpose begin a new epoch: what is decided stands, open steps begin anew with seeds of their own.
+
+A step that does not decide is tried in another way, as the ladder says, or stops the run. Rolled-back steps are
+the one thing that a Course cannot take back: it raises RolledBack, and another one is made from the journal.
+
+Not covered: what to do next (`loop.py`), and sampling (`sending/dispatcher.py`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from maker.decision.address import ROUND, seed_key
+from maker.decision.config import Config
+from maker.decision.ending import Stop, poisoned, undecided
+from maker.decision.flags import Flag
+from maker.decision.method import Method
+from maker.decision.poll import Poll, decide
+from maker.decision.step import Rules, Step
+from maker.decision.wave import Wave
+from maker.engine.calibrate import calibrate
+from maker.engine.escalations import Escalations
+from maker.engine.front import Front, Lane
+from maker.engine.ladder import Rung, describe
+from maker.engine.senders import Senders
+from maker.errors import JournalError
+from maker.journal.header import changed_fields, check_header, latest_header, make_header
+from maker.journal.notes import Abandoned, Calibration, Escalation, RolledBack, check_note
+from maker.journal.records import SENSELESS, decode, encode_note, encode_wave, senseless
+from maker.journal.writer import Journal
+from maker.log import log
+from maker.sending.account import Account
+from maker.sending.dispatcher import Dispatcher
+from maker.sending.receipts import Receipts
+from maker.task.canonical import canonical, digest
+from maker.task.plan import Plan
+from maker.task.prompt import render, views
+from maker.task.task import Task
+
+if TYPE_CHECKING:
+    from maker.engine.crew.stretch import Stretch
+
+
+class Course:
+    """One run: task, plan, settings, and all that follows from its journal so far.
+
+    front: the decided steps. method: how steps are voted on, None until k is known. header: the run's
+    settings; epoch: how often they were changed on purpose; accepted: those that may differ from the journal's.
+    usage: the account, resumes included. replayed: steps that were decided before this process. sampled: rounds
+    that samples were drawn in. closed: what the run said when it last ended. stop: what ends it. abandoned: what
+    the rollbacks in the journal leave behind, as far as they are known.
+    """
+
+    def __init__(
+        self, task: Task, senders: Senders, config: Config, journal: Journal, plan: Plan, flags: tuple[Flag, ...],
+        accepted: tuple[str, ...] = (), ladder: tuple[Rung, ...] = (), abandoned: Abandoned | None = None,
+    ) -> None:  # fmt: skip
+        self.task, self.senders, self.config = task, senders, config
+        self.dispatcher = dispatcher = senders.own
+        self.limits, self.usage = dispatcher.limits, dispatcher.usage
+        self.journal, self.plan, self.flags, self.accepted = journal, plan, flags, accepted
+        self.receipts = Receipts(journal, self.usage, accepted, config.temperature)
+        senders.keep_receipts(self.receipts)
+        self.account = Account(self.usage, self.receipts, paid=not dispatcher.model.lockstep)
+        self.front = Front(task, plan)
+        self.escalations = Escalations(task, ladder, self.limits, plain=hasattr(dispatcher.model, "bind"))
+        self.abandoned = abandoned or Abandoned()
+        self.rules = Rules.of(task)
+        self.header = make_header(task, dispatcher.model, config)
+        self.method: Method | None = None
+        self.calibration: Calibration | None = None
+        self.epoch = self.opened = self.sampled = self.replayed = 0
+        self.closed: dict[str, Any] = {}
+        self.stop: Stop | None = None
+        self.aside: dict[int, Stop] = {}  # by step: those that did not decide and hold up no other
+        self._latest: dict[str, Any] = {}  # the header of the journal's last epoch
+
+    # -- one step -------------------------------------------------------------------------------
+
+    def ready(self, lane: Lane) -> bool:
+        """Make a lane's next step ready to ask; say whether it has draws to make.
+
+        None are made where a journal holds the race to its end: its verdict is committed now. Raises as `escalate`
+        does, for a step that met a limit which was not raised since.
+        """
+        poll = lane.poll or self._open(lane)
+        if poll.outcome is not None and poll.outcome.winner is not None:
+            self.commit(lane, Wave(lane.index, poll.next))
+            return False
+        if poll.flags and poll.outcome is None and (poison := poisoned(poll)):
+            trouble = self.escalations.trouble(lane, "refused")  # the process before may have died at this point
+            if self.escalations.next(lane, trouble) is not None:
+                self.escalate(lane, poison, "refused")
+        while lane.poll is not None and lane.poll.outcome is not None:  # also where max_votes is less than k
+            self.escalate(lane, undecided(lane.poll), lane.poll.outcome.limit or "")
+            if lane.index in self.aside:
+                return False
+        assert lane.poll is not None, "a step that is not decided has a poll"
+        if lane.poll.prompt is None:
+            self._word(lane, lane.poll)
+        return True
+
+    def _word(self, lane: Lane, poll: Poll) -> None:
+        """Write what is asked about a step."""
+        poll.prompt = render(self.task, lane.state, lane.index)
+        if not self.config.paraphrase and not self.escalations:
+            return
+        change = self.escalations.change(lane.index)
+        own_words = change.finer or hasattr(self.senders.of(change, lane.index).model, "bind")
+        if (self.config.paraphrase or change.paraphrase) and not own_words:
+            poll.views = views(self.task, lane.state, lane.index)
+
+    def by_sender(self, lanes: list[Lane]) -> list[tuple[Dispatcher, list[Lane]]]:
+        """Return the lanes by who sends their draws. Raises TaskError where a model is not at hand."""
+        if not self.escalations:
+            return [(self.dispatcher, lanes)]
+        found: dict[int, tuple[Dispatcher, list[Lane]]] = {}
+        for lane in lanes:
+            sender = self.senders.of(self.escalations.change(lane.index), lane.index)
+            found.setdefault(id(sender), (sender, []))[1].append(lane)
+        return list(found.values())
+
+    def _open(self, lane: Lane) -> Poll:
+        self.opened += 1
+        return self._begin_round(lane)
+
+    def _begin_round(self, lane: Lane) -> Poll:
+        """Begin a race for a lane's next step, in the way that it is to be tried now."""
+        assert self.method is not None, "k is chosen before the first step"
+        method, first = self.escalations.method(self.method, lane, self.config, self.epoch)
+        step = Step(lane.index, lane.state, self.rules, method.token_cap, self.config.long_answer, {})
+        poll = lane.poll = Poll(step, method, first=first)
+        self.sampled += 1
+        return poll
+
+    def commit(self, lane: Lane, wave: Wave) -> None:
+        """Journal a live wave; if it decided the step, with its verdict, and advance the lane."""
+        poll = lane.poll
+        assert poll is not None, "a wave belongs to a poll"
+        if self.receipts.known:
+            self.receipts.judged(self.header["run"], wave.step, wave.first, len(wave))
+        if poll.outcome is None or poll.outcome.winner is None:
+            self.journal.append(encode_wave(wave))
+            return
+        try:
+            state, wave.verdict = decide(poll)
+        finally:
+            self.journal.append(encode_wave(wave))  # its samples are kept even if the task's code fails here
+        self.front.advance(lane, poll, state, wave.verdict)
+
+    def is_known(self, lane: Lane) -> bool:
+        """Say whether a lane stands where the plan says that it does, so that another process can go on from there."""
+        state = self.plan.state_at(lane.index)
+        return lane.poll is None and canonical(state) == canonical(lane.state)
+
+    def catch_up(self, lane: Lane, stretch: Stretch) -> bool:
+        """Journal what another process has decided, and advance the lane by it. Raises Stop as `advance` does.
+
+        False, and nothing has changed, if that leads to another state than the plan knows at that step.
+        """
+        if not stretch.steps:
+            return True
+        state = self.plan.state_at(lane.index + stretch.steps)
+        if digest(canonical(state)) != stretch.state_digest:
+            return False
+        for record in stretch.records:
+            self.journal.append(record)
+        self.usage.add(stretch.usage)
+        self.opened += stretch.steps
+        self.sampled += stretch.steps
+        self.front.catch_up(lane, stretch, state)
+        self.journal.commit_if_due()
+        return True
+
+    # -- a step that does not decide ------------------------------------------------------------------
+
+    def first_aside(self) -> Stop:
+        """Return the stop of a run whose other steps are all decided."""
+        first = self.aside[min(self.aside)]
+        return Stop(first.kind, f"{len(self.aside)} of {self.plan.steps} steps are without a verdict, the others are "
+                    f"decided. The first: {first}", first.exit_code)  # fmt: skip
+
+    def in_trouble(self, lane: Lane) -> None:
+        """Try a step in another way whose last wave brought it to a limit. Raises as `escalate` does."""
+        poll = lane.poll
+        if poll is None:
+            return
+        if poll.flags and (poison := poisoned(poll)):
+            self.escalate(lane, poison, "refused")
+        elif poll.outcome is not None:
+            self.escalate(lane, undecided(poll), poll.outcome.limit or "")
+
+    def escalate(self, lane: Lane, stop: Stop, reason: str) -> None:
+        """Take the next rung, journal it, and begin what it changes.
+
+        At the end of the ladder a step that no other one needs is put aside, and any other raises `stop`, with what
+        was tried and a diagnosis. Raises RolledBack for steps that were given up; TaskError from rungs and from the
+        task's `sound`.
+        """
+        trouble = self.escalations.trouble(lane, reason)
+        found = self.escalations.next(lane, trouble)
+        if found is None:
+            end = Stop(stop.kind, f"{stop} {describe(trouble)}", stop.exit_code, step=lane.index)
+            if not self.plan.independent:
+                raise end
+            self.aside[lane.index] = end
+            return
+        self.note(found.as_note())
+        log.warning("run.escalation", step=found.step, rung=found.rung, reason=found.reason, change=found.change)
+        if found.change.back:
+            raise RolledBack
+        self._take(found, lane)
+
+    def _take(self, found: Escalation, lane: Lane | None) -> None:
+        """Begin what a journaled change changes. lane: that of its step, None where that was given up since."""
+        self.escalations.take(found)
+        for step in found.steps:
+            self.receipts.forget_step(self.header["run"], step)
+        if lane is None or lane.poll is None:
+            return
+        if found.change.goes_on:
+            self.escalations.go_on(lane)
+        else:
+            self._begin_round(lane)
+
+    def _roll_back(self, found: Escalation) -> None:
+        """Take a rollback that the journal holds: what it abandons was not decided in this replay."""
+        if not self.abandoned.knows(found):
+            raise RolledBack
+        lane = self.front.lane_in(found.step)
+        if lane is None or lane.index > found.steps.start:
+            raise JournalError(f"{self.journal.path}: step {found.step} is rolled back to step {found.steps.start}, "
+                               "which is not possible. The journal does not fit this task's plan.")  # fmt: skip
+        self._take(found, None)
+        lane.branch, lane.poll = found.branch, None
+
+    # -- replay ---------------------------------------------------------------------------------
+
+    def replay(self) -> None:
+        """Bring the run to where the journal ends; a new journal gets its header.
+
+        Raises JournalError; RolledBack for a rollback that is not among those known beforehand.
+        """
+        known = False
+        for number, record in enumerate(self.journal.replay()):
+            item = decode(record)
+            try:
+                if isinstance(item, Wave):
+                    self._replay_wave(item)
+                    continue
+                check_note(item, self.journal.path)
+                if "header" in item:
+                    self._same_run(item["header"])
+                    known = True
+                else:
+                    self._replay_note(item)
+            except SENSELESS as error:
+                raise senseless(self.journal.path, f"record {number}", error) from error
+        if not known and self.journal.appended:
+            raise JournalError(f"{self.journal.path}: has no header. Give another --journal.")
+        if not known and self.config.k != "auto":
+            self._set_k(self.config.k)
+        if known:
+            check_header(self._latest, self.header, self.journal.path, self.accepted)
+            if changed := changed_fields(self._latest, self.header):
+                self._change_settings(changed)
+        try:
+            self.account.close_replay()
+        except Stop as stop:
+            self.stop = self.stop or stop
+        self.replayed = self.front.steps
+        if not known:
+            self.note({"header": self.header})
+        log.info("run.open", run=self.header["run"], replayed=self.replayed, records=self.journal.acknowledged)
+
+    def _replay_note(self, note: dict[str, Any]) -> None:
+        if "calibration" in note:
+            self._calibrated(Calibration(**note["calibration"]))
+        elif "close" in note:
+            self.closed = note["close"]
+        elif "epoch" in note:
+            self._latest = note["epoch"]["header"]
+            self._enter_epoch(self._latest)
+        elif "escalation" in note:
+            found = Escalation.of(note)
+            if found.change.back:
+                self._roll_back(found)
+            else:
+                self._take(found, self.front.lane_of(found.step))
+        else:
+            self.account.take(note)
+
+    def _same_run(self, stored: dict[str, Any]) -> None:
+        """Take the journal's header. Raises JournalError unless what differs from it now is accepted."""
+        path = self.journal.path
+        self._latest = stored
+        if changed_fields(stored, self.header):  # a later epoch may agree; if not, say so before the replay
+            check_header(latest_header(stored, self.journal.reader()), self.header, path, self.accepted)
+        self.header["run"] = stored["run"]
+        if stored["k"] != "auto":
+            self._set_k(stored["k"])
+
+    def _enter_epoch(self, header: dict[str, Any]) -> None:
+        """Go on under other settings: steps that are not decided begin anew, with seeds of their own."""
+        self.epoch += 1
+        self.method = None
+        self.front.begin_anew()
+        self.escalations.begin_anew()
+        self.receipts.forget()
+        if header["k"] != "auto":
+            self._set_k(header["k"])
+
+    def _change_settings(self, changed: list[str]) -> None:
+        """Journal accepted changes as a new epoch, and enter it."""
+        self.note({"epoch": {"number": self.epoch + 1, "changed": changed, "header": self.header}})
+        log.warning("run.epoch", run=self.header["run"], number=self.epoch + 1, changed=changed)
+        self._enter_epoch(self.header)
+
+    def _replay_wave(self, wave: Wave) -> None:
+        """Take a journaled wave through the code that a live one goes through, and compare."""
+        where = f"{self.journal.path}: step {wave.step}"
+        if self.method is None:
+            raise JournalError(f"{where} was drawn before k was known: the journal is damaged or forged.")
+        if self.abandoned and wave in self.abandoned:
+            self.sampled += wave.first % ROUND == 0
+            self.account.replayed(wave, self.header["run"])
+            return
+        lane = self.front.lane_of(wave.step)
+        if lane is None:
+            raise JournalError(
+                f"{where} is not the next one of its segment. The journal does not fit this task's plan."
+            )
+        poll = lane.poll or self._open(lane)
+        if len(wave):
+            poll.replay(wave)
+            self.account.replayed(wave, self.header["run"])
+        if wave.verdict is None:
+            return
+        if poll.outcome is None or poll.outcome.winner is None:
+            raise JournalError(f"{where}: the verdict does not follow from the votes.")
+        try:
+            state, winner = decide(poll)
+            if winner != wave.verdict:
+                raise JournalError(
+                    f"{where}: the task's code gives another result than when the journal was written. "
+                    "Is the code random, or was it changed? Resume with the same code."
+                )
+            self.front.advance(lane, poll, state, winner)
+        except Stop as stop:  # it ended the run when it was live, and does so again
+            self.stop = self.stop or stop
+
+    def _set_k(self, k: int) -> None:
+        config, limits = self.config, self.limits
+        self.method = Method(
+            self.header["run"], seed_key(config.seed, self.epoch), k, limits.votes_for(k), limits.flags_for(k),
+            self.flags, config.temperature, config.first_temperature, config.token_cap, config.keep_samples,
+            getattr(self.task, "schema", None),
+        )  # fmt: skip
+
+    async def choose_k(self) -> None:
+        """Calibrate and journal the result. Raises Infeasible when no k can reach the target."""
+        before = self.account.snapshot()
+        try:
+            found = await calibrate(self.task, self.dispatcher, self.config, self.flags, self.rules)
+        except BaseException:
+            self.account.forfeit(before)
+            raise
+        self.calibration = replace(found, k=found.choose(self.plan.steps, self.config.target))
+        self.note({"calibration": self.calibration.as_note()})
+        self.sampled += found.draws
+        self._set_k(self.calibration.k)
+
+    def _calibrated(self, found: Calibration) -> None:
+        """Take over the calibration of an earlier process."""
+        self.calibration = found
+        self.sampled += found.draws
+        self.account.calibrated(found, self.header["run"])
+        self._set_k(found.k)
+
+    # -- notes -----------------------------------------------------------------------------------
+
+    def note(self, note: dict[str, Any]) -> None:
+        """Journal a note, and make it durable."""
+        self.journal.append(encode_note(note))
+        self.journal.flush()
+
+    def note_usage(self) -> None:
+        """Book what was sent without a wave to show for it, so that a resume counts it too."""
+        if unshown := self.account.unshown():
+            self.note(unshown)

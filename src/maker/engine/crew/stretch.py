@@ -1,0 +1,126 @@
+"""A stretch: consecutive steps of one segment, decided one after another, with nobody else to ask.
+
+The same polls, red flags and task code as in any run. Whatever is not plain (a draw that fails, a step that does
+not decide, an answer against the rules, task code that raises) ends the stretch before that step. Who asked for it
+goes on from there and meets the same, because it is made for models whose replies are functions of the request.
+
+As bytes a stretch is, little endian: the length of its head u32, the head in JSON, then hashes and records.
+
+Not covered: the journal, the run's limits and its ladder (`engine/course.py`), and other processes (`processes.py`).
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from maker.decision.ending import Stop, poisoned
+from maker.decision.method import Method
+from maker.decision.poll import Poll, decide
+from maker.decision.sample import Failure, Model
+from maker.decision.step import Rules, Step
+from maker.decision.wave import Wave
+from maker.engine.front import Score
+from maker.errors import MakerError
+from maker.journal.records import encode_wave
+from maker.sending.usage import Usage
+from maker.task.canonical import DIGEST_SIZE
+from maker.task.prompt import render
+from maker.task.task import Task
+
+_LENGTH = struct.Struct("<I")
+
+
+@dataclass(slots=True)
+class Stretch:
+    """What was decided.
+
+    records: the waves, as a journal keeps them. hashes: of the steps, one after another. state_digest: that after
+    the last of them. score, usage: what is counted of them, and what they took.
+    """
+
+    score: Score
+    usage: Usage = field(default_factory=Usage)
+    records: list[bytes] = field(default_factory=list)
+    hashes: bytes = b""
+    state_digest: bytes = b""
+
+    @property
+    def steps(self) -> int:
+        """How many steps are decided."""
+        return len(self.hashes) // DIGEST_SIZE
+
+    def encode(self) -> bytes:
+        """Return it as bytes."""
+        head = json.dumps({
+            "steps": self.steps, "state_digest": self.state_digest.hex(), "records": list(map(len, self.records)),
+            "score": _fields(self.score), "usage": _fields(self.usage),
+        }).encode()  # fmt: skip
+        return b"".join((_LENGTH.pack(len(head)), head, self.hashes, *self.records))
+
+    @classmethod
+    def decode(cls, content: bytes) -> Stretch:
+        """Return what `encode` made bytes of. Raises ValueError, KeyError, TypeError or struct.error for others."""
+        (length,) = _LENGTH.unpack_from(content)
+        at = _LENGTH.size + length
+        head = json.loads(content[_LENGTH.size : at])
+        score, usage = Score(**head["score"]), Usage(**head["usage"])
+        score.waves = Counter({int(waves): steps for waves, steps in score.waves.items()})
+        usage.flags = Counter(usage.flags)
+        end = at + head["steps"] * DIGEST_SIZE
+        stretch = cls(score, usage, [], content[at:end], bytes.fromhex(head["state_digest"]))
+        for size in head["records"]:
+            stretch.records.append(content[end : end + size])
+            end += size
+        return stretch
+
+
+def _fields(counts: Score | Usage) -> dict[str, Any]:
+    return {name: getattr(counts, name) for name in counts.__slots__}
+
+
+async def run_stretch(
+    task: Task, model: Model, method: Method, long_answer: int, first: int, state: Any, steps: int
+) -> Stretch:
+    """Return what can be decided plainly of so many steps.
+
+    method, long_answer: as in the run. first: the number of the first step; state: the one before it.
+    Raises what `model.draw` raises beside MakerError.
+    """
+    stretch = Stretch(Score.of(task))
+    rules, hashes = Rules.of(task), []
+    with suppress(MakerError, Stop):
+        for index in range(first, first + steps):
+            step = Step(index, state, rules, method.token_cap, long_answer, {})
+            poll = Poll(step, method, render(task, state, index))
+            waves = await _decided(poll, model)
+            if waves is None:
+                break
+            state, verdict = decide(poll)
+            stretch.score.count(task, poll, verdict[0])
+            waves[-1].verdict = verdict
+            for wave in waves:
+                stretch.usage.replay(wave)
+                stretch.records.append(encode_wave(wave))
+            hashes.append(verdict[1])
+            stretch.state_digest = verdict[2]
+    stretch.hashes = b"".join(hashes)
+    return stretch
+
+
+async def _decided(poll: Poll, model: Model) -> list[Wave] | None:
+    """Take waves until the step is decided; None where that is not to be had plainly."""
+    waves = []
+    while poll.outcome is None:
+        replies = await model.draw(poll.requests())
+        samples = [reply for reply in replies if not isinstance(reply, Failure)]
+        if len(samples) != poll.need:
+            return None
+        waves.append(poll.take(samples))
+        if poll.flags and poisoned(poll):
+            return None
+    return waves if poll.outcome.winner is not None else None

@@ -1,0 +1,196 @@
+"""ready -> settle -> commit -> advance: the main loop, one decided step after another.
+
+Workers take segments, ask one wave of every open step, and commit what it brought, until none is left or the run is
+stopped. Steps advance only on verdicts; the winning action is applied by the task's own code; a join of two segments
+that does not hold ends the run as not solved and is never repaired.
+
+A step that does not decide is tried as the ladder says (`ladder.py`); where that ends, the run stops. When steps
+are rolled back, all workers stop, and the run is replayed once more, without what the rollback abandoned.
+
+Not covered: where the run stands (`course.py`), and planning k beyond a small calibration (`calibrate.py`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import anyio
+import anyio.lowlevel
+
+from maker.decision.ending import Stop, copied_too_often
+from maker.engine.closing import close
+from maker.engine.course import Course
+from maker.engine.crew.processes import lead
+from maker.engine.front import Lane
+from maker.engine.result import Progress, Reporter, RunResult
+from maker.errors import TaskError, first_error
+from maker.journal.notes import Abandoned, RolledBack
+from maker.sending.dispatcher import Dispatcher
+
+LANES = 128  # segments that an in-process model advances at once; suits its caches
+YIELD_SECONDS = 0.01  # an in-process model never waits: this is when cancellation gets its turn
+
+
+class Loop:
+    """What to do next in one run: who works on which segment, and what is shown meanwhile."""
+
+    def __init__(
+        self, begin: Callable[[Abandoned], Course], progress: Callable[[Progress], None] | None,
+        interrupted: Callable[[], bool] | None,
+    ) -> None:  # fmt: skip
+        self.begin, self.interrupted = begin, interrupted
+        self.course = course = begin(Abandoned())
+        self.limits, self.journal, self.model = course.limits, course.journal, course.dispatcher.model
+        self.reporter = Reporter(
+            progress, course.journal, course.senders,
+            lambda: (self.course.front.steps, self.course.replayed, self.course.plan.steps),
+        )  # fmt: skip
+        self._rolled_back = False
+        self._yielded = 0.0
+
+    async def carry_out(self) -> RunResult:
+        """Replay, calibrate if need be, advance to the end or to a stop, and say how it went."""
+        try:
+            self.course.replay()
+        except RolledBack:
+            self._begin_again()
+        await self._go_on()
+        while self._rolled_back:
+            replayed, stop = self.course.replayed, self.course.stop
+            self._begin_again()
+            self.course.replayed = min(replayed, self.course.front.steps)
+            self.course.stop = self.course.stop or stop
+            await self._go_on()
+        course = self.course
+        if course.stop is None and course.aside:
+            course.stop = course.first_aside()
+        return close(course, self.reporter.seconds)
+
+    async def _go_on(self) -> None:
+        """Advance to the end, to a stop, or to a rollback."""
+        course = self.course
+        try:
+            if course.method is None:
+                await course.choose_k()
+            if course.stop is None:
+                await lead(course, self.interrupted, self.reporter.report)
+                await self._advance_all()
+        except Stop as stop:
+            course.stop = stop
+        finally:
+            course.note_usage()
+
+    def _begin_again(self) -> None:
+        """Replay the journal once more, without the steps that were rolled back."""
+        self._rolled_back = False
+        abandoned = Abandoned.of(self.journal.replay())
+        self.course.usage.begin_anew()
+        self.course = self.begin(abandoned)
+        self.course.replay()
+
+    async def _advance_all(self) -> None:
+        self._news = anyio.Event()
+        free = min(self.limits.concurrency, len(self.course.plan.segments))
+        width, workers = (LANES, getattr(self.model, "callers", 1)) if self.model.lockstep else (1, free)
+        try:
+            async with anyio.create_task_group() as ticking:
+                if not self.model.lockstep:
+                    ticking.start_soon(self.reporter.tick)
+                async with anyio.create_task_group() as group:
+                    for _ in range(workers):
+                        group.start_soon(self._work, width)
+                ticking.cancel_scope.cancel()
+        except BaseExceptionGroup as errors:
+            error = first_error(errors)
+            raise error from error.__cause__
+
+    async def _work(self, width: int) -> None:
+        """Advance up to `width` segments side by side until none is left, or the run is stopped.
+
+        With no segment ready it waits until another worker finishes one. A stop lets the other workers
+        finish the wave they are in.
+        """
+        lanes: list[Lane] = []
+        course, front = self.course, self.course.front
+        try:
+            while course.stop is None and not self._rolled_back:
+                if self.interrupted is not None and self.interrupted():
+                    raise Stop("interrupted", "Run the same command to resume.")
+                while len(lanes) < width and (lane := front.next_lane()) is not None:
+                    lanes.append(lane)
+                if not lanes:
+                    if not front.waiting:
+                        return
+                    await self._news.wait()
+                    continue
+                await self._round(self._allowed(lanes))
+                under_way = [lane for lane in lanes if not front.finished(lane) and lane.index not in course.aside]
+                if len(under_way) < len(lanes):
+                    self._wake()
+                lanes = under_way
+                if time.monotonic() - self._yielded >= YIELD_SECONDS:
+                    self._yielded = time.monotonic()
+                    await anyio.lowlevel.checkpoint()
+        except Stop as stop:
+            course.stop = course.stop or stop
+            self._wake()
+        except RolledBack:
+            self._rolled_back = True
+            self._wake()
+
+    def _wake(self) -> None:
+        """Let the workers that wait for a segment look again."""
+        self._news.set()
+        self._news = anyio.Event()
+
+    async def _round(self, lanes: list[Lane]) -> None:
+        """Take one wave of every lane, commit what it brought, and advance where it decided."""
+        course = self.course
+        if not lanes:
+            raise Stop("max_steps", f"{course.front.steps} steps are decided, max_steps is {self.limits.max_steps}. "
+                       "Raise max_steps and resume.")  # fmt: skip
+        lanes = [lane for lane in lanes if course.ready(lane)]
+        for sender, theirs in course.by_sender(lanes):
+            await self._wave(theirs, sender)
+
+    async def _wave(self, lanes: list[Lane], sender: Dispatcher) -> None:
+        """Take one wave of lanes that ask the same model."""
+        course = self.course
+        polls = [lane.poll for lane in lanes if lane.poll is not None]
+        try:
+            waves = await course.senders.settle(polls, sender)
+        except Stop as stop:
+            lane = next((lane for lane in lanes if lane.index == stop.step), None)
+            if lane is None:
+                raise
+            course.escalate(lane, stop, "poison")
+            return
+        ends: list[Stop | TaskError] = []
+        for lane, wave in zip(lanes, waves, strict=True):
+            try:
+                course.commit(lane, wave)
+            except (Stop, TaskError) as end:  # the other lanes' waves are paid for, and kept all the same
+                ends.append(end)
+        self.journal.commit_if_due()
+        self.reporter.report()
+        if (copied := copied_too_often(course.usage, course.sampled)) is not None:
+            raise copied
+        if ends:
+            raise ends[0]
+        for lane in lanes:
+            course.in_trouble(lane)
+
+    def _allowed(self, lanes: list[Lane]) -> list[Lane]:
+        """Return the lanes that may go on: all, or as many new steps as max_steps leaves."""
+        limit = self.limits.max_steps
+        if limit is None:
+            return lanes
+        left = limit - self.course.opened
+        allowed = []
+        for lane in lanes:
+            if lane.poll is None:
+                left -= 1
+            if lane.poll is not None or left >= 0:
+                allowed.append(lane)
+        return allowed

@@ -1,0 +1,246 @@
+"""Draws on a sample of steps and grades them: what `estimate` and `k = "auto"` stand on.
+
+`choose` picks random steps of the run with their states: from the plan where it knows every entry state, from a
+reference path where the task has `truth`; else the steps are walked, each decided by a vote. `Probe` asks: a
+first round on every step, then again on steps that erred, to see their own p_s.
+
+Draws are graded by the truth, or by the verdict of a vote at margin 5: *agreement*, which cannot see a step
+that most samples get wrong in the same way. Grades never reach flags or votes.
+Every round has a run name and a seed key of its own, so an address (run, step, draw) is used once.
+
+Not covered: a journal. What a limit interrupts is kept in memory for the caller, who may use it or not.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from maker.decision.address import draw_seeds, seed_key
+from maker.decision.config import Config
+from maker.decision.ending import undecided
+from maker.decision.flags import BYTES_PER_TOKEN, Flag
+from maker.decision.method import Method
+from maker.decision.poll import Poll
+from maker.decision.sample import Sample
+from maker.decision.step import Rules, Step
+from maker.sending.dispatcher import Dispatcher, settle
+from maker.task.canonical import canonical
+from maker.task.plan import Walk, plan_of
+from maker.task.prompt import render, views
+from maker.task.task import Task, guarded
+from maker.theory.draws import Draw, Seen
+from maker.theory.evidence import Evidence
+
+AGREEMENT_K = 5  # the margin of the votes that samples are graded by where there is no truth
+AGAIN = 20  # draws repeated on a step that erred
+ROUNDS = 5  # at most so often, where its majority stays unclear
+MOST_UNCLEAR = 20  # steps that are drawn again more than once
+BATCH = 128  # draws sent together
+_PATH = 4  # a reference path is walked so many times as far as steps are wanted
+
+
+class Probe:
+    """Asks a model about steps and grades what comes back.
+
+    name: of the draws' run. epoch: of their seeds; distinct from a run's own. progress: called with steps seen, of
+    how many. Every method raises what `Dispatcher.draw` raises; what was seen until then is in `seen`.
+    """
+
+    def __init__(
+        self, task: Task, dispatcher: Dispatcher, config: Config, flags: tuple[Flag, ...], rules: Rules,
+        *, name: str, epoch: int, progress: Callable[[int, int], None] | None = None,
+    ) -> None:  # fmt: skip
+        self.task, self.dispatcher, self.config, self.flags, self.rules = task, dispatcher, config, flags, rules
+        self.name, self.epoch, self.progress = name, epoch, progress
+        self.against = "truth" if hasattr(task, "truth") else "agreement"
+        self._plan = plan_of(task, None)
+        if self._plan.enter is None and config.segments == 1:  # then a run meets no states of branches
+            self._plan = plan_of(task, 1)
+        self.seen: list[Seen] = []
+        self.replies: list[Sample] = []
+        self._marks: list[tuple[float, int]] = []  # when how many replies were there
+        self._round = -1
+
+    async def first(self, count: int, repeats: int) -> None:
+        """Draw `repeats` times on each of `count` randomly chosen steps; a short task is gone round again and again."""
+        if self.against == "agreement":
+            await self._by_agreement(count)
+            return
+        fresh = [step for step in self._choose(count) if step.index not in {seen.index for seen in self.seen}]
+        self._next_round()
+        for batch in _batches(fresh, repeats):
+            await self._ask(batch, [step.picked * repeats for step in batch])
+            self.seen += batch
+            if self.progress is not None:
+                self.progress(len(self.seen), len(fresh))
+
+    async def again(self, most: int) -> None:
+        """Draw 20 times more on up to `most` of the steps that erred; on some up to 100 times, until they are clear."""
+        unclear = [step for step in self.seen if step.erred and not step.again][:most]
+        for _ in range(ROUNDS):
+            self._next_round()
+            for batch in _batches(unclear, AGAIN):
+                await self._ask(batch, [AGAIN] * len(batch))
+            if not unclear or self.evidence.p_plan <= 0.5:  # then most steps are unclear, and it changes nothing
+                return
+            unclear = [step for step in unclear if not step.cleared and not step.shown_lost(self.looks)][:MOST_UNCLEAR]
+
+    @property
+    def looks(self) -> int:
+        """How many times, at most, a step was judged to be lost."""
+        return max(1, ROUNDS * sum(step.erred for step in self.seen))
+
+    @property
+    def evidence(self) -> Evidence:
+        """What was seen, summed up."""
+        return Evidence.of(self.seen, self.looks)
+
+    @property
+    def pace(self) -> float:
+        """Wall seconds a reply; those of the first batch, in which a model may have to start, count only if alone."""
+        (begun, before), (ended, after) = self._marks[min(1, len(self._marks) - 2)], self._marks[-1]
+        return (ended - begun) / max(1, after - before)
+
+    # -- asking ----------------------------------------------------------------------------------
+
+    def _next_round(self) -> None:
+        self._round += 1
+
+    async def _ask(self, steps: Sequence[Seen], counts: Sequence[int]) -> None:
+        """Draw on each step as often as asked, in one wave, and add what came to `again` or, first, to `draws`."""
+        polls = [self._poll(step.index, step.state, count) for step, count in zip(steps, counts, strict=True)]
+        kinds = await self._settle(polls)
+        for step, poll, flags in zip(steps, polls, kinds, strict=True):
+            (step.again if step.draws else step.draws).extend(self._graded(poll, flags))
+
+    async def _settle(self, polls: Sequence[Poll]) -> list[list[str | None]]:
+        """Take one wave of each poll; return the flag of each draw of it."""
+        if not self._marks:
+            self._marks.append((time.monotonic(), 0))
+        waves = await settle(polls, self.dispatcher)
+        self._marks.append((time.monotonic(), self._marks[-1][1] + sum(map(len, waves))))
+        return [[wave.extras.get(i, {}).get("flag") for i in range(len(wave))] for wave in waves]
+
+    def _graded(self, poll: Poll, flags: Sequence[str | None]) -> Iterator[Draw]:
+        """Yield the draws of a poll's last wave, whether they may vote or not."""
+        for sample, flag in zip(poll.samples[-len(flags) :], flags, strict=True):
+            self.replies.append(sample)
+            length = sample.tokens_out
+            tokens = len(sample.text or "") // BYTES_PER_TOKEN if length is None else length
+            yield Draw(poll.step.read(sample.text).key, flag, tokens)
+
+    def _poll(self, index: int, state: Any, k: int) -> Poll:
+        """Return a poll at margin k, whose first wave is k draws."""
+        config = self.config
+        name = f"{self.name}/{self._round}" if self._round else self.name
+        method = Method(
+            name, seed_key(config.seed, self.epoch, self._round), k, max(100, 20 * k), max(100, 20 * k), self.flags,
+            config.temperature, None, config.token_cap, "none",
+        )  # fmt: skip
+        poll = Poll(Step(index, state, self.rules, config.token_cap, config.long_answer), method,
+                    render(self.task, state, index))  # fmt: skip
+        if config.paraphrase:
+            poll.views = views(self.task, state, index)
+        return poll
+
+    # -- choosing --------------------------------------------------------------------------------
+
+    def _choose(self, count: int) -> list[Seen]:
+        """Return random steps of the run, `count` picks in all, each step as often as any other, or once more."""
+        plan = self._plan
+        if plan.enter is not None and plan.steps is not None:
+            enter = plan.enter
+            picks = _random_picks(plan.steps, count, seed_key(self.config.seed, self.epoch, 2**32))
+            return [self._seen(i, guarded(enter, i, "entry state", i), times) for i, times in picks.items()]
+        path = self._path(_PATH * count)
+        picks = _random_picks(len(path), count, seed_key(self.config.seed, self.epoch, 2**32))
+        return [self._seen(i, path[i], times) for i, times in picks.items()]
+
+    def _path(self, most: int) -> list[Any]:
+        """Walk the right path and return its states, the last one excluded."""
+        task, path = self.task, Walk(self._plan)
+        states: list[Any] = []
+        while len(states) < min(most, task.steps or most) and not self._at_end(path):
+            states.append(path.state)
+            truth = guarded(task.truth, path.index, "truth", path.state, path.index)  # type: ignore[attr-defined]
+            path.take(guarded(task.apply, path.index, "apply", path.state, truth))
+        return states
+
+    def _at_end(self, path: Walk) -> bool:
+        """Say whether a walk that has begun has taken every step."""
+        if self.task.steps is not None:
+            return path.index == self.task.steps
+        return path.index > 0 and bool(guarded(self.task.done, path.index, "done", path.state))
+
+    def _seen(self, index: int, state: Any, picked: int = 1) -> Seen:
+        kind = getattr(self.task, "kind", None)
+        name = str(guarded(kind, index, "kind", state, index)) if kind else ""
+        step = Seen(index, state, kind=name, picked=picked)
+        if self.against == "truth":
+            step.right = canonical(guarded(self.task.truth, index, "truth", state, index))  # type: ignore[attr-defined]
+        return step
+
+    # -- without a truth -----------------------------------------------------------------------
+
+    async def _by_agreement(self, count: int) -> None:
+        """Decide `count` steps by votes and grade their samples by the verdicts."""
+        if self._plan.enter is not None and self._plan.steps is not None and self._plan.steps > count:
+            self._next_round()
+            for batch in _batches(self._choose(count), AGREEMENT_K):
+                await self._vote(batch)
+            return
+        await self._walk(count)
+
+    async def _walk(self, count: int) -> None:
+        """Go the way that votes decide, from the start again when the task is done."""
+        path: Walk | None = None
+        for _ in range(count):
+            if path is None:
+                self._next_round()
+                path = Walk(self._plan)
+            (answer,) = await self._vote([self._seen(path.index, path.state)])
+            path.take(guarded(self.task.apply, path.index, "apply", path.state, answer))
+            if self._at_end(path):
+                path = None
+
+    async def _vote(self, steps: Sequence[Seen]) -> list[Any]:
+        """Decide steps by votes; return the answers that won. Raises Stop where a vote meets its limit."""
+        polls = [self._poll(step.index, step.state, AGREEMENT_K) for step in steps]
+        waiting = list(range(len(steps)))
+        while waiting:
+            kinds = await self._settle([polls[i] for i in waiting])
+            for i, flags in zip(waiting, kinds, strict=True):
+                steps[i].draws.extend(self._graded(polls[i], flags))
+            waiting = [i for i in waiting if polls[i].outcome is None]
+        for step, poll in zip(steps, polls, strict=True):
+            if poll.outcome is None or poll.outcome.winner is None:
+                raise undecided(poll)
+            step.right = poll.outcome.winner
+        self.seen += steps
+        return [poll.readings[poll.winner].answer for poll in polls]
+
+
+def _batches(steps: Sequence[Seen], repeats: int) -> Iterator[Sequence[Seen]]:
+    """Cut steps into batches of about BATCH draws."""
+    size = max(1, BATCH // (repeats * max((step.picked for step in steps), default=1)))
+    for at in range(0, len(steps), size):
+        yield steps[at : at + size]
+
+
+def _random_picks(population: int, count: int, key: bytes) -> dict[int, int]:
+    """Return how often each of the chosen numbers below `population` is picked: all equally often, then some once more.
+
+    Where the population is large they are drawn one by one by hash, so that it is never listed.
+    """
+    rounds, rest = divmod(count, population)
+    picks = dict.fromkeys(range(population), rounds) if rounds else {}
+    chosen: set[int] = set()
+    attempt = 0
+    while len(chosen) < rest:
+        chosen.update(seed % population for seed in draw_seeds(key, attempt, 2**32)[: rest - len(chosen)])
+        attempt += 1
+    for index in sorted(chosen):
+        picks[index] = picks.get(index, 0) + 1
+    return picks

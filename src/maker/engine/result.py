@@ -1,0 +1,270 @@
+"""What a run returns, and what it shows while it runs: at most ten times a second.
+
+Both count acknowledged work only: decided steps whose records are committed.
+
+Not covered: how it looks (`cli/screen.py`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import anyio
+
+from maker import theory
+from maker.decision.address import round_of
+from maker.decision.race import Tally, Verdict, Votes
+from maker.decision.wave import FLAGGED, Wave
+from maker.engine.senders import Senders
+from maker.journal.database import read_records
+from maker.journal.notes import Abandoned
+from maker.journal.records import decode
+from maker.journal.writer import Journal
+from maker.sending.usage import Usage
+from maker.task.canonical import canonical, jsonable
+from maker.task.task import Task
+
+
+@dataclass(slots=True, frozen=True)
+class Progress:
+    """A glimpse of a run: acknowledged steps of `total` (None: unknown), samples, flagged, seconds.
+
+    in_flight: draws that are out now. tokens, cost: spent so far (cost None without prices). retrying: what a
+    repetition waits for, "" when nothing does.
+    """
+
+    steps: int = 0
+    total: int | None = None
+    samples: int = 0
+    flagged: int = 0
+    replayed: int = 0
+    seconds: float = 0.0
+    in_flight: int = 0
+    tokens: int = 0
+    cost: float | None = None
+    retrying: str = ""
+
+
+class Glimpses:
+    """Keeps glimpses until the journal has committed what they count."""
+
+    def __init__(self, first: Progress) -> None:
+        self._shown = first
+        self._waiting: deque[tuple[int, Progress]] = deque()
+
+    def acknowledged(self, newest: Progress, appended: int, acknowledged: int) -> Progress:
+        """Take the newest glimpse, after `appended` records; return the last one that is all committed."""
+        self._waiting.append((appended, newest))
+        while self._waiting and self._waiting[0][0] <= acknowledged:
+            self._shown = self._waiting.popleft()[1]
+        return self._shown
+
+
+@dataclass(slots=True)
+class RunResult:
+    """How a run went.
+
+    solved: the goal was reached. answer: the task's result, None unless solved. steps: decided.
+    state: after the unbroken sequence of steps from the first, None when only its digest is known;
+    state_digest, chain: of that sequence, as 32 hex digits. samples, flagged: draws, resumes included;
+    flags: by kind. wrong: decided steps that differ from the truth, None when that is not known.
+    stopped: None, or the name of what ended the run early; detail: what happened and what to do;
+    exit_code: what the command line leaves with. k: the margin in force. waves: steps by the number of
+    waves they took. first_wrong, collisions: steps whose first valid sample, and whose first two, were
+    wrong (None where the truth is not known): what p and rho are estimated from. segments: how many
+    were used. simulated: the model was a simulated one. cost: US dollars, None without prices. epochs: how
+    often settings were changed on purpose. escalations: how often steps were tried in another way, by rung;
+    abandoned: what rollbacks left behind. independence: whether copied samples would show, "" where none can be.
+    """
+
+    solved: bool
+    answer: Any
+    steps: int
+    state: Any
+    samples: int
+    flagged: int
+    flags: dict[str, int]
+    usage: Usage
+    stopped: str | None
+    detail: str
+    exit_code: int
+    journal: Path | None
+    wrong: int | None
+    first_wrong: int | None
+    collisions: int | None
+    state_digest: str
+    chain: str
+    seconds: float
+    replayed: int
+    k: int | None
+    segments: int
+    waves: Counter[int]
+    simulated: bool
+    model: str
+    calibration: dict[str, Any] | None = None
+    cost: float | None = None
+    epochs: int = 0
+    independence: str = ""
+    escalations: dict[str, int] = field(default_factory=dict)
+    abandoned: Abandoned = field(default_factory=Abandoned, repr=False)
+    task: Task | None = field(default=None, repr=False)
+    _book: Journal | None = field(default=None, repr=False)
+
+    def verdicts(self) -> Iterator[Verdict[Any]]:
+        """Yield every verdict in the order of decision, read from the journal one by one."""
+        records: Iterable[bytes]
+        if self.journal is not None:
+            records = read_records(self.journal)
+        elif self._book is not None:
+            records = self._book.reader()
+        else:
+            return
+        parse = self.task.parse if self.task is not None else None
+        yield from verdicts_of(records, parse, self.abandoned)
+
+    @property
+    def observed(self) -> dict[str, Any]:
+        """What the samples say of the model: p of the first valid sample with its exact 95% interval, v, rho.
+
+        rho is estimated from collisions: ratio = collisions / (n (1-p)^2) = 1 + rho p / (1-p). None where the
+        truth is not known, or too little was wrong for a collision to be expected.
+        """
+        seen: dict[str, Any] = {"v": 1 - self.flagged / self.samples if self.samples else None, "p": None, "rho": None}
+        if self.first_wrong is None or self.collisions is None or not self.steps:
+            return seen
+        n, wrong = self.steps, self.first_wrong
+        seen["p"] = p = 1 - wrong / n
+        seen["p_low"], seen["p_high"] = theory.p_lower(wrong, n, 0.975), theory.p_upper(wrong, n, 0.975)
+        by_chance = n * (1 - p) ** 2  # collisions that independent errors would give
+        if 0 < p < 1 and (self.collisions or by_chance >= 1):
+            seen["rho"] = (self.collisions / by_chance - 1) * (1 - p) / p
+        return seen
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the object that `maker run --json` prints."""
+        return {
+            "solved": self.solved, "steps": self.steps, "samples": self.samples, "flagged": self.flagged,
+            "flags": self.flags, "wrong": self.wrong, "answer": jsonable(self.answer),
+            "state_digest": self.state_digest, "chain": self.chain, "stopped": self.stopped, "detail": self.detail,
+            "seconds": round(self.seconds, 3), "k": self.k, "segments": self.segments, "replayed": self.replayed,
+            "model": self.model, "simulated": self.simulated, "tokens_in": self.usage.tokens_in,
+            "tokens_out": self.usage.tokens_out, "tokens_assumed": self.usage.assumed, "cost": self.cost,
+            "epochs": self.epochs, "escalations": self.escalations, "independence": self.independence,
+            "observed": self.observed, "calls": self.usage.dispatched, "calibration": self.calibration,
+            "journal": str(self.journal) if self.journal else None, "exit_code": self.exit_code,
+        }  # fmt: skip
+
+
+def verdicts_of(
+    records: Iterable[bytes], parse: Any = None, abandoned: Abandoned | None = None
+) -> Iterator[Verdict[Any]]:
+    """Yield the verdicts that records hold; answers are read by `parse`, or are texts without it.
+
+    abandoned: what rollbacks left behind, which is passed over.
+    """
+    open_steps: dict[int, _Count] = {}
+    for record in records:
+        wave = decode(record)
+        if not isinstance(wave, Wave):
+            if "epoch" in wave:  # steps that were not decided begin anew
+                open_steps.clear()
+            continue
+        if abandoned and wave in abandoned:
+            continue
+        count = open_steps.get(wave.step)
+        if count is None or count.round != round_of(wave.first):
+            count = open_steps[wave.step] = _Count(round_of(wave.first))
+        count.add(wave, parse)
+        if wave.verdict is not None:
+            del open_steps[wave.step]
+            yield count.verdict(wave)
+
+
+@dataclass(slots=True)
+class _Count:
+    """The waves of one round of a step, read back."""
+
+    round: int
+    tally: Tally = field(default_factory=Tally)
+    texts: list[bytes] = field(default_factory=list)
+    answers: list[Any] = field(default_factory=list)
+    flags: Counter[str] = field(default_factory=Counter)
+    waves: int = 0
+
+    def add(self, wave: Wave, parse: Any) -> None:
+        self.waves += len(wave) > 0
+        self.texts += [raw for _, raw in wave.texts]
+        for position, candidate in enumerate(wave.draws[0::4]):
+            if candidate == FLAGGED:
+                self.tally.add(None)
+                self.flags[wave.extras[position]["flag"]] += 1
+                continue
+            if candidate == len(self.answers):
+                text = self.texts[wave.draws[4 * position + 1]].decode("utf-8", "surrogatepass")
+                self.answers.append(parse(text) if parse else text)
+            self.tally.add(b"%d" % candidate)
+
+    def verdict(self, wave: Wave) -> Verdict[Any]:
+        assert wave.verdict is not None, "only a deciding wave makes a verdict"
+        tally = self.tally
+        votes = Votes({canonical(a): (a, tally.counts.get(b"%d" % i, 0)) for i, a in enumerate(self.answers)})
+        samples = tally.total + tally.flagged
+        return Verdict(wave.step, self.answers[wave.verdict[0]], votes, samples, tally.flagged, dict(self.flags),
+                       tally.margin, tally.entropy, self.waves)  # fmt: skip
+
+
+REPORT_SECONDS = 0.1
+TICK_SECONDS = 0.5
+
+
+class Reporter:
+    """Calls `progress` with what the journal has committed.
+
+    counts: returns decided steps, those of the journal, and the total (None: unknown). `seconds`: since it was made.
+    """
+
+    def __init__(
+        self, progress: Callable[[Progress], None] | None, journal: Journal, senders: Senders,
+        counts: Callable[[], tuple[int, int, int | None]],
+    ) -> None:  # fmt: skip
+        self.progress = progress
+        self._journal, self._senders, self._counts = journal, senders, counts
+        self._begun = time.monotonic()
+        self._reported = 0.0
+        self._glimpses: Glimpses | None = None
+
+    @property
+    def seconds(self) -> float:
+        """Wall seconds so far."""
+        return time.monotonic() - self._begun
+
+    def report(self) -> None:
+        """Show the newest glimpse that is all committed, unless one was shown just now."""
+        now = time.monotonic()
+        if self.progress is None or now - self._reported < REPORT_SECONDS:
+            return
+        self._reported = now
+        if self._glimpses is None:
+            _, replayed, total = self._counts()
+            self._glimpses = Glimpses(Progress(replayed, total, replayed=replayed))
+        journal = self._journal
+        self.progress(self._glimpses.acknowledged(self._glimpse(), journal.appended, journal.acknowledged))
+
+    async def tick(self) -> None:
+        """Report also while nothing is decided, until cancelled: replies may take long, or a server may be down."""
+        while self.progress is not None:
+            await anyio.sleep(TICK_SECONDS)
+            self.report()
+
+    def _glimpse(self) -> Progress:
+        usage, senders = self._senders.own.usage, self._senders
+        steps, replayed, total = self._counts()
+        return Progress(
+            steps, total, usage.voted + usage.flagged, usage.flagged, replayed, self.seconds, senders.out,
+            usage.tokens, usage.cost if senders.priced else None, senders.retrying,
+        )  # fmt: skip

@@ -1,0 +1,90 @@
+"""The models that one run may ask, and who sends to each: its own, those of the ladder, and either in finer steps.
+
+They share the run's account, limits and slots; each has prices of its own. A model over a network keeps receipts.
+
+Not covered: which of them is asked (`ladder.py`), and loading and closing them (`loop.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
+
+import anyio
+
+from maker.decision.poll import Poll
+from maker.decision.sample import Model
+from maker.decision.wave import Wave
+from maker.errors import TaskError
+from maker.journal.notes import Change
+from maker.models.parts import InParts
+from maker.sending.dispatcher import Dispatcher, settle
+from maker.sending.receipts import Receipts
+from maker.task.task import Task
+
+
+class Senders:
+    """Who sends to the models of a run.
+
+    own: to the run's own model. others: the models of its ladder, by name. task: whose `finer` is asked, if it has one.
+    """
+
+    def __init__(self, own: Dispatcher, others: Mapping[str, Model] | None = None, task: Task | None = None) -> None:
+        self.own = own
+        self._made = {("", False): own}
+        self._turns: dict[Dispatcher, anyio.CapacityLimiter] = {}
+        for name, model in (others or {}).items():
+            self._add(name, model, finer=False)
+        for (name, _), sender in list(self._made.items()) if hasattr(task, "finer") else ():
+            self._add(name, InParts(sender.model, task), finer=True)
+
+    def __iter__(self) -> Iterator[Dispatcher]:
+        return iter(self._made.values())
+
+    def of(self, change: Change, step: int) -> Dispatcher:
+        """Return who sends the draws of a step under a change. Raises TaskError for a model that is not at hand."""
+        name = change.model or ""
+        if (name, change.finer) not in self._made:
+            raise TaskError(
+                f"step {step} is being asked of the model {name!r}, which this run's ladder does not name. "
+                f"Resume with another_model({name!r}) in the ladder."
+            )
+        return self._made[name, change.finer]
+
+    def settle(self, polls: Sequence[Poll], sender: Dispatcher) -> Awaitable[list[Wave]]:
+        """Take one wave of polls that ask the same model, as `settle.settle` does; an in-process one has its turn."""
+        return self._in_turn(polls, sender) if sender in self._turns else settle(polls, sender)
+
+    async def _in_turn(self, polls: Sequence[Poll], sender: Dispatcher) -> list[Wave]:
+        async with self._turns[sender]:
+            return await settle(polls, sender)
+
+    def keep_receipts(self, receipts: Receipts) -> None:
+        """Let all that send over a network keep these receipts."""
+        for sender in self:
+            sender.receipts = None if sender.model.lockstep else receipts
+
+    @property
+    def simulated(self) -> bool:
+        """Some model is a simulated one."""
+        return any(getattr(sender.model, "simulated", False) for sender in self)
+
+    @property
+    def priced(self) -> bool:
+        """Some model has prices."""
+        return any(sender.prices is not None for sender in self)
+
+    @property
+    def out(self) -> int:
+        """Draws that are with a model now."""
+        return sum(sender.out for sender in self)
+
+    @property
+    def retrying(self) -> str:
+        """What a repetition waits for, "" when nothing does."""
+        return next((sender.retrying for sender in self if sender.retrying), "")
+
+    def _add(self, name: str, model: Model, *, finer: bool) -> None:
+        own = self.own
+        made = self._made[name, finer] = Dispatcher(model, own.limits, own.usage, beside=own, name=name)
+        if model.lockstep:
+            self._turns[made] = anyio.CapacityLimiter(getattr(model, "callers", 1))

@@ -1,0 +1,1 @@
+"""A problem in plain words: its roles, its tree, and the run over both."""

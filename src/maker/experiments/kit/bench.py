@@ -1,0 +1,201 @@
+"""Models asked about steps of the Towers of Hanoi: what every experiment that samples shares.
+
+A `Source` is a model at a temperature. A `Bench` draws from it on right states of the path, through
+the engine's own dispatcher, red flags and polls, so that an experiment sees what a run sees. The
+task's truth grades what was drawn afterwards; flags and votes never see it.
+
+Not covered: journals and budgets. An experiment that is interrupted begins again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+import anyio
+import numpy as np
+from anyio.from_thread import start_blocking_portal
+
+from maker.decision.address import seed_key
+from maker.decision.ending import Stop
+from maker.decision.flags import Flag
+from maker.decision.method import Method
+from maker.decision.poll import Poll
+from maker.decision.sample import Request, Sample
+from maker.decision.step import Rules, Step
+from maker.errors import ModelError, first_error
+from maker.models import load_model
+from maker.sending.dispatcher import Dispatcher
+from maker.sending.limits import Limits
+from maker.sending.usage import Usage
+from maker.task.canonical import canonical
+from maker.task.load import load_task
+from maker.task.prompt import render
+
+if TYPE_CHECKING:
+    from maker.experiments.kit.outcome import Options
+
+
+BATCH = 512  # requests of one call to a lock-step model
+TOKEN_CAP = 1024
+LONG_ANSWER = 750
+
+
+@dataclass(slots=True, frozen=True)
+class Source:
+    """A model by its specification, at a temperature; `name` is what figures call it."""
+
+    spec: str
+    temperature: float
+    name: str
+
+    @property
+    def simulated(self) -> bool:
+        """Whether its answers are made up with the truth at hand."""
+        return self.spec.startswith("oracle")
+
+
+def neural(temperature: float, weights: str | None = None) -> Source:
+    """Return the bundled model, finished or `early`, at a temperature."""
+    spec = f"neural:weights={weights}" if weights else "neural"
+    return Source(spec, temperature, f"bundled{', ' + weights if weights else ''}, T = {temperature:g}")
+
+
+def oracle(settings: str) -> Source:
+    """Return the simulated model with the settings given."""
+    return Source(f"oracle:{settings}", 1.0, f"oracle, {settings.replace('=', ' = ').replace(',', ', ')} (simulated)")
+
+
+def sources(options: Options, *own: Source) -> list[Source]:
+    """Return the experiment's own sources, or the one that the user named instead."""
+    if options.model is None:
+        return list(own)
+    model, heat = options.model, options.temperature
+    if model.startswith("oracle"):
+        return [oracle(model.partition(":")[2] or "p=0.99")]
+    return [Source(model, heat, f"{model}, T = {heat:g}")]
+
+
+def said_of(used: Sequence[Source]) -> str:
+    """Say in words which of the sources are simulated."""
+    made_up = [source.name for source in used if source.simulated]
+    real = [source.name for source in used if not source.simulated]
+    if not made_up:
+        return "nothing: every answer is the model's own"
+    return f"all draws of {'; '.join(made_up)}" + (f". Real: {'; '.join(real)}" if real else "")
+
+
+class Bench:
+    """One source at work; a context manager that ends the model's workers or connections.
+
+    Safe to interrupt. Raises ModelError when the model cannot be used or is lost, TaskError for
+    settings that do not fit.
+    """
+
+    def __init__(self, source: Source, seed: int = 0) -> None:
+        self.source = source
+        self.seed = seed
+        self.model = load_model(source.spec)
+        self._dispatcher = Dispatcher(self.model, Limits(), Usage())
+        self._task: Any = None
+        self._rules: Rules | None = None
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        self._portal = self._stack.enter_context(start_blocking_portal())
+        close = getattr(self.model, "aclose", None)
+        if close is not None:
+            self._stack.callback(self._portal.call, close)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+
+    def task(self, disks: int) -> Any:
+        """Return the tower of so many disks, in the style that the model reads."""
+        if self._task is None or self._task.disks != disks:
+            # The bundled model reads the compact style alone; the simulated one reads none.
+            plain = self.source.simulated or self.source.spec.startswith("neural")
+            self._task = load_task("hanoi", disks=disks, style="compact" if plain else "full")
+            self._rules = Rules.of(self._task)
+            if hasattr(self.model, "bind"):
+                self.model.bind(self._task)
+        return self._task
+
+    def step(self, disks: int, index: int) -> Step:
+        """Return a step of the path, with its right state."""
+        task = self.task(disks)
+        assert self._rules is not None, "a task has rules"
+        return Step(index, task.state_at(index), self._rules, TOKEN_CAP, LONG_ANSWER)
+
+    def method(self, k: int, flags: tuple[Flag, ...], series: int = 0) -> Method:
+        """Return how to vote. series: draws of another series have other seeds."""
+        most = max(100, 20 * k)
+        key = seed_key(self.seed, series)
+        return Method("experiment", key, k, most, most, flags, self.source.temperature, None, TOKEN_CAP, "none")
+
+    def draws(self, disks: int, steps: Sequence[int], each: int, series: int = 0) -> list[Poll]:
+        """Draw `each` replies to every step, unjudged but for what cannot be parsed; they are in `poll.samples`."""
+        polls = self._polls(disks, steps, self.method(each, (), series))
+        self._wave(polls)
+        return polls
+
+    def votes(self, disks: int, steps: Sequence[int], k: int, flags: tuple[Flag, ...], series: int = 0) -> list[Poll]:
+        """Vote on every step until it is decided, or undecided at the engine's default limits."""
+        polls = self._polls(disks, steps, self.method(k, flags, series))
+        ready = polls
+        while ready:
+            self._wave(ready)
+            ready = [poll for poll in ready if poll.outcome is None]
+        return polls
+
+    def right(self, poll: Poll) -> bytes:
+        """Return the vote key of a step's right answer, to grade with."""
+        return canonical(self._task.truth(poll.step.state, poll.step.index))
+
+    def samples(self, requests: Sequence[Request]) -> list[Sample]:
+        """Draw a sample for each request, in order."""
+        return self._portal.call(self._samples, list(requests))
+
+    def _polls(self, disks: int, steps: Sequence[int], method: Method) -> list[Poll]:
+        task = self.task(disks)
+        made = [self.step(disks, index) for index in steps]
+        return [Poll(step, method, render(task, step.state, step.index)) for step in made]
+
+    def _wave(self, polls: Sequence[Poll]) -> None:
+        """Take one wave of every poll."""
+        samples = iter(self.samples([request for poll in polls for request in poll.requests()]))
+        for poll in polls:
+            poll.take([next(samples) for _ in range(poll.need)])
+
+    async def _samples(self, requests: list[Request]) -> list[Sample]:
+        found: dict[int, list[Sample]] = {}
+        slots = anyio.CapacityLimiter(getattr(self.model, "callers", 1) if self.model.lockstep else 8)
+
+        async def one(first: int) -> None:
+            async with slots:
+                found[first] = await self._dispatcher.draw(requests[first : first + BATCH])
+
+        try:
+            async with anyio.create_task_group() as group:
+                for first in range(0, len(requests), BATCH):
+                    group.start_soon(one, first)
+        except BaseExceptionGroup as errors:
+            error = first_error(errors)
+            if isinstance(error, Stop):
+                raise ModelError(f"{error} An experiment keeps no journal: it begins again.") from None
+            raise error from error.__cause__
+        return [sample for first in sorted(found) for sample in found[first]]
+
+
+def spread(steps: int, n: int, seed: int) -> tuple[list[int], int]:
+    """Return which of a task's steps to ask about, and how often each, so that about n replies are drawn.
+
+    Different steps, drawn without repetition, one reply each; all steps, equally often, where there are fewer
+    than n. Then the exact interval of a share over all steps is too wide rather than too narrow.
+    """
+    if steps <= n:
+        return list(range(steps)), -(-n // steps)
+    return sorted(np.random.default_rng(seed).choice(steps, n, replace=False).tolist()), 1

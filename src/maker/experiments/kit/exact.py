@@ -1,0 +1,68 @@
+"""The bundled model measured exactly: p_s of single steps, without sampling and without votes.
+
+p_s, the probability of the whole right answer of a step, is a product of token probabilities, computed with the
+runtime's own arithmetic on the weights that ship. `p` here is P(right) over all replies, flagged ones included; p
+among valid replies is a little higher.
+
+Not covered: what flags and votes make of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from maker.experiments.kit import hanoi_data as data
+from maker.models.neural.sampler import LANES, Sampler
+
+Floats = NDArray[np.float64]
+
+
+def right_probability(sampler: Sampler, batch: data.Batch, temperatures: Sequence[float]) -> Floats:
+    """Return [temperatures, b]: P(whole right answer) of each state; all states have a previous move or none has."""
+    tokens, lengths = data.encode_batch(batch)
+    prompt, end = int(lengths[0]), int(lengths[0]) + batch.pegs.shape[1] + 7
+    assert (lengths == prompt).all(), "states with and without a previous move in one batch"
+    found = [
+        _forced(sampler, tokens[at : at + LANES, :end], prompt, temperatures) for at in range(0, len(tokens), LANES)
+    ]
+    return np.exp(np.concatenate(found, 1))
+
+
+def _forced(sampler: Sampler, tokens: data.Ints, prompt: int, temperatures: Sequence[float]) -> Floats:
+    """Return [temperatures, b]: log P of the given answers, token after token as when sampling."""
+    rows = np.arange(len(tokens))
+    total = np.zeros((len(temperatures), len(tokens)))
+    sampler.cache.reserve(len(tokens), tokens.shape[1])
+    logits = sampler.transformer.prefill(tokens[:, :prompt], sampler.cache)
+    for place in range(prompt, tokens.shape[1]):
+        for i, temperature in enumerate(temperatures):
+            warm = logits.astype(float) / temperature
+            warm -= warm.max(1, keepdims=True)
+            total[i] += warm[rows, tokens[:, place]] - np.log(np.exp(warm).sum(1))
+        if place < tokens.shape[1] - 1:
+            logits = sampler.transformer.step(tokens[:, place], place, sampler.cache)
+    return total
+
+
+def measure(
+    sampler: Sampler, disks: int, steps: int, temperatures: Sequence[float], seed: int
+) -> tuple[data.Ints, Floats]:
+    """Return (step numbers, p_s) of all steps of a tower's path, or of `steps` of them drawn without repetition.
+
+    Step 0, the only one without a previous move, is always among them and comes first.
+    """
+    every = (1 << disks) - 2
+    drawn = np.arange(1, every + 1) if every <= steps else np.random.default_rng(seed).choice(every, steps, False) + 1
+    first = right_probability(sampler, data.path_batch(np.zeros(1, np.int64), disks), temperatures)
+    rest = right_probability(sampler, data.path_batch(drawn, disks), temperatures)
+    return np.concatenate([[0], drawn]), np.concatenate([first, rest], 1)
+
+
+def summary(p: Floats) -> dict[str, float]:
+    """Return p, rho, share of lost steps, and the smallest p_s."""
+    mean = float(p.mean())
+    rho = float(p.var() / (mean * (1 - mean))) if 0 < mean < 1 else 0.0
+    return {"p": mean, "rho": rho, "lost": float((p < 0.5).mean()), "least": float(p.min()), "steps": len(p)}

@@ -1,0 +1,62 @@
+"""An outcome written into a folder: rows as CSV (and Parquet), the figure as PNG, each where its library is installed.
+
+Not covered: how figures look (`figure.py`).
+"""
+
+from __future__ import annotations
+
+import csv
+import importlib
+import importlib.util
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from maker.errors import TaskError
+from maker.experiments.kit.outcome import Cell, Outcome, Row
+
+if TYPE_CHECKING:
+    pass
+
+
+def write(outcome: Outcome, folder: Path, *, parquet: bool = True) -> dict[str, str]:
+    """Write rows and figure into a folder and return the paths by kind; what needs an extra is left out.
+
+    Raises TaskError when the folder cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        rows = folder / f"{outcome.name}.csv"
+        _write_csv(rows, outcome.rows)
+        outcome.files["csv"] = str(rows)
+        if parquet and _write_parquet(rows.with_suffix(".parquet"), outcome.rows):
+            outcome.files["parquet"] = str(rows.with_suffix(".parquet"))
+        if can_draw():
+            from maker.experiments.kit.figure import save  # noqa: PLC0415 -- matplotlib is an extra
+
+            outcome.files["figure"] = str(save(outcome, folder / f"{outcome.name}.png"))
+    except OSError as error:
+        raise TaskError(f"--out {folder}: cannot be written: {error}. Give another folder.") from None
+    return outcome.files
+
+
+def can_draw() -> bool:
+    """Say whether matplotlib is installed."""
+    return importlib.util.find_spec("matplotlib") is not None
+
+
+def _write_csv(path: Path, rows: Sequence[Mapping[str, Cell]]) -> None:
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        for row in rows:
+            writer.writerow({key: f"{cell:.8g}" if isinstance(cell, float) else cell for key, cell in row.items()})
+
+
+def _write_parquet(path: Path, rows: list[Row]) -> bool:
+    """Write rows as Parquet; return False where pyarrow is not installed."""
+    if importlib.util.find_spec("pyarrow") is None:
+        return False
+    arrow, parquet = importlib.import_module("pyarrow"), importlib.import_module("pyarrow.parquet")
+    parquet.write_table(arrow.Table.from_pylist(rows), path)
+    return True

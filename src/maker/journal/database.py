@@ -1,0 +1,260 @@
+"""The one SQLite file of a journal: its format, its records read and checked, SQLite's errors mapped.
+
+How many records there are is kept a second time: in the table `newest`, and, as long as the file is open, in
+the lock (`lock.py`). A file that holds fewer is refused, so that no damage can shorten it unnoticed. Readers
+open the file read-only.
+
+Not covered: an older copy put back in place, or a chain rewritten from the start: the file alone
+cannot show either. A file cut down to no bytes at all counts as new.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from maker.errors import JournalError, JournalFull
+from maker.journal.lock import acknowledged
+from maker.task.canonical import DIGEST_SIZE, digest
+
+FORMAT = 2  # 1 had no table `newest`; such a file is read as it is, and gets the table with its next record
+APPLICATION_ID = 0x4D414B52  # "MAKR"
+
+START = bytes(DIGEST_SIZE)  # the hash before the first record
+
+LENGTH = struct.Struct("<I")
+_Trouble = (sqlite3.Error, UnicodeDecodeError)  # the latter for a complaint that quotes damaged text
+_GROUPS = "CREATE TABLE groups (first INTEGER PRIMARY KEY, count INTEGER NOT NULL, data BLOB NOT NULL) STRICT"
+NEWEST = "CREATE TABLE newest (id INTEGER PRIMARY KEY CHECK (id = 0), records INTEGER NOT NULL) STRICT"
+
+
+def read_records(path: str | Path) -> Iterator[bytes]:
+    """Yield the records of a journal file, as `read_chain` does."""
+    return (record for _, record in read_chain(path))
+
+
+def read_chain(path: str | Path) -> Iterator[tuple[bytes, bytes]]:
+    """Yield the records of a journal file, each with its hash and checked against it; the file is opened read-only.
+
+    Raises JournalError with the place for a file that is missing, damaged, not a journal, or newer.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise JournalError(f"{path}: no such journal. Give the file that `maker run --journal` wrote.")
+    least = acknowledged(path)  # before the snapshot that is read: a live writer has those by now
+    with contextlib.closing(open_for_reading(path)) as db:
+        if _check_format(db, path) or least:
+            yield from checked_records(db, path, least)
+
+
+def sound_groups(path: Path, after: int) -> int:
+    """Return how many groups that begin after record `after` fit their hashes, though what is before them does not.
+
+    Where the damaged database cannot be read from the front any further, it is tried once more from the back.
+    """
+    found: dict[int, tuple[int, bytes]] = {}
+    for order in ("ASC", "DESC"):
+        with contextlib.closing(open_for_reading(path)) as db, contextlib.suppress(*_Trouble):
+            question = f"SELECT first, count, data FROM groups WHERE first > ? ORDER BY first {order}"  # noqa: S608 -- two words
+            for first, count, data in db.execute(question, (after,)):
+                if isinstance(data, bytes) and isinstance(count, int):
+                    found[first] = (count, data)
+    sound, before = 0, b""
+    for _, (count, data) in sorted(found.items()):
+        sound += _fits(count, data, before)
+        before = data[-DIGEST_SIZE:]
+    return sound
+
+
+def _fits(count: int, data: bytes, before: bytes) -> bool:
+    """Say whether a group's records fit its hashes; the first one only counts where the hash before it is known."""
+    at, checked = 0, 0
+    for _ in range(count):
+        start, end = _bounds(data, at)
+        if end < 0:
+            return False
+        stored = data[end : end + DIGEST_SIZE]
+        if before:
+            checked += 1
+            if digest(before + data[start:end]) != stored:
+                return False
+        before, at = stored, end + DIGEST_SIZE
+    return checked > 0 and at == len(data)
+
+
+def open_for_reading(path: Path) -> sqlite3.Connection:
+    """Open the database such that nothing is ever written to it."""
+    try:
+        return sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
+        )
+    except sqlite3.Error as error:
+        raise mapped(error, path) from error
+
+
+def open_for_writing(path: Path | None) -> sqlite3.Connection:
+    """Open or make the database. The connection is used by one thread at a time."""
+    if path is not None and not path.parent.is_dir():
+        raise JournalError(f"{path}: there is no folder {path.parent}. Make it first.")
+    try:
+        db = sqlite3.connect("" if path is None else path, isolation_level=None, check_same_thread=False)
+    except sqlite3.Error as error:
+        raise mapped(error, path) from error
+    try:
+        if not _check_format(db, path):
+            db.execute("BEGIN IMMEDIATE")
+            db.execute(f"PRAGMA application_id={APPLICATION_ID}")
+            db.execute(f"PRAGMA user_version={FORMAT}")
+            db.execute(_GROUPS)
+            db.execute(NEWEST)
+            db.execute("INSERT INTO newest VALUES (0, 0)")
+            db.execute("COMMIT")
+            if path is not None:
+                _sync_folder(path.parent)
+    except sqlite3.Error as error:
+        db.close()
+        raise mapped(error, path) from error
+    except OSError as error:
+        db.close()
+        raise JournalFull(
+            f"{path}: its folder cannot be synced: {error.strerror}. Mend the disk, or take another."
+        ) from error
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _check_format(db: sqlite3.Connection, path: Path | None) -> bool:
+    """Say whether the database is a journal (False: it is empty). Raises JournalError for any other."""
+    try:
+        application = db.execute("PRAGMA application_id").fetchone()[0]
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+        tables = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    except _Trouble as error:
+        raise mapped(error, path) from error
+    if application == 0 and tables == 0:
+        return False
+    if application != APPLICATION_ID:
+        raise JournalError(f"{path}: a SQLite database, but not a maker journal. Give another --journal.")
+    if version < 1:
+        raise JournalError(f"{path}: its format number {version} is damaged. Nothing was changed; restore a copy.")
+    if version > FORMAT:
+        raise JournalError(f"{path}: journal format {version} is newer than {FORMAT}. Upgrade maker to open it.")
+    return True
+
+
+def checked_records(db: sqlite3.Connection, path: Path | None, least: int = 0) -> Iterator[tuple[bytes, bytes]]:
+    """Yield (hash, record) of every record in order, checking sequence, lengths, hashes, and that `least` are there."""
+    head, expected = START, 0
+    try:
+        least = max(least, _newest(db, path))
+        # No row is longer than the file: a forged length must not make SQLite reserve a gigabyte.
+        pages, size = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "page_size"))
+        limit = db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, pages * size)
+        try:
+            for first, count, data in _rows(db):
+                if first != expected or not isinstance(data, bytes) or not isinstance(count, int):
+                    raise damaged(path, expected, f"the next group begins with record {first}")
+                at = 0
+                for number in range(first, first + count):
+                    start, end = _bounds(data, at)
+                    if end < 0:
+                        raise damaged(path, number, "it is cut off")
+                    record, stored = data[start:end], data[end : end + DIGEST_SIZE]
+                    head = digest(head + record)
+                    if head != stored:
+                        raise damaged(path, number, "its content does not match its hash")
+                    yield head, record
+                    at = end + DIGEST_SIZE
+                if at != len(data):
+                    raise damaged(path, first + count, f"{len(data) - at} bytes follow its group")
+                expected = first + count
+        finally:
+            db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, limit)
+    except _Trouble as error:
+        raise _unreadable(error, path, expected) from error
+    if expected < least:
+        raise damaged(path, expected, f"it is missing, as are all after it; {least} records were acknowledged")
+
+
+def _rows(db: sqlite3.Connection) -> Iterator[tuple[Any, Any, Any]]:
+    """Yield the groups in order, each read by itself.
+
+    One statement for all would keep a writer waiting as long as somebody reads; and the driver, which reads one
+    row ahead, would keep back the last sound row before one that cannot be read.
+    """
+    last = -(2**63)
+    question = "SELECT first, count, data FROM groups WHERE first > ? ORDER BY first LIMIT 1"
+    while row := db.execute(question, (last,)).fetchone():
+        yield row
+        last = row[0]
+
+
+def _newest(db: sqlite3.Connection, path: Path | None) -> int:
+    """Return how many records the journal says it has; 0 where its format does not say."""
+    if db.execute("PRAGMA user_version").fetchone()[0] < 2:
+        return 0
+    row = db.execute("SELECT records FROM newest WHERE id = 0").fetchone()
+    if row is None or not isinstance(row[0], int):
+        raise JournalError(f"{path}: does not say how many records it has: it is damaged. Nothing was changed.")
+    return int(row[0])
+
+
+def _bounds(data: bytes, at: int) -> tuple[int, int]:
+    """Return where the record at `at` starts and ends, the end -1 when it does not fit."""
+    start = at + LENGTH.size
+    if start > len(data):
+        return start, -1
+    end = start + int(LENGTH.unpack_from(data, at)[0])
+    return start, end if end + DIGEST_SIZE <= len(data) else -1
+
+
+def damaged(path: Path | None, record: int, what: str) -> JournalError:
+    """Return the error of a record that is not as it was written."""
+    return JournalError(
+        f"{path}: record {record} is damaged: {what}. Nothing was changed; restore a copy, "
+        "or give up a torn end with `maker repair`."
+    )
+
+
+def _unreadable(error: Exception, path: Path | None, record: int) -> JournalError:
+    """Return the JournalError that a SQLite error means while records are read."""
+    if _code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN):
+        return mapped(error, path)
+    return damaged(path, record, f"it cannot be read ({error})")
+
+
+def _code(error: Exception) -> int:
+    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
+
+
+def mapped(error: Exception, path: Path | None) -> JournalError:
+    """Return the JournalError that a SQLite error means."""
+    code = _code(error)
+    if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
+        return JournalFull(f"{path}: the disk took no more ({error}). What was committed stands: "
+                           "free some space and run the same command to resume.")  # fmt: skip
+    if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT) or isinstance(error, UnicodeDecodeError):
+        return JournalError(f"{path}: not a maker journal, or a damaged one ({error}). Nothing was changed.")
+    if code == sqlite3.SQLITE_READONLY:
+        return JournalError(
+            f"{path}: was left in the middle of a change ({error}). Resume its run once; that mends it."
+        )
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return JournalError(f"{path}: another program holds the database ({error}). Close it first.")
+    return JournalError(f"{path}: cannot be opened or written: {error}. Check the path and its permissions.")
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the new file's directory entry durable."""
+    file = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)

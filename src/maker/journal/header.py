@@ -1,0 +1,102 @@
+"""The first record of a journal: what run this is, and whether a resume is the same run.
+
+All that can change a decision is in it; limits are not, so that a resume may raise them.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Collection, Iterable
+from pathlib import Path
+from typing import Any
+
+from maker.decision.config import Config
+from maker.decision.sample import Model
+from maker.errors import JournalError
+from maker.journal.records import NOTE, decode
+from maker.task.canonical import canonical, digest, kept_name
+from maker.task.prompt import fingerprint, render
+from maker.task.task import Task, guarded, task_name
+
+HEADER_VERSION = 1
+FIXED = frozenset({"version", "task", "parameters", "steps", "segments"})  # with others it is another run altogether
+
+_DEFAULTS = Config().model_dump(mode="json")
+
+
+def make_header(task: Task, model: Model, config: Config) -> dict[str, Any]:
+    """Return the header of a run of this task with this model and configuration."""
+    state = guarded(task.initial_state, None, "initial_state")
+    header: dict[str, Any] = {
+        "version": HEADER_VERSION,
+        "task": task_name(task),
+        "parameters": getattr(task, "parameters", {}),
+        "steps": task.steps,
+        "code": _code_of(task),
+        "prompt": fingerprint(render(task, state, 0)),
+        "model": model_name(model),
+        "simulated": bool(getattr(model, "simulated", False)),
+        **config.model_dump(mode="json"),
+    }
+    header["run"] = "run-" + digest(canonical(header)).hex()[:16]
+    return header
+
+
+def with_defaults(stored: dict[str, Any]) -> dict[str, Any]:
+    """Return a journal's header with the settings that came after it was written, each at its default."""
+    return stored | {name: default for name, default in _DEFAULTS.items() if name not in stored}
+
+
+def changed_fields(stored: dict[str, Any], ours: dict[str, Any]) -> list[str]:
+    """Return the settings in which this run differs from the journal's; one that this lacks is at its default."""
+    stored = with_defaults(stored)
+    return [key for key in {**stored, **ours} if key != "run" and stored.get(key) != ours.get(key)]
+
+
+def check_header(stored: dict[str, Any], ours: dict[str, Any], path: Path | None, accepted: Collection[str]) -> None:
+    """Raise JournalError, with a field-by-field difference, unless each change is accepted and possible at all."""
+    refused = [key for key in changed_fields(stored, ours) if key not in accepted or key in FIXED]
+    if refused:
+        lines = differences(stored, ours, refused)
+        fixed = any(key in FIXED for key in refused)
+        remedy = "give another --journal" if fixed else "accept the change with --accept-change FIELD"
+        raise JournalError(
+            f"{path}: this journal belongs to a run with other settings ({lines}). "
+            f"Resume with the journal's settings, or {remedy}."
+        )
+
+
+def differences(stored: dict[str, Any], ours: dict[str, Any], fields: Iterable[str]) -> str:
+    """Return what a journal's header says of some fields and what this run's says, for a person."""
+    stored = with_defaults(stored)
+    return "; ".join(f"{key}: journal {stored.get(key)!r}, now {ours.get(key)!r}" for key in fields)
+
+
+def latest_header(stored: dict[str, Any], records: Iterable[bytes]) -> dict[str, Any]:
+    """Return the header of the journal's last epoch."""
+    for record in records:
+        if record[0] == NOTE and record.startswith(b'{"epoch"', 1):
+            note = decode(record)
+            assert isinstance(note, dict), "a note is an object"
+            stored = note["epoch"]["header"]
+    return stored
+
+
+def model_name(model: Model) -> str:
+    """Return the name by which a model enters the fingerprint."""
+    return str(getattr(model, "name", type(model).__name__))
+
+
+def _code_of(task: Task) -> str:
+    """Return a digest of the file that defines the task; empty where there is no source to read.
+
+    maker's own tasks keep one that they say themselves, so that a journal outlives edits of a file of maker's.
+    """
+    kept = kept_name(type(task), "__code_digest__")
+    if kept is not None:
+        return kept
+    try:
+        source = inspect.getsource(inspect.getmodule(type(task)) or type(task))
+    except (OSError, TypeError):
+        return ""
+    return digest(source.encode("utf-8", "surrogatepass")).hex()

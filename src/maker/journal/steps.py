@@ -1,0 +1,239 @@
+"""What a journal holds of each step, one step at a time.
+
+`stored_steps` reads records in their order and yields a `StoredStep` as soon as its step is decided,
+then those that are still open. Only open steps are in memory, so a million steps take no more room
+than a hundred. No task code runs: answers are the texts that first gave them.
+
+What a journal keeps of a draw: always whether it voted and for which answer, or the kind of its flag,
+its tokens, an unusual finish reason, and the digest of its text. The text itself is kept for the first
+draw of each answer; for other draws as `keep_samples` said ("all", "flagged", "none"), and in the receipts
+of a model that is called over a network. A reply's id, log-probability, model and latency are kept where its
+text was asked for. Draws of a step that was open when its run changed settings count no more, as in the run; nor
+do those of a step's earlier rounds, and what was rolled back.
+
+Not covered: whether the votes were counted right (`review/checker.py`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from maker.decision.address import ROUND, round_of
+from maker.decision.race import Tally
+from maker.decision.sample import Sample
+from maker.decision.wave import FLAGGED, UNKNOWN_TOKENS, Wave
+from maker.errors import JournalError
+from maker.journal.notes import Abandoned, Escalation, check_note
+from maker.journal.records import decode
+from maker.task.canonical import digest
+
+
+@dataclass(slots=True)
+class Epoch:
+    """What a run was told at the time: the header in force, and k once it is known."""
+
+    header: dict[str, Any] = field(default_factory=dict)
+    k: int | None = None
+
+
+@dataclass(slots=True)
+class StoredStep:
+    """One step as its journal holds it: a column for each fact, an entry for each draw.
+
+    candidates: the answer a draw voted for, numbered as answers first appeared, or FLAGGED. numbers: the
+    draw's text, an index into `texts`, which hold (True, the text) or (False, its digest). facts: what is
+    unusual about single draws, by draw. first: the first draw of each candidate. waves: as recorded.
+    receipts: texts that came and were noted before they were judged. winner: the winning candidate, None for an
+    open step. epoch: the settings in force. round: the one that counts, from whose first draw all draws here are
+    numbered; longer: how many times the run's tokens its replies could have.
+    """
+
+    step: int
+    epoch: Epoch
+    round: int = 0
+    longer: int = 1
+    candidates: list[int] = field(default_factory=list)
+    numbers: list[int] = field(default_factory=list)
+    tokens_in: list[int] = field(default_factory=list)
+    tokens_out: list[int] = field(default_factory=list)
+    texts: list[tuple[bool, bytes]] = field(default_factory=list)
+    facts: dict[int, dict[str, Any]] = field(default_factory=dict)
+    first: list[int] = field(default_factory=list)
+    waves: list[Wave] = field(default_factory=list)
+    receipts: list[str] = field(default_factory=list)
+    winner: int | None = None
+    state_digest: bytes = b""
+
+    def add(self, wave: Wave) -> None:
+        """Take the step's next wave. Raises JournalError for one that does not fit."""
+        begin = len(self.candidates)
+        if wave.first - self.round * ROUND != begin:
+            raise self._contradiction(f"draw {wave.first} does not follow draw {begin - 1} of round {self.round}")
+        draws = wave.draws
+        self.texts += wave.texts
+        for position, facts in wave.extras.items():
+            if not 0 <= position < len(wave):
+                raise self._contradiction(f"it knows of draw {begin + position}, which was not made")
+            self.facts[begin + position] = facts
+        for draw, candidate, number in zip(range(begin, begin + len(wave)), draws[0::4], draws[1::4], strict=True):
+            if number >= len(self.texts):
+                raise self._contradiction(f"draw {draw} has a text that is not there")
+            if candidate == FLAGGED:
+                if "flag" not in self.facts.get(draw, {}):
+                    raise self._contradiction(f"draw {draw} is flagged without a kind")
+            elif candidate == len(self.first):
+                if not self.texts[number][0]:
+                    raise self._contradiction(f"the text of answer {candidate} is not there")
+                self.first.append(draw)
+            elif not 0 <= candidate < len(self.first):
+                raise self._contradiction(f"draw {draw} votes for answer {candidate}, which nobody gave")
+        self.candidates += draws[0::4]
+        self.numbers += draws[1::4]
+        self.tokens_in += draws[2::4]
+        self.tokens_out += draws[3::4]
+        self.waves.append(wave)
+        if wave.verdict is not None:
+            self.winner, _, self.state_digest = wave.verdict
+            if not 0 <= self.winner < len(self.first):
+                raise self._contradiction(f"answer {self.winner} won and nobody gave it")
+
+    @property
+    def rounds(self) -> int:
+        """How many waves brought samples."""
+        return sum(len(wave) > 0 for wave in self.waves)
+
+    @property
+    def flagged(self) -> int:
+        """How many draws were flagged."""
+        return self.candidates.count(FLAGGED)
+
+    @property
+    def flags(self) -> Counter[str]:
+        """How many draws were flagged, by kind."""
+        return Counter(self.flag(draw) for draw, candidate in enumerate(self.candidates) if candidate == FLAGGED)
+
+    def flag(self, draw: int) -> str:
+        """Return the kind of a flagged draw."""
+        return str(self.facts[draw]["flag"])
+
+    def tally(self) -> Tally:
+        """Return the count of the votes; candidates are the keys, as b"0", b"1" and so on."""
+        tally = Tally()
+        for candidate in self.candidates:
+            tally.add(None if candidate == FLAGGED else b"%d" % candidate)
+        return tally
+
+    def text(self, draw: int) -> str | None:
+        """Return a draw's text; None where there was none, or only its digest is stored."""
+        full, raw = self.texts[self.numbers[draw]]
+        if not full or self.silent(draw):
+            return None
+        return self._decoded(raw)
+
+    def digest(self, draw: int) -> bytes:
+        """Return the digest of a draw's text; that of the empty text where there was none."""
+        full, raw = self.texts[self.numbers[draw]]
+        return digest(raw) if full else raw
+
+    def silent(self, draw: int) -> bool:
+        """Say whether a reply had no text at all."""
+        return bool(self.facts.get(draw, {}).get("silent"))
+
+    def answer(self, candidate: int) -> str:
+        """Return the text that first gave an answer."""
+        text = self.text(self.first[candidate])
+        return "" if text is None else text
+
+    def sample(self, draw: int, text: str | None) -> Sample:
+        """Return a draw as a sample with the text given."""
+        facts = self.facts.get(draw, {})
+        return Sample(
+            text, known(self.tokens_in[draw]), known(self.tokens_out[draw]), facts.get("finish", "stop"),
+            facts.get("id"), facts.get("logprob"), facts.get("model"), facts.get("latency"),
+        )  # fmt: skip
+
+    def texts_by_digest(self) -> dict[bytes, str]:
+        """Return the step's whole texts by their digests: a digest that meets one of them is that text."""
+        found = {digest(text.encode("utf-8", "surrogatepass")): text for text in ("", *self.receipts)}
+        return found | {digest(raw): self._decoded(raw) for full, raw in self.texts if full}
+
+    def _decoded(self, raw: bytes) -> str:
+        try:
+            return raw.decode("utf-8", "surrogatepass")
+        except UnicodeDecodeError as error:
+            raise self._contradiction(f"a text is not text: {error.reason}") from None
+
+    def _contradiction(self, what: str) -> JournalError:
+        return JournalError(f"step {self.step}: the journal contradicts itself: {what}. It is damaged or forged.")
+
+
+def stored_steps(
+    records: Iterable[bytes], note: Callable[[dict[str, Any]], None] | None = None, abandoned: Abandoned | None = None
+) -> Iterator[StoredStep]:
+    """Yield every decided step in the order of decision, then the open ones in step order.
+
+    note: called with every note there is, in its place. abandoned: what rollbacks left behind (`Summary` has it),
+    which is passed over. Raises JournalError for records that cannot be read
+    or contradict each other.
+    """
+    steps = _Open()
+    for record in records:
+        item = decode(record)
+        if isinstance(item, Wave):
+            if abandoned and item in abandoned:
+                continue
+            stored = steps.at(item.step, round_of(item.first))
+            stored.add(item)
+            if item.verdict is not None:
+                yield steps.open.pop(item.step)
+        else:
+            check_note(item, "the journal")
+            steps.note(item)
+            if note is not None:
+                note(item)
+    for step in sorted(steps.open):
+        if steps.open[step].waves:
+            yield steps.open[step]
+
+
+class _Open:
+    """The steps that are open, and the settings in force."""
+
+    def __init__(self) -> None:
+        self.open: dict[int, StoredStep] = {}
+        self._epoch = Epoch()
+        self._longer: dict[tuple[int, int], int] = {}  # by step and round
+
+    def at(self, step: int, number: int) -> StoredStep:
+        """Return a round of an open step, begun if it is new."""
+        stored = self.open.get(step)
+        if stored is None or stored.round < number:
+            longer = self._longer.get((step, number), 1)
+            stored = self.open[step] = StoredStep(step, self._epoch, number, longer)
+        return stored
+
+    def note(self, note: dict[str, Any]) -> None:
+        """Follow the settings; keep the texts of receipts where the waves may lack them."""
+        if "header" in note or "epoch" in note:
+            header = note.get("header") or note["epoch"]["header"]
+            self.open.clear()  # steps that are not decided begin anew
+            self._longer.clear()
+            self._epoch = Epoch(header, None if header["k"] == "auto" else header["k"])
+        elif "calibration" in note:
+            self._epoch.k = note["calibration"]["k"]
+        elif "sample" in note and self._epoch.header.get("keep_samples") != "all":
+            sample = note["sample"]
+            if sample["run"] == self._epoch.header.get("run") and isinstance(sample.get("text"), str):
+                # A draw's wave comes after its receipt: the step is not decided yet.
+                self.at(sample["step"], round_of(sample["draw"])).receipts.append(sample["text"])
+        elif "escalation" in note:
+            found = Escalation.of(note)
+            self._longer.update(((step, found.round), found.change.longer) for step in found.steps)
+
+
+def known(tokens: int) -> int | None:
+    """Return a stored token count, None where the model did not say."""
+    return None if tokens == UNKNOWN_TOKENS else tokens

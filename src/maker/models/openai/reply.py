@@ -1,0 +1,270 @@
+"""One HTTP reply -> samples, or what went wrong. Pure: no IO, no clock.
+
+| reply                                                     | becomes                                        |
+|-----------------------------------------------------------|------------------------------------------------|
+| 200 with choices                                          | a Sample for each                              |
+| - content null; a list of parts                           | text None; the text parts, joined              |
+| - a `refusal`, finish reason content_filter               | Sample with finish reason "content_filter"     |
+| - the body names another model (not a dated variant)      | fatal                                          |
+| 200 with an `error` object                                | as the status it names, or transient; tokens   |
+|                                                           | as reported, as for every 200                  |
+| 200 without choices, a choice without message             | transient                                      |
+| HTML instead of JSON                                      | fatal                                          |
+| JSON that was cut off, or no JSON                         | transient                                      |
+| 3xx                                                       | fatal, naming the host it points to            |
+| 400, 413, 422 that complain of an optional field          | transient, with `optional`: ask without it     |
+| 400, 413, 422 otherwise (too long, against a policy)      | poison, if a probe shows that others succeed   |
+| 402; quota used up (any status); 401, 403; 404; other 4xx | fatal, with what to do                         |
+| 408, 409, 425, 429, 5xx                                   | transient, with the wait that was asked for    |
+| - 504, 524: a gateway gave up, the model may go on        | the same, counted as billed at the most        |
+
+Odd figures (negative, fractional, text) in the usage count as not given, and so do logprobs that are none.
+Unknown fields are ignored, doubled ones count as the last.
+
+Not covered: the error statuses in detail (`refusal.py`), whether a poisonous request is really
+the request's fault (`client.py` probes), and what the text means.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
+from typing import Any
+from urllib.parse import urlsplit
+
+import orjson
+
+from maker.decision.sample import Failure, Sample
+from maker.models.openai.refusal import ADDRESS, WAIT, Asked, Trouble, bill_unknown, clean, fatal, refusal, words_of
+
+MOST_TOKENS = 2**31 - 1
+_LONGEST_NAME = 200  # characters of an id, a model or a finish reason that are kept
+_SPEAKS = WAIT | {401, 402, 403, 404, 405, 413}  # the status says it all, whatever the body is
+_DATED = r"[-@:](\d{4}-\d\d-\d\d|\d{8}|\d{6}|\d{4}|latest)"
+
+
+@dataclass(slots=True)
+class Said:
+    """What a good reply says: one sample (or failure) for each draw asked for."""
+
+    samples: list[Sample | Failure]
+
+
+def read_reply(status: int, headers: Mapping[str, str], body: bytes, asked: Asked, latency: float) -> Said | Trouble:
+    """Return what one reply says. Never raises, whatever the bytes are."""
+    if 300 <= status < 400:
+        host = clean(_host(headers), asked)
+        return fatal(status, f"{asked.where} redirects to {host}; redirects are not followed, because key and prompts "
+                     "belong to the address given. Give the address it points to, if you trust it")  # fmt: skip
+    good = 200 <= status < 300
+    reply = _parse(body)
+    if isinstance(reply, dict):
+        error = reply.get("error")
+        if good and not error:
+            return _good(reply, asked, latency)
+        trouble = refusal(status, headers, error or reply, asked)
+        return _billed(trouble, reply) if good else trouble
+    if status in _SPEAKS or status >= 500:
+        return refusal(status, headers, None, asked)
+    if body.lstrip()[:1] == b"<" or "html" in headers.get("Content-Type", ""):
+        return fatal(status, f"{asked.where} answered {status} with an HTML page where JSON was expected. Check the "
+                     f"address: {ADDRESS}")  # fmt: skip
+    return _no_object(status, body, asked) if good else refusal(status, headers, None, asked)
+
+
+def _no_object(status: int, body: bytes, asked: Asked) -> Trouble:
+    cut = not body.strip() or body.lstrip()[:1] == b"{"
+    detail = f"{asked.where} sent a reply that " + ("was cut off" if cut else "is no JSON object")
+    return Trouble(bill_unknown(detail), status, alien=True, own=True)
+
+
+# -- good replies ------------------------------------------------------------------------------------
+
+
+def _good(reply: dict[str, Any], asked: Asked, latency: float) -> Said | Trouble:
+    declared = _name(reply.get("model"), asked)
+    if declared is not None and not same_model(declared, asked.model):
+        detail = (
+            f"{asked.where} was asked for the model {asked.model!r} and answered as {declared!r}. If that is the one "
+        )
+        return _billed(Trouble(Failure("fatal", detail + "you want, give its name", None, None, None), 200), reply)
+    choices = reply.get("choices")
+    usage = _usage(reply)
+    tokens_in, tokens_out = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
+    if not isinstance(choices, list) or not choices:
+        detail = f"{asked.where} sent a reply without choices"
+        return Trouble(Failure("transient", detail, None, tokens_in, tokens_out), 200, alien=True, own=True)
+    samples = [_sample(choice, asked) for choice in choices[: asked.choices]]
+    mark, identity = _name(reply.get("system_fingerprint"), asked), _name(reply.get("id"), asked)
+    for sample in samples:
+        sample.tokens_in, sample.tokens_out = tokens_in, tokens_out
+        if isinstance(sample, Sample):
+            sample.response_id, sample.model, sample.fingerprint = identity, declared, mark
+            sample.cached, sample.latency = _cached(usage), latency
+    if asked.choices > 1:
+        _share_out(samples, choices, asked)
+    elif isinstance(samples[0], Failure):
+        return Trouble(samples[0], 200, own=True)
+    return Said(samples)
+
+
+def _share_out(samples: list[Sample | Failure], choices: list[Any], asked: Asked) -> None:
+    """Split among several choices what their reply says of all of them; those that are missing have failed."""
+    shares = _shares(samples[0].tokens_out, choices[: asked.choices])
+    for number, (sample, share) in enumerate(zip(samples, shares, strict=True)):
+        sample.tokens_out = share
+        if number and sample.tokens_in is not None:
+            sample.tokens_in = 0
+        if isinstance(sample, Sample):
+            if number and sample.cached is not None:
+                sample.cached = 0
+            if sample.response_id is not None:  # they share an id, and are no copies of each other
+                sample.response_id += f"#{number}"
+    missing = asked.choices - len(samples)
+    samples += [Failure("transient", f"{asked.where} sent {len(samples)} of {asked.choices} choices")] * missing
+
+
+def _usage(reply: dict[str, Any]) -> dict[str, Any]:
+    usage = reply.get("usage")
+    return usage if isinstance(usage, dict) else {}
+
+
+def _billed(trouble: Trouble, reply: dict[str, Any]) -> Trouble:
+    """Return the trouble with the tokens that the reply reports: they were paid for, whatever came of them."""
+    usage = _usage(reply)
+    if not usage:
+        return trouble
+    tokens_in, tokens_out = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
+    return replace(trouble, failure=replace(trouble.failure, tokens_in=tokens_in, tokens_out=tokens_out))
+
+
+def _sample(choice: Any, asked: Asked) -> Sample | Failure:
+    """Return the sample of one choice, its usage not yet filled in."""
+    if not isinstance(choice, dict):
+        return Failure("transient", f"{asked.where} sent a choice that is none")
+    finish = _name(choice.get("finish_reason"), asked)
+    message = choice.get("message")
+    if choice.get("error") or finish == "error":
+        reason = words_of(choice.get("error"), asked) or "no reason given"
+        return Failure("transient", f"{asked.where} broke off: {reason}")
+    if isinstance(message, dict):
+        text = _text(message.get("content"))
+        if message.get("refusal"):
+            finish = "content_filter"
+    elif "text" in choice:
+        text = _text(choice["text"])
+    elif finish is not None:
+        text = None
+    else:
+        return Failure("transient", f"{asked.where} sent a choice without a message")
+    if text is not None and asked.key:
+        text = text.replace(asked.key, "***")
+    return Sample(text, finish_reason=finish, logprob=_logprob(choice.get("logprobs")))
+
+
+def _text(content: Any) -> str | None:
+    """Return the text of a content: a string, or the text parts of a list."""
+    if isinstance(content, str):
+        return content
+    if not isinstance(content, list):
+        return None
+    parts = [part.get("text") if isinstance(part, dict) else part for part in content]
+    texts = [part for part in parts if isinstance(part, str)]
+    return "".join(texts) if texts else None
+
+
+def _logprob(logprobs: Any) -> float | None:
+    """Return the sum over all tokens, or None where one of them has no proper figure."""
+    if not isinstance(logprobs, dict):
+        return None
+    tokens = logprobs.get("content")
+    values = (
+        [token.get("logprob") if isinstance(token, dict) else None for token in tokens]
+        if isinstance(tokens, list) else logprobs.get("token_logprobs")
+    )  # fmt: skip
+    if not isinstance(values, list) or not values:
+        return None
+    if not all(type(value) in (int, float) and -1e6 < value <= 1e-3 for value in values):
+        return None  # NaN fails both comparisons
+    return math.fsum(values)
+
+
+def _count(figure: Any) -> int | None:
+    """Return a token count, or None for what cannot be one."""
+    return figure if type(figure) is int and 0 <= figure <= MOST_TOKENS else None
+
+
+def _cached(usage: dict[str, Any]) -> int | None:
+    """Return how many input tokens came from the server's cache, in either of the two ways to say it."""
+    details = usage.get("prompt_tokens_details")
+    return _count(details.get("cached_tokens") if isinstance(details, dict) else usage.get("cached_tokens"))
+
+
+def _shares(tokens: int | None, choices: list[Any]) -> list[int | None]:
+    """Split the tokens of a reply among its choices so that the sum stays the server's.
+
+    Unless their logprobs are more than that: llama.cpp counts the tokens of one choice only.
+    """
+    count = len(choices)
+    if tokens is None or count == 1:
+        return [tokens] * count
+    lengths = [_length(choice) for choice in choices]
+    if sum(lengths) > tokens:
+        return list(lengths)
+    each, rest = divmod(tokens, count)
+    return [each + (number < rest) for number in range(count)]
+
+
+def _length(choice: Any) -> int:
+    """Return how many tokens of a choice have logprobs, 0 where there are none."""
+    logprobs = choice.get("logprobs") if isinstance(choice, dict) else None
+    tokens = logprobs.get("content") if isinstance(logprobs, dict) else None
+    return len(tokens) if isinstance(tokens, list) else 0
+
+
+def same_model(declared: str, asked: str) -> bool:
+    """Say whether a reply's model is the one asked for: the name, a dated variant of it, or its weight file."""
+    if declared == asked:
+        return True
+    one, other = declared.lower(), asked.lower()
+    if one == other or re.fullmatch(re.escape(other.removesuffix("-latest")) + _DATED, one):
+        return True
+    return one.endswith(".gguf") and PurePosixPath(one).stem == PurePosixPath(other.removesuffix(".gguf")).name
+
+
+# -- foreign words ------------------------------------------------------------------------------------
+
+
+def _name(value: Any, asked: Asked) -> str | None:
+    """Return a short name as the journal may hold it; one that is too long becomes its digest."""
+    if not isinstance(value, str) or not value:
+        return None
+    if value in ("stop", asked.model):  # nearly always
+        return value
+    if len(value) > _LONGEST_NAME:
+        return "blake2b:" + hashlib.blake2b(value.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+    return clean(value, asked) or None
+
+
+def _host(headers: Mapping[str, str]) -> str:
+    try:
+        return urlsplit(headers.get("Location", "")).hostname or "another path of its own"
+    except ValueError:
+        return "an address that cannot be read"
+
+
+def _parse(body: bytes) -> Any:
+    """Return the JSON of a body, None for what is none; lone surrogates and NaN are let through, as text and as NaN."""
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        pass
+    try:
+        return json.loads(body.decode("utf-8-sig", "replace"))
+    except (ValueError, RecursionError):
+        return None

@@ -1,0 +1,128 @@
+"""What is sent, and where: the address of a model, and a Request as the body of an HTTP request.
+
+`Target` reads a base URL and refuses what could carry a key (user names, queries). `Dialect` is
+what one server takes of the fields that not all take: the name of the token limit, seeds, logprobs,
+schemas, several choices. It starts with all of them; the reply module tells which one a server refuses, and
+`Dialect.without` drops that one, once.
+
+Not covered: sending. Messages never repeat a URL that was refused, since it may hold a key.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+import orjson
+
+from maker.decision.sample import Request
+from maker.errors import ModelError, TaskError
+
+Api = Literal["chat", "completions"]
+
+SEED_RANGE = 2**31 - 1  # the least that servers take: some keep seeds in 32 bits, with a sign
+OPENAI = "https://api.openai.com/v1"
+_ROUTES = {"chat": "/chat/completions", "completions": "/completions"}
+
+
+@dataclass(slots=True, frozen=True)
+class Target:
+    """Where a model is: origin for messages, url to post to, and its name for the fingerprint."""
+
+    origin: str
+    url: str
+    model: str
+    api: Api
+    name: str
+
+    @classmethod
+    def of(cls, base_url: str, model: str, api: Api) -> Target:
+        """Read a base URL such as http://127.0.0.1:8080/v1; one that ends in a route names the API too.
+
+        Raises ModelError, without repeating the URL, for one that is not usable or could hold a key.
+        """
+        try:
+            parts = urlsplit(base_url.strip())
+            host, port = parts.hostname, parts.port
+        except ValueError:
+            raise ModelError(_EXPECTED + " The one given cannot be read.") from None
+        if parts.scheme not in ("http", "https") or not host or any(c.isspace() for c in host):
+            raise ModelError(_EXPECTED)
+        if parts.username is not None or parts.password is not None or "@" in parts.netloc:
+            raise ModelError(f"the URL of {host} has a user name or password in it. {_KEYS}")
+        if parts.query or "?" in base_url:
+            raise ModelError(f"the URL of {host} has a query ('?...') in it. {_KEYS}")
+        if not model:
+            raise ModelError(f"which model of {host}? Add its name to the URL: http://HOST:PORT/v1#NAME")
+        path = parts.path.rstrip("/")
+        if path.endswith(_ROUTES["chat"]):
+            path, api = path.removesuffix(_ROUTES["chat"]), "chat"
+        elif path.endswith(_ROUTES["completions"]):
+            path, api = path.removesuffix(_ROUTES["completions"]), "completions"
+        shown = f"[{host}]" if ":" in host else host
+        origin = f"{parts.scheme}://{shown}" + (f":{port}" if port is not None else "")
+        base = origin + path
+        name = f"openai:{model}" if base == OPENAI else f"{base}#{model}"
+        if api == "completions":
+            name = f"{base}{_ROUTES[api]}#{model}"
+        return cls(origin, base + _ROUTES[api], model, api, name)
+
+
+_EXPECTED = "the address of a model is http://HOST:PORT/v1#NAME (or https://)."
+_KEYS = "Keys do not belong into URLs, they end up in logs: put the key into MAKER_API_KEY and take it out of the URL."
+
+
+@dataclass(slots=True, frozen=True)
+class Dialect:
+    """Which fields a server takes. `auto_name`: the name of the token limit may still be switched."""
+
+    tokens_name: str = "max_tokens"
+    auto_name: bool = True
+    seeds: bool = True
+    logprobs: bool = True
+    schemas: bool = True
+    several: bool = True  # choices in one reply
+
+    def without(self, field: str) -> Dialect | None:
+        """Return the dialect that does without a refused field, or None when there is nothing left to drop."""
+        if field == "max_tokens" and self.auto_name:
+            return replace(self, tokens_name="max_completion_tokens", auto_name=False)
+        if field == "seed" and self.seeds:
+            return replace(self, seeds=False)
+        if field == "logprobs" and self.logprobs:
+            return replace(self, logprobs=False)
+        if field == "schema" and self.schemas:
+            return replace(self, schemas=False)
+        if field == "n" and self.several:
+            return replace(self, several=False)
+        return None
+
+
+def encode_request(request: Request, target: Target, dialect: Dialect, choices: int = 1) -> bytes:
+    """Return the body that asks for `choices` replies to a request. Raises TaskError for what JSON cannot hold."""
+    body: dict[str, Any] = {"model": target.model}
+    if target.api == "chat":
+        body["messages"] = [{"role": "user", "content": request.prompt}]
+    else:
+        body["prompt"] = request.prompt
+    body["temperature"] = request.temperature
+    body[dialect.tokens_name] = request.max_tokens
+    if request.stop:
+        body["stop"] = list(request.stop)
+    if dialect.seeds:
+        body["seed"] = request.seed % SEED_RANGE
+    if dialect.logprobs:
+        body["logprobs"] = True if target.api == "chat" else 1
+    if request.schema is not None and dialect.schemas:
+        schema = {"name": "answer", "strict": True, "schema": request.schema}
+        body["response_format"] = {"type": "json_schema", "json_schema": schema}
+    if choices > 1:
+        body["n"] = choices
+    try:
+        return orjson.dumps(body)
+    except TypeError:  # a lone surrogate in the prompt, or a schema that is not JSON
+        raise TaskError(
+            f"step {request.address.step}: the prompt (or the schema) cannot be sent as JSON: it holds a lone "
+            "surrogate or a value that JSON has not. Mend the task's prompt."
+        ) from None

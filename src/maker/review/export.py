@@ -1,0 +1,223 @@
+r"""A journal as a table: one row a step, or one row a sample, as Parquet, CSV or JSON lines.
+
+Rows are read and written in groups, so a million steps need no more memory than a thousand. The file
+appears under its name only when it is complete. Nothing is interpreted: answers are the texts that first
+gave them; a text of which the journal has only a digest is null, its digest is there all the same.
+
+Text is Unicode everywhere; a lone surrogate, which no UTF-8 file can hold, is written as \udXXX. In CSV a
+NUL is written as \x00, null is an empty field, and a text may begin with `=`: a spreadsheet that is asked
+to would take it for a formula, so have it import the column as text. `flags` is JSON in CSV and Parquet.
+
+Not covered: states, prompts and times; a journal holds none of them. Samples of a calibration are counted
+in the journal, not kept.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from itertools import chain as chained
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from maker.decision.wave import FLAGGED
+from maker.errors import TaskError
+from maker.journal.database import read_records
+from maker.journal.notes import Abandoned
+from maker.journal.steps import StoredStep, known, stored_steps
+from maker.journal.story import summarise
+
+GROUP_ROWS = 20_000  # a row group of Parquet
+Row = dict[str, Any]
+COLUMNS: dict[str, dict[str, str]] = {  # column -> Arrow type
+    "steps": {
+        "step": "int64", "decided": "bool", "answer": "string", "votes": "int32", "runner_up": "int32",
+        "margin": "int32", "answers": "int32", "entropy": "double", "samples": "int32", "flagged": "int32",
+        "flags": "string", "waves": "int32", "tokens_in": "int64", "tokens_out": "int64", "state_digest": "string",
+    },
+    "samples": {
+        "step": "int64", "draw": "int32", "wave": "int32", "candidate": "int32", "won": "bool", "flag": "string",
+        "text": "string", "text_digest": "string", "tokens_in": "int64", "tokens_out": "int64", "finish": "string",
+        "response_id": "string", "logprob": "double", "model": "string", "latency": "double",
+    },
+}  # fmt: skip
+
+
+def rows(journal: str | Path, what: str = "steps") -> Iterator[Row]:
+    """Yield the rows of a journal, lazily, with plain Python values; decided steps first, in the order of decision.
+
+    what: "steps" or "samples". A step's row has its winner (null while open), votes of the winner and of the
+    runner-up, how many answers there were, vote entropy in nats, tokens where the model told them. A sample's
+    row has its draw and wave, the number of the answer it voted for (null when flagged), whether that answer
+    won (null while open), its flag, and all that the journal keeps of it; latency in seconds.
+    Raises JournalError for a file that cannot be read, TaskError for another `what`.
+    """
+    if what not in COLUMNS:
+        raise TaskError(f"what = {what!r}: give one of {', '.join(COLUMNS)}")
+    return _rows(journal, what)
+
+
+def export(
+    journal: str | Path, output: str | Path, *, what: str = "steps", progress: Callable[[int, int], None] | None = None
+) -> int:
+    """Write the rows of a journal to a file and return how many they are.
+
+    output: FILE.parquet, FILE.csv or FILE.jsonl; one that exists is replaced, once the new one is complete.
+    what: as in `rows`. progress: called now and then with the rows written and those there are (0: unknown).
+    Raises JournalError for a journal that cannot be read, TaskError for a name or folder that does not fit.
+    On failure nothing is left and an older file stays as it was.
+    """
+    output = Path(output)
+    write = _WRITERS.get(output.suffix.lower())
+    if write is None:
+        raise TaskError(f"{output}: give a name that ends in {', '.join(_WRITERS)}")
+    made = rows(journal, what)
+    summary = summarise(journal)
+    total = summary.steps if what == "steps" else 0
+    count = 0
+
+    def counted() -> Iterator[Row]:
+        nonlocal count
+        for row in made:
+            count += 1
+            if progress is not None and count % 10_000 == 0:
+                progress(count, total)
+            yield row
+
+    with replacing(output, journal) as partial:
+        write(partial, counted(), COLUMNS[what], summary.header)
+    return count
+
+
+@contextmanager
+def replacing(output: Path, journal: str | Path) -> Iterator[Path]:
+    """Give a temporary name to write to, and move it to `output` when the block ends well.
+
+    Raises TaskError when that would replace the journal itself, or the folder is missing or cannot be written.
+    On failure the temporary file is gone and `output` is as it was.
+    """
+    if output.exists() and output.samefile(journal):
+        raise TaskError(f"{output}: is the journal itself. Give another name to write to.")
+    partial = output.with_name(f"{output.name}.{os.getpid()}.partial")
+    try:
+        yield partial
+        partial.replace(output)
+    except OSError as error:
+        raise TaskError(f"{output}: cannot be written: {error.strerror or error}") from error
+    finally:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+
+
+def _rows(journal: str | Path, what: str) -> Iterator[Row]:
+    for stored in stored_steps(read_records(journal), abandoned=Abandoned.of(read_records(journal))):
+        if what == "steps":
+            yield _step_row(stored)
+        else:
+            yield from _sample_rows(stored)
+
+
+def _step_row(stored: StoredStep) -> Row:
+    tally, winner = stored.tally(), stored.winner
+    votes = sorted(tally.counts.values(), reverse=True)
+    return {
+        "step": stored.step, "decided": winner is not None,
+        "answer": None if winner is None else _storable(stored.answer(winner)),
+        "votes": votes[0] if votes else 0, "runner_up": votes[1] if len(votes) > 1 else 0, "margin": tally.margin,
+        "answers": len(votes), "entropy": tally.entropy, "samples": len(stored.candidates), "flagged": tally.flagged,
+        "flags": dict(stored.flags) if tally.flagged else {}, "waves": stored.rounds,
+        "tokens_in": _total(stored.tokens_in), "tokens_out": _total(stored.tokens_out),
+        "state_digest": stored.state_digest.hex() or None,
+    }  # fmt: skip
+
+
+def _sample_rows(stored: StoredStep) -> Iterator[Row]:
+    waves = list(chained.from_iterable([number] * len(wave) for number, wave in enumerate(stored.waves)))
+    for draw, candidate in enumerate(stored.candidates):
+        facts, text = stored.facts.get(draw, {}), stored.text(draw)
+        voted = candidate != FLAGGED
+        yield {
+            "step": stored.step, "draw": draw, "wave": waves[draw], "candidate": candidate if voted else None,
+            "won": None if stored.winner is None else candidate == stored.winner,
+            "flag": None if voted else _storable(stored.flag(draw)), "text": None if text is None else _storable(text),
+            "text_digest": None if stored.silent(draw) else stored.digest(draw).hex(),
+            "tokens_in": known(stored.tokens_in[draw]), "tokens_out": known(stored.tokens_out[draw]),
+            "finish": _word(facts.get("finish", "stop")), "response_id": _word(facts.get("id")),
+            "logprob": _number(facts.get("logprob")), "model": _word(facts.get("model")),
+            "latency": _number(facts.get("latency")),
+        }  # fmt: skip
+
+
+def _total(tokens: list[int]) -> int | None:
+    """Return the sum of the token counts, None when none was told."""
+    told = [count for count in map(known, tokens) if count is not None]
+    return sum(told) if told else None
+
+
+def _storable(text: str) -> str:
+    """Return text as UTF-8 can hold it."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _word(fact: object) -> str | None:
+    return None if fact is None else _storable(str(fact))
+
+
+def _number(fact: object) -> float | None:
+    """Return a number that a double can hold; a fact that is none was the model's own invention."""
+    if isinstance(fact, bool) or not isinstance(fact, (int, float)):
+        return None
+    with suppress(OverflowError):
+        return float(fact)
+    return None
+
+
+Columns = dict[str, str]
+
+
+def _write_csv(path: Path, made: Iterator[Row], columns: Columns, header: Row) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(columns)
+        for row in made:
+            writer.writerow([_field(value) for value in row.values()])
+
+
+def _field(value: Any) -> Any:
+    """Return a value as CSV says it: true and false as JSON has them, no NUL."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    value = _flat(value)
+    return value.replace("\0", "\\x00") if isinstance(value, str) else value
+
+
+def _flat(value: Any) -> Any:
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else value
+
+
+def _write_jsonl(path: Path, made: Iterator[Row], columns: Columns, header: Row) -> None:
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        for row in made:
+            file.write(json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n")
+
+
+def _write_parquet(path: Path, made: Iterator[Row], columns: Columns, header: Row) -> None:
+    """Write row groups; the run's header goes into the file's metadata under "maker"."""
+    try:
+        import pyarrow as pa  # noqa: PLC0415 -- an extra: only this format needs it
+        import pyarrow.parquet as pq  # noqa: PLC0415
+    except ImportError:
+        raise TaskError("a Parquet file needs pyarrow: pip install 'maker[parquet]', or write .csv or .jsonl") from None
+    schema = pa.schema(
+        [(name, pa.type_for_alias(kind)) for name, kind in columns.items()], metadata={"maker": json.dumps(header)}
+    )
+    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+        while group := [{name: _flat(value) for name, value in row.items()} for row in islice(made, GROUP_ROWS)]:
+            writer.write_table(pa.Table.from_pylist(group, schema=schema))
+
+
+_WRITERS = {".parquet": _write_parquet, ".csv": _write_csv, ".jsonl": _write_jsonl}

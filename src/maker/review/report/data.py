@@ -1,0 +1,169 @@
+"""What a report shows, gathered from a journal in one pass: counts, never all steps.
+
+`collect` reads every step once and keeps sums, histograms of bounded size and the hardest steps, so a
+million steps need no more memory than a thousand. It runs no task code. The truth is not in a journal:
+`agreed` counts first valid samples that agree with the winner of their step, which says of a step that
+most samples get wrong in the same way that all is well.
+
+Not covered: what is concluded from it (`theory.py`), and how it looks (`figures.py`, `page.py`).
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from maker.decision.wave import FLAGGED
+from maker.errors import JournalError
+from maker.journal.database import read_records
+from maker.journal.steps import StoredStep, known, stored_steps
+from maker.journal.story import Summary, summarise
+
+HARDEST = 10  # steps shown with their texts
+BINS = 256  # of the run, along its steps
+_PAID = frozenset({"sample", "failure"})  # notes that say what a call cost
+ENTROPY_BINS = 28
+ENTROPY_WIDTH = 0.05  # nats; the last bin holds all above
+
+
+@dataclass(slots=True, frozen=True)
+class Stretch:
+    """A part of the run: its middle step, mean and most samples of a step, share of them flagged."""
+
+    step: float
+    mean: float
+    most: int
+    flagged: float
+
+
+class Along:
+    """Samples and flags along the run, in at most 256 stretches of equal length."""
+
+    def __init__(self) -> None:
+        self.width = 1  # steps in a stretch
+        self._steps, self._samples, self._flagged, self._most = ([0] * BINS for _ in range(4))
+
+    def add(self, step: int, samples: int, flagged: int) -> None:
+        """Count one step; stretches are joined in pairs when they do not reach it."""
+        while step // self.width >= BINS:
+            self._join()
+        at = step // self.width
+        self._steps[at] += 1
+        self._samples[at] += samples
+        self._flagged[at] += flagged
+        self._most[at] = max(self._most[at], samples)
+
+    def _join(self) -> None:
+        rest = [0] * (BINS // 2)
+        for column, joined in ((self._steps, sum), (self._samples, sum), (self._flagged, sum), (self._most, max)):
+            column[:] = [joined(pair) for pair in zip(column[0::2], column[1::2], strict=True)] + rest
+        self.width *= 2
+
+    def points(self) -> list[Stretch]:
+        """Return every stretch that has a step."""
+        return [
+            Stretch((at + 0.5) * self.width - 0.5, samples / steps, most, flagged / samples)
+            for at, (steps, samples, flagged, most) in enumerate(
+                zip(self._steps, self._samples, self._flagged, self._most, strict=True)
+            )
+            if steps
+        ]
+
+
+@dataclass(slots=True)
+class Findings:
+    """What a journal holds, summed up.
+
+    votes: decided steps by how many valid votes they took. agreed: decided steps whose first valid sample
+    agrees with the winner. entropies: decided steps by entropy of their votes, in bins of .05 nats;
+    unanimous: those of entropy 0. hardest: the decided steps with the most samples, hardest first.
+    open: steps with samples and no verdict, the fullest first, at most as many; open_count: all of them.
+    samples, flagged: of steps, without a calibration. tokens: in and out, None where the model never said.
+    cost: US dollars of the calls that were settled, 0 without prices. changes: settings that were changed on
+    purpose in mid-run, a list for each time.
+    """
+
+    summary: Summary
+    votes: Counter[int] = field(default_factory=Counter)
+    agreed: int = 0
+    entropies: Counter[int] = field(default_factory=Counter)
+    unanimous: int = 0
+    along: Along = field(default_factory=Along)
+    hardest: list[StoredStep] = field(default_factory=list)
+    open: list[StoredStep] = field(default_factory=list)
+    open_count: int = 0
+    samples: int = 0
+    flagged: int = 0
+    flags: Counter[str] = field(default_factory=Counter)
+    tokens_in: int | None = None
+    tokens_out: int | None = None
+    cost: float = 0.0
+    changes: list[str] = field(default_factory=list)
+
+    def note(self, note: dict[str, Any]) -> None:
+        """Take a note: what a call cost, or a change of settings. Raises JournalError for one that makes no sense."""
+        try:
+            for kind in _PAID.intersection(note):
+                self.cost += float(note[kind]["spent"][3])
+            if "epoch" in note:
+                self.changes.append(", ".join(map(str, note["epoch"]["changed"])))
+        except (TypeError, ValueError, LookupError) as error:
+            raise JournalError(f"a note contradicts itself: {error!r}. It is damaged or forged.") from None
+
+
+def collect(journal: str | Path, progress: Callable[[int, int], None] | None = None) -> Findings:
+    """Return what a journal holds, finished or not. Raises JournalError for a file that cannot be read.
+
+    progress: called now and then with the steps read and those there are.
+    """
+    found = Findings(summarise(journal))
+    # Kept as (hardness, -step), so that of equally hard steps the earlier ones stay.
+    hardest: list[tuple[tuple[int, float], int, StoredStep]] = []
+    fullest: list[tuple[tuple[int, float], int, StoredStep]] = []
+    for number, stored in enumerate(stored_steps(read_records(journal), found.note, found.summary.abandoned), 1):
+        tally = stored.tally()
+        _count(found, stored)
+        hardness = ((len(stored.candidates), tally.entropy if tally.total else 0.0), -stored.step, stored)
+        if stored.winner is None:
+            found.open_count += 1
+            _keep(fullest, hardness)
+        else:
+            _keep(hardest, hardness)
+            found.votes[tally.total] += 1
+            found.along.add(stored.step, len(stored.candidates), stored.flagged)
+            found.unanimous += len(tally.counts) == 1
+            if len(tally.counts) > 1:
+                found.entropies[min(int(tally.entropy / ENTROPY_WIDTH), ENTROPY_BINS - 1)] += 1
+            first = next(candidate for candidate in stored.candidates if candidate != FLAGGED)
+            found.agreed += first == stored.winner
+        if progress is not None and number % 1000 == 0:
+            progress(number, found.summary.steps)
+    found.hardest = [stored for _, _, stored in sorted(hardest, reverse=True)]
+    found.open = [stored for _, _, stored in sorted(fullest, reverse=True)]
+    return found
+
+
+def _keep(
+    heap: list[tuple[tuple[int, float], int, StoredStep]], item: tuple[tuple[int, float], int, StoredStep]
+) -> None:
+    """Keep a step if it is among the hardest. Step numbers differ, so steps themselves are never compared."""
+    (heapq.heappush if len(heap) < HARDEST else heapq.heappushpop)(heap, item)
+
+
+def _count(found: Findings, stored: StoredStep) -> None:
+    found.samples += len(stored.candidates)
+    flagged = stored.flagged
+    if flagged:
+        found.flagged += flagged
+        found.flags += stored.flags
+    found.tokens_in = _added(found.tokens_in, stored.tokens_in)
+    found.tokens_out = _added(found.tokens_out, stored.tokens_out)
+
+
+def _added(total: int | None, tokens: list[int]) -> int | None:
+    told = [count for count in map(known, tokens) if count is not None]
+    return (total or 0) + sum(told) if told else total

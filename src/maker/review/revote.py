@@ -1,0 +1,265 @@
+"""Stored samples counted again: another k, rule, flag set or parser; nothing is sent.
+
+`revote` takes every step of a journal on its own, in the state that the run had reached, and asks what
+its stored draws would have decided. Draws do not depend on k or on the rule, so for a step whose draws
+suffice this is what a run with the other settings would have seen there. From the first other winner on
+such a run would have been in another state; later steps are still judged in the recorded one.
+
+Undecidable from the store are a step whose draws run out first (a larger k, stricter flags: more samples would
+have been drawn), and one that needs a text of which the journal has only a digest. Another k or rule never needs
+a text, because the ballots themselves are stored; what other flags and parsers can do without it says `rejudge.py`.
+
+Other flags and parsers need the task's code: states are rebuilt by replaying the recorded winners.
+
+Not covered: other prompts, temperatures or models (the draws would be others), and whether the recorded
+winner was right.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from maker.decision.config import MOST_VOTES
+from maker.decision.flags import Flag, flag_name
+from maker.decision.race import Tally
+from maker.decision.wave import FLAGGED
+from maker.errors import JournalError, TaskError
+from maker.journal.database import read_records
+from maker.journal.steps import Epoch, StoredStep, stored_steps
+from maker.journal.story import summarise
+from maker.review.rejudge import Judge, Judged, Unreadable, flag_names
+from maker.task.load import journaled_task
+from maker.task.task import Task
+
+KEPT_CHANGES = 100  # changed winners whose texts are kept
+
+# How many more votes a rule needs at least; it decides for the leader when that is none.
+RULES: Mapping[str, Callable[[Tally, int], int]] = {
+    "ahead": lambda tally, k: k - tally.margin,
+    "first": lambda tally, k: k - max(tally.counts.values(), default=0),
+    "majority": lambda tally, k: 2 * k - 1 - tally.total,
+}
+
+NEEDS_CODE = "other flags or another parser need the task's code, and {!r}"
+
+
+class Steps:
+    """A growing set of step numbers, kept as ranges: a million neighbours take the room of one."""
+
+    def __init__(self) -> None:
+        self._last: dict[int, int] = {}  # the end of a range, by its start
+        self._first: dict[int, int] = {}  # the start, by the step after its end
+        self._count = 0
+
+    def add(self, step: int) -> None:
+        """Take a step that is not in the set."""
+        first = self._first.pop(step, step)
+        last = self._last.pop(step + 1, step)
+        self._last[first] = last
+        self._first[last + 1] = first
+        self._count += 1
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[int]:
+        for first, last in self.ranges():
+            yield from range(first, last + 1)
+
+    def ranges(self) -> list[tuple[int, int]]:
+        """Return (first, last) of every range, in order."""
+        return sorted(self._last.items())
+
+
+@dataclass(slots=True, frozen=True)
+class Change:
+    """A step with another winner: the text that gave the recorded answer, and the one that gives the new."""
+
+    step: int
+    recorded: str
+    now: str
+
+
+@dataclass(slots=True)
+class Revote:
+    """What stored samples say under other settings.
+
+    k, rule, flags: of the recount; k_recorded, flags_recorded: of the run, whose rule is "ahead". A run that
+    changed its settings has those of its last epoch here; where nothing else is asked for, each step is counted
+    under those of its own.
+    steps: decided in the journal = same + changed + tied + missing + unreadable. Of these, same: the same
+    winner; changed: another one, `changes` holding the texts of the first 100; tied: a majority without a
+    leader; missing: the draws run out, `missing_votes` more at least; unreadable: a text is not stored.
+    settled: steps open in the journal that are decided now; open: those that stay so. samples,
+    samples_recorded: that steps in same and changed need, and had. dropped, admitted: draws counted here
+    that voted then and are flagged now, by their flags, and the reverse. notes: what the store cannot show.
+    """
+
+    run: str
+    simulated: bool
+    k: int
+    k_recorded: int
+    rule: str
+    flags: tuple[str, ...]
+    flags_recorded: tuple[str, ...]
+    wrong: int | None
+    steps: int = 0
+    same: int = 0
+    changed: Steps = field(default_factory=Steps)
+    changes: list[Change] = field(default_factory=list)
+    tied: Steps = field(default_factory=Steps)
+    missing: Steps = field(default_factory=Steps)
+    missing_votes: int = 0
+    unreadable: Steps = field(default_factory=Steps)
+    settled: Steps = field(default_factory=Steps)
+    open: int = 0
+    samples: int = 0
+    samples_recorded: int = 0
+    dropped: Counter[str] = field(default_factory=Counter)
+    admitted: int = 0
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def undecidable(self) -> int:
+        """Decided steps that the store cannot decide under the new settings."""
+        return len(self.missing) + len(self.unreadable)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the object that `maker revote --json` prints; sets of steps are lists of [first, last]."""
+        said: dict[str, Any] = {}
+        for name in self.__slots__:
+            value = getattr(self, name)
+            if isinstance(value, Steps):
+                said[name], said[f"{name}_steps"] = len(value), value.ranges()
+            else:
+                said[name] = value
+        said["changes"] = [asdict(change) for change in self.changes]
+        said["undecidable"] = self.undecidable
+        return said
+
+
+@dataclass(slots=True, frozen=True)
+class _Count:
+    """How the recount of one step ended: decided (`winner` None: a tie), short of votes, or at an unstored text."""
+
+    ballots: list[bytes | None]
+    winner: bytes | None = None
+    short: int = 0
+    unreadable: bool = False
+
+
+def revote(
+    journal: str | Path,
+    *,
+    k: int | None = None,
+    flags: str | Sequence[Flag] | None = None,
+    parse: Callable[[str], Any] | None = None,
+    rule: str = "ahead",
+    task: Task | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Revote:
+    """Count the stored samples of a run again under other settings; nothing is sent.
+
+    k: the margin of rule "ahead" (the run's own), the votes that win in rule "first", or the majority of
+    2 k - 1 valid votes in rule "majority"; None is the run's k. flags: None for the run's own, "default",
+    "paper", "none", or a list of callables. parse: another way to read a reply; None is the task's.
+    task: needed with flags or parse when the task is not built in, since no code that a journal names is
+    ever loaded. progress: called now and then with the steps counted and those there are.
+
+    Returns a Revote. Raises JournalError for a file that cannot be read or does not fit the task,
+    TaskError for settings that do not fit, a missing task, and what the task's code raises.
+    """
+    summary = summarise(journal)
+    if summary.k is None:
+        raise JournalError(f"{journal}: the run ended before it chose k, so it has no votes to count again.")
+    if rule not in RULES:
+        raise TaskError(f"rule = {rule!r}: give one of {', '.join(RULES)}")
+    if k is not None and (isinstance(k, bool) or not isinstance(k, int) or not 1 <= k <= MOST_VOTES):
+        raise TaskError(f"k = {k!r}: give a whole number from 1 to {MOST_VOTES}")
+    recorded = flag_names(summary.header)
+    found = Revote(
+        run=str(summary.header["run"]), simulated=bool(summary.header.get("simulated")), k=k or summary.k,
+        k_recorded=summary.k, rule=rule, flags=recorded, flags_recorded=recorded, wrong=summary.close.get("wrong"),
+    )  # fmt: skip
+    judge = None
+    if flags is not None or parse is not None:
+        known = task or journaled_task(summary.header, NEEDS_CODE)
+        judge = Judge(known, summary.header, flags, parse)
+        found.flags = tuple(map(flag_name, judge.under(Epoch(summary.header)).flags))
+    for stored in stored_steps(read_records(journal), abandoned=summary.abandoned):
+        stand = judge.stand(stored) if judge else _Recorded(stored)
+        count = _count(stand.ballots(), RULES[rule], k or stored.epoch.k or summary.k)
+        _book(found, stored, stand, count)
+        if judge and stored.winner is not None:
+            judge.advance(stored)
+        if progress is not None and found.steps % 1000 == 0:
+            progress(found.steps, summary.steps)
+    if judge:
+        found.notes += judge.notes
+    return found
+
+
+def _count(ballots: Iterator[bytes | None], need: Callable[[Tally, int], int], k: int) -> _Count:
+    """Count ballots one at a time until the rule decides, they run out, or one cannot be read."""
+    tally = Tally()
+    counted: list[bytes | None] = []
+    try:
+        for ballot in ballots:
+            counted.append(ballot)
+            tally.add(ballot)
+            if ballot is not None and need(tally, k) <= 0:
+                return _Count(counted, tally.leader if tally.margin else None)
+    except Unreadable:
+        return _Count(counted, unreadable=True)
+    return _Count(counted, short=need(tally, k))
+
+
+def _book(found: Revote, stored: StoredStep, stand: _Recorded | Judged, count: _Count) -> None:
+    """Enter the recount of one step."""
+    decided = stored.winner is not None
+    found.steps += decided
+    if isinstance(stand, Judged):
+        found.dropped += stand.dropped
+        counted = zip(count.ballots, stored.candidates, strict=False)
+        found.admitted += sum(ballot is not None and candidate == FLAGGED for ballot, candidate in counted)
+    if not decided:
+        if count.winner is None:
+            found.open += 1
+        else:
+            found.settled.add(stored.step)
+    elif count.unreadable:
+        found.unreadable.add(stored.step)
+    elif count.short:
+        found.missing.add(stored.step)
+        found.missing_votes += count.short
+    elif count.winner is None:
+        found.tied.add(stored.step)
+    else:
+        found.samples += len(count.ballots)
+        found.samples_recorded += len(stored.candidates)
+        if count.winner == stand.recorded():
+            found.same += 1
+        else:
+            found.changed.add(stored.step)
+            if len(found.changes) < KEPT_CHANGES:
+                found.changes.append(Change(stored.step, stored.answer(stored.winner or 0), stand.text(count.winner)))
+
+
+class _Recorded:
+    """The ballots of a step as the run judged them; a candidate's number is its key."""
+
+    def __init__(self, stored: StoredStep) -> None:
+        self._stored = stored
+
+    def ballots(self) -> Iterator[bytes | None]:
+        return (None if candidate == FLAGGED else b"%d" % candidate for candidate in self._stored.candidates)
+
+    def recorded(self) -> bytes | None:
+        return b"%d" % (self._stored.winner or 0)
+
+    def text(self, key: bytes) -> str:
+        return self._stored.answer(int(key))

@@ -1,0 +1,172 @@
+"""What the journal of a solve proves, from the file alone.
+
+`recheck` grows the tree again from the recorded samples, counting ballots one at a time with code
+that the engine does not share: each voted draw says what its candidate says, each verdict is k ahead
+and no draw follows it, a judge was asked only where no proposal could win any more, every decision
+was open when it was made, and the recorded hashes are those of the tree.
+
+Not covered: what `checker.py` does not cover either, and whether any answer is true.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from maker.decision.wave import FLAGGED, Wave
+from maker.engine.solve.roles import ROLES, legal, read
+from maker.engine.solve.tree import Decision, Tree
+from maker.errors import JournalError, TaskError
+from maker.journal.chain import Fold
+from maker.journal.database import read_chain
+from maker.journal.records import decode
+from maker.journal.story import Summary, summarise
+from maker.review.checker import Audit
+from maker.task.canonical import canonical
+
+
+def is_solve(summary: Summary) -> bool:
+    """Say whether a journal is that of a solve."""
+    return summary.header.get("task") == "solve" and "roles" in summary.header
+
+
+@dataclass(slots=True)
+class Recheck:
+    """A solve read back: the audit, the tree as far as the checks held, samples by problem and by role."""
+
+    audit: Audit
+    tree: Tree
+    samples: Counter[int]
+    roles: dict[str, Counter[str]]
+
+
+def recheck(journal: str | Path, expect: str | None = None) -> Recheck:
+    """Re-check the journal of a solve from the file alone.
+
+    expect: a `head` that this journal once had, as in `audit.verify`.
+    Raises JournalError for a file that cannot be read, TaskError for a journal that is no solve's. What
+    does not hold is in the audit's `problem`.
+    """
+    summary = summarise(journal)
+    if not is_solve(summary):
+        raise TaskError(
+            f"{journal}: the journal of task {summary.header.get('task')!r}, not of a solve: it has no tree"
+        )
+    reader = _Reader(summary)
+    problem = None
+    expected = expect is None
+    try:
+        for head, record in read_chain(journal):
+            expected = expected or head.hex() == expect
+            item = decode(record)
+            if isinstance(item, Wave):
+                reader.take(item)
+        if not expected:
+            raise _Failed(f"its record chain never had the hash {expect}: an older copy, or it was rewritten")
+    except _Failed as failed:
+        problem = str(failed)
+    tree = reader.tree
+    summary.fold = Fold()  # steps of a solve are sparse: they are folded by rank
+    for rank, (_, hashed) in enumerate(sorted(tree.hashes.items())):
+        summary.fold.add(rank, hashed, b"")
+    summary.fold.state_digest = tree.state_digest
+    complete = tree.answer is not None
+    checked = ["record chain", "ballots say what their candidates say", "verdicts follow from ballots",
+               "decisions were open", "states and hashes", *(["expected hash"] if expect else [])]  # fmt: skip
+    audit = Audit(summary, problem is None and complete, complete, None, tree.answer, checked, problem)
+    return Recheck(audit, tree, reader.samples, reader.roles)
+
+
+class _Failed(Exception):
+    """A check that does not hold."""
+
+
+@dataclass(slots=True)
+class _Race:
+    """The recount of one decision: its candidates as plain values, and votes by candidate."""
+
+    candidates: list[dict[str, Any]] = field(default_factory=list)
+    votes: list[int] = field(default_factory=list)
+    texts: list[bytes | None] = field(default_factory=list)
+
+    def margin(self) -> int:
+        first, second = ([*sorted(self.votes, reverse=True), 0, 0])[:2]
+        return first - second
+
+
+class _Reader:
+    """Takes waves in order; each decision is counted, checked and applied."""
+
+    def __init__(self, summary: Summary) -> None:
+        match summary.header.get("parameters"):
+            case {"problem": str(problem), "depth": int(depth)}:
+                self.tree = Tree(problem, depth)
+            case other:
+                raise JournalError(f"the header's parameters are not those of a solve: {other!r}")
+        self.samples: Counter[int] = Counter()
+        self.roles: dict[str, Counter[str]] = {role: Counter() for role in ROLES}
+        self._k = summary.k or 1
+        self._races: dict[int, _Race] = {}
+
+    def take(self, wave: Wave) -> None:
+        """Check one wave; whatever it makes our own code raise is a finding."""
+        try:
+            self._take(wave)
+        except _Failed:
+            raise
+        except Exception as error:
+            raise _Failed(f"step {wave.step}: {type(error).__name__}: {error}") from error
+
+    def _take(self, wave: Wave) -> None:
+        if wave.step not in self.tree.open:
+            self._dispute(wave.step)
+        decision = self.tree.open[wave.step]
+        race = self._races.setdefault(wave.step, _Race())
+        race.texts += [raw if full else None for full, raw in wave.texts]
+        self.samples[decision.number] += len(wave)
+        counts = self.roles[ROLES[decision.role]]
+        for position, candidate in enumerate(wave.draws[0::4]):
+            if race.margin() >= self._k:
+                raise _Failed(f"{decision}: samples were drawn after the vote was decided")
+            counts["flagged" if candidate == FLAGGED else "valid"] += 1
+            if candidate != FLAGGED:
+                self._vote(decision, race, candidate, race.texts[wave.draws[4 * position + 1]])
+        if wave.verdict is not None:
+            self._verdict(decision, race, wave.verdict)
+            counts["decisions"] += 1
+
+    def _vote(self, decision: Decision, race: _Race, candidate: int, text: bytes | None) -> None:
+        """Count one ballot: what its text says is what its candidate said first, and nothing else's."""
+        try:
+            said = read(decision.role, (text or b"").decode("utf-8", "surrogatepass"))
+        except ValueError as error:
+            raise _Failed(f"{decision}: a counted vote cannot be read: {error}") from None
+        if candidate == len(race.candidates):
+            if not legal(decision.state, said):
+                raise _Failed(f"{decision}: a reply that is not possible here was counted: {said}")
+            race.candidates.append(said)
+            race.votes.append(0)
+        same = [canonical(said) == canonical(known) for known in race.candidates]
+        if same.count(True) != 1 or not same[candidate]:
+            raise _Failed(f"{decision}: a vote for candidate {candidate} says something else")
+        race.votes[candidate] += 1
+
+    def _dispute(self, step: int) -> None:
+        """Open a judge's decision. Raises where its proposals were not open, or could still be decided."""
+        proposals = self.tree.open.get(step - 1)
+        race = self._races.get(step - 1)
+        if proposals is None or not proposals.proposes or race is None:
+            raise _Failed(f"step {step} was not open when it was decided")
+        if sum(race.votes) + self._k - race.margin() <= 2 * self._k - 1:
+            raise _Failed(f"{proposals}: a judge was asked while the proposals {race.votes} could still be decided")
+        self.tree.dispute(step - 1, race.candidates)
+
+    def _verdict(self, decision: Decision, race: _Race, verdict: tuple[int, bytes, bytes]) -> None:
+        winner, hashed, state_digest = verdict
+        if race.margin() != self._k or race.votes[winner] != max(race.votes):
+            raise _Failed(f"{decision}: the verdict does not follow from the votes {race.votes}")
+        _, after = self.tree.decide(decision.step, race.candidates[winner])
+        if (self.tree.hashes[decision.step], after) != (hashed, state_digest):
+            raise _Failed(f"{decision}: the recorded hashes are not those of the answer and its problem")

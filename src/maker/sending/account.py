@@ -1,0 +1,97 @@
+"""How the account of a run survives in its journal.
+
+What was judged is in the waves, and what a model over a network was paid is in its receipts. Of a model in this
+process the rest (failed, cancelled, lost) is noted when the run ends. Replaying all of it gives the same
+`Usage` again. One gap: where a model in this process is asked beside a paid one, its own failed and
+cancelled draws, which cost nothing, are not noted.
+
+Not covered: what a single call took (`usage.py`), and limits (`limits.py`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+from maker.decision.address import Address
+from maker.decision.wave import Wave
+from maker.journal.notes import Calibration
+from maker.sending.receipts import KINDS, Receipts
+from maker.sending.usage import Usage
+
+_UNSHOWN = ("failed", "cancelled", "lost_in", "lost_out", "assumed")  # what no wave and no calibration shows
+
+
+class Account:
+    """The usage of one run, brought back from its journal.
+
+    receipts: None where none can be. paid: the run's own model is called over a network.
+    """
+
+    def __init__(self, usage: Usage, receipts: Receipts | None, *, paid: bool | None = None) -> None:
+        self.usage, self.receipts = usage, receipts
+        self.paid = receipts is not None if paid is None else paid
+        self._noted = Usage()
+
+    def take(self, note: dict[str, Any]) -> None:
+        """Book a journaled note, if it is one about what was spent. Raises JournalError where it contradicts itself."""
+        if "usage" in note:
+            self._rebook(note["usage"])
+        elif self.receipts is not None:
+            for kind in KINDS:
+                if kind in note:
+                    self.receipts.replay(kind, note[kind])
+
+    def replayed(self, wave: Wave, run: str) -> None:
+        """Book a wave that an earlier process drew: with its tokens where no receipt has counted them."""
+        receipts = self.receipts
+        if receipts is None or not receipts.known or Address(run, wave.step, wave.first) not in receipts.known:
+            self.usage.replay(wave)
+        else:
+            self.usage.book(wave)
+            receipts.judged(run, wave.step, wave.first, len(wave))
+
+    def calibrated(self, found: Calibration, run: str) -> None:
+        """Book the calibration of an earlier process. run: the name of the run itself."""
+        usage = self.usage
+        sent = (usage.dispatched, usage.tokens_in, usage.tokens_out)
+        found.book(usage)
+        if self.paid and self.receipts is not None:  # they have counted what was sent
+            usage.dispatched, usage.tokens_in, usage.tokens_out = sent
+            self.receipts.judge_all_but(run)
+
+    def forfeit(self, before: Usage) -> None:
+        """Book the samples of a calibration that broke off as lost; receipts keep theirs for a resume."""
+        usage = self.usage
+        if not self.paid:
+            usage.cancelled += usage.voted + usage.flagged - before.voted - before.flagged
+            usage.lost_in = before.lost_in + usage.tokens_in - before.tokens_in
+            usage.lost_out = before.lost_out + usage.tokens_out - before.tokens_out
+        usage.voted, usage.flagged, usage.flags = before.voted, before.flagged, before.flags
+
+    def close_replay(self) -> None:
+        """Book what was in flight when an earlier process died. Raises Stop for a model that changed."""
+        try:
+            if self.receipts is not None:
+                self.receipts.close_replay()
+        finally:
+            self._noted = self.snapshot()
+
+    def snapshot(self) -> Usage:
+        """Return the account as it stands."""
+        return replace(self.usage, flags=Counter(self.usage.flags))
+
+    def unshown(self) -> dict[str, Any] | None:
+        """Return the note of what was sent since the replay without a wave to show for it; None for nothing."""
+        unshown = {field: getattr(self.usage, field) - getattr(self._noted, field) for field in _UNSHOWN}
+        shown = self.receipts is not None and self.receipts.used  # by receipts, which are noted as they come
+        return {"usage": unshown} if not shown and any(unshown.values()) else None
+
+    def _rebook(self, unshown: dict[str, int]) -> None:
+        usage = self.usage
+        for field in _UNSHOWN:
+            setattr(usage, field, getattr(usage, field) + unshown[field])
+        usage.dispatched += unshown["failed"] + unshown["cancelled"]
+        usage.tokens_in += unshown["lost_in"]
+        usage.tokens_out += unshown["lost_out"]

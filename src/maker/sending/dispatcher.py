@@ -1,0 +1,303 @@
+"""Drives the vote for a batch of ready steps against a model.
+
+`settle(polls, dispatcher)` takes one wave of every poll at once; who calls it with many polls
+(lock-step) or with one (free) is `engine/loop.py`'s affair.
+
+`Dispatcher` is the one owner of sending: it holds and books every draw before it is sent, asks the model,
+and repeats what failed with the same draw and seed (a failure of the kind "again" at once, and it is no attempt).
+What a model sends beside its draws goes through `Dispatcher.pay`. A limit raises `Stop`, which ends the run and can
+be resumed.
+
+Not covered: the journal, except that receipts are written through `Dispatcher.receipts` where there are
+any. A wave that was cancelled leaves no trace in its poll.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import anyio
+
+from maker.decision.address import Address
+from maker.decision.ending import Stop
+from maker.decision.poll import Poll
+from maker.decision.sample import Failure, Model, Reply, Request, Sample, groups, paying
+from maker.decision.wave import Wave
+from maker.errors import MakerError, ModelError, first_error
+from maker.log import log
+from maker.sending.limits import Budget, Limits, must_have_prices
+from maker.sending.receipts import Receipts
+from maker.sending.slots import Slots
+from maker.sending.usage import Spent, Usage, spent_on
+
+ATTEMPTS = 10  # of one draw before the model counts as lost
+FIRST_BACKOFF = 0.1  # seconds; doubles with each attempt
+LONGEST_BACKOFF = 60.0  # seconds
+LONGEST_AT_START = 1.75  # seconds, as long as no draw has succeeded: the last attempt is then 10.1 s after the first,
+# just past the time in which a server has to show itself
+MOST_REWORDED = 10  # repetitions of one draw that are no attempts: the model has put it differently (kind "again")
+
+
+_FREE = Spent()
+
+
+@dataclass(slots=True)
+class _Draw:
+    """One draw on its way: what is held of it, whether it was sent at all, and its sample once that came."""
+
+    request: Request
+    bound: Spent
+    sent: bool = False
+    sample: Sample | None = None
+
+
+class Dispatcher:
+    """Sends draws to one model within the limits, and repeats those that failed.
+
+    In lock-step all requests go in one call; otherwise each goes alone (or `model.n` of one step together),
+    at most `limits.concurrency` calls at once. Safe under cancellation: what was in flight is booked as cancelled.
+    `receipts`, if set, makes reservations and samples durable; a slot's next call then waits for its last sample to be.
+    `retrying` says what a repetition waits for, "" when nothing does. beside: the dispatcher of the run's own
+    model, with which this one of another model shares account, limits and slots; name: what that one is called.
+    """
+
+    def __init__(
+        self, model: Model, limits: Limits, usage: Usage, *, beside: Dispatcher | None = None, name: str = ""
+    ) -> None:
+        self.model = model
+        self.limits = limits
+        self.usage = usage
+        self.name = name
+        self.prices = getattr(model, "prices", None)
+        if beside is not None and not model.lockstep:
+            must_have_prices(limits, self.prices)
+        self.budget: Budget = Budget(limits, usage, self.prices) if beside is None else beside.budget
+        self.bounding = not model.lockstep or limits.max_tokens is not None or self.prices is not None
+        self.receipts: Receipts | None = None
+        self.retrying = ""
+        self.out = 0  # draws that are with the model now
+        self._slots: Slots = beside._slots if beside else Slots(limits.concurrency)
+        self._together = 1 if model.lockstep else getattr(model, "n", 1)
+        self._proven = False  # a draw has succeeded
+
+    def draw(self, requests: Sequence[Request]) -> Awaitable[list[Sample]]:
+        """Return one sample for each request, in order.
+
+        Raises Stop at a limit (before anything of this call is sent), for a lost model and for a
+        request that always fails; ModelError when the model is unusable.
+        """
+        if self.receipts is None or not self.receipts.known:
+            return self._draw(requests)
+        return self._draw_others(requests, self.receipts.known)
+
+    async def _draw_others(self, requests: Sequence[Request], known: Mapping[Address, Sample]) -> list[Sample]:
+        """Return one sample for each request, drawing those that no process has drawn so far."""
+        samples = {request.address: known[request.address] for request in requests if request.address in known}
+        unsent = [request for request in requests if request.address not in samples]
+        samples.update(zip([request.address for request in unsent], await self._draw(unsent), strict=True))
+        return [samples[request.address] for request in requests]
+
+    async def _draw(self, requests: Sequence[Request]) -> list[Sample]:
+        """Return one sample for each request that was never answered."""
+        if not requests:
+            return []
+        budget, lockstep = self.budget, self.model.lockstep
+        if self.bounding:
+            draws = list(map(_Draw, requests, budget.hold(requests, self.prices)))
+        else:
+            budget.hold_calls(len(requests))
+            draws = [_Draw(request, _FREE) for request in requests]
+        payer = paying.set(self.pay)
+        try:
+            if lockstep:
+                await self._send(draws)
+            else:
+                await self._slots.each(self._calls(draws), self._send)
+        except BaseException as error:
+            self._give_up(draws)
+            if isinstance(error, BaseExceptionGroup):
+                first = first_error(error)
+                raise first from first.__cause__
+            raise
+        finally:
+            paying.reset(payer)
+        return [draw.sample for draw in draws if draw.sample is not None]
+
+    def _give_up(self, draws: Sequence[_Draw]) -> None:
+        """Give back what is held of draws that ended in an error, and keep what came."""
+        came = {draw.request.address: draw.sample for draw in draws if draw.sample is not None}
+        if self.receipts is None:  # their wave will not be counted
+            self.usage.lose(came.values())
+        else:
+            self.receipts.known.update(came)
+        for draw in draws:
+            if draw.sample is None:
+                self.budget.settled(draw.bound)
+        self.budget.unsent(sum([not draw.sent for draw in draws]))
+
+    def _calls(self, draws: Sequence[_Draw]) -> list[list[_Draw]]:
+        """Cut draws into calls: one each, or as many as the model takes together of those that ask the same."""
+        if self._together == 1:
+            return [[draw] for draw in draws]
+        alike = groups([draw.request for draw in draws], self._together)
+        return [[draws[i] for i in positions] for positions in alike]
+
+    async def _send(self, draws: list[_Draw]) -> None:
+        """Send some draws in one call; repeat those that fail, each with its draw and seed."""
+        waiting, attempt, reworded = draws, 0, 0
+        while attempt < ATTEMPTS:
+            if attempt or reworded:
+                self.budget.repeat(len(waiting))
+            failed = await self._call(waiting)
+            if not failed:
+                return
+            _raise_hopeless(failed)
+            waiting = [draw for draw, _ in failed]
+            if reworded < MOST_REWORDED and all(failure.kind == "again" for _, failure in failed):
+                reworded += 1
+                continue
+            attempt += 1
+            if attempt < ATTEMPTS:
+                _refuse_long_pause(failed[0][1], waiting[0].request)
+                wait = _backoff(attempt - 1, [failure for _, failure in failed], proven=self._proven)
+                log.warning("model.retry", failures=len(failed), detail=failed[0][1].detail, wait=wait)
+                self.retrying = failed[0][1].detail
+                await anyio.sleep(wait)
+        step, failure = waiting[0].request.address.step, failed[0][1]
+        raise Stop("model_lost", f"step {step}: {ATTEMPTS} attempts failed, the last with: {failure.detail}. "
+                   "When the model answers again, run the same command to resume.")  # fmt: skip
+
+    async def _call(self, draws: list[_Draw]) -> list[tuple[_Draw, Failure]]:
+        """Make one call and book what came of it; return what failed."""
+        asked = [draw.request for draw in draws]
+        count = len(asked)
+        for draw in draws:
+            draw.sent = True
+        self.budget.sent(count)
+        try:
+            if self.receipts is not None:
+                await self.receipts.reserve(asked, [draw.bound for draw in draws])
+            self.out += count
+            try:
+                replies = list(await self.model.draw(asked))
+            except (MakerError, Stop):
+                raise
+            except Exception as error:
+                raise ModelError(
+                    f"the model's draw raised {type(error).__name__}: {error}. Mend the model and resume."
+                ) from error
+            finally:
+                self.out -= count
+            if len(replies) != count:
+                raise ModelError(f"the model gave {len(replies)} replies to {count} requests: mend its draw()")
+        except BaseException:
+            self.usage.cancel([draw.bound for draw in draws])
+            raise
+        return self._book(draws, replies) if self.bounding else self._book_reported(draws, replies)
+
+    def _book(self, draws: Sequence[_Draw], replies: Sequence[Sample | Failure]) -> list[tuple[_Draw, Failure]]:
+        """Book the replies of a model that costs something, within the bounds that were held for them."""
+        failed: list[tuple[_Draw, Failure]] = []
+        came: list[tuple[Request, Sample, Spent]] = []
+        usage, receipts = self.usage, self.receipts
+        for draw, reply in zip(draws, replies, strict=True):
+            spent = spent_on(reply, draw.bound, self.prices)
+            if isinstance(reply, Failure):
+                failed.append((draw, reply))
+                usage.fail(spent)
+                if receipts is not None:
+                    receipts.fail(draw.request, reply, spent)
+                continue
+            draw.sample = reply
+            usage.spend(spent)
+            self.budget.settled(draw.bound, spent)
+            came.append((draw.request, reply, spent))
+        if came:
+            self._proven, self.retrying = True, ""
+            if receipts is not None:
+                receipts.keep(came, self.name)
+        return failed
+
+    def _book_reported(
+        self, draws: Sequence[_Draw], replies: Sequence[Sample | Failure]
+    ) -> list[tuple[_Draw, Failure]]:
+        """Book the replies of a model that costs nothing: tokens as they are reported, and no bounds."""
+        failed: list[tuple[_Draw, Failure]] = []
+        tokens_in = tokens_out = 0
+        for draw, reply in zip(draws, replies, strict=True):
+            if isinstance(reply, Failure):
+                failed.append((draw, reply))
+                self.usage.fail(spent_on(reply, _FREE, None))
+                continue
+            draw.sample = reply
+            tokens_in += reply.tokens_in or 0
+            tokens_out += reply.tokens_out or 0
+        self.usage.tokens_in += tokens_in
+        self.usage.tokens_out += tokens_out
+        return failed
+
+    async def pay(self, request: Request, send: Callable[[Request], Awaitable[Reply]]) -> Reply:
+        """Send one call that is no draw, within the limits, and book it as one that brought no sample.
+
+        Raises Stop at a limit, before it is sent.
+        """
+        (bound,) = self.budget.hold([request], self.prices)
+        self.budget.sent(1)
+        try:
+            if self.receipts is not None:
+                await self.receipts.reserve([request], [bound])
+            reply = await send(request)
+        except BaseException:
+            self.usage.cancel([bound])
+            raise
+        finally:
+            self.budget.settled(bound)
+        spent = spent_on(reply, bound, self.prices)
+        self.usage.fail(spent)
+        if self.receipts is not None:
+            self.receipts.fail(request, Failure("transient", "not a draw: a probe of the model's"), spent)
+        return reply
+
+
+async def settle(polls: Sequence[Poll], dispatcher: Dispatcher) -> list[Wave]:
+    """Take one wave of every poll and return what the journal keeps of each, in order.
+
+    Each poll is then either decided, undecided at a limit, or ready for its next wave. Raises Stop
+    and ModelError as `Dispatcher.draw` does; polls are then as they were.
+    """
+    requests = [request for poll in polls for request in poll.requests()]
+    samples = await dispatcher.draw(requests)
+    waves, at = [], 0
+    for poll in polls:
+        wave = poll.take(samples[at : at + poll.need])
+        at += len(wave)
+        dispatcher.usage.book(wave)
+        waves.append(wave)
+    return waves
+
+
+def _raise_hopeless(failed: Sequence[tuple[_Draw, Failure]]) -> None:
+    for draw, failure in failed:
+        step = draw.request.address.step
+        if failure.kind == "fatal":
+            raise ModelError(f"step {step}: {failure.detail}")
+        if failure.kind == "poison":
+            raise Stop("poison_step", f"step {step}: {failure.detail}. Other requests succeed; mend this step and "
+                       "resume.", 4, step=step)  # fmt: skip
+
+
+def _refuse_long_pause(failure: Failure, request: Request) -> None:
+    """Stop rather than sleep through a pause that is longer than any backoff."""
+    pause = failure.retry_after
+    if pause is not None and LONGEST_BACKOFF < pause < math.inf:
+        raise Stop("model_lost", f"step {request.address.step}: {failure.detail}; the server asks to wait "
+                   f"{pause:.0f} s. Run the same command to resume then.")  # fmt: skip
+
+
+def _backoff(attempt: int, failures: Sequence[Failure], *, proven: bool) -> float:
+    """Return the seconds to wait: doubling, or what the server asked for; a senseless wish counts as none."""
+    wished = [f.retry_after for f in failures if f.retry_after is not None and 0 <= f.retry_after < math.inf]
+    own = min(FIRST_BACKOFF * 2**attempt, LONGEST_BACKOFF if proven else LONGEST_AT_START)
+    return float(min(max([own, *wished]), LONGEST_BACKOFF))

@@ -1,0 +1,152 @@
+"""Where a run stops, and where sending stops: calls, tokens, dollars, seconds.
+
+`Limits` only say when to stop; a resume may raise them. What is about to be sent is held by the `Budget` before it
+goes out, at the most it can take, and given back once what it really took is booked. So spent + held never passes a
+cap, whatever is under way at once.
+
+Not covered: holding over a crash; that is `receipts.py`, which makes every hold durable.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import Field
+
+from maker.decision.config import MOST_VOTES, Frozen, validated
+from maker.decision.ending import Stop
+from maker.decision.sample import Prices, Request
+from maker.errors import TaskError
+from maker.sending.usage import Spent, Usage, most
+
+
+class Limits(Frozen):
+    """Where a run or a vote stops. None means no limit, except where a default is named.
+
+    max_votes, max_flags: of one step; the default of both is max(100, 20 k).
+    max_steps: decided steps of the run. max_calls: draws sent, retries included. max_tokens: tokens
+    read and written, as reported or at most. max_cost: US dollars; needs a model with prices. These four
+    count the whole run, resumes included.
+    max_seconds: wall seconds of this call alone. concurrency: draws in flight at once (free mode).
+    """
+
+    max_steps: int | None = Field(default=None, ge=1)
+    max_votes: int | None = Field(default=None, ge=1, le=MOST_VOTES)
+    max_flags: int | None = Field(default=None, ge=1, le=MOST_VOTES)
+    max_calls: int | None = Field(default=None, ge=1)
+    max_tokens: int | None = Field(default=None, ge=1)
+    max_cost: float | None = Field(default=None, gt=0)
+    max_seconds: float | None = Field(default=None, gt=0)
+    concurrency: int = Field(default=32, ge=1)
+
+    def votes_for(self, k: int) -> int:
+        """Return the most valid votes that one step may take at margin k."""
+        return self.max_votes or max(100, 20 * k)
+
+    def flags_for(self, k: int) -> int:
+        """Return the most flagged samples that one step may take at margin k."""
+        return self.max_flags or max(100, 20 * k)
+
+
+def make_limits(limits: Limits | Mapping[str, Any] | None) -> Limits:
+    """Return `limits` as Limits; raises TaskError naming the field that does not fit."""
+    if isinstance(limits, Limits):
+        return limits
+    if limits is not None and not isinstance(limits, Mapping):
+        raise TaskError(f"limits = {limits!r}: give a Limits or a dict with {', '.join(Limits.model_fields)}")
+    return validated(Limits, dict(limits or {}))
+
+
+def must_have_prices(limits: Limits, prices: Prices | None) -> None:
+    """Raise TaskError for a cap on money when the model has no prices."""
+    if limits.max_cost is not None and prices is None:
+        raise TaskError(
+            "max_cost: the model has no prices, so it could not be kept. Give them (load_model(..., "
+            "prices={'input': 0.4, 'output': 1.6}), US dollars a million tokens; --prices), or use max_tokens."
+        )
+
+
+class Budget:
+    """The limits of one run, and what is held of them, whichever of its models is asked.
+
+    Raises TaskError for a cap on money when the model has no prices.
+    """
+
+    def __init__(self, limits: Limits, usage: Usage, prices: Prices | None) -> None:
+        must_have_prices(limits, prices)
+        self.limits, self.usage = limits, usage
+        self._started = time.monotonic()
+        self._calls = 0  # held and not yet sent
+        self._tokens = 0  # the most that draws held and not yet answered can take
+        self._cost = 0.0
+        self._over = 1.0  # how far a reply has gone past its bound: the server counts in its own way
+
+    def hold(self, requests: Sequence[Request], prices: Prices | None) -> list[Spent]:
+        """Hold draws before their first attempt; return the bound of each. Raises Stop if a limit is in the way.
+
+        prices: of the model that is asked.
+        """
+        self.hold_calls(len(requests))
+        bounds: list[Spent] = []
+        for number, request in enumerate(requests):
+            same = number and request.asks_the_same_as(requests[number - 1])
+            bounds.append(bounds[-1] if same else self._bound(request, prices))
+        tokens, cost = sum([bound.assumed for bound in bounds]), sum([bound.cost for bound in bounds])
+        try:
+            self._check(tokens, cost)
+        except Stop:
+            self._calls -= len(requests)
+            raise
+        self._tokens += tokens
+        self._cost += cost
+        return bounds
+
+    def hold_calls(self, count: int) -> None:
+        """Hold calls that are about to be made. Raises Stop if there are not so many, or time is over."""
+        limits = self.limits
+        calls = self.usage.dispatched + self._calls
+        if limits.max_calls is not None and calls + count > limits.max_calls:
+            raise Stop("max_calls", f"{calls} of {limits.max_calls} calls are used. Raise max_calls and resume.")
+        if limits.max_seconds is not None and time.monotonic() - self._started > limits.max_seconds:
+            raise Stop("max_seconds", f"{limits.max_seconds} seconds are over. Run the same command to resume.")
+        self._calls += count
+
+    def repeat(self, count: int) -> None:
+        """Hold the calls of a repetition; its tokens are held still. Raises Stop where failures have used them up."""
+        self._check(0, 0.0)
+        self.hold_calls(count)
+
+    def sent(self, count: int) -> None:
+        """Book calls that go out now."""
+        self._calls -= count
+        self.usage.dispatched += count
+
+    def unsent(self, count: int) -> None:
+        """Give back calls that will not be made."""
+        self._calls -= count
+
+    def settled(self, bound: Spent, spent: Spent | None = None) -> None:
+        """Give back what was held of one draw, now that what it took is booked."""
+        self._tokens -= bound.assumed
+        self._cost -= bound.cost
+        if spent is not None and bound.assumed:
+            tokens = spent.tokens_in + spent.tokens_out
+            self._over = max(self._over, tokens * self._over / bound.assumed)
+
+    def _bound(self, request: Request, prices: Prices | None) -> Spent:
+        bound = most(request, prices)
+        if self._over == 1.0:
+            return bound
+        return Spent(assumed=int(bound.assumed * self._over) + 1, cost=bound.cost * self._over)
+
+    def _check(self, tokens: int, cost: float) -> None:
+        """Raise Stop if so many tokens or dollars more could pass a cap."""
+        limits, usage = self.limits, self.usage
+        if limits.max_tokens is not None and (spent := usage.tokens + self._tokens) + tokens > limits.max_tokens:
+            raise Stop("max_tokens", f"{spent} of {limits.max_tokens} tokens are used or held and the next draws could "
+                       f"take {tokens}. Raise max_tokens and resume.")  # fmt: skip
+        if limits.max_cost is not None and (dollars := usage.cost + self._cost) + cost > limits.max_cost:
+            raise Stop("max_cost", f"{dollars:.4f} of {limits.max_cost} dollars are spent or held and the next draws "
+                       f"could take {cost:.4f}. Raise max_cost and resume.")  # fmt: skip

@@ -1,0 +1,223 @@
+"""What was paid for: a reservation before each call, and every sample as it comes.
+
+For models that are called over a network. A call goes out once its reservation is durable, and so is then all that came
+before: the slot of a sample carries no other call until that sample is durable. So a crash loses at most what was in
+flight, and that is booked: a reservation that was never settled counts as spent at the most it can have taken. Samples
+that came and were not judged yet are used by the run that resumes: nothing acknowledged is paid twice.
+
+The notes are `reserve`, `sample`, `failure` and `change`. A change of the server's model or
+fingerprint in mid-run is noticed here.
+
+Not covered: in-process models, whose draws cost nothing, and limits (`limits.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Sequence
+from typing import Any
+
+from maker.decision.address import Address
+from maker.decision.ending import Stop
+from maker.decision.sample import Failure, Request, Sample
+from maker.errors import JournalError
+from maker.journal.records import encode_receipt
+from maker.journal.writer import Journal
+from maker.log import log
+from maker.sending.usage import Spent, Usage
+
+KINDS = ("reserve", "sample", "failure", "change")
+_WATCHED = ("model", "fingerprint")  # what a sample says of its maker, and what must not change
+
+
+class Receipts:
+    """The reservations and samples of one run.
+
+    accepted: changes of "model" or "fingerprint" that do not stop the run. temperature: of the draws. `known` are
+    samples that came and were not judged yet. used: there are any receipts. A run may ask several models (`asked`,
+    "" for its own): what each says of its maker is watched apart.
+    """
+
+    def __init__(self, journal: Journal, usage: Usage, accepted: Sequence[str] = (), temperature: float = 1.0) -> None:
+        self.journal, self.usage = journal, usage
+        self.warm = temperature >= 1  # colder draws repeat improbable texts: their logprobs show no copies
+        self.accepted = frozenset(accepted)
+        self.known: dict[Address, Sample] = {}
+        self.used = False
+        self._open: dict[Address, Spent] = {}  # reserved by an earlier process and not settled so far
+        self._marked = self._unmarked = 0  # samples that bear an id or logprobs, and that bear none
+        self._maker: dict[tuple[str, str], str] = {}
+        self._unaccepted: dict[tuple[str, str], str] = {}  # changes that the journal shows and nobody has accepted
+
+    # -- live ------------------------------------------------------------------------------------------
+
+    def reserve(self, requests: Sequence[Request], bounds: Sequence[Spent]) -> Awaitable[None]:
+        """Note that these draws are about to be sent; what is returned is to be awaited until that is durable."""
+        first = requests[0].address
+        note = {"run": first.run, "step": first.step, "draws": [request.address.draw for request in requests],
+                "tokens": [bound.assumed for bound in bounds], "cost": [bound.cost for bound in bounds]}  # fmt: skip
+        self._append("reserve", note)
+        return self.journal.committed()
+
+    def fail(self, request: Request, failure: Failure, spent: Spent) -> None:
+        """Note a draw that brought no reply; it will be durable with the next reservation."""
+        self._append("failure", {**_address(request.address), "detail": failure.detail, "spent": list(spent)})
+
+    def keep(self, samples: Sequence[tuple[Request, Sample, Spent]], asked: str = "") -> None:
+        """Hand samples to the journal. Raises Stop when they come from another model than those before.
+
+        Nobody waits for them: they are durable soon, and before any reservation that is made after.
+        """
+        for request, sample, spent in samples:
+            note = _address(request.address) | _asked(asked)
+            note["spent"] = list(spent)
+            _tell(note, sample)
+            self._append("sample", note)
+            self._mark(sample)
+        self.journal.commit_soon()
+        for _, sample, _ in samples:
+            self._same_maker(sample, asked)
+
+    def _append(self, kind: str, note: dict[str, Any]) -> None:
+        self.used = True
+        self.journal.append(encode_receipt({kind: note}))
+
+    @property
+    def independence(self) -> str:
+        """Whether copied samples would show."""
+        if not self._marked:
+            return "not observable: the server gives no response ids, nor logprobs of use" if self._unmarked else ""
+        return "observed" if not self._unmarked else "observed in part: some samples bear no id and no logprobs"
+
+    def _mark(self, sample: Sample) -> None:
+        marked = sample.response_id is not None or (self.warm and sample.logprob is not None)
+        self._marked += marked
+        self._unmarked += not marked
+
+    def _same_maker(self, sample: Sample, asked: str) -> None:
+        for what in _WATCHED:
+            said = getattr(sample, what)
+            if said is not None and self._maker.setdefault((asked, what), said) != said:
+                self._change(asked, what, said)
+
+    def _change(self, asked: str, what: str, said: str) -> None:
+        """Journal a change of the server that is accepted. Raises Stop for any other."""
+        before = self._maker[asked, what]
+        if what not in self.accepted:
+            raise Stop("model_changed", f"the server's {what} changed from {before!r} to {said!r} in mid-run. "
+                       f"Resume when it is back, or with --accept-change {what}.", 5)  # fmt: skip
+        log.warning("model.changed", what=what, before=before, now=said)
+        self._maker[asked, what] = said
+        self._append("change", {"what": what, "from": before, "to": said, **_asked(asked)})
+
+    # -- replay ----------------------------------------------------------------------------------------
+
+    def replay(self, kind: str, note: dict[str, Any]) -> None:
+        """Take a journaled note. Raises JournalError for one that lacks what its kind must have."""
+        self.used = True
+        try:
+            if kind == "reserve":
+                self._reserved(note)
+            elif kind == "sample":
+                self._came(note)
+            elif kind == "failure":
+                self._open.pop(_address_of(note, note["draw"]), None)
+                self.usage.fail(_spent(note))
+            else:
+                of = (note.get("asked", ""), note["what"])
+                self._maker[of] = note["to"]
+                self._unaccepted.pop(of, None)
+        except (KeyError, TypeError, ValueError) as error:
+            raise JournalError(f"{self.journal.path}: a {kind} note contradicts itself: {error!r}") from None
+
+    def close_replay(self) -> None:
+        """Book what was reserved and never settled. Raises Stop for a change of model that is not accepted."""
+        self.usage.cancel(self._open.values())
+        self._open.clear()
+        for (asked, what), said in self._unaccepted.items():
+            self._change(asked, what, said)
+
+    def judged(self, run: str, step: int, first: int, count: int) -> None:
+        """Drop samples that a wave has counted."""
+        for draw in range(first, first + count):
+            self.known.pop(Address(run, step, draw), None)
+
+    def judge_all_but(self, run: str) -> None:
+        """Drop the samples of a calibration, which its note has counted: all that do not belong to the run itself."""
+        self.known = {address: sample for address, sample in self.known.items() if address.run == run}
+
+    def forget(self) -> None:
+        """Drop all samples that were not judged: nobody will count them any more. They stay paid for."""
+        self.usage.lose(self.known.values())
+        self.known.clear()
+
+    def forget_step(self, run: str, step: int) -> None:
+        """Drop the samples of one step that were not judged, as `forget` drops those of all."""
+        if self.known:
+            dropped = [address for address in self.known if (address.run, address.step) == (run, step)]
+            self.usage.lose([self.known.pop(address) for address in dropped])
+
+    def _reserved(self, note: dict[str, Any]) -> None:
+        for draw, tokens, cost in zip(note["draws"], note["tokens"], note["cost"], strict=True):
+            address = _address_of(note, draw)
+            if address in self._open:  # the process that reserved it first was killed before it settled it
+                self.usage.cancel([self._open[address]])
+            self._open[address] = Spent(assumed=tokens, cost=cost)
+            self.usage.dispatched += 1
+
+    def _came(self, note: dict[str, Any]) -> None:
+        address = _address_of(note, note["draw"])
+        if self._open.pop(address, None) is None:
+            raise ValueError("a sample that was never reserved")
+        self.usage.spend(_spent(note))
+        sample = self.known[address] = Sample(
+            note.get("text"), note.get("tokens_in"), note.get("tokens_out"), note.get("finish_reason"),
+            note.get("response_id"), note.get("logprob"), note.get("model"), note.get("latency"),
+            note.get("fingerprint"), note.get("cached"),
+        )  # fmt: skip
+        self._mark(sample)
+        for what in _WATCHED:
+            said, of = getattr(sample, what), (note.get("asked", ""), what)
+            if said is not None and self._maker.setdefault(of, said) != said:
+                self._unaccepted[of] = said
+
+
+def _asked(name: str) -> dict[str, str]:
+    """Return who was asked, where it is not the run's own model."""
+    return {"asked": name} if name else {}
+
+
+def _address(address: Address) -> dict[str, Any]:
+    return {"run": address.run, "step": address.step, "draw": address.draw}
+
+
+def _address_of(note: dict[str, Any], draw: int) -> Address:
+    return Address(note["run"], note["step"], draw)
+
+
+def _tell(note: dict[str, Any], sample: Sample) -> None:
+    """Put into a note what is known of a sample."""
+    if sample.text is not None:
+        note["text"] = sample.text
+    if sample.tokens_in is not None:
+        note["tokens_in"] = sample.tokens_in
+    if sample.tokens_out is not None:
+        note["tokens_out"] = sample.tokens_out
+    if sample.finish_reason is not None:
+        note["finish_reason"] = sample.finish_reason
+    if sample.response_id is not None:
+        note["response_id"] = sample.response_id
+    if sample.logprob is not None:
+        note["logprob"] = sample.logprob
+    if sample.model is not None:
+        note["model"] = sample.model
+    if sample.latency is not None:
+        note["latency"] = round(sample.latency, 6)
+    if sample.fingerprint is not None:
+        note["fingerprint"] = sample.fingerprint
+    if sample.cached is not None:
+        note["cached"] = sample.cached
+
+
+def _spent(note: dict[str, Any]) -> Spent:
+    tokens_in, tokens_out, assumed, cost, cached = note["spent"]
+    return Spent(int(tokens_in), int(tokens_out), int(assumed), float(cost), int(cached))

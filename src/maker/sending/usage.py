@@ -1,0 +1,142 @@
+"""What a run has sent, got and spent, resumes included.
+
+The account always balances: dispatched = voted + flagged + failed + cancelled + in flight, where a
+sample that came and was not judged yet counts as in flight. What nobody reported is not guessed but bounded: a
+reply without figures, and a call whose reply never came, count as spent at the most they could take.
+
+Not covered: limits (`limits.py`), and how the account survives a crash (`receipts.py`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from maker.decision.sample import Failure, Prices, Request, Sample
+from maker.decision.wave import UNKNOWN_TOKENS, Wave
+
+TEMPLATE_TOKENS = 64  # that a server's chat template adds to a prompt, at most
+
+
+class Spent(NamedTuple):
+    """Tokens and dollars of one call: reported, or at most."""
+
+    tokens_in: int = 0
+    tokens_out: int = 0
+    assumed: int = 0  # tokens that nobody reported: the most they can have been
+    cost: float = 0.0
+    cached: int = 0  # of tokens_in, from the server's cache
+
+
+def most(request: Request, prices: Prices | None) -> Spent:
+    """Return the most that one request can take.
+
+    Input is bounded by bytes: no tokenizer makes more tokens than bytes.
+    """
+    told = len(request.prompt.encode("utf-8", "replace")) + TEMPLATE_TOKENS
+    if request.schema is not None:
+        told += len(str(request.schema))
+    cost = prices.cost(told, request.max_tokens) if prices else 0.0
+    return Spent(0, 0, told + request.max_tokens, cost)
+
+
+def spent_on(reply: Sample | Failure, bound: Spent, prices: Prices | None) -> Spent:
+    """Return what a reply took: as reported; where a figure is missing, the whole bound."""
+    tokens_in, tokens_out = reply.tokens_in, reply.tokens_out
+    if tokens_in is None or tokens_out is None:
+        known = (tokens_in or 0) + (tokens_out or 0)
+        return Spent(tokens_in or 0, tokens_out or 0, max(0, bound.assumed - known), bound.cost)
+    cached = min(reply.cached or 0, tokens_in) if isinstance(reply, Sample) else 0
+    return Spent(tokens_in, tokens_out, 0, prices.cost(tokens_in, tokens_out, cached) if prices else 0.0, cached)
+
+
+@dataclass(slots=True)
+class Usage:
+    """The account of a run.
+
+    tokens_in, tokens_out: as reported; lost_in, lost_out: of these, those of replies that no wave counts.
+    assumed: tokens that nobody reported, at most. cost: dollars, assumed ones included; 0 without prices.
+    cached: of tokens_in, those that a server read from its cache.
+    """
+
+    dispatched: int = 0
+    voted: int = 0
+    flagged: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    lost_in: int = 0
+    lost_out: int = 0
+    assumed: int = 0
+    cached: int = 0
+    cost: float = 0.0
+    flags: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def in_flight(self) -> int:
+        """Draws sent and not yet accounted for."""
+        return self.dispatched - self.voted - self.flagged - self.failed - self.cancelled
+
+    @property
+    def tokens(self) -> int:
+        """All tokens that were spent, or may have been."""
+        return self.tokens_in + self.tokens_out + self.assumed
+
+    def begin_anew(self) -> None:
+        """Set everything to nothing: the journal is about to be replayed once more."""
+        fresh = Usage()
+        for name in self.__slots__:
+            setattr(self, name, getattr(fresh, name))
+
+    def add(self, other: Usage) -> None:
+        """Add what was counted elsewhere."""
+        for name in self.__slots__:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
+    def spend(self, spent: Spent) -> None:
+        """Book what one reply took."""
+        self.tokens_in += spent.tokens_in
+        self.tokens_out += spent.tokens_out
+        self.assumed += spent.assumed
+        self.cached += spent.cached
+        self.cost += spent.cost
+
+    def fail(self, spent: Spent) -> None:
+        """Book a draw that failed, with what it took all the same."""
+        self.failed += 1
+        self.lost_in += spent.tokens_in
+        self.lost_out += spent.tokens_out
+        self.spend(spent)
+
+    def cancel(self, bounds: Iterable[Spent]) -> None:
+        """Book draws whose replies nobody will see: spent at the most they could take."""
+        for bound in bounds:
+            self.cancelled += 1
+            self.spend(bound)
+
+    def book(self, wave: Wave) -> None:
+        """Account for the judged samples of a wave."""
+        lost = 0
+        if wave.extras:  # a flagged draw has its kind there
+            kinds = [facts["flag"] for facts in wave.extras.values() if "flag" in facts]
+            if kinds:
+                self.flags.update(kinds)
+                lost = len(kinds)
+        self.flagged += lost
+        self.voted += len(wave) - lost
+
+    def lose(self, samples: Collection[Sample]) -> None:
+        """Book samples that came and will never be judged: paid for, and lost."""
+        self.cancelled += len(samples)
+        self.lost_in += sum(sample.tokens_in or 0 for sample in samples)
+        self.lost_out += sum(sample.tokens_out or 0 for sample in samples)
+
+    def replay(self, wave: Wave) -> None:
+        """Account for a wave that an earlier process drew in lock-step, tokens included."""
+        self.dispatched += len(wave)
+        self.book(wave)
+        self.tokens_in += sum(n for n in wave.draws[2::4] if n != UNKNOWN_TOKENS)
+        self.tokens_out += sum(n for n in wave.draws[3::4] if n != UNKNOWN_TOKENS)

@@ -1,0 +1,206 @@
+"""Evidence -> margin k, success, samples, and whether voting can do it at all.
+
+`project(evidence, steps, target)` plans for what the evidence makes likely and says what it leaves open.
+k is large enough twice over: for steps all alike at the exact one-sided 95% lower bound of p, and for steps that
+vary as much as the evidence says (a Beta mixture, `mixture.py`). Where p may be below 1/2 and wrong answers are
+spread out, it comes from the odds against the most common one.
+
+feasible is False only where the evidence forbids it: the bound of p is not above 1/2, a step of the run is shown to
+be lost, or rho is, at the lower end of its interval, so high that lost steps keep the run from its target.
+proven is True only where the cautious end allows it: n clean steps, each drawn once, cannot exclude a share of
+7.5 / n lost ones (3.7 / n that err, and a lost step may be right at one draw in two), whatever rho seems to be.
+
+Not covered: errors that come in bursts, a model that changes, and steps unlike all that were sampled.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from maker.errors import Infeasible
+from maker.theory.evidence import Evidence, Lost
+from maker.theory.mixture import MOST_K, MOST_RHO, Steps
+
+ENOUGH = 30  # valid first draws; fewer say nothing about p
+SHOWN_STEPS = 5  # lost steps that a message names
+_ALMOST = 1e-12  # how near p may come to 0 and 1 in a mixture
+_WHAT_TO_DO = "Make the steps finer, ask in other words (paraphrases), or take another model."
+
+
+@dataclass(frozen=True)
+class Projection:
+    """What a run of `steps` steps would need, and whether it can reach its target.
+
+    k: the margin to vote with, None where voting cannot do it. samples, with its low and high end: replies
+    of the whole run, flagged ones included, retries not. success: P(every step is won by the right answer)
+    at the best estimate; its ends are those of the evidence. Without a k, success is what no k passes.
+    by: "majority", or "plurality" where p may be below 1/2. reason: one paragraph for a person.
+    """
+
+    steps: int
+    target: float
+    k: int | None
+    samples: float | None
+    samples_low: float | None
+    samples_high: float | None
+    success: float
+    success_low: float
+    success_high: float
+    feasible: bool
+    proven: bool
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class _Points:
+    """The points of the evidence that a plan is made at, in order of hope.
+
+    likely: the best estimate. careful: p at its one-sided lower bound. cautious: p at the lower end of its interval,
+    rho at the upper one. hopeful: p at the upper end, rho at the lower one.
+    """
+
+    hopeful: Steps
+    likely: Steps
+    careful: Steps
+    cautious: Steps
+
+    @classmethod
+    def of(cls, found: Evidence, spread: float) -> _Points:
+        """Return the points of some evidence."""
+        rho = found.rho
+        ends = ((found.p_high, found.rho_low), (found.p, rho), (found.p_plan, rho), (found.p_low, found.rho_high))
+        return cls(*(Steps(min(max(p, _ALMOST), 1 - _ALMOST), min(rho, MOST_RHO), spread) for p, rho in ends))
+
+
+def project(evidence: Evidence, steps: int, target: float, *, own: bool = True) -> Projection:
+    """Plan a run of `steps` steps that shall be right as a whole with probability `target`.
+
+    own: the sampled steps are steps of that run, so that a lost one is lost there too. Raises Infeasible
+    when hardly a sample can vote: then there is nothing to plan with. Raises ValueError for steps < 1 or a
+    target that is not inside (0, 1).
+    """
+    if evidence.n < ENOUGH:
+        raise Infeasible(
+            f"only {evidence.n} of {evidence.asked} samples could vote (one a step), fewer than {ENOUGH}: too few to "
+            "plan with. Look at the flags, make the answer format easier, draw on more steps, or take another model."
+        )
+    spread = _spread(evidence)
+    points = _Points.of(evidence, spread)
+    by = "majority" if spread == 1 else "plurality"
+    reason = _forbidden(evidence, steps, target, points, own=own)
+    if reason:
+        ceilings = sorted(point.ceiling(steps) for point in (points.cautious, points.likely, points.hopeful))
+        return Projection(steps, target, None, None, None, None, ceilings[1], ceilings[0], ceilings[2],
+                          feasible=False, proven=False, by=by, reason=reason)  # fmt: skip
+    return _planned(evidence, steps, target, points, by)
+
+
+def _planned(evidence: Evidence, steps: int, target: float, points: _Points, by: str) -> Projection:
+    """Choose k at the most cautious point of the evidence that has one, and say what it gives."""
+    tried = (points.careful, points.likely, points.hopeful)
+    k, at = next((k, point) for point in tried if (k := point.k_for(steps, target)) is not None)
+    alike = Steps(points.careful.p, 0.0, points.careful.spread).k_for(steps, target)
+    k = max(k, alike or 1)
+    likely, low, high = (point.success(k, steps) for point in (points.likely, points.cautious, points.hopeful))
+    if evidence.lost_high * steps >= 1:  # less than one step is none
+        low = min(low, math.exp(steps * math.log1p(-min(evidence.lost_high, 1 - _ALMOST))))
+    low, high = min(low, likely), max(high, likely)
+    votes = ((points.likely, evidence.v), (points.hopeful, evidence.v_high), (at, evidence.v_low))
+    samples = [steps * point.votes(k) / v for point, v in votes]
+    proven = low >= target and by == "majority"
+    said = [_why_k(evidence, k, by), _open(evidence, steps, target, likely, low, by, proven=proven)]
+    return Projection(
+        steps, target, k, samples[0], min(samples), max(samples), likely, low, high, feasible=True, proven=proven,
+        by=by, reason=" ".join(said),
+    )  # fmt: skip
+
+
+def _spread(evidence: Evidence) -> float:
+    """Return the share that the most common wrong answer has of a step's wrong ones, to plan with.
+
+    Spread-out wrong answers count only where a majority is out of reach, and then at the upper end of their share:
+    the worst case, one rival with all errors, is the default.
+    """
+    p, spread = evidence.p_plan, evidence.spread_high
+    return 1.0 if p > 0.5 or spread * (1 - p) >= p else spread
+
+
+def _forbidden(evidence: Evidence, steps: int, target: float, points: _Points, *, own: bool) -> str:
+    """Return why the evidence forbids voting, and what to do; "" where it does not."""
+    seen = f"{evidence.wrong} of {evidence.n} valid samples were wrong (one a step)"
+    if points.careful.p <= 0.5 and points.careful.spread == 1:
+        p = f"{seen}, p is {_range(evidence.p_low, evidence.p_high)} (95%)"
+        if evidence.p_high > 0.5:
+            return (
+                f"{p}: that it is above 1/2 is not shown, and at p <= 1/2 no k helps. Make the steps finer, draw on "
+                "more of them, or take another model."
+            )
+        return f"{p}. Voting amplifies the majority: at p <= 1/2 no k helps. {_WHAT_TO_DO}"
+    lost = evidence.lost_steps
+    if lost and own and math.prod(step.p_high for step in lost) < target:
+        return f"{_named(lost)} lost at any k, and part of this run. {_WHAT_TO_DO}"
+    hopeful = points.hopeful
+    if hopeful.k_for(steps, target) is not None:
+        return ""
+    return (
+        f"{seen}, and errors cluster: rho is {_range(evidence.rho_low, evidence.rho_high)} (95%). Even at its low end "
+        f"{steps * hopeful.lost():.2g} of {steps:,} steps are expected to be wrong most of the time, lost at any k. "
+        f"With k up to {MOST_K:,} the run succeeds with {hopeful.success(MOST_K, steps):.0%} at most, the target is "
+        f"{target:.4g}. {_WHAT_TO_DO}"
+    )
+
+
+def _why_k(evidence: Evidence, k: int, by: str) -> str:
+    why = (
+        f"k = {k} is planned for p = {evidence.p_plan:.5g}, its exact lower bound (95%), and rho = {evidence.rho:.2g}."
+    )
+    if by == "majority":
+        return why
+    return (
+        f"{why} p may be below 1/2; the right answer leads because wrong ones are spread: the most common of a step "
+        f"has at most {evidence.spread_high:.0%} of them."
+    )
+
+
+def _open(evidence: Evidence, steps: int, target: float, likely: float, low: float, by: str, *, proven: bool) -> str:
+    """Say what is proven, or what the evidence leaves open."""
+    if proven:
+        return f"Proven at 95%: even at the cautious end of the evidence it succeeds with {low:.1%}."
+    parts = []
+    if likely < target:
+        parts.append(
+            f"At the best estimate the run succeeds with {likely:.0%}, below the target, but the evidence does not "
+            "forbid more. Draw on more steps to know."
+        )
+    missed = evidence.lost_high * steps
+    sampled = "clean" if evidence.wrong == 0 else "sampled"
+    if by == "plurality":
+        parts.append("Not proven: that the right answer leads at every single step was not shown.")
+    elif missed >= 1:
+        parts.append(
+            f"Not proven: {evidence.n:,} {sampled} steps cannot exclude a share of {evidence.lost_high:.2g} lost ones, "
+            f"{missed:,.1f} of {steps:,}."
+        )
+    else:
+        parts.append(f"Not proven: rho may be as high as {evidence.rho_high:.2g}.")
+    if not evidence.wrongs:
+        parts.append("No error was seen, so rho is not known.")
+    return " ".join(parts)
+
+
+def _named(lost: Sequence[Lost]) -> str:
+    """Name lost steps with what was seen of them."""
+    named = ", ".join(f"{step.step} ({step.wrong} to {step.right})" for step in lost[:SHOWN_STEPS])
+    more = f" and {len(lost) - SHOWN_STEPS} more" if len(lost) > SHOWN_STEPS else ""
+    one = len(lost) == 1
+    return (
+        f"Step{'' if one else 's'} {named}{more} gave the same wrong answer oftener than the right one when drawn "
+        f"again: {'it is' if one else 'they are'}"
+    )
+
+
+def _range(low: float, high: float) -> str:
+    return f"{low:.4g} to {high:.4g}"

@@ -1,0 +1,1 @@
+"""The bundled model made again: data, network, training, measurement. Needs the extra `train`."""
