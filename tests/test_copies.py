@@ -62,7 +62,7 @@ async def found_after(server: Repeating, k: int, samples: int) -> int | None:
     """Vote on step after step; return how many samples it took until the rule stopped the run, None for never."""
     usage = Usage()
     dispatcher = Dispatcher(server, Limits(), usage)
-    method = Method("run", b"key", k, 100, 100, chain(None), 1.0, None, 1024)
+    method = Method("run", b"key", k, 100, 100, chain(None), 1.0, None, 1024, 750)
     steps = 0
     while usage.voted + usage.flagged < samples:
         step = Step(steps, TASK.state_at(steps), RULES, 1024, 750, {})

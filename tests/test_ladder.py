@@ -76,7 +76,7 @@ def test_leading_is_beyond_chance(first: int, second: int) -> None:
 
 def test_a_poll_is_seen_as_it_stands() -> None:
     """A trouble holds a poll's counts: votes by answer, flags by kind, distinct texts; and nothing of the answers."""
-    method = Method("run", seed_key(0), 3, 4, 9, (), 0.1, None, 100)
+    method = Method("run", seed_key(0), 3, 4, 9, (), 0.1, None, 100, 750)
     poll = Poll(Step(12, None, Rules(int)), method, "?")
     while poll.outcome is None:
         poll.take([Sample(text, 1, 1) for text in ("1", "2", "x", "2", "1")[poll.drawn :][: poll.need]])

@@ -30,13 +30,13 @@ ILLEGAL = "move = [2, 0, 1]\nnext_state = [[3, 1], [2], []]"
 def _method(**changes):
     plain = {
         "run": "r", "key": seed_key(0), "k": 3, "max_votes": 100, "max_flags": 100, "flags": DEFAULT,
-        "temperature": 0.1, "first_temperature": None, "token_cap": 1024, "keep": "all",
+        "temperature": 0.1, "first_temperature": None, "token_cap": 1024, "long_answer": 750, "keep": "all",
     }  # fmt: skip
     return Method(**(plain | changes))
 
 
 def _poll(task=HANOI, step=0, **changes):
-    return Poll(Step(step, task.initial_state(), Rules.of(task)), _method(**changes), "the prompt")
+    return Poll.of(_method(**changes), Rules.of(task), step, task.initial_state(), "the prompt")
 
 
 def _run(poll, samples):

@@ -56,7 +56,7 @@ def failing(times: Callable[[Request], int], failure: Failure = BUSY, *, lockste
 
 def poll_of(k: int, step: int = 0, prompt: str = "Say yes.") -> Poll:
     """Return a poll on bare text with the default flags."""
-    method = Method("run", seed_key(0), k, 100, 100, DEFAULT, 0.1, None, 1024)
+    method = Method("run", seed_key(0), k, 100, 100, DEFAULT, 0.1, None, 1024, 750)
     return Poll(Step(step, None, Rules(str.strip)), method, prompt)
 
 

@@ -28,7 +28,8 @@ NUMBER = maker.load_task("hanoi", disks=4)
 def method(**changed: Any) -> Method:
     """Return how the steps are voted on."""
     settings = {"run": "run", "key": seed_key(0), "k": 3, "max_votes": 60, "max_flags": 60, "flags": DEFAULT,
-                "temperature": 0.1, "first_temperature": None, "token_cap": 1024, "keep": "none"}  # fmt: skip
+                "temperature": 0.1, "first_temperature": None, "token_cap": 1024, "long_answer": 750,
+                "keep": "none"}  # fmt: skip
     return Method(**{**settings, **changed})
 
 
@@ -41,7 +42,7 @@ def oracle(spec: str = "oracle:p=0.9,v=0.9", task: Task = NUMBER) -> Model:
 
 async def stretch(model: Model, how: Method, task: Task = NUMBER) -> Stretch:
     """Return a stretch in the middle of the task."""
-    return await run_stretch(task, model, how, 750, FIRST, plan_of(task, None).state_at(FIRST), STEPS)
+    return await run_stretch(task, model, how, FIRST, plan_of(task, None).state_at(FIRST), STEPS)
 
 
 @pytest.mark.asyncio
@@ -149,7 +150,7 @@ async def test_a_lane_catches_up_with_a_stretch() -> None:
     plan = Plan.chain(NUMBER.steps or 0, NUMBER.state_at, 1)  # type: ignore[attr-defined]
     front = Front(NUMBER, plan)
     (lane,) = front.open_lanes()
-    found = await run_stretch(NUMBER, oracle(), method(), 750, 0, lane.state, STEPS)
+    found = await run_stretch(NUMBER, oracle(), method(), 0, lane.state, STEPS)
     front.catch_up(lane, found, plan.state_at(STEPS))
     assert (lane.index, lane.state, front.steps, front.fold.steps) == (STEPS, plan.state_at(STEPS), STEPS, STEPS)
     assert front.fold.state_digest == found.state_digest

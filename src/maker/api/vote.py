@@ -17,18 +17,17 @@ import anyio
 
 from maker.api.answers import reader_of
 from maker.api.sync import twin
-from maker.decision.address import seed_key
 from maker.decision.config import Config, validated
-from maker.decision.ending import Stop, poisoned, undecided
+from maker.decision.ending import Stop, stuck
 from maker.decision.flags import Flag, chain, flag_name
 from maker.decision.method import Method
 from maker.decision.poll import Poll
 from maker.decision.race import Verdict
 from maker.decision.sample import Model
-from maker.decision.step import Rules, Step
+from maker.decision.step import Rules
 from maker.errors import TaskError, Undecided
 from maker.models import load_model
-from maker.sending.dispatcher import Dispatcher, settle
+from maker.sending.dispatcher import Dispatcher, decide
 from maker.sending.limits import Limits, make_limits
 from maker.sending.usage import Usage
 
@@ -98,19 +97,20 @@ async def vote(
     engine = load_model(model) if isinstance(model, str) else model
     config = validated(Config, {
         "k": k, "temperature": temperature, "seed": seed, "flags": tuple(map(flag_name, red_flags)),
-        "first_temperature": 0.0 if flags == "paper" else None,
+        "first_temperature": 0.0 if flags == "paper" else None, "keep_samples": "none",
     })  # fmt: skip
     bounds = make_limits(limits)
-    method = Method(
-        "vote", seed_key(seed), k, bounds.votes_for(k), bounds.flags_for(k), red_flags, config.temperature,
-        config.first_temperature, config.token_cap, "none", reader.schema,
-    )  # fmt: skip
-    poll = Poll(Step(0, None, Rules(reader.parse), config.token_cap, config.long_answer), method, prompt)
+    method = Method.of(config, k, red_flags, (bounds.votes_for(k), bounds.flags_for(k)), run="vote",
+                       schema=reader.schema)  # fmt: skip
+    poll = Poll.of(method, Rules(reader.parse), 0, None, prompt)
+    dispatcher = Dispatcher(engine, bounds, Usage())
     try:
-        await _decide(poll, Dispatcher(engine, bounds, Usage()))
-    except Stop as stop:
-        limit = (poll.outcome.limit if poll.outcome else None) or stop.kind
-        raise Undecided(str(stop), tally=reader.tally(poll.tally), step=0, limit=limit) from None
+        await decide([poll], dispatcher.draw, lambda _poll, wave: dispatcher.usage.book(wave))
+        if stop := stuck(poll):
+            raise stop
+    except Stop as end:
+        limit = (poll.outcome.limit if poll.outcome else None) or end.kind
+        raise Undecided(str(end), tally=reader.tally(poll.tally), step=0, limit=limit) from None
     finally:
         if isinstance(model, str) and hasattr(engine, "aclose"):
             with anyio.CancelScope(shield=True):
@@ -137,12 +137,3 @@ def places(caller: str, template: str) -> set[str]:
     except ValueError as error:
         raise TaskError(f"{caller}: the text is no template: {error}. Write {{{{ and }}}} for braces.") from None
     return {re.split(r"[.\[]", field)[0] for field in fields}
-
-
-async def _decide(poll: Poll, dispatcher: Dispatcher) -> None:
-    while poll.outcome is None:
-        await settle([poll], dispatcher)
-        if stop := poisoned(poll):
-            raise stop
-    if poll.outcome.winner is None:
-        raise undecided(poll)

@@ -1,5 +1,7 @@
 """How a run ends early: by name, resumable; and when a step or an account asks for it.
 
+How the vote on a step ended is asked here and nowhere else: `Poll.won`, `Poll.open`, or why it is `stuck`.
+
 Not covered: limits on what is sent (`sending/limits.py`).
 """
 
@@ -20,14 +22,16 @@ MOST_COPIES = 0.05  # ... more than this share of the samples that could be copi
 class Stop(Exception):
     """A named, resumable end: `kind` is its name, the message says where and what to do.
 
-    step: the one that it is about, None where it is about the run.
+    step: the one that it is about, None where it is about the run. limit: what of the step's own was met,
+    "max_votes", "max_flags", "refused" or "poison"; "" where it is about the run.
     """
 
-    def __init__(self, kind: str, detail: str, exit_code: int = 3, *, step: int | None = None) -> None:
+    def __init__(self, kind: str, detail: str, exit_code: int = 3, *, step: int | None = None, limit: str = "") -> None:
         super().__init__(detail)
         self.kind = kind
         self.exit_code = exit_code
         self.step = step
+        self.limit = limit
 
 
 def copied_too_often(usage: Usage, steps: int) -> Stop | None:
@@ -46,22 +50,22 @@ def copied_too_often(usage: Usage, steps: int) -> Stop | None:
                 "start again with another journal.", 5)  # fmt: skip
 
 
-def undecided(poll: Poll) -> Stop:
-    """Return the stop of a poll that met a limit: which, where it stood, and what to do."""
-    limit = poll.outcome.limit if poll.outcome else None
-    tally = poll.tally
-    counts = ", ".join(str(n) for n in sorted(tally.counts.values(), reverse=True)[:5]) or "none"
+def stuck(poll: Poll) -> Stop | None:
+    """Return the stop of a poll that goes no further; None for one that is decided, or due another wave.
+
+    Either it was refused again and again without one valid answer, or it met a limit: which, where it stood, and
+    what to do.
+    """
+    if poll.flags.get("refused", 0) >= MAX_REFUSALS and not poll.tally.total:
+        return Stop("poison_step", f"step {poll.step.index} was refused {poll.flags['refused']} times without a valid "
+                    "answer. Reword the step or take another model, then resume.", 4, limit="refused")  # fmt: skip
+    if poll.outcome is None or poll.outcome.limit is None:
+        return None
+    limit = poll.outcome.limit
+    counts = ", ".join(str(n) for n in sorted(poll.tally.counts.values(), reverse=True)[:5]) or "none"
     kinds = ", ".join(f"{kind} {n}" for kind, n in poll.flags.items()) or "none"
     message = (
         f"step {poll.step.index} is undecided after {poll.drawn} samples: votes {counts} (k = {poll.method.k} ahead "
         f"is needed), flagged {kinds}. Raise {limit} and resume, make the step finer, or take another model."
     )
-    return Stop("undecided", message, 4)
-
-
-def poisoned(poll: Poll) -> Stop | None:
-    """Return the stop of a step that is refused again and again without one valid answer."""
-    if poll.flags.get("refused", 0) < MAX_REFUSALS or poll.tally.total:
-        return None
-    return Stop("poison_step", f"step {poll.step.index} was refused {poll.flags['refused']} times without a valid "
-                "answer. Reword the step or take another model, then resume.", 4)  # fmt: skip
+    return Stop("undecided", message, 4, limit=limit)

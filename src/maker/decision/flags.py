@@ -178,3 +178,6 @@ def comparing(flags: Sequence[Flag]) -> tuple[Flag, ...]:
 def flag_name(flag: Flag) -> str:
     """Return a flag's name, as it enters the run's fingerprint."""
     return str(getattr(flag, "__name__", type(flag).__name__))
+
+
+BUILT_IN = {flag_name(flag): flag for flag in DEFAULT}

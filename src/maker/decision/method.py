@@ -8,12 +8,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from maker.decision.address import seed_key
+from maker.decision.config import Config
 from maker.decision.flags import Flag, comparing, copied
 
 
 @dataclass(slots=True, frozen=True)
 class Method:
-    """How the steps of a run are voted on: all that is the same for every step."""
+    """How the steps of a run are voted on: all that is the same for every step.
+
+    run: its name, in the addresses of draws. key: from which seeds are hashed. max_votes, max_flags: of one step.
+    keep: whose texts the journal stores in full. schema: of the answer, None where the prompt alone asks for its form.
+    """
 
     run: str
     key: bytes
@@ -24,10 +30,22 @@ class Method:
     temperature: float
     first_temperature: float | None
     token_cap: int
+    long_answer: int
     keep: str = "all"
     schema: dict[str, Any] | None = None
     again: tuple[Flag, ...] = field(init=False)  # flags to ask when the very same sample comes again
     again_unmarked: tuple[Flag, ...] = field(init=False)  # the same, for a sample that nothing marks as a copy
+
+    @classmethod
+    def of(
+        cls, config: Config, k: int, flags: tuple[Flag, ...], most: tuple[int, int],
+        *, run: str, epoch: int = 0, branch: int = 0, schema: dict[str, Any] | None = None,
+    ) -> Method:  # fmt: skip
+        """Return the method of a configuration. most: votes and flagged samples that one step may take."""
+        return cls(
+            run, seed_key(config.seed, epoch, branch), k, *most, flags, config.temperature, config.first_temperature,
+            config.token_cap, config.long_answer, config.keep_samples, schema,
+        )  # fmt: skip
 
     def __post_init__(self) -> None:
         again = comparing(self.flags)

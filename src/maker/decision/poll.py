@@ -11,25 +11,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from maker.decision.address import SEED_BLOCK, Address, draw_seeds
-from maker.decision.ending import Stop
-from maker.decision.flags import RedFlag, improbable, judge
+from maker.decision.ending import Stop, stuck
+from maker.decision.flags import improbable, judge
 from maker.decision.method import Method
 from maker.decision.race import Ballot, Outcome, Tally, Verdict, first_to_ahead
 from maker.decision.sample import Request, Sample
-from maker.decision.step import Reading, Step
-from maker.decision.wave import FLAGGED, UNKNOWN_TOKENS, Wave, encode_text, step_hash
+from maker.decision.step import Reading, Rules, Step
+from maker.decision.wave import FLAGGED, Wave, counted, encode_text, facts_of, sample_of, step_hash
 from maker.errors import InternalError, JournalError, TaskError
 from maker.task.canonical import canonical, digest
 from maker.task.prompt import View
 
-if TYPE_CHECKING:
-    pass
-
-
 Entry = tuple[int, int, int, int]
+Winner = tuple[int, bytes, bytes]  # candidate number, step hash, state digest
 
 
 class Poll:
@@ -64,7 +61,6 @@ class Poll:
 
     def __init__(self, step: Step, method: Method, prompt: str | None = None, *, first: int = 0) -> None:
         self.step = step
-        step.temperature = method.temperature
         self.method = method
         self.first = first
         self.prompt = prompt
@@ -80,6 +76,29 @@ class Poll:
         self.waves = 0
         self.outcome: Outcome | None = None
         self._begin()
+
+    @classmethod
+    def of(
+        cls, method: Method, rules: Rules, index: int, state: Any, prompt: str | None = None, *, first: int = 0
+    ) -> Poll:
+        """Begin the vote on a step. index, state: as of `Step`; the other parameters as of the class."""
+        step = Step(index, state, rules, method.token_cap, method.long_answer, {}, method.temperature)
+        return cls(step, method, prompt, first=first)
+
+    @property
+    def won(self) -> bool:
+        """One answer is k votes ahead."""
+        return self.outcome is not None and self.outcome.winner is not None
+
+    @property
+    def key(self) -> bytes | None:
+        """The vote key of the answer that won, None where none has."""
+        return None if self.outcome is None else self.outcome.winner
+
+    @property
+    def open(self) -> bool:
+        """Another wave is due."""
+        return self.outcome is None and stuck(self) is None
 
     @property
     def next(self) -> int:
@@ -175,8 +194,9 @@ class Poll:
             reading.number, reading.whole = self.texts, whole
             self.texts += 1
             wave.texts.append(encode_text(sample.text or "", whole))
-        entry = (candidate, reading.number, _count(sample.tokens_in), _count(sample.tokens_out))
-        return key, entry, _facts(sample, red, wanted)
+        entry = (candidate, reading.number, counted(sample.tokens_in), counted(sample.tokens_out))
+        facts = facts_of(sample, whole=wanted)
+        return key, entry, facts if red is None else {"flag": red.kind, **facts}
 
     def _settled(self, sample: Sample) -> bool:
         """Say whether no flag could say otherwise of the same sample later in the step."""
@@ -204,7 +224,7 @@ class Poll:
 
     def replay(self, wave: Wave) -> None:
         """Count a wave that the journal holds. Raises JournalError when it does not fit this step."""
-        if wave.first != self.next or (self.outcome is not None and self.outcome.winner is not None):
+        if wave.first != self.next or self.won:
             raise JournalError(f"step {wave.step}: draw {wave.first} does not follow draw {self.next - 1}")
         try:
             self._recount(wave)
@@ -231,7 +251,7 @@ class Poll:
             if text is not None:
                 reading = self.step.read(text)
                 reading.number, reading.whole = number, True
-            self.samples.append(_sample_again(None if facts.get("silent") else text, tokens_in, tokens_out, facts))
+            self.samples.append(sample_of(None if facts.get("silent") else text, tokens_in, tokens_out, facts))
 
     def _replayed(self, candidate: int, text: str | None) -> Reading:
         """Return a journaled candidate's reading, read from its first text when it is new."""
@@ -265,54 +285,7 @@ class Poll:
         )  # fmt: skip
 
 
-def _count(tokens: int | None) -> int:
-    """Return a token count as the journal holds it."""
-    return UNKNOWN_TOKENS if tokens is None or not 0 <= tokens < UNKNOWN_TOKENS else tokens
-
-
-def _facts(sample: Sample, red: RedFlag | None, whole: bool) -> dict[str, Any]:
-    """Return what is worth keeping of a sample beside its text and tokens; nothing for a plain one.
-
-    whole: keep all that the server said of it, not only what a vote or a replay needs.
-    """
-    facts: dict[str, Any] = {}
-    if red is not None:
-        facts["flag"] = red.kind
-    if sample.text is None:
-        facts["silent"] = True
-    if sample.finish_reason != "stop":
-        facts["finish"] = sample.finish_reason
-    if not whole:
-        return facts
-    if sample.response_id is not None:
-        facts["id"] = sample.response_id
-    if sample.logprob is not None:
-        facts["logprob"] = sample.logprob
-    if sample.model is not None:
-        facts["model"] = sample.model
-    if sample.latency is not None:
-        facts["latency"] = round(sample.latency, 6)
-    return facts
-
-
-def _sample_again(text: str | None, tokens_in: int, tokens_out: int, facts: dict[str, Any]) -> Sample:
-    """Return a journaled sample; its text is None where the journal has only a digest."""
-    return Sample(
-        text,
-        None if tokens_in == UNKNOWN_TOKENS else tokens_in,
-        None if tokens_out == UNKNOWN_TOKENS else tokens_out,
-        facts.get("finish", "stop"),
-        facts.get("id"),
-        facts.get("logprob"),
-        facts.get("model"),
-        facts.get("latency"),
-    )
-
-
-Winner = tuple[int, bytes, bytes]  # candidate number, step hash, state digest
-
-
-def decide(poll: Poll) -> tuple[Any, Winner]:
+def conclude(poll: Poll) -> tuple[Any, Winner]:
     """Return a decided poll's next state and verdict. Raises Stop for a winner that the rules do not allow."""
     number = poll.winner
     reading = poll.readings[number]

@@ -1,4 +1,4 @@
-"""One round of sampling of one step, as a value: what the journal keeps of it.
+"""One round of sampling of one step, as a value: what the journal keeps of it, and of each sample.
 
 A `Wave` is the outcome: for each draw its candidate (the answers of a step are numbered as they first appear) or
 that it was flagged, its text, its tokens; and, when the wave decided the step, the winner with the hashes of the step
@@ -11,9 +11,11 @@ Not covered: its bytes (`journal/records.py`).
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from typing import Any
 
+from maker.decision.sample import Sample
 from maker.task.canonical import digest
 
 FLAGGED = -1
@@ -53,3 +55,54 @@ _index = struct.Struct("<Q").pack
 def step_hash(step: int, key: bytes, state_digest: bytes) -> bytes:
     """Return the hash of one decision: step index, canonical winning answer, digest of the next state."""
     return digest(_index(step) + state_digest + key)
+
+
+def counted(tokens: int | None) -> int:
+    """Return a token count as a wave holds it."""
+    return UNKNOWN_TOKENS if tokens is None or not 0 <= tokens < UNKNOWN_TOKENS else tokens
+
+
+def known(tokens: int) -> int | None:
+    """Return a token count of a wave, None where the model did not say."""
+    return None if tokens == UNKNOWN_TOKENS else tokens
+
+
+# What is worth keeping of a sample beside its text and tokens, and its name in a wave; receipts say it by its field.
+_IN_WAVE = {"response_id": "id", "logprob": "logprob", "model": "model", "latency": "latency"}
+_IN_RECEIPT = tuple(field.name for field in fields(Sample))
+
+
+def facts_of(sample: Sample, *, whole: bool) -> dict[str, Any]:
+    """Return what a wave keeps of a sample beside its text and tokens; nothing for a plain one.
+
+    whole: all that the server said of it, not only what a vote or a replay needs.
+    """
+    facts: dict[str, Any] = {}
+    if sample.text is None:
+        facts["silent"] = True
+    if sample.finish_reason != "stop":
+        facts["finish"] = sample.finish_reason
+    if whole:
+        for name, word in _IN_WAVE.items():
+            if (value := getattr(sample, name)) is not None:
+                facts[word] = round(value, 6) if name == "latency" else value
+    return facts
+
+
+def sample_of(text: str | None, tokens_in: int, tokens_out: int, facts: Mapping[str, Any]) -> Sample:
+    """Return a sample of a wave; text: None where there was none, or the journal has only its digest."""
+    said = {name: facts.get(word) for name, word in _IN_WAVE.items()}
+    return Sample(text, known(tokens_in), known(tokens_out), facts.get("finish", "stop"), **said)
+
+
+def receipt_of(sample: Sample) -> dict[str, Any]:
+    """Return all that is known of a sample, as its receipt keeps it."""
+    said = {name: value for name in _IN_RECEIPT if (value := getattr(sample, name)) is not None}
+    if sample.latency is not None:
+        said["latency"] = round(sample.latency, 6)
+    return said
+
+
+def received(note: Mapping[str, Any]) -> Sample:
+    """Return the sample of a receipt."""
+    return Sample(*map(note.get, _IN_RECEIPT))

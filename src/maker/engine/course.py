@@ -15,13 +15,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from maker.decision.address import ROUND, seed_key
+from maker.decision.address import ROUND
 from maker.decision.config import Config
-from maker.decision.ending import Stop, poisoned, undecided
+from maker.decision.ending import Stop, stuck
 from maker.decision.flags import Flag
 from maker.decision.method import Method
-from maker.decision.poll import Poll, decide
-from maker.decision.step import Rules, Step
+from maker.decision.poll import Poll, conclude
+from maker.decision.step import Rules
 from maker.decision.wave import Wave
 from maker.engine.calibrate import calibrate
 from maker.engine.escalations import Escalations
@@ -89,15 +89,15 @@ class Course:
         does, for a step that met a limit which was not raised since.
         """
         poll = lane.poll or self._open(lane)
-        if poll.outcome is not None and poll.outcome.winner is not None:
+        if poll.won:
             self.commit(lane, Wave(lane.index, poll.next))
             return False
-        if poll.flags and poll.outcome is None and (poison := poisoned(poll)):
-            trouble = self.escalations.trouble(lane, "refused")  # the process before may have died at this point
+        if poll.outcome is None and (stop := stuck(poll)):
+            trouble = self.escalations.trouble(lane, stop.limit)  # the process before may have died at this point
             if self.escalations.next(lane, trouble) is not None:
-                self.escalate(lane, poison, "refused")
+                self.escalate(lane, stop)
         while lane.poll is not None and lane.poll.outcome is not None:  # also where max_votes is less than k
-            self.escalate(lane, undecided(lane.poll), lane.poll.outcome.limit or "")
+            self.in_trouble(lane)
             if lane.index in self.aside:
                 return False
         assert lane.poll is not None, "a step that is not decided has a poll"
@@ -133,8 +133,7 @@ class Course:
         """Begin a race for a lane's next step, in the way that it is to be tried now."""
         assert self.method is not None, "k is chosen before the first step"
         method, first = self.escalations.method(self.method, lane, self.config, self.epoch)
-        step = Step(lane.index, lane.state, self.rules, method.token_cap, self.config.long_answer, {})
-        poll = lane.poll = Poll(step, method, first=first)
+        poll = lane.poll = Poll.of(method, self.rules, lane.index, lane.state, first=first)
         self.sampled += 1
         return poll
 
@@ -144,11 +143,11 @@ class Course:
         assert poll is not None, "a wave belongs to a poll"
         if self.receipts.known:
             self.receipts.judged(self.header["run"], wave.step, wave.first, len(wave))
-        if poll.outcome is None or poll.outcome.winner is None:
+        if not poll.won:
             self.journal.append(encode_wave(wave))
             return
         try:
-            state, wave.verdict = decide(poll)
+            state, wave.verdict = conclude(poll)
         finally:
             self.journal.append(encode_wave(wave))  # its samples are kept even if the task's code fails here
         self.front.advance(lane, poll, state, wave.verdict)
@@ -187,22 +186,17 @@ class Course:
 
     def in_trouble(self, lane: Lane) -> None:
         """Try a step in another way whose last wave brought it to a limit. Raises as `escalate` does."""
-        poll = lane.poll
-        if poll is None:
-            return
-        if poll.flags and (poison := poisoned(poll)):
-            self.escalate(lane, poison, "refused")
-        elif poll.outcome is not None:
-            self.escalate(lane, undecided(poll), poll.outcome.limit or "")
+        if lane.poll is not None and (stop := stuck(lane.poll)):
+            self.escalate(lane, stop)
 
-    def escalate(self, lane: Lane, stop: Stop, reason: str) -> None:
+    def escalate(self, lane: Lane, stop: Stop) -> None:
         """Take the next rung, journal it, and begin what it changes.
 
         At the end of the ladder a step that no other one needs is put aside, and any other raises `stop`, with what
         was tried and a diagnosis. Raises RolledBack for steps that were given up; TaskError from rungs and from the
         task's `sound`.
         """
-        trouble = self.escalations.trouble(lane, reason)
+        trouble = self.escalations.trouble(lane, stop.limit)
         found = self.escalations.next(lane, trouble)
         if found is None:
             end = Stop(stop.kind, f"{stop} {describe(trouble)}", stop.exit_code, step=lane.index)
@@ -341,10 +335,10 @@ class Course:
             self.account.replayed(wave, self.header["run"])
         if wave.verdict is None:
             return
-        if poll.outcome is None or poll.outcome.winner is None:
+        if not poll.won:
             raise JournalError(f"{where}: the verdict does not follow from the votes.")
         try:
-            state, winner = decide(poll)
+            state, winner = conclude(poll)
             if winner != wave.verdict:
                 raise JournalError(
                     f"{where}: the task's code gives another result than when the journal was written. "
@@ -355,11 +349,9 @@ class Course:
             self.stop = self.stop or stop
 
     def _set_k(self, k: int) -> None:
-        config, limits = self.config, self.limits
-        self.method = Method(
-            self.header["run"], seed_key(config.seed, self.epoch), k, limits.votes_for(k), limits.flags_for(k),
-            self.flags, config.temperature, config.first_temperature, config.token_cap, config.keep_samples,
-            getattr(self.task, "schema", None),
+        self.method = Method.of(
+            self.config, k, self.flags, (self.limits.votes_for(k), self.limits.flags_for(k)),
+            run=self.header["run"], epoch=self.epoch, schema=getattr(self.task, "schema", None),
         )  # fmt: skip
 
     async def choose_k(self) -> None:

@@ -164,7 +164,7 @@ class Loop:
             lane = next((lane for lane in lanes if lane.index == stop.step), None)
             if lane is None:
                 raise
-            course.escalate(lane, stop, "poison")
+            course.escalate(lane, stop)
             return
         ends: list[Stop | TaskError] = []
         for lane, wave in zip(lanes, waves, strict=True):

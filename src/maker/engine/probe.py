@@ -19,13 +19,14 @@ from typing import Any
 
 from maker.decision.address import draw_seeds, seed_key
 from maker.decision.config import Config
-from maker.decision.ending import undecided
+from maker.decision.ending import stuck
 from maker.decision.flags import BYTES_PER_TOKEN, Flag
 from maker.decision.method import Method
 from maker.decision.poll import Poll
-from maker.decision.sample import Sample
-from maker.decision.step import Rules, Step
-from maker.sending.dispatcher import Dispatcher, settle
+from maker.decision.sample import Request, Sample
+from maker.decision.step import Rules
+from maker.decision.wave import Wave
+from maker.sending.dispatcher import Dispatcher, decide, take_wave
 from maker.task.canonical import canonical
 from maker.task.plan import Walk, plan_of
 from maker.task.prompt import render, views
@@ -52,7 +53,8 @@ class Probe:
         self, task: Task, dispatcher: Dispatcher, config: Config, flags: tuple[Flag, ...], rules: Rules,
         *, name: str, epoch: int, progress: Callable[[int, int], None] | None = None,
     ) -> None:  # fmt: skip
-        self.task, self.dispatcher, self.config, self.flags, self.rules = task, dispatcher, config, flags, rules
+        self.task, self.dispatcher, self.flags, self.rules = task, dispatcher, flags, rules
+        self.config = config.model_copy(update={"first_temperature": None, "keep_samples": "none"})
         self.name, self.epoch, self.progress = name, epoch, progress
         self.against = "truth" if hasattr(task, "truth") else "agreement"
         self._plan = plan_of(task, None)
@@ -111,36 +113,32 @@ class Probe:
     async def _ask(self, steps: Sequence[Seen], counts: Sequence[int]) -> None:
         """Draw on each step as often as asked, in one wave, and add what came to `again` or, first, to `draws`."""
         polls = [self._poll(step.index, step.state, count) for step, count in zip(steps, counts, strict=True)]
-        kinds = await self._settle(polls)
-        for step, poll, flags in zip(steps, polls, kinds, strict=True):
-            (step.again if step.draws else step.draws).extend(self._graded(poll, flags))
+        for step, poll, wave in zip(steps, polls, await take_wave(polls, self._draw), strict=True):
+            (step.again if step.draws else step.draws).extend(self._graded(poll, wave))
 
-    async def _settle(self, polls: Sequence[Poll]) -> list[list[str | None]]:
-        """Take one wave of each poll; return the flag of each draw of it."""
+    async def _draw(self, requests: Sequence[Request]) -> list[Sample]:
         if not self._marks:
             self._marks.append((time.monotonic(), 0))
-        waves = await settle(polls, self.dispatcher)
-        self._marks.append((time.monotonic(), self._marks[-1][1] + sum(map(len, waves))))
-        return [[wave.extras.get(i, {}).get("flag") for i in range(len(wave))] for wave in waves]
+        samples = await self.dispatcher.draw(requests)
+        self._marks.append((time.monotonic(), self._marks[-1][1] + len(samples)))
+        return samples
 
-    def _graded(self, poll: Poll, flags: Sequence[str | None]) -> Iterator[Draw]:
-        """Yield the draws of a poll's last wave, whether they may vote or not."""
-        for sample, flag in zip(poll.samples[-len(flags) :], flags, strict=True):
-            self.replies.append(sample)
-            length = sample.tokens_out
-            tokens = len(sample.text or "") // BYTES_PER_TOKEN if length is None else length
-            yield Draw(poll.step.read(sample.text).key, flag, tokens)
+    def _graded(self, poll: Poll, wave: Wave) -> list[Draw]:
+        """Book a poll's last wave, and return its draws, whether they may vote or not."""
+        self.dispatcher.usage.book(wave)
+        replies = poll.samples[-len(wave) :]
+        self.replies += replies
+        return [
+            Draw(poll.step.read(sample.text).key, wave.extras.get(i, {}).get("flag"), _length(sample))
+            for i, sample in enumerate(replies)
+        ]
 
     def _poll(self, index: int, state: Any, k: int) -> Poll:
         """Return a poll at margin k, whose first wave is k draws."""
-        config = self.config
+        config, most = self.config, max(100, 20 * k)
         name = f"{self.name}/{self._round}" if self._round else self.name
-        method = Method(
-            name, seed_key(config.seed, self.epoch, self._round), k, max(100, 20 * k), max(100, 20 * k), self.flags,
-            config.temperature, None, config.token_cap, "none",
-        )  # fmt: skip
-        poll = Poll(Step(index, state, self.rules, config.token_cap, config.long_answer), method,
-                    render(self.task, state, index))  # fmt: skip
+        method = Method.of(config, k, self.flags, (most, most), run=name, epoch=self.epoch, branch=self._round)
+        poll = Poll.of(method, self.rules, index, state, render(self.task, state, index))
         if config.paraphrase:
             poll.views = views(self.task, state, index)
         return poll
@@ -207,19 +205,20 @@ class Probe:
 
     async def _vote(self, steps: Sequence[Seen]) -> list[Any]:
         """Decide steps by votes; return the answers that won. Raises Stop where a vote meets its limit."""
-        polls = [self._poll(step.index, step.state, AGREEMENT_K) for step in steps]
-        waiting = list(range(len(steps)))
-        while waiting:
-            kinds = await self._settle([polls[i] for i in waiting])
-            for i, flags in zip(waiting, kinds, strict=True):
-                steps[i].draws.extend(self._graded(polls[i], flags))
-            waiting = [i for i in waiting if polls[i].outcome is None]
-        for step, poll in zip(steps, polls, strict=True):
-            if poll.outcome is None or poll.outcome.winner is None:
-                raise undecided(poll)
-            step.right = poll.outcome.winner
+        polls = {self._poll(step.index, step.state, AGREEMENT_K): step for step in steps}
+        await decide(list(polls), self._draw, lambda poll, wave: polls[poll].draws.extend(self._graded(poll, wave)))
+        for poll, step in polls.items():
+            if stop := stuck(poll):
+                raise stop
+            assert poll.key is not None, "a decided poll has a winner"
+            step.right = poll.key
         self.seen += steps
         return [poll.readings[poll.winner].answer for poll in polls]
+
+
+def _length(sample: Sample) -> int:
+    """Return the tokens of a reply, or a rough count where the model did not say."""
+    return len(sample.text or "") // BYTES_PER_TOKEN if sample.tokens_out is None else sample.tokens_out
 
 
 def _batches(steps: Sequence[Seen], repeats: int) -> Iterator[Sequence[Seen]]:

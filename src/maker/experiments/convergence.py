@@ -75,7 +75,7 @@ def counted(bench: Bench, polls: list[Poll]) -> Seen:
     first_right = graded = valid = drawn = wrong = undecided = 0
     for poll in polls:
         truth = bench.right(poll)
-        won = poll.outcome.winner if poll.outcome else None
+        won = poll.key
         undecided += won is None
         wrong += won is not None and won != truth
         for counts, took in ((waves, poll.waves), (votes, poll.tally.total)):

@@ -69,10 +69,7 @@ def votes(source: Source, flags: tuple[Flag, ...], n: int, options: Options) -> 
     lost: Lost = {}
     with Bench(source, options.seed) as bench:
         for k in FEWER if options.quick else MARGINS:
-            winners = [
-                (poll.outcome.winner if poll.outcome else None, bench.right(poll))
-                for poll in bench.votes(DISKS, steps, k, flags)
-            ]
+            winners = [(poll.key, bench.right(poll)) for poll in bench.votes(DISKS, steps, k, flags)]
             undecided = sum(winner is None for winner, _ in winners)
             lost[k] = (Share(sum(winner != right for winner, right in winners), n), undecided)
     options.say(f"{source.name}: " + ", ".join(f"k = {k} loses {share.seen}" for k, (share, _) in lost.items()))

@@ -24,7 +24,7 @@ from typing import Any
 from maker.decision.address import ROUND, round_of
 from maker.decision.race import Tally
 from maker.decision.sample import Sample
-from maker.decision.wave import FLAGGED, UNKNOWN_TOKENS, Wave
+from maker.decision.wave import FLAGGED, Wave, sample_of
 from maker.errors import JournalError
 from maker.journal.notes import Abandoned, Escalation, check_note
 from maker.journal.records import decode
@@ -149,11 +149,7 @@ class StoredStep:
 
     def sample(self, draw: int, text: str | None) -> Sample:
         """Return a draw as a sample with the text given."""
-        facts = self.facts.get(draw, {})
-        return Sample(
-            text, known(self.tokens_in[draw]), known(self.tokens_out[draw]), facts.get("finish", "stop"),
-            facts.get("id"), facts.get("logprob"), facts.get("model"), facts.get("latency"),
-        )  # fmt: skip
+        return sample_of(text, self.tokens_in[draw], self.tokens_out[draw], self.facts.get(draw, {}))
 
     def texts_by_digest(self) -> dict[bytes, str]:
         """Return the step's whole texts by their digests: a digest that meets one of them is that text."""
@@ -232,8 +228,3 @@ class _Open:
         elif "escalation" in note:
             found = Escalation.of(note)
             self._longer.update(((step, found.round), found.change.longer) for step in found.steps)
-
-
-def known(tokens: int) -> int | None:
-    """Return a stored token count, None where the model did not say."""
-    return None if tokens == UNKNOWN_TOKENS else tokens

@@ -24,11 +24,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from maker.decision.wave import FLAGGED
+from maker.decision.wave import FLAGGED, known
 from maker.errors import TaskError
 from maker.journal.database import read_records
 from maker.journal.notes import Abandoned
-from maker.journal.steps import StoredStep, known, stored_steps
+from maker.journal.steps import StoredStep, stored_steps
 from maker.journal.story import summarise
 
 GROUP_ROWS = 20_000  # a row group of Parquet

@@ -25,7 +25,7 @@ from maker.decision.address import ROUND
 from maker.decision.config import MOST_VOTES
 from maker.decision.ending import Stop
 from maker.decision.flags import (
-    DEFAULT,
+    BUILT_IN,
     Flag,
     RedFlag,
     ambiguous,
@@ -41,7 +41,7 @@ from maker.decision.flags import (
     truncated,
 )
 from maker.decision.method import Method
-from maker.decision.poll import Poll, decide
+from maker.decision.poll import Poll, conclude
 from maker.decision.sample import Sample
 from maker.decision.step import Rules, Step
 from maker.decision.wave import FLAGGED
@@ -55,7 +55,6 @@ _BLIND = (
     "the run did not look for copies and kept no ids and log-probabilities of samples whose texts it did not keep: "
     "they are counted as if none of them was a copy"
 )
-_BUILT_IN = {flag_name(flag): flag for flag in DEFAULT}
 _BY_ANSWER = frozenset((ambiguous, malformed, illegal, inconsistent))  # equal answers get equal verdicts
 _BY_FACTS = frozenset((truncated, over_long))  # with the tokens known, no text is needed
 _UNREADABLE = frozenset(("malformed", "ambiguous"))  # kinds that only a reply without an answer gets
@@ -74,7 +73,7 @@ class Policy:
         self.flags = _chain(flags, recorded)
         names = frozenset(map(flag_name, self.flags))
         self.all_kept = names >= frozenset(recorded)  # what was flagged is flagged again
-        self.kept = names.intersection(recorded) & _BUILT_IN.keys()  # a built-in kind is its flag's name
+        self.kept = names.intersection(recorded) & BUILT_IN.keys()  # a built-in kind is its flag's name
         self.added = [flag for flag in self.flags if flag_name(flag) not in recorded]
         self.limits = epoch.header["token_cap"], epoch.header["long_answer"]
         self.blind = copied in self.added and epoch.header.get("keep_samples") != "all"
@@ -120,8 +119,8 @@ class Judge:
                                "this task's plan.")  # fmt: skip
         policy = self.under(stored.epoch)
         token_cap, long_answer = policy.limits
-        step = Step(stored.step, self._lane.state, self._rules, token_cap * stored.longer, long_answer)
-        method = Method("", b"", stored.epoch.k or 1, MOST_VOTES, MOST_VOTES, (), 0.0, None, 1)
+        step = Step(stored.step, self._lane.state, self._rules, token_cap * stored.longer, long_answer, {}, 0.0)
+        method = Method("", b"", stored.epoch.k or 1, MOST_VOTES, MOST_VOTES, (), 0.0, None, 1, 1)
         self._poll = Poll(step, method, first=stored.round * ROUND)
         for wave in stored.waves:
             if len(wave):
@@ -135,7 +134,7 @@ class Judge:
         lane, poll = self._lane, self._poll
         assert lane is not None and poll is not None, "a step is judged before it is left"
         try:
-            state, winner = decide(poll)
+            state, winner = conclude(poll)
         except (InternalError, Stop) as error:
             raise JournalError(f"step {stored.step}: the verdict does not follow from the votes: {error}") from None
         if winner != stored.waves[-1].verdict:
@@ -233,10 +232,10 @@ def _chain(flags: str | Sequence[Flag] | None, recorded: Sequence[str]) -> tuple
         return ()
     if flags is not None:
         return chain(None if flags == "default" else flags)
-    own = [name for name in recorded if name not in _BUILT_IN]
+    own = [name for name in recorded if name not in BUILT_IN]
     if own:
         raise TaskError(f"the run's flag {own[0]!r} is not built in: give flags as a list of callables")
-    return tuple(_BUILT_IN[name] for name in recorded)
+    return tuple(BUILT_IN[name] for name in recorded)
 
 
 def flag_names(header: Mapping[str, Any]) -> tuple[str, ...]:

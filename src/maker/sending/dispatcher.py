@@ -261,20 +261,36 @@ class Dispatcher:
         return reply
 
 
-async def settle(polls: Sequence[Poll], dispatcher: Dispatcher) -> list[Wave]:
+Draw = Callable[[Sequence[Request]], Awaitable[Sequence[Sample]]]
+
+
+async def take_wave(polls: Sequence[Poll], draw: Draw) -> list[Wave]:
     """Take one wave of every poll and return what the journal keeps of each, in order.
 
-    Each poll is then either decided, undecided at a limit, or ready for its next wave. Raises Stop
-    and ModelError as `Dispatcher.draw` does; polls are then as they were.
+    Each poll is then either won, stuck, or open for its next wave. Raises what `draw` raises; polls are then as they
+    were.
     """
-    requests = [request for poll in polls for request in poll.requests()]
-    samples = await dispatcher.draw(requests)
+    samples = await draw([request for poll in polls for request in poll.requests()])
     waves, at = [], 0
     for poll in polls:
         wave = poll.take(samples[at : at + poll.need])
         at += len(wave)
-        dispatcher.usage.book(wave)
         waves.append(wave)
+    return waves
+
+
+async def decide(polls: Sequence[Poll], draw: Draw, took: Callable[[Poll, Wave], object]) -> None:
+    """Take waves of all polls that are open, until none is. took: called with each wave. Raises what `draw` raises."""
+    while ready := [poll for poll in polls if poll.open]:
+        for poll, wave in zip(ready, await take_wave(ready, draw), strict=True):
+            took(poll, wave)
+
+
+async def settle(polls: Sequence[Poll], dispatcher: Dispatcher) -> list[Wave]:
+    """Take one wave of every poll, as `take_wave` does, and book what came of it."""
+    waves = await take_wave(polls, dispatcher.draw)
+    for wave in waves:
+        dispatcher.usage.book(wave)
     return waves
 
 
@@ -285,7 +301,7 @@ def _raise_hopeless(failed: Sequence[tuple[_Draw, Failure]]) -> None:
             raise ModelError(f"step {step}: {failure.detail}")
         if failure.kind == "poison":
             raise Stop("poison_step", f"step {step}: {failure.detail}. Other requests succeed; mend this step and "
-                       "resume.", 4, step=step)  # fmt: skip
+                       "resume.", 4, step=step, limit="poison")  # fmt: skip
 
 
 def _refuse_long_pause(failure: Failure, request: Request) -> None:

@@ -19,6 +19,7 @@ from typing import Any
 from maker.decision.address import Address
 from maker.decision.ending import Stop
 from maker.decision.sample import Failure, Request, Sample
+from maker.decision.wave import receipt_of, received
 from maker.errors import JournalError
 from maker.journal.records import encode_receipt
 from maker.journal.writer import Journal
@@ -70,7 +71,7 @@ class Receipts:
         for request, sample, spent in samples:
             note = _address(request.address) | _asked(asked)
             note["spent"] = list(spent)
-            _tell(note, sample)
+            note |= receipt_of(sample)
             self._append("sample", note)
             self._mark(sample)
         self.journal.commit_soon()
@@ -169,11 +170,7 @@ class Receipts:
         if self._open.pop(address, None) is None:
             raise ValueError("a sample that was never reserved")
         self.usage.spend(_spent(note))
-        sample = self.known[address] = Sample(
-            note.get("text"), note.get("tokens_in"), note.get("tokens_out"), note.get("finish_reason"),
-            note.get("response_id"), note.get("logprob"), note.get("model"), note.get("latency"),
-            note.get("fingerprint"), note.get("cached"),
-        )  # fmt: skip
+        sample = self.known[address] = received(note)
         self._mark(sample)
         for what in _WATCHED:
             said, of = getattr(sample, what), (note.get("asked", ""), what)
@@ -192,30 +189,6 @@ def _address(address: Address) -> dict[str, Any]:
 
 def _address_of(note: dict[str, Any], draw: int) -> Address:
     return Address(note["run"], note["step"], draw)
-
-
-def _tell(note: dict[str, Any], sample: Sample) -> None:
-    """Put into a note what is known of a sample."""
-    if sample.text is not None:
-        note["text"] = sample.text
-    if sample.tokens_in is not None:
-        note["tokens_in"] = sample.tokens_in
-    if sample.tokens_out is not None:
-        note["tokens_out"] = sample.tokens_out
-    if sample.finish_reason is not None:
-        note["finish_reason"] = sample.finish_reason
-    if sample.response_id is not None:
-        note["response_id"] = sample.response_id
-    if sample.logprob is not None:
-        note["logprob"] = sample.logprob
-    if sample.model is not None:
-        note["model"] = sample.model
-    if sample.latency is not None:
-        note["latency"] = round(sample.latency, 6)
-    if sample.fingerprint is not None:
-        note["fingerprint"] = sample.fingerprint
-    if sample.cached is not None:
-        note["cached"] = sample.cached
 
 
 def _spent(note: dict[str, Any]) -> Spent:

@@ -31,7 +31,7 @@ from anyio import to_thread
 
 from maker.decision.config import Config, validated
 from maker.decision.ending import Stop, copied_too_often
-from maker.decision.flags import DEFAULT, flag_name
+from maker.decision.flags import BUILT_IN, DEFAULT
 from maker.decision.method import Method
 from maker.engine.course import Course
 from maker.engine.crew.stretch import Stretch, run_stretch
@@ -49,8 +49,6 @@ JOB_STEPS = 1_000  # of one job at most, some 40 ms: so far is an interrupt or a
 MOST_PROCESSES = 8  # one process journals for all
 
 _SIZE = struct.Struct("<Q")
-_FLAGS = {flag_name(flag): flag for flag in DEFAULT}
-_METHOD = ("run", "k", "max_votes", "max_flags", "temperature", "first_temperature", "token_cap", "keep", "schema")
 
 
 class _Lost(Exception):
@@ -95,8 +93,7 @@ def _order(course: Course) -> dict[str, Any] | None:
             return None
         order = {
             "task": source, "parameters": parameters, "model": name, "header": course.header,
-            "key": method.key.hex(), "flags": list(map(flag_name, method.flags)),
-            "method": {name: getattr(method, name) for name in _METHOD},
+            "k": method.k, "most": [method.max_votes, method.max_flags], "epoch": course.epoch,
         }  # fmt: skip
         return order if json.loads(json.dumps(order)) == order else None
     except (MakerError, TypeError, ValueError):  # no attributes, or such as cannot be compared or told
@@ -207,14 +204,16 @@ async def serve(source: IO[bytes], target: IO[bytes]) -> None:
     config = validated(Config, {**told, "flags": tuple(told["flags"])})
     if changed := changed_fields(order["header"], make_header(task, model, config)):
         raise MakerError(f"made again, {', '.join(changed)} are not those of the run")
-    flags = tuple(_FLAGS[name] for name in order["flags"])
-    method = Method(key=bytes.fromhex(order["key"]), flags=flags, **order["method"])
+    flags = tuple(BUILT_IN[name] for name in config.flags)
+    votes, flagged = order["most"]
+    method = Method.of(config, order["k"], flags, (votes, flagged), run=order["header"]["run"], epoch=order["epoch"],
+                       schema=getattr(task, "schema", None))  # fmt: skip
     plan = plan_of(task, config.segments)
     _write(target, b"")
     while True:
         for first, steps in json.loads(_read(source)):
             state = plan.state_at(first)
-            stretch = await run_stretch(task, model, method, config.long_answer, first, state, steps)
+            stretch = await run_stretch(task, model, method, first, state, steps)
             _write(target, stretch.encode())
 
 

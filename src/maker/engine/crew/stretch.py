@@ -14,19 +14,21 @@ from __future__ import annotations
 import json
 import struct
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from maker.decision.ending import Stop, poisoned
+from maker.decision.ending import Stop
 from maker.decision.method import Method
-from maker.decision.poll import Poll, decide
-from maker.decision.sample import Failure, Model
-from maker.decision.step import Rules, Step
+from maker.decision.poll import Poll, conclude
+from maker.decision.sample import Failure, Model, Request, Sample
+from maker.decision.step import Rules
 from maker.decision.wave import Wave
 from maker.engine.front import Score
 from maker.errors import MakerError
 from maker.journal.records import encode_wave
+from maker.sending.dispatcher import decide
 from maker.sending.usage import Usage
 from maker.task.canonical import DIGEST_SIZE
 from maker.task.prompt import render
@@ -83,24 +85,31 @@ def _fields(counts: Score | Usage) -> dict[str, Any]:
     return {name: getattr(counts, name) for name in counts.__slots__}
 
 
-async def run_stretch(
-    task: Task, model: Model, method: Method, long_answer: int, first: int, state: Any, steps: int
-) -> Stretch:
+async def run_stretch(task: Task, model: Model, method: Method, first: int, state: Any, steps: int) -> Stretch:
     """Return what can be decided plainly of so many steps.
 
-    method, long_answer: as in the run. first: the number of the first step; state: the one before it.
+    method: that of the run. first: the number of the first step; state: the one before it.
     Raises what `model.draw` raises beside MakerError.
     """
     stretch = Stretch(Score.of(task))
     rules, hashes = Rules.of(task), []
+    waves: list[Wave] = []  # of one step
+
+    async def draw(requests: Sequence[Request]) -> list[Sample]:
+        """Ask the model; a draw that fails is not plain."""
+        samples = [reply for reply in await model.draw(requests) if not isinstance(reply, Failure)]
+        if len(samples) != len(requests):
+            raise Stop("model_lost", "a draw failed")
+        return samples
+
     with suppress(MakerError, Stop):
         for index in range(first, first + steps):
-            step = Step(index, state, rules, method.token_cap, long_answer, {})
-            poll = Poll(step, method, render(task, state, index))
-            waves = await _decided(poll, model)
-            if waves is None:
+            poll = Poll.of(method, rules, index, state, render(task, state, index))
+            waves.clear()
+            await decide([poll], draw, lambda _poll, wave: waves.append(wave))
+            if not poll.won:
                 break
-            state, verdict = decide(poll)
+            state, verdict = conclude(poll)
             stretch.score.count(task, poll, verdict[0])
             waves[-1].verdict = verdict
             for wave in waves:
@@ -110,17 +119,3 @@ async def run_stretch(
             stretch.state_digest = verdict[2]
     stretch.hashes = b"".join(hashes)
     return stretch
-
-
-async def _decided(poll: Poll, model: Model) -> list[Wave] | None:
-    """Take waves until the step is decided; None where that is not to be had plainly."""
-    waves = []
-    while poll.outcome is None:
-        replies = await model.draw(poll.requests())
-        samples = [reply for reply in replies if not isinstance(reply, Failure)]
-        if len(samples) != poll.need:
-            return None
-        waves.append(poll.take(samples))
-        if poll.flags and poisoned(poll):
-            return None
-    return waves if poll.outcome.winner is not None else None

@@ -18,14 +18,13 @@ from typing import Any
 import anyio
 import anyio.abc
 
-from maker.decision.address import seed_key
 from maker.decision.config import Config
-from maker.decision.ending import Stop, copied_too_often, poisoned, undecided
+from maker.decision.ending import Stop, copied_too_often, stuck
 from maker.decision.flags import Flag
 from maker.decision.method import Method
 from maker.decision.poll import Poll
 from maker.decision.sample import Model
-from maker.decision.step import Rules, Step
+from maker.decision.step import Rules
 from maker.decision.wave import Wave
 from maker.engine.result import Progress, Reporter, RunResult
 from maker.engine.senders import Senders
@@ -83,12 +82,10 @@ class Solver:
         return [self._method(role) for role in range(len(ROLES))]
 
     def _method(self, role: int) -> Method:
-        config, limits = self.config, self.limits
+        limits = self.limits
         votes = limits.votes_for(self.k) if "judge" in ROLES[role] else self._round
-        return Method(
-            self.header["run"], seed_key(config.seed), self.k, votes, limits.flags_for(self.k), self._flags,
-            config.temperature, None, config.token_cap, schema=SCHEMAS[role],
-        )  # fmt: skip
+        return Method.of(self.config, self.k, self._flags, (votes, limits.flags_for(self.k)), run=self.header["run"],
+                         schema=SCHEMAS[role])  # fmt: skip
 
     # -- the story -----------------------------------------------------------------------------
 
@@ -145,8 +142,6 @@ class Solver:
         finally:
             self.book.keep(wave)  # it is paid for, also where it ends the solve
         self.reporter.report()
-        if poll.flags and (poison := poisoned(poll)):
-            raise _named(poison, decision)
         if (copied := copied_too_often(self.dispatcher.usage, self._begun_steps)) is not None:
             raise copied
         return opened
@@ -162,8 +157,8 @@ class Solver:
                 raise Stop("undecided", f"{decision}: its judge refused all of {decision.round * self._round} "
                            "proposals. Raise max_votes and resume, or take another model.", 4)  # fmt: skip
             poll = self._open(decision)
-        elif poll.outcome is not None:  # a limit that was not raised since
-            raise _named(undecided(poll), decision)
+        elif poll.outcome is not None and (stop := stuck(poll)):  # a limit that was not raised since
+            raise _named(stop, decision)
         poll.prompt = prompt(decision.state)
         if not decision.proposes:
             poll.views = views(decision.state)
@@ -172,26 +167,24 @@ class Solver:
     def _open(self, decision: Decision) -> Poll:
         role = decision.role
         rules = Rules(lambda text: read(role, text), legal)
-        step = Step(decision.step, decision.state, rules, self.config.token_cap, self.config.long_answer)
-        poll = self._polls[decision.step] = Poll(step, self._methods[role])
+        poll = self._polls[decision.step] = Poll.of(self._methods[role], rules, decision.step, decision.state)
         self._begun_steps += 1
         return poll
 
     def _advance(self, decision: Decision, poll: Poll, wave: Wave) -> list[Decision] | None:
-        """Let a poll's last wave change the tree; a verdict goes into the wave. Raises Stop for one undecided."""
-        outcome = poll.outcome
-        if outcome is None:
-            return None
+        """Let a poll's last wave change the tree; a verdict goes into the wave. Raises Stop for one stuck."""
         answers = [reading.answer for reading in poll.readings]
-        if outcome.winner is not None:
+        if poll.won:
             winner = poll.winner
             opened, state_digest = self.tree.decide(decision.step, answers[winner])
             wave.verdict = (winner, self.tree.hashes[decision.step], state_digest)
             self._waves[poll.waves] += 1
-        elif decision.proposes and outcome.limit == "max_votes":
+        elif (stop := stuck(poll)) is None:
+            return None
+        elif decision.proposes and stop.limit == "max_votes":
             opened = self.tree.dispute(decision.step, answers)
         else:
-            raise _named(undecided(poll), decision)
+            raise _named(stop, decision)
         del self._polls[decision.step]
         return opened
 

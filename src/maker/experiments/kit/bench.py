@@ -18,16 +18,16 @@ import anyio
 import numpy as np
 from anyio.from_thread import start_blocking_portal
 
-from maker.decision.address import seed_key
+from maker.decision.config import Config
 from maker.decision.ending import Stop
 from maker.decision.flags import Flag
 from maker.decision.method import Method
 from maker.decision.poll import Poll
 from maker.decision.sample import Request, Sample
-from maker.decision.step import Rules, Step
+from maker.decision.step import Rules
 from maker.errors import ModelError, first_error
 from maker.models import load_model
-from maker.sending.dispatcher import Dispatcher
+from maker.sending.dispatcher import Dispatcher, decide, take_wave
 from maker.sending.limits import Limits
 from maker.sending.usage import Usage
 from maker.task.canonical import canonical
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 
 BATCH = 512  # requests of one call to a lock-step model
 TOKEN_CAP = 1024
-LONG_ANSWER = 750
 
 
 @dataclass(slots=True, frozen=True)
@@ -124,31 +123,22 @@ class Bench:
                 self.model.bind(self._task)
         return self._task
 
-    def step(self, disks: int, index: int) -> Step:
-        """Return a step of the path, with its right state."""
-        task = self.task(disks)
-        assert self._rules is not None, "a task has rules"
-        return Step(index, task.state_at(index), self._rules, TOKEN_CAP, LONG_ANSWER)
-
     def method(self, k: int, flags: tuple[Flag, ...], series: int = 0) -> Method:
         """Return how to vote. series: draws of another series have other seeds."""
+        config = Config(seed=self.seed, temperature=self.source.temperature, keep_samples="none")
         most = max(100, 20 * k)
-        key = seed_key(self.seed, series)
-        return Method("experiment", key, k, most, most, flags, self.source.temperature, None, TOKEN_CAP, "none")
+        return Method.of(config, k, flags, (most, most), run="experiment", epoch=series)
 
     def draws(self, disks: int, steps: Sequence[int], each: int, series: int = 0) -> list[Poll]:
         """Draw `each` replies to every step, unjudged but for what cannot be parsed; they are in `poll.samples`."""
         polls = self._polls(disks, steps, self.method(each, (), series))
-        self._wave(polls)
+        self._portal.call(take_wave, polls, self._samples)
         return polls
 
     def votes(self, disks: int, steps: Sequence[int], k: int, flags: tuple[Flag, ...], series: int = 0) -> list[Poll]:
         """Vote on every step until it is decided, or undecided at the engine's default limits."""
         polls = self._polls(disks, steps, self.method(k, flags, series))
-        ready = polls
-        while ready:
-            self._wave(ready)
-            ready = [poll for poll in ready if poll.outcome is None]
+        self._portal.call(decide, polls, self._samples, lambda _poll, _wave: None)
         return polls
 
     def right(self, poll: Poll) -> bytes:
@@ -161,16 +151,11 @@ class Bench:
 
     def _polls(self, disks: int, steps: Sequence[int], method: Method) -> list[Poll]:
         task = self.task(disks)
-        made = [self.step(disks, index) for index in steps]
-        return [Poll(step, method, render(task, step.state, step.index)) for step in made]
+        assert self._rules is not None, "a task has rules"
+        states = [(index, task.state_at(index)) for index in steps]
+        return [Poll.of(method, self._rules, index, state, render(task, state, index)) for index, state in states]
 
-    def _wave(self, polls: Sequence[Poll]) -> None:
-        """Take one wave of every poll."""
-        samples = iter(self.samples([request for poll in polls for request in poll.requests()]))
-        for poll in polls:
-            poll.take([next(samples) for _ in range(poll.need)])
-
-    async def _samples(self, requests: list[Request]) -> list[Sample]:
+    async def _samples(self, requests: Sequence[Request]) -> list[Sample]:
         found: dict[int, list[Sample]] = {}
         slots = anyio.CapacityLimiter(getattr(self.model, "callers", 1) if self.model.lockstep else 8)
 

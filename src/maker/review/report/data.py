@@ -17,10 +17,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from maker.decision.wave import FLAGGED
+from maker.decision.wave import FLAGGED, known
 from maker.errors import JournalError
 from maker.journal.database import read_records
-from maker.journal.steps import StoredStep, known, stored_steps
+from maker.journal.steps import StoredStep, stored_steps
 from maker.journal.story import Summary, summarise
 
 HARDEST = 10  # steps shown with their texts
