@@ -34,13 +34,13 @@ def two_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 def jobs(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Count the steps that each stretch brought."""
     brought: list[int] = []
-    catch_up = Course.catch_up
+    catch_up = crew.catch_up
 
-    def noted(self: Course, lane: Any, stretch: Stretch) -> bool:
+    def noted(course: Course, lane: Any, stretch: Stretch) -> bool:
         brought.append(stretch.steps)
-        return catch_up(self, lane, stretch)
+        return catch_up(course, lane, stretch)
 
-    monkeypatch.setattr(Course, "catch_up", noted)
+    monkeypatch.setattr(crew, "catch_up", noted)
     return brought
 
 
@@ -140,7 +140,7 @@ def test_a_stop_is_the_same_stop(model: str, stopped: str) -> None:
 
 def test_lanes_off_the_path_stay_here(alone: dict[str, Any], jobs: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
     """Only lanes that stand where the plan says are handed out."""
-    monkeypatch.setattr(Course, "is_known", lambda _, lane: lane.segment.index == 3)
+    monkeypatch.setattr(crew, "is_known", lambda _, lane: lane.segment.index == 3)
     assert told(run()) == alone
     assert sum(jobs) == 2**DISKS // 8
 

@@ -14,6 +14,7 @@ from maker.decision.method import Method
 from maker.decision.sample import Failure, Model, Request, Sample
 from maker.decision.wave import Wave
 from maker.engine.course import Course
+from maker.engine.crew.processes import is_known
 from maker.engine.crew.stretch import Stretch, run_stretch
 from maker.engine.front import Front, Lane
 from maker.journal.records import decode
@@ -151,7 +152,7 @@ async def test_a_lane_catches_up_with_a_stretch() -> None:
     front = Front(NUMBER, plan)
     (lane,) = front.open_lanes()
     found = await run_stretch(NUMBER, oracle(), method(), 0, lane.state, STEPS)
-    front.catch_up(lane, found, plan.state_at(STEPS))
+    front.catch_up(lane, found.score, found.hashes, plan.state_at(STEPS), found.state_digest)
     assert (lane.index, lane.state, front.steps, front.fold.steps) == (STEPS, plan.state_at(STEPS), STEPS, STEPS)
     assert front.fold.state_digest == found.state_digest
     assert len(found.hashes) == STEPS * DIGEST_SIZE
@@ -164,6 +165,6 @@ def test_only_known_states_are_handed_out() -> None:
     course = Course.__new__(Course)
     course.plan = plan
     lane = Lane(plan.segments[1], plan.segments[1].start, plan.segments[1].entry)
-    assert course.is_known(lane)
+    assert is_known(course, lane)
     lane.state = NUMBER.initial_state()
-    assert not course.is_known(lane)
+    assert not is_known(course, lane)

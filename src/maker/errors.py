@@ -16,6 +16,8 @@ HTTP in `models/`. Every message says what happened, where, and what to do next.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -82,3 +84,13 @@ def first_error(errors: BaseExceptionGroup[BaseException]) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
+
+
+@contextmanager
+def ungrouped() -> Iterator[None]:
+    """Raise the first plain exception of a group instead of the group."""
+    try:
+        yield
+    except BaseExceptionGroup as errors:
+        error = first_error(errors)
+        raise error from error.__cause__

@@ -40,7 +40,6 @@ from maker.journal.writer import Journal
 from maker.models import load_model
 from maker.sending.dispatcher import Dispatcher
 from maker.sending.limits import Limits, make_limits
-from maker.sending.receipts import Receipts
 from maker.sending.usage import Usage
 
 MAX_DEPTH = 32  # what an address has room for
@@ -97,10 +96,8 @@ async def solve(
             raise TaskError("solve: this model answers steps of a task only. Give one that reads text.")
         dispatcher = Dispatcher(engine, bounds, Usage())
         with Journal(journal) as book:
-            if not engine.lockstep:
-                dispatcher.receipts = Receipts(book, dispatcher.usage, accept_change, config.temperature)
             tree = Tree(problem.strip(), depth)
-            solver = Solver(tree, dispatcher, config, book, red_flags, progress, interrupted)
+            solver = Solver(tree, dispatcher, config, book, red_flags, accept_change, progress, interrupted)
             return await solver.carry_out()
 
 

@@ -5,7 +5,7 @@ through the same code. So a resumed run is where the first one was, or the journ
 were changed on purpose begin a new epoch: what is decided stands, open steps begin anew with seeds of their own.
 
 A step that does not decide is tried in another way, as the ladder says, or stops the run. Rolled-back steps are
-the one thing that a Course cannot take back: it raises RolledBack, and another one is made from the journal.
+the one thing that a Course cannot take back: it is `rolled_back`, and another one is made from the journal.
 
 Not covered: what to do next (`loop.py`), and sampling (`sending/dispatcher.py`).
 """
@@ -13,7 +13,7 @@ Not covered: what to do next (`loop.py`), and sampling (`sending/dispatcher.py`)
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from maker.decision.address import ROUND
 from maker.decision.config import Config
@@ -23,6 +23,7 @@ from maker.decision.method import Method
 from maker.decision.poll import Poll, conclude
 from maker.decision.step import Rules
 from maker.decision.wave import Wave
+from maker.engine.book import Book
 from maker.engine.calibrate import calibrate
 from maker.engine.escalations import Escalations
 from maker.engine.front import Front, Lane
@@ -30,20 +31,15 @@ from maker.engine.ladder import Rung, describe
 from maker.engine.senders import Senders
 from maker.errors import JournalError
 from maker.journal.header import changed_fields, check_header, latest_header, make_header
-from maker.journal.notes import Abandoned, Calibration, Escalation, RolledBack, check_note
-from maker.journal.records import SENSELESS, decode, encode_note, encode_wave, senseless
+from maker.journal.notes import Abandoned, Calibration, Escalation
 from maker.journal.writer import Journal
 from maker.log import log
 from maker.sending.account import Account
 from maker.sending.dispatcher import Dispatcher
 from maker.sending.receipts import Receipts
-from maker.task.canonical import canonical, digest
 from maker.task.plan import Plan
 from maker.task.prompt import render, views
 from maker.task.task import Task
-
-if TYPE_CHECKING:
-    from maker.engine.crew.stretch import Stretch
 
 
 class Course:
@@ -51,9 +47,8 @@ class Course:
 
     front: the decided steps. method: how steps are voted on, None until k is known. header: the run's
     settings; epoch: how often they were changed on purpose; accepted: those that may differ from the journal's.
-    usage: the account, resumes included. replayed: steps that were decided before this process. sampled: rounds
-    that samples were drawn in. closed: what the run said when it last ended. stop: what ends it. abandoned: what
-    the rollbacks in the journal leave behind, as far as they are known.
+    usage: the account, resumes included. sampled: rounds that samples were drawn in. stop: what ends the run.
+    abandoned: what the rollbacks in the journal leave behind, as far as they are known; rolled_back: there is another.
     """
 
     def __init__(
@@ -67,15 +62,16 @@ class Course:
         self.receipts = Receipts(journal, self.usage, accepted, config.temperature)
         senders.keep_receipts(self.receipts)
         self.account = Account(self.usage, self.receipts, paid=not dispatcher.model.lockstep)
+        self.header = make_header(task, dispatcher.model, config)
+        self.book = Book(journal, self.account, self.header)
         self.front = Front(task, plan)
         self.escalations = Escalations(task, ladder, self.limits, plain=hasattr(dispatcher.model, "bind"))
         self.abandoned = abandoned or Abandoned()
         self.rules = Rules.of(task)
-        self.header = make_header(task, dispatcher.model, config)
         self.method: Method | None = None
         self.calibration: Calibration | None = None
-        self.epoch = self.opened = self.sampled = self.replayed = 0
-        self.closed: dict[str, Any] = {}
+        self.epoch = self.opened = self.sampled = 0
+        self.rolled_back = False
         self.stop: Stop | None = None
         self.aside: dict[int, Stop] = {}  # by step: those that did not decide and hold up no other
         self._latest: dict[str, Any] = {}  # the header of the journal's last epoch
@@ -96,10 +92,12 @@ class Course:
             trouble = self.escalations.trouble(lane, stop.limit)  # the process before may have died at this point
             if self.escalations.next(lane, trouble) is not None:
                 self.escalate(lane, stop)
-        while lane.poll is not None and lane.poll.outcome is not None:  # also where max_votes is less than k
+        while not self.rolled_back and lane.poll is not None and lane.poll.outcome is not None:  # also if max_votes < k
             self.in_trouble(lane)
             if lane.index in self.aside:
                 return False
+        if self.rolled_back:
+            return False
         assert lane.poll is not None, "a step that is not decided has a poll"
         if lane.poll.prompt is None:
             self._word(lane, lane.poll)
@@ -144,37 +142,13 @@ class Course:
         if self.receipts.known:
             self.receipts.judged(self.header["run"], wave.step, wave.first, len(wave))
         if not poll.won:
-            self.journal.append(encode_wave(wave))
+            self.book.keep(wave)
             return
         try:
             state, wave.verdict = conclude(poll)
         finally:
-            self.journal.append(encode_wave(wave))  # its samples are kept even if the task's code fails here
+            self.book.keep(wave)  # its samples are kept even if the task's code fails here
         self.front.advance(lane, poll, state, wave.verdict)
-
-    def is_known(self, lane: Lane) -> bool:
-        """Say whether a lane stands where the plan says that it does, so that another process can go on from there."""
-        state = self.plan.state_at(lane.index)
-        return lane.poll is None and canonical(state) == canonical(lane.state)
-
-    def catch_up(self, lane: Lane, stretch: Stretch) -> bool:
-        """Journal what another process has decided, and advance the lane by it. Raises Stop as `advance` does.
-
-        False, and nothing has changed, if that leads to another state than the plan knows at that step.
-        """
-        if not stretch.steps:
-            return True
-        state = self.plan.state_at(lane.index + stretch.steps)
-        if digest(canonical(state)) != stretch.state_digest:
-            return False
-        for record in stretch.records:
-            self.journal.append(record)
-        self.usage.add(stretch.usage)
-        self.opened += stretch.steps
-        self.sampled += stretch.steps
-        self.front.catch_up(lane, stretch, state)
-        self.journal.commit_if_due()
-        return True
 
     # -- a step that does not decide ------------------------------------------------------------------
 
@@ -193,8 +167,8 @@ class Course:
         """Take the next rung, journal it, and begin what it changes.
 
         At the end of the ladder a step that no other one needs is put aside, and any other raises `stop`, with what
-        was tried and a diagnosis. Raises RolledBack for steps that were given up; TaskError from rungs and from the
-        task's `sound`.
+        was tried and a diagnosis. Where steps were given up, the course has come to its end. Raises TaskError from
+        rungs and from the task's `sound`.
         """
         trouble = self.escalations.trouble(lane, stop.limit)
         found = self.escalations.next(lane, trouble)
@@ -204,11 +178,12 @@ class Course:
                 raise end
             self.aside[lane.index] = end
             return
-        self.note(found.as_note())
+        self.book.note(found.as_note())
         log.warning("run.escalation", step=found.step, rung=found.rung, reason=found.reason, change=found.change)
         if found.change.back:
-            raise RolledBack
-        self._take(found, lane)
+            self.rolled_back = True
+        else:
+            self._take(found, lane)
 
     def _take(self, found: Escalation, lane: Lane | None) -> None:
         """Begin what a journaled change changes. lane: that of its step, None where that was given up since."""
@@ -225,7 +200,8 @@ class Course:
     def _roll_back(self, found: Escalation) -> None:
         """Take a rollback that the journal holds: what it abandons was not decided in this replay."""
         if not self.abandoned.knows(found):
-            raise RolledBack
+            self.rolled_back = True
+            return
         lane = self.front.lane_in(found.step)
         if lane is None or lane.index > found.steps.start:
             raise JournalError(f"{self.journal.path}: step {found.step} is rolled back to step {found.steps.start}, "
@@ -236,27 +212,13 @@ class Course:
     # -- replay ---------------------------------------------------------------------------------
 
     def replay(self) -> None:
-        """Bring the run to where the journal ends; a new journal gets its header.
+        """Bring the run to where the journal ends; a new journal gets its header. Raises JournalError.
 
-        Raises JournalError; RolledBack for a rollback that is not among those known beforehand.
+        It ends before a rollback that is not among those known beforehand.
         """
-        known = False
-        for number, record in enumerate(self.journal.replay()):
-            item = decode(record)
-            try:
-                if isinstance(item, Wave):
-                    self._replay_wave(item)
-                    continue
-                check_note(item, self.journal.path)
-                if "header" in item:
-                    self._same_run(item["header"])
-                    known = True
-                else:
-                    self._replay_note(item)
-            except SENSELESS as error:
-                raise senseless(self.journal.path, f"record {number}", error) from error
-        if not known and self.journal.appended:
-            raise JournalError(f"{self.journal.path}: has no header. Give another --journal.")
+        known = self.book.open(self._replay)
+        if self.rolled_back:
+            return
         if not known and self.config.k != "auto":
             self._set_k(self.config.k)
         if known:
@@ -267,27 +229,27 @@ class Course:
             self.account.close_replay()
         except Stop as stop:
             self.stop = self.stop or stop
-        self.replayed = self.front.steps
-        if not known:
-            self.note({"header": self.header})
-        log.info("run.open", run=self.header["run"], replayed=self.replayed, records=self.journal.acknowledged)
+        self.book.replayed = self.front.steps
+        log.info("run.open", run=self.header["run"], replayed=self.front.steps, records=self.journal.acknowledged)
 
-    def _replay_note(self, note: dict[str, Any]) -> None:
-        if "calibration" in note:
-            self._calibrated(Calibration(**note["calibration"]))
-        elif "close" in note:
-            self.closed = note["close"]
-        elif "epoch" in note:
-            self._latest = note["epoch"]["header"]
+    def _replay(self, item: Wave | dict[str, Any]) -> bool:
+        """Take what the journal holds; say whether that ends the replay."""
+        if isinstance(item, Wave):
+            self._replay_wave(item)
+        elif "header" in item:
+            self._same_run(item["header"])
+        elif "calibration" in item:
+            self._calibrated(Calibration(**item["calibration"]))
+        elif "epoch" in item:
+            self._latest = item["epoch"]["header"]
             self._enter_epoch(self._latest)
-        elif "escalation" in note:
-            found = Escalation.of(note)
+        elif "escalation" in item:
+            found = Escalation.of(item)
             if found.change.back:
                 self._roll_back(found)
             else:
                 self._take(found, self.front.lane_of(found.step))
-        else:
-            self.account.take(note)
+        return self.rolled_back
 
     def _same_run(self, stored: dict[str, Any]) -> None:
         """Take the journal's header. Raises JournalError unless what differs from it now is accepted."""
@@ -311,7 +273,7 @@ class Course:
 
     def _change_settings(self, changed: list[str]) -> None:
         """Journal accepted changes as a new epoch, and enter it."""
-        self.note({"epoch": {"number": self.epoch + 1, "changed": changed, "header": self.header}})
+        self.book.note({"epoch": {"number": self.epoch + 1, "changed": changed, "header": self.header}})
         log.warning("run.epoch", run=self.header["run"], number=self.epoch + 1, changed=changed)
         self._enter_epoch(self.header)
 
@@ -363,7 +325,7 @@ class Course:
             self.account.forfeit(before)
             raise
         self.calibration = replace(found, k=found.choose(self.plan.steps, self.config.target))
-        self.note({"calibration": self.calibration.as_note()})
+        self.book.note({"calibration": self.calibration.as_note()})
         self.sampled += found.draws
         self._set_k(self.calibration.k)
 
@@ -373,15 +335,3 @@ class Course:
         self.sampled += found.draws
         self.account.calibrated(found, self.header["run"])
         self._set_k(found.k)
-
-    # -- notes -----------------------------------------------------------------------------------
-
-    def note(self, note: dict[str, Any]) -> None:
-        """Journal a note, and make it durable."""
-        self.journal.append(encode_note(note))
-        self.journal.flush()
-
-    def note_usage(self) -> None:
-        """Book what was sent without a wave to show for it, so that a resume counts it too."""
-        if unshown := self.account.unshown():
-            self.note(unshown)

@@ -13,18 +13,15 @@ from bisect import bisect_right
 from collections import Counter
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from maker.decision.ending import Stop
 from maker.decision.poll import Poll, Winner
 from maker.errors import TaskError
 from maker.journal.chain import Fold
-from maker.task.canonical import canonical, digest
+from maker.task.canonical import DIGEST_SIZE, canonical, digest
 from maker.task.plan import Plan, Segment
 from maker.task.task import Task, guarded
-
-if TYPE_CHECKING:
-    from maker.engine.crew.stretch import Stretch
 
 
 @dataclass(slots=True)
@@ -110,13 +107,13 @@ class Front:
         self.score.count(self.task, poll, number)
         self._move(lane, 1, hashed, state, state_digest)
 
-    def catch_up(self, lane: Lane, stretch: Stretch, state: Any) -> None:
+    def catch_up(self, lane: Lane, score: Score, hashes: bytes, state: Any, state_digest: bytes) -> None:
         """Move a lane by steps that were decided elsewhere. Raises Stop for a join that does not hold.
 
-        state: that after the last of them.
+        hashes: of these steps, one after another. state, state_digest: after the last of them.
         """
-        self.score.add(stretch.score)
-        self._move(lane, stretch.steps, stretch.hashes, state, stretch.state_digest)
+        self.score.add(score)
+        self._move(lane, len(hashes) // DIGEST_SIZE, hashes, state, state_digest)
 
     def _move(self, lane: Lane, steps: int, hashes: bytes, state: Any, state_digest: bytes) -> None:
         self.fold.add(lane.index, hashes, state_digest)

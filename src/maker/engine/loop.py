@@ -19,14 +19,16 @@ import anyio
 import anyio.lowlevel
 
 from maker.decision.ending import Stop, copied_too_often
-from maker.engine.closing import close
+from maker.engine.book import result_of
 from maker.engine.course import Course
 from maker.engine.crew.processes import lead
 from maker.engine.front import Lane
 from maker.engine.result import Progress, Reporter, RunResult
-from maker.errors import TaskError, first_error
-from maker.journal.notes import Abandoned, RolledBack
+from maker.errors import TaskError
+from maker.journal.notes import Abandoned
+from maker.log import log
 from maker.sending.dispatcher import Dispatcher
+from maker.task.task import guarded
 
 LANES = 128  # segments that an in-process model advances at once; suits its caches
 YIELD_SECONDS = 0.01  # an in-process model never waits: this is when cancellation gets its turn
@@ -44,28 +46,26 @@ class Loop:
         self.limits, self.journal, self.model = course.limits, course.journal, course.dispatcher.model
         self.reporter = Reporter(
             progress, course.journal, course.senders,
-            lambda: (self.course.front.steps, self.course.replayed, self.course.plan.steps),
+            lambda: (self.course.front.steps, self.course.book.replayed, self.course.plan.steps),
         )  # fmt: skip
-        self._rolled_back = False
         self._yielded = 0.0
 
     async def carry_out(self) -> RunResult:
         """Replay, calibrate if need be, advance to the end or to a stop, and say how it went."""
-        try:
-            self.course.replay()
-        except RolledBack:
+        self.course.replay()
+        if self.course.rolled_back:
             self._begin_again()
         await self._go_on()
-        while self._rolled_back:
-            replayed, stop = self.course.replayed, self.course.stop
+        while self.course.rolled_back:
+            replayed, stop = self.course.book.replayed, self.course.stop
             self._begin_again()
-            self.course.replayed = min(replayed, self.course.front.steps)
+            self.course.book.replayed = min(replayed, self.course.front.steps)
             self.course.stop = self.course.stop or stop
             await self._go_on()
         course = self.course
         if course.stop is None and course.aside:
             course.stop = course.first_aside()
-        return close(course, self.reporter.seconds)
+        return course.book.close(_result(course, self.reporter.seconds))
 
     async def _go_on(self) -> None:
         """Advance to the end, to a stop, or to a rollback."""
@@ -79,11 +79,10 @@ class Loop:
         except Stop as stop:
             course.stop = stop
         finally:
-            course.note_usage()
+            course.book.note_usage()
 
     def _begin_again(self) -> None:
         """Replay the journal once more, without the steps that were rolled back."""
-        self._rolled_back = False
         abandoned = Abandoned.of(self.journal.replay())
         self.course.usage.begin_anew()
         self.course = self.begin(abandoned)
@@ -93,17 +92,9 @@ class Loop:
         self._news = anyio.Event()
         free = min(self.limits.concurrency, len(self.course.plan.segments))
         width, workers = (LANES, getattr(self.model, "callers", 1)) if self.model.lockstep else (1, free)
-        try:
-            async with anyio.create_task_group() as ticking:
-                if not self.model.lockstep:
-                    ticking.start_soon(self.reporter.tick)
-                async with anyio.create_task_group() as group:
-                    for _ in range(workers):
-                        group.start_soon(self._work, width)
-                ticking.cancel_scope.cancel()
-        except BaseExceptionGroup as errors:
-            error = first_error(errors)
-            raise error from error.__cause__
+        async with self.reporter.workers() as group:
+            for _ in range(workers):
+                group.start_soon(self._work, width)
 
     async def _work(self, width: int) -> None:
         """Advance up to `width` segments side by side until none is left, or the run is stopped.
@@ -114,7 +105,7 @@ class Loop:
         lanes: list[Lane] = []
         course, front = self.course, self.course.front
         try:
-            while course.stop is None and not self._rolled_back:
+            while course.stop is None and not course.rolled_back:
                 if self.interrupted is not None and self.interrupted():
                     raise Stop("interrupted", "Run the same command to resume.")
                 while len(lanes) < width and (lane := front.next_lane()) is not None:
@@ -126,7 +117,7 @@ class Loop:
                     continue
                 await self._round(self._allowed(lanes))
                 under_way = [lane for lane in lanes if not front.finished(lane) and lane.index not in course.aside]
-                if len(under_way) < len(lanes):
+                if len(under_way) < len(lanes) or course.rolled_back:
                     self._wake()
                 lanes = under_way
                 if time.monotonic() - self._yielded >= YIELD_SECONDS:
@@ -134,9 +125,6 @@ class Loop:
                     await anyio.lowlevel.checkpoint()
         except Stop as stop:
             course.stop = course.stop or stop
-            self._wake()
-        except RolledBack:
-            self._rolled_back = True
             self._wake()
 
     def _wake(self) -> None:
@@ -150,9 +138,10 @@ class Loop:
         if not lanes:
             raise Stop("max_steps", f"{course.front.steps} steps are decided, max_steps is {self.limits.max_steps}. "
                        "Raise max_steps and resume.")  # fmt: skip
-        lanes = [lane for lane in lanes if course.ready(lane)]
-        for sender, theirs in course.by_sender(lanes):
-            await self._wave(theirs, sender)
+        ready = [lane for lane in lanes if not course.rolled_back and course.ready(lane)]
+        for sender, theirs in course.by_sender(ready):
+            if not course.rolled_back:
+                await self._wave(theirs, sender)
 
     async def _wave(self, lanes: list[Lane], sender: Dispatcher) -> None:
         """Take one wave of lanes that ask the same model."""
@@ -179,7 +168,8 @@ class Loop:
         if ends:
             raise ends[0]
         for lane in lanes:
-            course.in_trouble(lane)
+            if not course.rolled_back:
+                course.in_trouble(lane)
 
     def _allowed(self, lanes: list[Lane]) -> list[Lane]:
         """Return the lanes that may go on: all, or as many new steps as max_steps leaves."""
@@ -194,3 +184,26 @@ class Loop:
             if lane.poll is not None or left >= 0:
                 allowed.append(lane)
         return allowed
+
+
+def _result(course: Course, seconds: float) -> RunResult:
+    """Return how a run went. Raises TaskError where the task's code does."""
+    front, score, end = course.front, course.front.score, course.stop
+    solved, answer = False, None
+    if end is None and front.done(front.last_state, front.steps):
+        solved, answer = True, guarded(course.task.answer, None, "answer", front.last_state)
+    log.info("run.close", run=course.header["run"], solved=solved, stopped=end.kind if end else None)
+    graded = score.wrong is not None
+    found = result_of(
+        course.book, course.senders, end, solved=solved, answer=answer, steps=front.steps, state=front.state(),
+        wrong=score.wrong, first_wrong=score.first_wrong if graded else None,
+        collisions=score.collisions if graded else None, waves=score.waves,
+        state_digest=front.fold.state_digest.hex(), chain=front.fold.chain, seconds=seconds,
+        k=course.method.k if course.method else None, segments=len(course.plan.segments), epochs=course.epoch,
+        escalations=dict(course.escalations.counts), abandoned=course.abandoned, task=course.task,
+        calibration=course.calibration.as_note() if course.calibration else None,
+    )  # fmt: skip
+    if end is None and not solved:
+        found.exit_code = 1
+        found.detail = f"all {front.steps} steps are decided, but the goal is not reached: a wrong step won."
+    return found

@@ -9,18 +9,21 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import anyio
+from anyio.abc import TaskGroup
 
 from maker import theory
 from maker.decision.address import round_of
 from maker.decision.race import Tally, Verdict, Votes
 from maker.decision.wave import FLAGGED, Wave
 from maker.engine.senders import Senders
+from maker.errors import ungrouped
 from maker.journal.database import read_records
 from maker.journal.notes import Abandoned
 from maker.journal.records import decode
@@ -255,8 +258,21 @@ class Reporter:
         journal = self._journal
         self.progress(self._glimpses.acknowledged(self._glimpse(), journal.appended, journal.acknowledged))
 
-    async def tick(self) -> None:
-        """Report also while nothing is decided, until cancelled: replies may take long, or a server may be down."""
+    @asynccontextmanager
+    async def workers(self) -> AsyncIterator[TaskGroup]:
+        """Offer a group to the workers of a run; what one of them raises ends all, and comes out alone.
+
+        Over a network, reports are made also while nothing is decided: replies may take long, or a server be down.
+        """
+        with ungrouped():
+            async with anyio.create_task_group() as beside:
+                if not self._senders.own.model.lockstep:
+                    beside.start_soon(self._tick)
+                async with anyio.create_task_group() as group:
+                    yield group
+                beside.cancel_scope.cancel()
+
+    async def _tick(self) -> None:
         while self.progress is not None:
             await anyio.sleep(TICK_SECONDS)
             self.report()

@@ -69,6 +69,11 @@ class Senders:
         return any(getattr(sender.model, "simulated", False) for sender in self)
 
     @property
+    def paid(self) -> bool:
+        """Some model is called over a network."""
+        return any(not sender.model.lockstep for sender in self)
+
+    @property
     def priced(self) -> bool:
         """Some model has prices."""
         return any(sender.prices is not None for sender in self)

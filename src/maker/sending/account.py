@@ -34,14 +34,15 @@ class Account:
         self.paid = receipts is not None if paid is None else paid
         self._noted = Usage()
 
-    def take(self, note: dict[str, Any]) -> None:
-        """Book a journaled note, if it is one about what was spent. Raises JournalError where it contradicts itself."""
+    def take(self, note: dict[str, Any]) -> bool:
+        """Book a journaled note; False where it is not about what was spent. Raises JournalError for one that lies."""
         if "usage" in note:
             self._rebook(note["usage"])
-        elif self.receipts is not None:
-            for kind in KINDS:
-                if kind in note:
-                    self.receipts.replay(kind, note[kind])
+            return True
+        kind = next((kind for kind in KINDS if kind in note), None)
+        if kind is not None and self.receipts is not None:
+            self.receipts.replay(kind, note[kind])
+        return kind is not None
 
     def replayed(self, wave: Wave, run: str) -> None:
         """Book a wave that an earlier process drew: with its tokens where no receipt has counted them."""

@@ -36,11 +36,12 @@ from maker.decision.method import Method
 from maker.engine.course import Course
 from maker.engine.crew.stretch import Stretch, run_stretch
 from maker.engine.front import Lane
-from maker.errors import MakerError, first_error
+from maker.errors import MakerError, ungrouped
 from maker.journal.header import changed_fields, make_header, model_name
 from maker.log import log
 from maker.models import load_model
 from maker.models.process import fresh_interpreter
+from maker.task.canonical import canonical, digest
 from maker.task.load import load_task, origin
 from maker.task.plan import plan_of
 
@@ -67,14 +68,11 @@ async def lead(course: Course, interrupted: Callable[[], bool] | None, report: C
     count = min(_cores(), MOST_PROCESSES, len(lanes))
     if count < 2 or sum(map(_left, lanes)) < FEWEST_STEPS:
         return
-    known = deque(lane for lane in lanes if course.is_known(lane))
-    try:
+    known = deque(lane for lane in lanes if is_known(course, lane))
+    with ungrouped():
         async with asyncio.TaskGroup() as group:
             for _ in range(count):
                 group.create_task(_employ(order, known, course, interrupted, report))
-    except BaseExceptionGroup as errors:
-        error = first_error(errors)
-        raise error from error.__cause__
 
 
 def _order(course: Course) -> dict[str, Any] | None:
@@ -118,7 +116,7 @@ async def _employ(
                 told = [(lane.index, steps) for lane, steps in job]
                 answers = await to_thread.run_sync(_ask, process, told, len(told))
                 for (lane, steps), stretch in zip(job, map(_stretch, answers), strict=True):
-                    if not course.catch_up(lane, stretch) or stretch.steps < steps:
+                    if not catch_up(course, lane, stretch) or stretch.steps < steps:
                         lanes.clear()  # the next step is not a plain one
                         return
                     if not course.front.finished(lane):
@@ -179,6 +177,31 @@ def _stretch(answer: bytes) -> Stretch:
 def _cores() -> int:
     """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def is_known(course: Course, lane: Lane) -> bool:
+    """Say whether a lane stands where the plan says that it does, so that another process can go on from there."""
+    return lane.poll is None and canonical(course.plan.state_at(lane.index)) == canonical(lane.state)
+
+
+def catch_up(course: Course, lane: Lane, stretch: Stretch) -> bool:
+    """Journal what another process has decided, and advance the lane by it. Raises Stop as `Front.advance` does.
+
+    False, and nothing has changed, if that leads to another state than the plan knows at that step.
+    """
+    if not stretch.steps:
+        return True
+    state = course.plan.state_at(lane.index + stretch.steps)
+    if digest(canonical(state)) != stretch.state_digest:
+        return False
+    for record in stretch.records:
+        course.journal.append(record)
+    course.usage.add(stretch.usage)
+    course.opened += stretch.steps
+    course.sampled += stretch.steps
+    course.front.catch_up(lane, stretch.score, stretch.hashes, state, stretch.state_digest)
+    course.journal.commit_if_due()
+    return True
 
 
 # -- in the other process ------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -26,16 +26,18 @@ from maker.decision.poll import Poll
 from maker.decision.sample import Model
 from maker.decision.step import Rules
 from maker.decision.wave import Wave
+from maker.engine.book import Book, result_of
 from maker.engine.result import Progress, Reporter, RunResult
 from maker.engine.senders import Senders
-from maker.engine.solve.book import Book
 from maker.engine.solve.roles import ROLES, SCHEMAS, legal, prompt, read, templates, views
 from maker.engine.solve.tree import Decision, Tree
-from maker.errors import JournalError, first_error
-from maker.journal.header import HEADER_VERSION, model_name
+from maker.errors import JournalError
+from maker.journal.header import HEADER_VERSION, changed_fields, differences, model_name
 from maker.journal.writer import Journal
 from maker.log import log
+from maker.sending.account import Account
 from maker.sending.dispatcher import Dispatcher, settle
+from maker.sending.receipts import Receipts
 from maker.task.canonical import canonical, digest
 from maker.task.prompt import fingerprint
 
@@ -56,16 +58,18 @@ class Solver:
 
     def __init__(
         self, tree: Tree, dispatcher: Dispatcher, config: Config, journal: Journal, flags: tuple[Flag, ...],
-        progress: Callable[[Progress], None] | None = None, interrupted: Callable[[], bool] | None = None,
+        accepted: Sequence[str] = (), progress: Callable[[Progress], None] | None = None,
+        interrupted: Callable[[], bool] | None = None,
     ) -> None:  # fmt: skip
         self.tree, self.dispatcher, self.config = tree, dispatcher, config
         self.model, self.limits = dispatcher.model, dispatcher.limits
         self.interrupted = interrupted
         self.header = _header(tree, self.model, config)
-        self.book = Book(journal, dispatcher, self.header, lambda: len(tree.hashes))
-        self.reporter = Reporter(
-            progress, journal, Senders(dispatcher), lambda: (len(tree.hashes), self.book.replayed, None)
-        )
+        self.senders = Senders(dispatcher)
+        receipts = Receipts(journal, dispatcher.usage, accepted, config.temperature)
+        self.senders.keep_receipts(receipts)
+        self.book = Book(journal, Account(dispatcher.usage, receipts if self.senders.paid else None), self.header)
+        self.reporter = Reporter(progress, journal, self.senders, lambda: (len(tree.hashes), self.book.replayed, None))
         assert isinstance(config.k, int), "a solve is told its k"
         self.k = config.k
         self._round = 2 * self.k - 1  # the most proposals of one round
@@ -91,29 +95,20 @@ class Solver:
 
     async def carry_out(self) -> RunResult:
         """Replay, decide all that is open and all that this opens, and say how it went."""
+        self.book.open(self._replay)
+        self.book.replayed = len(self.tree.hashes)
         try:
-            self.book.open(self._replay)
+            self.book.account.close_replay()
         except Stop as stop:
             self._stop = stop
         log.info("solve.open", run=self.header["run"], replayed=self.book.replayed)
         try:
-            await self._decide_all()
+            async with self.reporter.workers() as group:
+                for decision in list(self.tree.open.values()):
+                    group.start_soon(self._decide, decision, group)
         finally:
-            self.book.close_account()
-        return self._result()
-
-    async def _decide_all(self) -> None:
-        try:
-            async with anyio.create_task_group() as ticking:
-                if not self.model.lockstep:
-                    ticking.start_soon(self.reporter.tick)
-                async with anyio.create_task_group() as group:
-                    for decision in list(self.tree.open.values()):
-                        group.start_soon(self._decide, decision, group)
-                ticking.cancel_scope.cancel()
-        except BaseExceptionGroup as errors:
-            error = first_error(errors)
-            raise error from error.__cause__
+            self.book.note_usage()
+        return self.book.close(self._result())
 
     async def _decide(self, decision: Decision, group: anyio.abc.TaskGroup) -> None:
         """Carry one decision to its end, then set out on those that it opens.
@@ -141,6 +136,7 @@ class Solver:
             opened = self._advance(decision, poll, wave)
         finally:
             self.book.keep(wave)  # it is paid for, also where it ends the solve
+            self.book.journal.commit_if_due()
         self.reporter.report()
         if (copied := copied_too_often(self.dispatcher.usage, self._begun_steps)) is not None:
             raise copied
@@ -188,7 +184,25 @@ class Solver:
         del self._polls[decision.step]
         return opened
 
-    def _replay(self, wave: Wave) -> None:
+    def _replay(self, item: Wave | dict[str, Any]) -> bool:
+        """Take what the journal holds; nothing ends the replay before it is through."""
+        if isinstance(item, Wave):
+            self._replay_wave(item)
+            self.book.account.replayed(item, self.header["run"])
+        elif "header" in item:
+            self._same_solve(item["header"])
+        return False
+
+    def _same_solve(self, stored: dict[str, Any]) -> None:
+        if changed := changed_fields(stored, self.header):
+            raise JournalError(
+                f"{self.book.journal.path}: this journal belongs to another solve, or one with other settings "
+                f"({differences(stored, self.header, changed)}). "
+                "Resume with the journal's settings, or give another --journal."
+            )
+        self.header["run"] = stored["run"]  # an older version made another name of the same settings
+
+    def _replay_wave(self, wave: Wave) -> None:
         """Take a journaled wave through the code that a live one goes through, and compare."""
         where = f"{self.book.journal.path}: step {wave.step}"
         decision = self.tree.open.get(wave.step)
@@ -205,25 +219,15 @@ class Solver:
             raise JournalError(f"{where}: its verdict does not follow from its votes. Restore a copy, or start anew.")
 
     def _result(self) -> RunResult:
-        """Say how the solve went; everything it counts is committed first."""
-        stop, tree, book = self._stop, self.tree, self.book
-        usage, receipts = self.dispatcher.usage, self.dispatcher.receipts
+        """Say how the solve went."""
+        stop, tree = self._stop, self.tree
         assert stop is not None or tree.answer is not None, "a solve ends with an answer or a stop"
         log.info("solve.close", run=self.header["run"], stopped=stop.kind if stop else None)
-        result = RunResult(
-            solved=stop is None, answer=tree.answer, steps=len(tree.hashes), state=tree.as_json(), usage=usage,
-            wrong=None, first_wrong=None, collisions=None, samples=usage.voted + usage.flagged,
-            flagged=usage.flagged, flags=dict(usage.flags), waves=self._waves, stopped=stop.kind if stop else None,
-            detail=str(stop or ""), exit_code=stop.exit_code if stop else 0, journal=book.journal.path,
-            state_digest=tree.state_digest.hex(), chain=tree.chain, replayed=book.replayed,
-            seconds=self.reporter.seconds, k=self.k, segments=1, simulated=self.header["simulated"],
-            model=self.header["model"],
-            cost=usage.cost if self.dispatcher.prices else None,
-            independence=receipts.independence if receipts and not self.header["simulated"] else "",
-            _book=book.journal if book.journal.path is None else None,
+        return result_of(
+            self.book, self.senders, stop, solved=stop is None, answer=tree.answer, steps=len(tree.hashes),
+            state=tree.as_json(), wrong=None, first_wrong=None, collisions=None, waves=self._waves,
+            state_digest=tree.state_digest.hex(), chain=tree.chain, seconds=self.reporter.seconds, k=self.k, segments=1,
         )  # fmt: skip
-        book.close(result)
-        return result
 
 
 def _named(stop: Stop, decision: Decision) -> Stop:

@@ -1,0 +1,108 @@
+"""The journal of one run as its engine uses it: header, account of what was sent, last word.
+
+Opening a book is replaying it. Notes about what was spent go into the account, all else to the run, in the order in
+which it was written; a new journal gets its header. What was sent without a wave to show for it is noted when the run
+ends, or as it comes where receipts are kept (`sending/receipts.py`). Runs, maps and solves have the same book.
+
+Not covered: what a wave or a note means (`course.py`, `solve/solver.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from maker.decision.ending import Stop
+from maker.decision.wave import Wave
+from maker.engine.result import RunResult
+from maker.engine.senders import Senders
+from maker.errors import JournalError
+from maker.journal.notes import check_note
+from maker.journal.records import SENSELESS, decode, encode_note, encode_wave, senseless
+from maker.journal.writer import Journal
+from maker.sending.account import Account
+
+_KEPT = ("solved", "stopped", "detail", "wrong", "answer", "seconds")  # what the journal keeps of a result
+
+
+class Book:
+    """The journal of one run, open for writing.
+
+    header: the run's settings. replayed: steps that were decided before this process. closed: what the run said when
+    it last ended, {} if it never did.
+    """
+
+    def __init__(self, journal: Journal, account: Account, header: dict[str, Any]) -> None:
+        self.journal, self.account, self.header = journal, account, header
+        self.replayed = 0
+        self.closed: dict[str, Any] = {}
+
+    def open(self, take: Callable[[Wave | dict[str, Any]], bool]) -> bool:
+        """Replay the journal, or begin it; say whether it holds a run already.
+
+        take: gets each wave, and each note that the account has no use for; True ends the replay there.
+        Raises JournalError for what makes no sense, and what `take` raises.
+        """
+        known = False
+        for number, record in enumerate(self.journal.replay()):
+            item = decode(record)
+            try:
+                if isinstance(item, Wave):
+                    ended = take(item)
+                else:
+                    check_note(item, self.journal.path)
+                    known = known or "header" in item
+                    ended = self._note_came(item, take)
+            except SENSELESS as error:
+                raise senseless(self.journal.path, f"record {number}", error) from error
+            if ended:
+                return known
+        if not known and self.journal.appended:
+            raise JournalError(f"{self.journal.path}: has no header. Give another --journal.")
+        if not known:
+            self.note({"header": self.header})
+        return known
+
+    def _note_came(self, note: dict[str, Any], take: Callable[[Wave | dict[str, Any]], bool]) -> bool:
+        if "close" in note:
+            self.closed = note["close"]
+        elif not self.account.take(note):
+            return take(note)
+        return False
+
+    def keep(self, wave: Wave) -> None:
+        """Append a wave; it is durable soon."""
+        self.journal.append(encode_wave(wave))
+
+    def note(self, note: dict[str, Any]) -> None:
+        """Append a note, and make it durable."""
+        self.journal.append(encode_note(note))
+        self.journal.flush()
+
+    def note_usage(self) -> None:
+        """Book what was sent without a wave to show for it, so that a resume counts it too."""
+        if unshown := self.account.unshown():
+            self.note(unshown)
+
+    def close(self, result: RunResult) -> RunResult:
+        """Write down how the run ended, unless the journal says so already; commit everything."""
+        if result.steps > self.replayed or not self.closed or self.closed["stopped"] != result.stopped:
+            said = result.as_json()
+            self.note({"close": {key: said[key] for key in _KEPT}})
+        self.journal.flush()
+        return result
+
+
+def result_of(book: Book, senders: Senders, stop: Stop | None, **own: Any) -> RunResult:
+    """Return how a run went. stop: what ended it early. own: the fields that differ from one kind of run to another."""
+    usage, receipts, journal = book.account.usage, book.account.receipts, book.journal
+    observable = receipts is not None and senders.paid and not senders.simulated
+    told: dict[str, Any] = {
+        "stopped": stop.kind if stop else None, "detail": str(stop or ""), "exit_code": stop.exit_code if stop else 0,
+        "usage": usage, "samples": usage.voted + usage.flagged, "flagged": usage.flagged, "flags": dict(usage.flags),
+        "journal": journal.path, "replayed": book.replayed, "model": book.header["model"],
+        "simulated": senders.simulated, "cost": usage.cost if senders.priced else None,
+        "independence": receipts.independence if receipts is not None and observable else "",
+        "_book": journal if journal.path is None else None,
+    }  # fmt: skip
+    return RunResult(**told | own)
