@@ -27,7 +27,7 @@ def close(course: Course, seconds: float) -> RunResult:
     log.info("run.close", run=course.header["run"], solved=solved, stopped=stop.kind if stop else None)
     score = front.score
     graded = score.wrong is not None
-    paid = any(not sender.model.lockstep for sender in senders)
+    paid = any(not sender.traits.lockstep for sender in senders)
     journal = course.journal
     result = RunResult(
         solved=solved, answer=answer, steps=front.steps, state=front.state(), usage=usage, wrong=score.wrong,

@@ -41,7 +41,7 @@ class Loop:
     ) -> None:  # fmt: skip
         self.begin, self.interrupted = begin, interrupted
         self.course = course = begin(Abandoned())
-        self.limits, self.journal, self.model = course.limits, course.journal, course.dispatcher.model
+        self.limits, self.journal, self.traits = course.limits, course.journal, course.dispatcher.traits
         self.reporter = Reporter(
             progress, course.journal, course.senders,
             lambda: (self.course.front.steps, self.course.replayed, self.course.plan.steps),
@@ -92,10 +92,10 @@ class Loop:
     async def _advance_all(self) -> None:
         self._news = anyio.Event()
         free = min(self.limits.concurrency, len(self.course.plan.segments))
-        width, workers = (LANES, getattr(self.model, "callers", 1)) if self.model.lockstep else (1, free)
+        width, workers = (LANES, self.traits.callers) if self.traits.lockstep else (1, free)
         try:
             async with anyio.create_task_group() as ticking:
-                if not self.model.lockstep:
+                if not self.traits.lockstep:
                     ticking.start_soon(self.reporter.tick)
                 async with anyio.create_task_group() as group:
                     for _ in range(workers):

@@ -24,7 +24,7 @@ from maker.decision.ending import Stop, copied_too_often, poisoned, undecided
 from maker.decision.flags import Flag
 from maker.decision.method import Method
 from maker.decision.poll import Poll
-from maker.decision.sample import Model
+from maker.decision.sample import Traits
 from maker.decision.step import Rules, Step
 from maker.decision.wave import Wave
 from maker.engine.result import Progress, Reporter, RunResult
@@ -33,7 +33,7 @@ from maker.engine.solve.book import Book
 from maker.engine.solve.roles import ROLES, SCHEMAS, legal, prompt, read, templates, views
 from maker.engine.solve.tree import Decision, Tree
 from maker.errors import JournalError, first_error
-from maker.journal.header import HEADER_VERSION, model_name
+from maker.journal.header import HEADER_VERSION
 from maker.journal.writer import Journal
 from maker.log import log
 from maker.sending.dispatcher import Dispatcher, settle
@@ -41,12 +41,12 @@ from maker.task.canonical import canonical, digest
 from maker.task.prompt import fingerprint
 
 
-def _header(tree: Tree, model: Model, config: Config) -> dict[str, Any]:
+def _header(tree: Tree, traits: Traits, config: Config) -> dict[str, Any]:
     """Return the first record of the journal: all that can change a decision."""
     header: dict[str, Any] = {
         "version": HEADER_VERSION, "task": "solve", "parameters": {"problem": tree.problem, "depth": tree.depth},
-        "steps": None, "roles": list(ROLES), "code": "", "prompt": fingerprint(templates()), "model": model_name(model),
-        "simulated": bool(getattr(model, "simulated", False)), **config.model_dump(mode="json"),
+        "steps": None, "roles": list(ROLES), "code": "", "prompt": fingerprint(templates()), "model": traits.name,
+        "simulated": traits.simulated, **config.model_dump(mode="json"),
     }  # fmt: skip
     header["run"] = "run-" + digest(canonical(header)).hex()[:16]
     return header
@@ -60,9 +60,9 @@ class Solver:
         progress: Callable[[Progress], None] | None = None, interrupted: Callable[[], bool] | None = None,
     ) -> None:  # fmt: skip
         self.tree, self.dispatcher, self.config = tree, dispatcher, config
-        self.model, self.limits = dispatcher.model, dispatcher.limits
+        self.traits, self.limits = dispatcher.traits, dispatcher.limits
         self.interrupted = interrupted
-        self.header = _header(tree, self.model, config)
+        self.header = _header(tree, self.traits, config)
         self.book = Book(journal, dispatcher, self.header, lambda: len(tree.hashes))
         self.reporter = Reporter(
             progress, journal, Senders(dispatcher), lambda: (len(tree.hashes), self.book.replayed, None)
@@ -75,7 +75,7 @@ class Solver:
         self._begun_steps = 0
         self._stop: Stop | None = None
         self._waves: Counter[int] = Counter()
-        self._turns = anyio.CapacityLimiter(getattr(self.model, "callers", 1) if self.model.lockstep else math.inf)
+        self._turns = anyio.CapacityLimiter(self.traits.callers if self.traits.lockstep else math.inf)
 
     @cached_property
     def _methods(self) -> list[Method]:
@@ -108,7 +108,7 @@ class Solver:
     async def _decide_all(self) -> None:
         try:
             async with anyio.create_task_group() as ticking:
-                if not self.model.lockstep:
+                if not self.traits.lockstep:
                     ticking.start_soon(self.reporter.tick)
                 async with anyio.create_task_group() as group:
                     for decision in list(self.tree.open.values()):
