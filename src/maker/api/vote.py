@@ -13,24 +13,20 @@ import string
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ParamSpec, TypedDict, TypeVar, Unpack, overload
 
-import anyio
-
 from maker.api.answers import reader_of
+from maker.api.opened import opened
 from maker.api.sync import twin
 from maker.decision.address import seed_key
-from maker.decision.config import Config, validated
 from maker.decision.ending import Stop, poisoned, undecided
-from maker.decision.flags import Flag, chain, flag_name
+from maker.decision.flags import Flag
 from maker.decision.method import Method
 from maker.decision.poll import Poll
 from maker.decision.race import Verdict
 from maker.decision.sample import Model
 from maker.decision.step import Rules, Step
 from maker.errors import TaskError, Undecided
-from maker.models import load_model
 from maker.sending.dispatcher import Dispatcher, settle
-from maker.sending.limits import Limits, make_limits
-from maker.sending.usage import Usage
+from maker.sending.limits import Limits
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -94,27 +90,21 @@ async def vote(
         raise TaskError("vote: the prompt must be text, and not empty")
     reader = reader_of("vote", parse, answer, key)
     check_k("vote", k)
-    red_flags = chain(flags)
-    engine = load_model(model) if isinstance(model, str) else model
-    config = validated(Config, {
-        "k": k, "temperature": temperature, "seed": seed, "flags": tuple(map(flag_name, red_flags)),
-        "first_temperature": 0.0 if flags == "paper" else None,
-    })  # fmt: skip
-    bounds = make_limits(limits)
-    method = Method(
-        "vote", seed_key(seed), k, bounds.votes_for(k), bounds.flags_for(k), red_flags, config.temperature,
-        config.first_temperature, config.token_cap, "none", reader.schema,
-    )  # fmt: skip
-    poll = Poll(Step(0, None, Rules(reader.parse), config.token_cap, config.long_answer), method, prompt)
-    try:
-        await _decide(poll, Dispatcher(engine, bounds, Usage()))
-    except Stop as stop:
-        limit = (poll.outcome.limit if poll.outcome else None) or stop.kind
-        raise Undecided(str(stop), tally=reader.tally(poll.tally), step=0, limit=limit) from None
-    finally:
-        if isinstance(model, str) and hasattr(engine, "aclose"):
-            with anyio.CancelScope(shield=True):
-                await engine.aclose()
+    async with opened(
+        model, flags=flags, limits=limits, k=k, temperature=temperature, seed=seed,
+        first_temperature=0.0 if flags == "paper" else None,
+    ) as (senders, config, red_flags):  # fmt: skip
+        bounds = senders.own.limits
+        method = Method(
+            "vote", seed_key(seed), k, bounds.votes_for(k), bounds.flags_for(k), red_flags, config.temperature,
+            config.first_temperature, config.token_cap, "none", reader.schema,
+        )  # fmt: skip
+        poll = Poll(Step(0, None, Rules(reader.parse), config.token_cap, config.long_answer), method, prompt)
+        try:
+            await _decide(poll, senders.own)
+        except Stop as stop:
+            limit = (poll.outcome.limit if poll.outcome else None) or stop.kind
+            raise Undecided(str(stop), tally=reader.tally(poll.tally), step=0, limit=limit) from None
     return reader.verdict(poll.verdict())
 
 
