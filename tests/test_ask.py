@@ -308,7 +308,7 @@ def test_model_by_name_is_closed(monkeypatch: pytest.MonkeyPatch, script: Any) -
         asked.append(spec)
         return Named(script)
 
-    monkeypatch.setattr("maker.api.vote.load_model", load)
+    monkeypatch.setattr("maker.api.opened.load_model", load)
     try:
         assert maker.vote_sync("What?", model="named:x=1", k=2, limits={"max_votes": 6}).answer == "a"
     except (Undecided, ModelError):

@@ -23,7 +23,7 @@ import anyio
 import pytest
 
 import maker
-from maker.api.sync import in_new_loop
+from maker.api.sync import twin
 from maker.errors import ModelError
 from maker.journal.database import read_records
 from maker.journal.records import decode
@@ -104,7 +104,7 @@ def carry(server: FaultServer, path: Path, *, model: Mapping[str, Any] | None = 
         finally:
             await engine.aclose()
 
-    result = in_new_loop(go)
+    result = twin(go)()
     assert longest <= LATE
     assert result.usage.in_flight == len(kept(path)) - result.samples
     return result
@@ -522,7 +522,7 @@ def test_copies_end_the_run(share: int, tmp_path: Path) -> None:
 
     with FaultServer(copy) as server:
         for _ in range(2):
-            result = in_new_loop(go)
+            result = twin(go)()
             assert (result.stopped, result.exit_code) == ("copied", 5)
             assert result.samples <= 500
 

@@ -1,4 +1,4 @@
-"""Requests: which of them ask the same."""
+"""Requests: which of them ask the same. Models: what they say of themselves."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from maker.decision.address import Address
-from maker.decision.sample import Request, groups
+from maker.decision.sample import Prices, Request, Traits, groups
+from maker.testing import ScriptedModel
 
 REQUEST = Request(Address("run", 3, 0), "Which disk moves?", 17, 0.5, 100, ("\n",), {"type": "object"}, state=[3, 2, 1])
 
@@ -35,3 +36,29 @@ def test_requests_that_ask_the_same_share_a_call() -> None:
     alike[1].temperature = 0.0
     assert groups(alike, 3) == [[0], [1], [2, 3, 4]]
     assert groups([], 3) == []
+
+
+def test_what_a_model_need_not_say() -> None:
+    """A model with `lockstep` and `draw` alone has a name, and none of what is optional."""
+
+    class Plain:
+        lockstep = False
+
+        async def draw(self, requests: Any) -> Any:
+            """Answer nothing."""
+
+    found = Traits.of(Plain())
+    assert found == Traits("Plain", False, 1, 1, None, False, False, None, None)
+    assert not found.needs_truth and Traits.name_of("oracle:p=1") == "oracle:p=1"
+
+
+def test_what_a_model_says_of_itself() -> None:
+    """Each trait is read from the attribute of the contract; a lock-step model is asked for one draw a call."""
+    model: Any = ScriptedModel(["x"], lockstep=False)
+    prices = Prices(input=1.0, output=2.0)
+    model.callers, model.n, model.prices, model.replicable = 3, 5, prices, True
+    model.bind = model.aclose = print
+    assert Traits.of(model) == Traits("scripted", False, 3, 5, prices, True, True, print, print)
+    assert Traits.of(model).needs_truth
+    model.lockstep = True
+    assert Traits.of(model).together == 1

@@ -20,7 +20,7 @@ PROBLEM, ANSWER = "4608 * 42098765", str(4608 * 42098765)
 @pytest.fixture
 def maker(capsys, monkeypatch):
     """Return the command line as a function; any model it names is the noisy solver."""
-    monkeypatch.setattr(sys.modules["maker.api.solve"], "load_model", lambda spec: NoisySolver(0.1, 0.05))
+    monkeypatch.setattr(sys.modules["maker.api.opened"], "load_model", lambda spec: NoisySolver(0.1, 0.05))
 
     def call(*args: object) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["maker", *map(str, args)])
@@ -78,7 +78,7 @@ def test_a_stopped_solve_says_so_and_resumes(maker, tmp_path):
 def test_a_tree_is_shown_of_a_solve_only(maker, tmp_path):
     """The journal of a run has no tree; that is a usage error in one line."""
     path = tmp_path / "r.db"
-    package.run_sync("hanoi", model="oracle:p=0.99", k=3, journal=path, limits={"max_steps": 3})
+    package.run_sync("hanoi", model=package.load_model("oracle:p=0.99"), k=3, journal=path, limits={"max_steps": 3})
     code, _, err = maker("show", path, "--tree")
     assert code == 2 and "not of a solve: it has no tree" in err and err.count("\n") == 1
 
@@ -107,7 +107,7 @@ def test_what_a_model_writes_cannot_drive_the_terminal(maker, monkeypatch, tmp_p
         said: dict[str, Any] = {"split": None} if role == "decomposer" else {"answer": "\x1b[31mred\n[bold]x"}
         return json.dumps(said)
 
-    monkeypatch.setattr(sys.modules["maker.api.solve"], "load_model", lambda spec: ScriptedModel(reply))
+    monkeypatch.setattr(sys.modules["maker.api.opened"], "load_model", lambda spec: ScriptedModel(reply))
     path = tmp_path / "s.db"
     _, out, _ = maker("solve", "say \x1b[31mred", "--model", "m", "--journal", path)
     _, tree, _ = maker("show", path, "--tree")

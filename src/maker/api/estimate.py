@@ -15,20 +15,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-import anyio
-
-from maker.api.sync import in_new_loop
-from maker.decision.config import Config, validated
+from maker.api.opened import opened
+from maker.api.sync import twin
+from maker.decision.config import Config
 from maker.decision.ending import Stop
-from maker.decision.flags import Flag, chain, flag_name
+from maker.decision.flags import Flag
 from maker.decision.sample import Model
 from maker.decision.step import Rules
 from maker.engine.probe import Probe
 from maker.errors import Infeasible, MakerError, ModelError, TaskError
-from maker.models import load_model
-from maker.sending.dispatcher import Dispatcher
-from maker.sending.limits import Limits, make_limits
-from maker.sending.usage import Usage
+from maker.journal.notes import UNKNOWN_STEPS
+from maker.sending.limits import Limits
 from maker.task.load import load_task
 from maker.task.plan import plan_of
 from maker.task.task import Task, guarded, task_name
@@ -37,7 +34,6 @@ from maker.theory.needs import Amount, Needs, plain
 from maker.theory.planner import ENOUGH, project
 
 MOST_AGAIN = 100  # erring steps that are drawn again
-UNKNOWN_STEPS = 1_000_000  # planned for where nobody says how long the task is
 ESTIMATE_EPOCH = 2**32 + 1  # its seeds meet neither those of a run nor of a calibration
 
 
@@ -163,32 +159,17 @@ async def estimate(
     """
     task = load_task(task) if isinstance(task, str) else task
     _check_counts(steps, repeats, total_steps)
-    engine = load_model(model) if isinstance(model, str) else model
-    red_flags = chain(flags)
-    config = validated(Config, {
-        "target": target, "seed": seed, "temperature": temperature, "token_cap": token_cap,
-        "long_answer": long_answer, "flags": tuple(map(flag_name, red_flags)), "paraphrase": paraphrase,
-        "segments": len(plan_of(task, None).segments),
-    })  # fmt: skip
-    dispatcher = Dispatcher(engine, make_limits(limits), Usage())
-    try:
-        if hasattr(engine, "bind"):
-            if paraphrase:
-                raise TaskError("paraphrase: a simulated model answers the task's own prompt only; use another model")
-            engine.bind(task)
-        probe = Probe(task, dispatcher, config, red_flags, Rules.of(task), name="estimate", epoch=ESTIMATE_EPOCH,
+    async with opened(
+        model, task=task, flags=flags, limits=limits, target=target, seed=seed, temperature=temperature,
+        token_cap=token_cap, long_answer=long_answer, paraphrase=paraphrase, segments=len(plan_of(task, None).segments),
+    ) as (senders, config, red_flags):  # fmt: skip
+        probe = Probe(task, senders.own, config, red_flags, Rules.of(task), name="estimate", epoch=ESTIMATE_EPOCH,
                       progress=progress)  # fmt: skip
         stopped = await _draw(probe, steps, repeats)
         return _summed(probe, config, total_steps, stopped)
-    finally:
-        if isinstance(model, str) and hasattr(engine, "aclose"):
-            with anyio.CancelScope(shield=True):
-                await engine.aclose()
 
 
-def estimate_sync(task: Task | str, **settings: Any) -> Estimate:
-    """Estimate as `estimate` does, from synchronous code; takes the same keywords."""
-    return in_new_loop(lambda: estimate(task, **settings))
+estimate_sync = twin(estimate)
 
 
 def _check_counts(steps: int, repeats: int, total_steps: int | None) -> None:
@@ -223,7 +204,7 @@ def _refused(stop: Stop, seen: int) -> MakerError:
 
 def _summed(probe: Probe, config: Config, total_steps: int | None, stopped: str | None) -> Estimate:
     """Make the Estimate of what a probe has seen."""
-    task, seen, found, model = probe.task, probe.seen, probe.evidence, probe.dispatcher.model
+    task, seen, found, traits = probe.task, probe.seen, probe.evidence, probe.dispatcher.traits
     own = guarded(lambda: task.steps, None, "steps")
     total = total_steps or own or UNKNOWN_STEPS
     plan = project(found, total, config.target, own=total == own)
@@ -240,9 +221,8 @@ def _summed(probe: Probe, config: Config, total_steps: int | None, stopped: str 
     if stopped:
         notes.append(f"The drawing was stopped early by {stopped}.")
     return Estimate(
-        task=task_name(task), model=str(getattr(model, "name", type(model).__name__)),
-        simulated=bool(getattr(model, "simulated", False)), against=probe.against, draws=len(probe.replies),
-        lost=[lost.step for lost in found.lost_steps], reason=" ".join(notes), stopped=stopped,
+        task=task_name(task), model=traits.name, simulated=traits.simulated, against=probe.against,
+        draws=len(replies), lost=[lost.step for lost in found.lost_steps], reason=" ".join(notes), stopped=stopped,
         kinds=kinds(seen), flags=flag_effects(seen), lengths=lengths(seen), entropy=entropy(seen),
         **{name: getattr(found, name) for name in _FROM_EVIDENCE},
         **{name: getattr(plan, name) for name in _FROM_PLAN}, **{name: getattr(needs, name) for name in _AMOUNTS},

@@ -27,7 +27,8 @@ from collections.abc import Callable, Coroutine
 from typing import Any, ParamSpec, Protocol, TypeVar, Unpack, overload
 
 from maker.api.answers import reader_of
-from maker.api.vote import Settings, check_k, places, vote, vote_sync
+from maker.api.sync import twin
+from maker.api.vote import Settings, check_k, places, vote
 from maker.decision.race import Verdict
 from maker.decision.sample import Model
 from maker.errors import TaskError
@@ -98,7 +99,6 @@ def reliable(*, model: Model | str, key: Callable[[Any], Any] | None = None, **s
         answer = _answer(where, function)
         reader_of(where, None, answer, key)  # refuses a type that no answer can have
         asked = functools.partial(vote, model=model, answer=answer, key=key, **settings)
-        asked_sync = functools.partial(vote_sync, model=model, answer=answer, key=key, **settings)
         signature = inspect.signature(function)
 
         def prompt(*args: Any, **kwargs: Any) -> str:
@@ -119,15 +119,9 @@ def reliable(*, model: Model | str, key: Callable[[Any], Any] | None = None, **s
             """Return the answer alone."""
             return (await verdict(*args, **kwargs)).answer
 
-        def verdict_sync(*args: Any, **kwargs: Any) -> Verdict[Any]:
-            return asked_sync(prompt(*args, **kwargs))
-
-        def call_sync(*args: Any, **kwargs: Any) -> Any:
-            return verdict_sync(*args, **kwargs).answer
-
         waits = inspect.iscoroutinefunction(function)
-        made: Any = functools.wraps(function)(call if waits else call_sync)
-        made.verdict, made.prompt = verdict if waits else verdict_sync, prompt
+        made: Any = functools.wraps(function)(call if waits else twin(call))
+        made.verdict, made.prompt = verdict if waits else twin(verdict), prompt
         return made
 
     return decorate

@@ -13,29 +13,21 @@ Not covered: the run itself (`engine/loop.py`).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import anyio
-import anyio.lowlevel
-
-from maker.api.sync import in_new_loop
-from maker.decision.config import Config, KeepSamples, validated
-from maker.decision.flags import Flag, chain, flag_name
+from maker.api.opened import opened
+from maker.api.sync import twin
+from maker.decision.config import KeepSamples
+from maker.decision.flags import Flag
 from maker.decision.sample import Model
 from maker.engine.course import Course
 from maker.engine.ladder import Rung, make_ladder, models_of
 from maker.engine.loop import Loop
 from maker.engine.result import Progress, RunResult
-from maker.engine.senders import Senders
-from maker.errors import TaskError
-from maker.journal.notes import Abandoned
 from maker.journal.writer import Journal
-from maker.models import load_model
-from maker.sending.dispatcher import Dispatcher
-from maker.sending.limits import Limits, make_limits
-from maker.sending.usage import Usage
+from maker.sending.limits import Limits
 from maker.task.load import load_task
 from maker.task.plan import plan_of
 from maker.task.task import Task
@@ -85,48 +77,17 @@ async def run(
     if isinstance(task, str):
         task = load_task(task)
     rungs = make_ladder(ladder)
-    red_flags = chain(flags)
     if flags == "paper" and first_temperature is None:
         first_temperature = 0.0
-    async with AsyncExitStack() as stack:
-        engine, *more = [_ready(asked, task, stack) for asked in (model, *models_of(rungs).values())]
-        if paraphrase and hasattr(engine, "bind"):
-            raise TaskError("paraphrase: a simulated model answers the task's own prompt only; use another model")
-        if keep_samples is None:
-            keep_samples = "none" if getattr(engine, "simulated", False) or engine.lockstep else "all"
-        plan = plan_of(task, segments)
-        config = validated(Config, {
-            "k": k, "target": target, "seed": seed, "temperature": temperature, "token_cap": token_cap,
-            "first_temperature": first_temperature, "long_answer": long_answer,
-            "flags": tuple(map(flag_name, red_flags)), "segments": len(plan.segments), "keep_samples": keep_samples,
-            "paraphrase": paraphrase,
-        })  # fmt: skip
-        own = Dispatcher(engine, make_limits(limits), Usage())
-        senders = Senders(own, dict(zip(models_of(rungs), more, strict=True)), task)
+    plan = plan_of(task, segments)
+    async with opened(
+        model, others=models_of(rungs), task=task, flags=flags, limits=limits, k=k, target=target, seed=seed,
+        temperature=temperature, first_temperature=first_temperature, token_cap=token_cap, long_answer=long_answer,
+        segments=len(plan.segments), keep_samples=keep_samples, paraphrase=paraphrase,
+    ) as (senders, config, red_flags):  # fmt: skip
         with Journal(journal) as book:
-
-            def begin(abandoned: Abandoned) -> Course:
-                """Begin at the start of the journal, without what was rolled back."""
-                return Course(task, senders, config, book, plan, red_flags, tuple(accept_change), rungs, abandoned)
-
+            begin = partial(Course, task, senders, config, book, plan, red_flags, tuple(accept_change), rungs)
             return await Loop(begin, progress, interrupted).carry_out()
 
 
-def _ready(model: Model | str, task: Task, stack: AsyncExitStack) -> Model:
-    """Return a model that can be asked about a task; one made here is closed with the stack."""
-    engine = load_model(model) if isinstance(model, str) else model
-    if engine is not model and hasattr(engine, "aclose"):
-        stack.push_async_callback(_closed, engine)
-    if hasattr(engine, "bind"):
-        engine.bind(task)
-    return engine
-
-
-async def _closed(engine: Any) -> None:
-    with anyio.CancelScope(shield=True):
-        await engine.aclose()
-
-
-def run_sync(task: Task | str, **settings: Any) -> RunResult:
-    """Carry out a task as `run` does, from synchronous code; takes the same keywords."""
-    return in_new_loop(lambda: run(task, **settings))
+run_sync = twin(run)

@@ -24,23 +24,17 @@ Settings cannot be changed in the middle of a solve, and the judges are played b
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
-import anyio
-
-from maker.api.sync import in_new_loop
-from maker.decision.config import Config, validated
-from maker.decision.flags import Flag, chain, flag_name, illegal
+from maker.api.opened import opened
+from maker.api.sync import twin
+from maker.decision.flags import Flag, chain, illegal
 from maker.decision.sample import Model
 from maker.engine.result import Progress, RunResult
 from maker.errors import TaskError
 from maker.journal.writer import Journal
-from maker.models import load_model
-from maker.sending.dispatcher import Dispatcher
-from maker.sending.limits import Limits, make_limits
-from maker.sending.usage import Usage
+from maker.sending.limits import Limits
 
 MAX_DEPTH = 32  # what an address has room for
 
@@ -78,45 +72,36 @@ async def solve(
     from maker.engine.solve.solver import Solver  # noqa: PLC0415 -- `import maker` stays light
     from maker.engine.solve.tree import Tree  # noqa: PLC0415 -- likewise
 
+    _check(problem, depth, k)
+    if other := set(accept_change) - {"model", "fingerprint"}:
+        raise TaskError(f"solve: accept_change = {sorted(other)}: only a server's model and fingerprint may change")
     red_flags = chain(flags)
     if illegal not in red_flags:
         red_flags = (*red_flags, illegal)
-    config = _checked(problem, depth, {"k": k, "seed": seed, "temperature": temperature,
-                                       "flags": tuple(map(flag_name, red_flags))})  # fmt: skip
-    if other := set(accept_change) - {"model", "fingerprint"}:
-        raise TaskError(f"solve: accept_change = {sorted(other)}: only a server's model and fingerprint may change")
-    bounds = make_limits(limits)
-    if bounds.votes_for(k) < 2 * k - 1:
-        raise TaskError(f"solve: max_votes = {bounds.max_votes} is less than one round of {2 * k - 1} proposals")
-    async with AsyncExitStack() as stack:
-        engine = load_model(model) if isinstance(model, str) else model
-        if isinstance(model, str) and hasattr(engine, "aclose"):
-            stack.push_async_callback(_close, engine)
-        if hasattr(engine, "bind"):
+    async with opened(
+        model, flags=red_flags, limits=limits, k=k, seed=seed, temperature=temperature
+    ) as (senders, config, _):  # fmt: skip
+        own = senders.own
+        if own.limits.votes_for(k) < 2 * k - 1:
+            least = f"one round of {2 * k - 1} proposals"
+            raise TaskError(f"solve: max_votes = {own.limits.max_votes} is less than {least}")
+        if own.traits.needs_truth:
             raise TaskError("solve: this model answers steps of a task only. Give one that reads text.")
-        dispatcher = Dispatcher(engine, bounds, Usage())
         with Journal(journal) as book:
             tree = Tree(problem.strip(), depth)
-            solver = Solver(tree, dispatcher, config, book, red_flags, accept_change, progress, interrupted)
-            return await solver.carry_out()
+            return await Solver(
+                tree, senders, config, book, red_flags, accept_change, progress, interrupted
+            ).carry_out()
 
 
-def solve_sync(problem: str, **settings: Any) -> RunResult:
-    """Answer a problem as `solve` does, from synchronous code; takes the same keywords."""
-    return in_new_loop(lambda: solve(problem, **settings))
+solve_sync = twin(solve)
 
 
-def _checked(problem: str, depth: int, values: dict[str, Any]) -> Config:
-    """Return the configuration. Raises TaskError for what is no problem, depth or k."""
+def _check(problem: str, depth: int, k: object) -> None:
+    """Raise TaskError for what is no problem, depth or k."""
     if not isinstance(problem, str) or not problem.strip():
         raise TaskError("solve: the problem must be text, and not empty")
     if isinstance(depth, bool) or not isinstance(depth, int) or not 0 <= depth <= MAX_DEPTH:
         raise TaskError(f"solve: depth = {depth!r}: give a whole number from 0 to {MAX_DEPTH}")
-    if values["k"] == "auto":
+    if k == "auto":
         raise TaskError("solve: k = 'auto': give a whole number; only runs of a task can plan their own k")
-    return validated(Config, values)
-
-
-async def _close(engine: Any) -> None:
-    with anyio.CancelScope(shield=True):
-        await engine.aclose()

@@ -18,25 +18,19 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def in_new_loop(call: Callable[[], Awaitable[T]]) -> T:
-    """Run `call` to its end in an event loop of its own and return its result."""
-
-    async def main() -> T:
-        """Await the call: an event loop runs coroutines, not awaitables."""
-        return await call()
-
-    if not _inside_a_loop():
-        return anyio.run(main)
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(anyio.run, main).result()
-
-
 def twin(call: Callable[P, Awaitable[T]]) -> Callable[P, T]:
     """Return the synchronous twin of an asynchronous function: the same arguments, usable inside a running loop too."""
 
     @functools.wraps(call)
     def called(*args: P.args, **kwargs: P.kwargs) -> T:
-        return in_new_loop(lambda: call(*args, **kwargs))
+        async def main() -> T:
+            """Await the call: an event loop runs coroutines, not awaitables."""
+            return await call(*args, **kwargs)
+
+        if not _inside_a_loop():
+            return anyio.run(main)
+        with ThreadPoolExecutor(1) as thread:
+            return thread.submit(anyio.run, main).result()
 
     called.__name__ = called.__qualname__ = f"{call.__name__}_sync"
     return called

@@ -13,23 +13,19 @@ import string
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ParamSpec, TypedDict, TypeVar, Unpack, overload
 
-import anyio
-
 from maker.api.answers import reader_of
+from maker.api.opened import opened
 from maker.api.sync import twin
-from maker.decision.config import Config, validated
 from maker.decision.ending import Stop, stuck
-from maker.decision.flags import Flag, chain, flag_name
+from maker.decision.flags import Flag
 from maker.decision.method import Method
 from maker.decision.poll import Poll
 from maker.decision.race import Verdict
 from maker.decision.sample import Model
 from maker.decision.step import Rules
 from maker.errors import TaskError, Undecided
-from maker.models import load_model
-from maker.sending.dispatcher import Dispatcher, decide
-from maker.sending.limits import Limits, make_limits
-from maker.sending.usage import Usage
+from maker.sending.dispatcher import decide
+from maker.sending.limits import Limits
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -93,28 +89,21 @@ async def vote(
         raise TaskError("vote: the prompt must be text, and not empty")
     reader = reader_of("vote", parse, answer, key)
     check_k("vote", k)
-    red_flags = chain(flags)
-    engine = load_model(model) if isinstance(model, str) else model
-    config = validated(Config, {
-        "k": k, "temperature": temperature, "seed": seed, "flags": tuple(map(flag_name, red_flags)),
-        "first_temperature": 0.0 if flags == "paper" else None, "keep_samples": "none",
-    })  # fmt: skip
-    bounds = make_limits(limits)
-    method = Method.of(config, k, red_flags, (bounds.votes_for(k), bounds.flags_for(k)), run="vote",
-                       schema=reader.schema)  # fmt: skip
-    poll = Poll.of(method, Rules(reader.parse), 0, None, prompt)
-    dispatcher = Dispatcher(engine, bounds, Usage())
-    try:
-        await decide([poll], dispatcher.draw, lambda _poll, wave: dispatcher.usage.book(wave))
-        if stop := stuck(poll):
-            raise stop
-    except Stop as end:
-        limit = (poll.outcome.limit if poll.outcome else None) or end.kind
-        raise Undecided(str(end), tally=reader.tally(poll.tally), step=0, limit=limit) from None
-    finally:
-        if isinstance(model, str) and hasattr(engine, "aclose"):
-            with anyio.CancelScope(shield=True):
-                await engine.aclose()
+    async with opened(
+        model, flags=flags, limits=limits, k=k, temperature=temperature, seed=seed, keep_samples="none",
+        first_temperature=0.0 if flags == "paper" else None,
+    ) as (senders, config, red_flags):  # fmt: skip
+        own = senders.own
+        most = own.limits.votes_for(k), own.limits.flags_for(k)
+        method = Method.of(config, k, red_flags, most, run="vote", schema=reader.schema)
+        poll = Poll.of(method, Rules(reader.parse), 0, None, prompt)
+        try:
+            await decide([poll], own.draw, lambda _poll, wave: own.usage.book(wave))
+            if stop := stuck(poll):
+                raise stop
+        except Stop as end:
+            limit = (poll.outcome.limit if poll.outcome else None) or end.kind
+            raise Undecided(str(end), tally=reader.tally(poll.tally), step=0, limit=limit) from None
     return reader.verdict(poll.verdict())
 
 

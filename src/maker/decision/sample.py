@@ -2,9 +2,8 @@
 
 A `Request` is one draw of one step. A `Sample` is one reply, whatever its worth; whether it may
 vote is decided in `flags.py`. A `Failure` is a draw that brought no reply at all: it is never a
-red flag and never a vote. A `Model` turns requests into samples or failures, in the same order; `Prices` are what
-it charges. `paying` is how a model asks to send something beside its draws, such as a probe: whoever drives it holds,
-books and makes durable that call, too.
+red flag and never a vote. A `Model` turns requests into samples or failures, in the same order; `Traits` are what it
+says of itself, `Prices` what it charges. At the `Desk` it pays for what it sends beside its draws, such as a probe.
 
 Not covered: retrying (`sending/dispatcher.py` owns it) and the meaning of the text (`flags.py`, the task).
 """
@@ -14,13 +13,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from pydantic import Field
 
 from maker.decision.address import Address
 from maker.decision.config import Frozen, validated
 from maker.errors import TaskError
+from maker.task.task import Task
 
 
 @dataclass(slots=True)
@@ -111,16 +111,11 @@ def groups(requests: Sequence[Request], most: int) -> list[list[int]]:
 class Model(Protocol):
     """Anything that answers draws.
 
-    `lockstep` is True for an in-process model that wants large batches (it is then called by `callers`
-    at once, an optional attribute, else one), False for one that is called with single requests, as
-    many at once as the limits allow.
+    `lockstep` is True for an in-process model that wants large batches, False for one that is called
+    with single requests, as many at once as the limits allow.
     `draw` returns one Sample or Failure for each request, in the same order. It raises ModelError
-    when the model cannot be used at all; it must survive cancellation. Optional: `name: str`
-    (part of the run's fingerprint), `simulated: bool`, `bind(task)` called once before the first
-    draw, `aclose()` awaited after the last, `prices` (`Prices`, or None), `n` (draws of one step that
-    one call may hold), `replicable` (in lock-step: `load_model(name)` makes the same model, and its replies are
-    functions of the request alone, so that a long run may ask it in several processes). What it sends beside its
-    draws it pays for through `budget.paying`.
+    when the model cannot be used at all; it must survive cancellation. Optional attributes are told at `Traits`.
+    What it sends beside its draws, such as a probe, it pays for at the `desk`.
     """
 
     lockstep: bool
@@ -152,7 +147,63 @@ def make_prices(prices: Prices | Mapping[str, Any] | None) -> Prices | None:
     return validated(Prices, dict(prices))
 
 
-Reply = Sample | Failure
-Pay = Callable[[Request, Callable[[Request], Awaitable[Reply]]], Awaitable[Reply]]
+class Traits(NamedTuple):
+    """What a model says of itself: all that is asked of one but to draw. Every attribute but `lockstep` is optional.
 
-paying: ContextVar[Pay | None] = ContextVar("paying", default=None)  # set while a model is asked for draws
+    name: part of the run's fingerprint (else the name of its class). lockstep: see `Model`. callers: calls of `draw`
+    at once, in lock-step (1). together: its `n`, draws of one step that one call may hold (1). prices: what it
+    charges (None). simulated: its answers are made up (False). replicable: in lock-step,
+    `load_model(name)` makes the same model, and replies are functions of the request alone, so that a long run may
+    ask it in several processes (False). bind: called once with the task before the first draw. close: its `aclose`,
+    awaited after the last.
+    """
+
+    name: str
+    lockstep: bool
+    callers: int
+    together: int
+    prices: Prices | None
+    simulated: bool
+    replicable: bool
+    bind: Callable[[Task], None] | None
+    close: Callable[[], Awaitable[None]] | None
+
+    @classmethod
+    def of(cls, model: Model) -> Traits:
+        """Read a model's traits; nobody else looks for an attribute that a model may lack."""
+        return cls(
+            name=cls.name_of(model), lockstep=model.lockstep, callers=getattr(model, "callers", 1),
+            together=1 if model.lockstep else getattr(model, "n", 1),
+            prices=getattr(model, "prices", None), simulated=bool(getattr(model, "simulated", False)),
+            replicable=getattr(model, "replicable", False), bind=getattr(model, "bind", None),
+            close=getattr(model, "aclose", None),
+        )  # fmt: skip
+
+    @staticmethod
+    def name_of(model: Model | str) -> str:
+        """Return what a model is called; the name of one that is not made yet is its own."""
+        return model if isinstance(model, str) else str(getattr(model, "name", type(model).__name__))
+
+    @property
+    def needs_truth(self) -> bool:
+        """It answers steps of the task that it is bound to, and reads no other words."""
+        return self.bind is not None
+
+
+Reply = Sample | Failure
+
+
+class Desk(Protocol):
+    """What a driver offers a model while it draws."""
+
+    async def pay(self, request: Request, send: Callable[[Request], Awaitable[Reply]]) -> Reply:
+        """Await `send(request)`, a call beside the draws: held, booked and made durable as a draw is.
+
+        Returns what `send` did. Raises what it raises; Stop at a limit, before it is sent.
+        """
+        ...
+
+
+# The desk of whoever asked for the draws that are under way; None where nobody keeps an account. A model reads it in
+# `draw`, or in a task begun there. It belongs to the call, not to the model: several runs may share one model at once.
+desk: ContextVar[Desk | None] = ContextVar("desk", default=None)

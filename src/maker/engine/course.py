@@ -61,11 +61,11 @@ class Course:
         self.journal, self.plan, self.flags, self.accepted = journal, plan, flags, accepted
         self.receipts = Receipts(journal, self.usage, accepted, config.temperature)
         senders.keep_receipts(self.receipts)
-        self.account = Account(self.usage, self.receipts, paid=not dispatcher.model.lockstep)
+        self.account = Account(self.usage, self.receipts, paid=not dispatcher.traits.lockstep)
         self.header = make_header(task, dispatcher.model, config)
         self.book = Book(journal, self.account, self.header)
         self.front = Front(task, plan)
-        self.escalations = Escalations(task, ladder, self.limits, plain=hasattr(dispatcher.model, "bind"))
+        self.escalations = Escalations(task, ladder, self.limits, plain=dispatcher.traits.needs_truth)
         self.abandoned = abandoned or Abandoned()
         self.rules = Rules.of(task)
         self.method: Method | None = None
@@ -109,7 +109,7 @@ class Course:
         if not self.config.paraphrase and not self.escalations:
             return
         change = self.escalations.change(lane.index)
-        own_words = change.finer or hasattr(self.senders.of(change, lane.index).model, "bind")
+        own_words = change.finer or self.senders.of(change, lane.index).traits.needs_truth
         if (self.config.paraphrase or change.paraphrase) and not own_words:
             poll.views = views(self.task, lane.state, lane.index)
 

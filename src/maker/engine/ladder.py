@@ -31,7 +31,7 @@ from typing import Any
 
 from maker import theory
 from maker.decision.poll import Poll
-from maker.decision.sample import Model
+from maker.decision.sample import Model, Traits
 from maker.errors import TaskError
 from maker.journal.notes import Change
 from maker.task.task import guarded
@@ -128,7 +128,7 @@ def finer(trouble: Trouble) -> Change | None:
 
 def another_model(model: Model | str) -> Rung:
     """Return the rung that asks another model: one that was made, or the name of one."""
-    name = model if isinstance(model, str) else str(getattr(model, "name", type(model).__name__))
+    name = Traits.name_of(model)
 
     def rung(trouble: Trouble) -> Change | None:
         """Ask another model."""
@@ -181,7 +181,7 @@ def models_of(ladder: Sequence[Rung]) -> dict[str, Model | str]:
     for rung in ladder:
         model = getattr(rung, "model", None)
         if model is not None:
-            found[model if isinstance(model, str) else str(getattr(model, "name", type(model).__name__))] = model
+            found[Traits.name_of(model)] = model
     return found
 
 

@@ -43,7 +43,7 @@ class Loop:
     ) -> None:  # fmt: skip
         self.begin, self.interrupted = begin, interrupted
         self.course = course = begin(Abandoned())
-        self.limits, self.journal, self.model = course.limits, course.journal, course.dispatcher.model
+        self.limits, self.journal, self.traits = course.limits, course.journal, course.dispatcher.traits
         self.reporter = Reporter(
             progress, course.journal, course.senders,
             lambda: (self.course.front.steps, self.course.book.replayed, self.course.plan.steps),
@@ -91,7 +91,7 @@ class Loop:
     async def _advance_all(self) -> None:
         self._news = anyio.Event()
         free = min(self.limits.concurrency, len(self.course.plan.segments))
-        width, workers = (LANES, getattr(self.model, "callers", 1)) if self.model.lockstep else (1, free)
+        width, workers = (LANES, self.traits.callers) if self.traits.lockstep else (1, free)
         async with self.reporter.workers() as group:
             for _ in range(workers):
                 group.start_soon(self._work, width)

@@ -266,7 +266,7 @@ class Reporter:
         """
         with ungrouped():
             async with anyio.create_task_group() as beside:
-                if not self._senders.own.model.lockstep:
+                if not self._senders.own.traits.lockstep:
                     beside.start_soon(self._tick)
                 async with anyio.create_task_group() as group:
                     yield group

@@ -61,17 +61,17 @@ class Senders:
     def keep_receipts(self, receipts: Receipts) -> None:
         """Let all that send over a network keep these receipts."""
         for sender in self:
-            sender.receipts = None if sender.model.lockstep else receipts
+            sender.receipts = None if sender.traits.lockstep else receipts
 
     @property
     def simulated(self) -> bool:
         """Some model is a simulated one."""
-        return any(getattr(sender.model, "simulated", False) for sender in self)
+        return any(sender.traits.simulated for sender in self)
 
     @property
     def paid(self) -> bool:
         """Some model is called over a network."""
-        return any(not sender.model.lockstep for sender in self)
+        return any(not sender.traits.lockstep for sender in self)
 
     @property
     def priced(self) -> bool:
@@ -91,5 +91,5 @@ class Senders:
     def _add(self, name: str, model: Model, *, finer: bool) -> None:
         own = self.own
         made = self._made[name, finer] = Dispatcher(model, own.limits, own.usage, beside=own, name=name)
-        if model.lockstep:
-            self._turns[made] = anyio.CapacityLimiter(getattr(model, "callers", 1))
+        if made.traits.lockstep:
+            self._turns[made] = anyio.CapacityLimiter(made.traits.callers)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from maker.decision.config import Config
-from maker.decision.sample import Model
+from maker.decision.sample import Model, Traits
 from maker.errors import JournalError
 from maker.journal.records import NOTE, decode
 from maker.task.canonical import canonical, digest, kept_name
@@ -27,6 +27,7 @@ _DEFAULTS = Config().model_dump(mode="json")
 def make_header(task: Task, model: Model, config: Config) -> dict[str, Any]:
     """Return the header of a run of this task with this model and configuration."""
     state = guarded(task.initial_state, None, "initial_state")
+    traits = Traits.of(model)
     header: dict[str, Any] = {
         "version": HEADER_VERSION,
         "task": task_name(task),
@@ -34,8 +35,8 @@ def make_header(task: Task, model: Model, config: Config) -> dict[str, Any]:
         "steps": task.steps,
         "code": _code_of(task),
         "prompt": fingerprint(render(task, state, 0)),
-        "model": model_name(model),
-        "simulated": bool(getattr(model, "simulated", False)),
+        "model": traits.name,
+        "simulated": traits.simulated,
         **config.model_dump(mode="json"),
     }
     header["run"] = "run-" + digest(canonical(header)).hex()[:16]
@@ -80,11 +81,6 @@ def latest_header(stored: dict[str, Any], records: Iterable[bytes]) -> dict[str,
             assert isinstance(note, dict), "a note is an object"
             stored = note["epoch"]["header"]
     return stored
-
-
-def model_name(model: Model) -> str:
-    """Return the name by which a model enters the fingerprint."""
-    return str(getattr(model, "name", type(model).__name__))
 
 
 def _code_of(task: Task) -> str:

@@ -21,7 +21,7 @@ from functools import partial
 from typing import Any
 
 from maker.decision.address import Address
-from maker.decision.sample import Failure, Model, Request, Sample, paying
+from maker.decision.sample import Failure, Model, Request, Sample, Traits, desk
 from maker.errors import TaskError
 from maker.task.prompt import render
 from maker.task.task import Task, guarded
@@ -51,11 +51,9 @@ class InParts:
     """A model that is asked a task's steps in finer steps. task: the one with `finer` and `render`."""
 
     def __init__(self, model: Model, task: Any) -> None:
-        self.lockstep = model.lockstep
-        self.simulated = bool(getattr(model, "simulated", False))
-        self.name = str(getattr(model, "name", type(model).__name__))
-        self.prices = getattr(model, "prices", None)
-        self.callers = getattr(model, "callers", 1)
+        traits = Traits.of(model)
+        self.name, self.lockstep, self.callers = traits.name, traits.lockstep, traits.callers
+        self.prices, self.simulated = traits.prices, traits.simulated
         self._model, self._task = model, task
 
     async def draw(self, requests: Sequence[Request]) -> list[Sample | Failure]:
@@ -98,10 +96,10 @@ class InParts:
     async def _whole(self, walk: _Walk) -> Sample | Failure:
         """Return what the parts make: one sample, with the figures of the longest; the others are booked beside it."""
         longest = max(walk.replies, key=lambda reply: reply.tokens_out or 0, default=None)
-        pay = paying.get()
+        payer = desk.get()
         for reply in walk.replies:
-            if pay is not None and (reply is not longest or isinstance(walk.end, Failure)):
-                await pay(_beside(walk.request), partial(_came, reply))
+            if payer is not None and (reply is not longest or isinstance(walk.end, Failure)):
+                await payer.pay(_beside(walk.request), partial(_came, reply))
         if isinstance(walk.end, Failure) or longest is None:
             assert isinstance(walk.end, Failure), "a walk without a reply has failed"
             return walk.end

@@ -23,7 +23,7 @@ import anyio
 from maker.decision.address import Address
 from maker.decision.ending import Stop
 from maker.decision.poll import Poll
-from maker.decision.sample import Failure, Model, Reply, Request, Sample, groups, paying
+from maker.decision.sample import Failure, Model, Reply, Request, Sample, Traits, desk, groups
 from maker.decision.wave import Wave
 from maker.errors import MakerError, ModelError, first_error
 from maker.log import log
@@ -70,16 +70,17 @@ class Dispatcher:
         self.limits = limits
         self.usage = usage
         self.name = name
-        self.prices = getattr(model, "prices", None)
-        if beside is not None and not model.lockstep:
+        self.traits = traits = Traits.of(model)
+        self.prices = traits.prices
+        if beside is None or not traits.lockstep:
             must_have_prices(limits, self.prices)
-        self.budget: Budget = Budget(limits, usage, self.prices) if beside is None else beside.budget
-        self.bounding = not model.lockstep or limits.max_tokens is not None or self.prices is not None
+        self.budget: Budget = Budget(limits, usage) if beside is None else beside.budget
+        self.bounding = not traits.lockstep or limits.max_tokens is not None or self.prices is not None
         self.receipts: Receipts | None = None
         self.retrying = ""
         self.out = 0  # draws that are with the model now
         self._slots: Slots = beside._slots if beside else Slots(limits.concurrency)
-        self._together = 1 if model.lockstep else getattr(model, "n", 1)
+        self._together = traits.together
         self._proven = False  # a draw has succeeded
 
     def draw(self, requests: Sequence[Request]) -> Awaitable[list[Sample]]:
@@ -103,15 +104,15 @@ class Dispatcher:
         """Return one sample for each request that was never answered."""
         if not requests:
             return []
-        budget, lockstep = self.budget, self.model.lockstep
+        budget = self.budget
         if self.bounding:
             draws = list(map(_Draw, requests, budget.hold(requests, self.prices)))
         else:
             budget.hold_calls(len(requests))
             draws = [_Draw(request, _FREE) for request in requests]
-        payer = paying.set(self.pay)
+        at = desk.set(self)
         try:
-            if lockstep:
+            if self.traits.lockstep:
                 await self._send(draws)
             else:
                 await self._slots.each(self._calls(draws), self._send)
@@ -122,7 +123,7 @@ class Dispatcher:
                 raise first from first.__cause__
             raise
         finally:
-            paying.reset(payer)
+            desk.reset(at)
         return [draw.sample for draw in draws if draw.sample is not None]
 
     def _give_up(self, draws: Sequence[_Draw]) -> None:

@@ -69,13 +69,9 @@ def must_have_prices(limits: Limits, prices: Prices | None) -> None:
 
 
 class Budget:
-    """The limits of one run, and what is held of them, whichever of its models is asked.
+    """The limits of one run, and what is held of them, whichever of its models is asked."""
 
-    Raises TaskError for a cap on money when the model has no prices.
-    """
-
-    def __init__(self, limits: Limits, usage: Usage, prices: Prices | None) -> None:
-        must_have_prices(limits, prices)
+    def __init__(self, limits: Limits, usage: Usage) -> None:
         self.limits, self.usage = limits, usage
         self._started = time.monotonic()
         self._calls = 0  # held and not yet sent

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from maker.decision.address import Address, draw_seeds, seed_key
-from maker.decision.sample import Failure, Model, Request, Sample
+from maker.decision.sample import Failure, Model, Request, Sample, Traits
 from maker.review.checker import Audit
 from maker.review.verify import verify
 from maker.task.canonical import canonical
@@ -76,7 +76,7 @@ async def check_model(model: Model, *, prompt: str = "Say yes.", state: Any = No
     for reply in replies:
         assert isinstance(reply, (Sample, Failure)), f"draw returned a {type(reply).__name__}, not a Sample or Failure"
     assert list(await model.draw([])) == [], "draw of no requests must return no replies"
-    if getattr(model, "simulated", False):
+    if Traits.of(model).simulated:
         for request, reply in zip(requests, replies, strict=True):
             (alone,) = await model.draw([request])
             assert _text(alone) == _text(reply), "a simulated model must answer alone as it answers in a batch"

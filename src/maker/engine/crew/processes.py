@@ -33,11 +33,12 @@ from maker.decision.config import Config, validated
 from maker.decision.ending import Stop, copied_too_often
 from maker.decision.flags import BUILT_IN, DEFAULT
 from maker.decision.method import Method
+from maker.decision.sample import Traits
 from maker.engine.course import Course
 from maker.engine.crew.stretch import Stretch, run_stretch
 from maker.engine.front import Lane
 from maker.errors import MakerError, ungrouped
-from maker.journal.header import changed_fields, make_header, model_name
+from maker.journal.header import changed_fields, make_header
 from maker.log import log
 from maker.models import load_model
 from maker.models.process import fresh_interpreter
@@ -78,12 +79,13 @@ async def lead(course: Course, interrupted: Callable[[], bool] | None, report: C
 def _order(course: Course) -> dict[str, Any] | None:
     """Return what a process must know to make task, model and method again; None where it could not, or must not."""
     limits, task, model, method = course.limits, course.task, course.dispatcher.model, course.method
+    traits = course.dispatcher.traits
     capped = any((limits.max_steps, limits.max_calls, limits.max_tokens, limits.max_cost, limits.max_seconds))
     changed = course.config.paraphrase or course.escalations or course.abandoned
     if capped or changed or method is None or course.plan.enter is None or not set(method.flags) <= set(DEFAULT):
         return None
-    source, name, parameters = origin(task), model_name(model), getattr(task, "parameters", {})
-    if source is None or not model.lockstep or not getattr(model, "replicable", False):
+    source, name, parameters = origin(task), traits.name, getattr(task, "parameters", {})
+    if source is None or not traits.lockstep or not traits.replicable:
         return None
     try:
         again = load_task(source, **parameters)
@@ -221,8 +223,8 @@ async def serve(source: IO[bytes], target: IO[bytes]) -> None:
     """Do as `main` does, on two streams. Raises EOFError at the end, MakerError for an order that is not as it was."""
     order = json.loads(_read(source))
     task, model = load_task(order["task"], **order["parameters"]), load_model(order["model"])
-    if hasattr(model, "bind"):
-        model.bind(task)
+    if (bind := Traits.of(model).bind) is not None:
+        bind(task)
     told = {name: order["header"][name] for name in Config.model_fields}
     config = validated(Config, {**told, "flags": tuple(told["flags"])})
     if changed := changed_fields(order["header"], make_header(task, model, config)):

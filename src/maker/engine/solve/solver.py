@@ -23,7 +23,7 @@ from maker.decision.ending import Stop, copied_too_often, stuck
 from maker.decision.flags import Flag
 from maker.decision.method import Method
 from maker.decision.poll import Poll
-from maker.decision.sample import Model
+from maker.decision.sample import Traits
 from maker.decision.step import Rules
 from maker.decision.wave import Wave
 from maker.engine.book import Book, result_of
@@ -32,22 +32,22 @@ from maker.engine.senders import Senders
 from maker.engine.solve.roles import ROLES, SCHEMAS, legal, prompt, read, templates, views
 from maker.engine.solve.tree import Decision, Tree
 from maker.errors import JournalError
-from maker.journal.header import HEADER_VERSION, changed_fields, differences, model_name
+from maker.journal.header import HEADER_VERSION, changed_fields, differences
 from maker.journal.writer import Journal
 from maker.log import log
 from maker.sending.account import Account
-from maker.sending.dispatcher import Dispatcher, settle
+from maker.sending.dispatcher import settle
 from maker.sending.receipts import Receipts
 from maker.task.canonical import canonical, digest
 from maker.task.prompt import fingerprint
 
 
-def _header(tree: Tree, model: Model, config: Config) -> dict[str, Any]:
+def _header(tree: Tree, traits: Traits, config: Config) -> dict[str, Any]:
     """Return the first record of the journal: all that can change a decision."""
     header: dict[str, Any] = {
         "version": HEADER_VERSION, "task": "solve", "parameters": {"problem": tree.problem, "depth": tree.depth},
-        "steps": None, "roles": list(ROLES), "code": "", "prompt": fingerprint(templates()), "model": model_name(model),
-        "simulated": bool(getattr(model, "simulated", False)), **config.model_dump(mode="json"),
+        "steps": None, "roles": list(ROLES), "code": "", "prompt": fingerprint(templates()), "model": traits.name,
+        "simulated": traits.simulated, **config.model_dump(mode="json"),
     }  # fmt: skip
     header["run"] = "run-" + digest(canonical(header)).hex()[:16]
     return header
@@ -57,19 +57,19 @@ class Solver:
     """The state of one solve in this process. Call `carry_out` once."""
 
     def __init__(
-        self, tree: Tree, dispatcher: Dispatcher, config: Config, journal: Journal, flags: tuple[Flag, ...],
+        self, tree: Tree, senders: Senders, config: Config, journal: Journal, flags: tuple[Flag, ...],
         accepted: Sequence[str] = (), progress: Callable[[Progress], None] | None = None,
         interrupted: Callable[[], bool] | None = None,
     ) -> None:  # fmt: skip
-        self.tree, self.dispatcher, self.config = tree, dispatcher, config
-        self.model, self.limits = dispatcher.model, dispatcher.limits
+        own = senders.own
+        self.tree, self.senders, self.config = tree, senders, config
+        self.traits, self.limits, self.usage = own.traits, own.limits, own.usage
         self.interrupted = interrupted
-        self.header = _header(tree, self.model, config)
-        self.senders = Senders(dispatcher)
-        receipts = Receipts(journal, dispatcher.usage, accepted, config.temperature)
-        self.senders.keep_receipts(receipts)
-        self.book = Book(journal, Account(dispatcher.usage, receipts if self.senders.paid else None), self.header)
-        self.reporter = Reporter(progress, journal, self.senders, lambda: (len(tree.hashes), self.book.replayed, None))
+        self.header = _header(tree, self.traits, config)
+        receipts = Receipts(journal, self.usage, accepted, config.temperature)
+        senders.keep_receipts(receipts)
+        self.book = Book(journal, Account(self.usage, receipts if senders.paid else None), self.header)
+        self.reporter = Reporter(progress, journal, senders, lambda: (len(tree.hashes), self.book.replayed, None))
         assert isinstance(config.k, int), "a solve is told its k"
         self.k = config.k
         self._round = 2 * self.k - 1  # the most proposals of one round
@@ -78,7 +78,7 @@ class Solver:
         self._begun_steps = 0
         self._stop: Stop | None = None
         self._waves: Counter[int] = Counter()
-        self._turns = anyio.CapacityLimiter(getattr(self.model, "callers", 1) if self.model.lockstep else math.inf)
+        self._turns = anyio.CapacityLimiter(self.traits.callers if self.traits.lockstep else math.inf)
 
     @cached_property
     def _methods(self) -> list[Method]:
@@ -131,14 +131,14 @@ class Solver:
     async def _wave(self, decision: Decision, poll: Poll) -> list[Decision] | None:
         """Take one wave, journal it, and return the decisions it opens, or None if it decides nothing."""
         async with self._turns:
-            (wave,) = await settle([poll], self.dispatcher)
+            (wave,) = await settle([poll], self.senders.own)
         try:
             opened = self._advance(decision, poll, wave)
         finally:
             self.book.keep(wave)  # it is paid for, also where it ends the solve
             self.book.journal.commit_if_due()
         self.reporter.report()
-        if (copied := copied_too_often(self.dispatcher.usage, self._begun_steps)) is not None:
+        if (copied := copied_too_often(self.usage, self._begun_steps)) is not None:
             raise copied
         return opened
 

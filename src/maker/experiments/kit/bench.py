@@ -96,17 +96,16 @@ class Bench:
     def __init__(self, source: Source, seed: int = 0) -> None:
         self.source = source
         self.seed = seed
-        self.model = load_model(source.spec)
-        self._dispatcher = Dispatcher(self.model, Limits(), Usage())
+        self._dispatcher = Dispatcher(load_model(source.spec), Limits(), Usage())
+        self._traits = self._dispatcher.traits
         self._task: Any = None
         self._rules: Rules | None = None
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
         self._portal = self._stack.enter_context(start_blocking_portal())
-        close = getattr(self.model, "aclose", None)
-        if close is not None:
-            self._stack.callback(self._portal.call, close)
+        if self._traits.close is not None:
+            self._stack.callback(self._portal.call, self._traits.close)
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -119,8 +118,8 @@ class Bench:
             plain = self.source.simulated or self.source.spec.startswith("neural")
             self._task = load_task("hanoi", disks=disks, style="compact" if plain else "full")
             self._rules = Rules.of(self._task)
-            if hasattr(self.model, "bind"):
-                self.model.bind(self._task)
+            if self._traits.bind is not None:
+                self._traits.bind(self._task)
         return self._task
 
     def method(self, k: int, flags: tuple[Flag, ...], series: int = 0) -> Method:
@@ -157,7 +156,7 @@ class Bench:
 
     async def _samples(self, requests: Sequence[Request]) -> list[Sample]:
         found: dict[int, list[Sample]] = {}
-        slots = anyio.CapacityLimiter(getattr(self.model, "callers", 1) if self.model.lockstep else 8)
+        slots = anyio.CapacityLimiter(self._traits.callers if self._traits.lockstep else 8)
 
         async def one(first: int) -> None:
             async with slots:

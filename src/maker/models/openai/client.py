@@ -11,7 +11,7 @@ anything before the window is over (`gate.py`). What was cancelled leaves no slo
 What a server does not take (seeds, logprobs, schemas, several choices, the old name of the token limit) is
 left out from its first complaint on: the failure's kind is then "again", which is no attempt. A request that the
 server calls wrong is a poison step only if a probe, at most one a minute, shows that others succeed; probes are
-held and booked as draws are (`budget.paying`).
+held and booked as draws are (`sample.desk`).
 
 Not covered: retrying, which is `sending/dispatcher.py`'s: a draw here is one attempt. Streaming. Several event
 loops at a time.

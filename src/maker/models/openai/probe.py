@@ -2,7 +2,7 @@
 
 Promises: at most one probe a minute, whoever asks; those who ask meanwhile share its answer, and get
 one even when the asker that sent it is cancelled. A probe is paid for by whoever asked for the draws: held,
-booked and durable as a draw is (`budget.paying`), so no cap is passed for it. `calls` counts probes.
+booked and durable as a draw is (`sample.desk`), so no cap is passed for it. `calls` counts probes.
 
 Not covered: what follows from the answer (`client.py`).
 """
@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from maker.decision.address import Address
-from maker.decision.sample import Failure, Request, Sample, paying
+from maker.decision.sample import Failure, Request, Sample, desk
 from maker.log import log
 from maker.models.openai.refusal import Trouble
 from maker.models.openai.reply import Said
@@ -64,7 +64,7 @@ class Prober:
                 return outcome.failure
             return outcome.samples[0]
 
-        pay = paying.get()
-        await (pay(request, sent) if pay else sent(request))
+        payer = desk.get()
+        await (payer.pay(request, sent) if payer else sent(request))
         log.debug("model.probe", step=request.address.step, well=ill is None)
         return ill

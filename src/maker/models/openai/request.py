@@ -86,17 +86,16 @@ class Dialect:
 
     def without(self, field: str) -> Dialect | None:
         """Return the dialect that does without a refused field, or None when there is nothing left to drop."""
-        if field == "max_tokens" and self.auto_name:
-            return replace(self, tokens_name="max_completion_tokens", auto_name=False)
-        if field == "seed" and self.seeds:
-            return replace(self, seeds=False)
-        if field == "logprobs" and self.logprobs:
-            return replace(self, logprobs=False)
-        if field == "schema" and self.schemas:
-            return replace(self, schemas=False)
-        if field == "n" and self.several:
-            return replace(self, several=False)
-        return None
+        name = _TAKEN.get(field)
+        if name is None or not getattr(self, name):
+            return None
+        less: dict[str, Any] = {name: False}
+        if name == "auto_name":
+            less["tokens_name"] = "max_completion_tokens"
+        return replace(self, **less)
+
+
+_TAKEN = {"max_tokens": "auto_name", "seed": "seeds", "logprobs": "logprobs", "schema": "schemas", "n": "several"}
 
 
 def encode_request(request: Request, target: Target, dialect: Dialect, choices: int = 1) -> bytes:
