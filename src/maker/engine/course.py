@@ -88,7 +88,7 @@ class Course:
         if poll.won:
             self.commit(lane, Wave(lane.index, poll.next))
             return False
-        if poll.outcome is None and (stop := stuck(poll)):
+        if poll.flags and poll.outcome is None and (stop := stuck(poll)):
             trouble = self.escalations.trouble(lane, stop.limit)  # the process before may have died at this point
             if self.escalations.next(lane, trouble) is not None:
                 self.escalate(lane, stop)
