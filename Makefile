@@ -24,7 +24,7 @@ kills: $(VENV)/.dev            ## a thousand SIGKILLs over a run of 131,071 step
 	$(PY) tests/crash.py
 
 fuzz: $(VENV)/.dev             ## a million broken answers
-	MAKER_FUZZED=1000000 $(PY) -m pytest tests/test_simulation.py
+	MAKER_FUZZED=1000000 $(PY) -m pytest tests/whole/test_simulation.py
 
 bench: $(VENV)/.dev            ## throughput, memory and bytes of the million-step run
 	$(PY) tests/benchmarks/engine.py

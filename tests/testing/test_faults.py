@@ -198,6 +198,6 @@ def test_it_runs_in_a_thread():
 def test_aiohttp_is_loaded_only_when_a_server_starts():
     """Importing maker, its testing tools or this server loads no aiohttp."""
     code = "import sys, maker, maker.testing, maker.testing.faults; print('aiohttp' in sys.modules)"
-    source = Path(__file__).parents[1] / "src"
+    source = Path(__file__).parents[2] / "src"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=source, check=True)
     assert run.stdout.strip() == "False"

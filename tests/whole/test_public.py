@@ -12,7 +12,7 @@ import pytest
 
 import maker
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 MODULES = {"maker", "maker.errors", "maker.models", "maker.testing", "maker.theory"}  # each has public names only
 FILES = [*ROOT.glob("tasks/*.py"), *ROOT.glob("examples/*.py"), *ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
 

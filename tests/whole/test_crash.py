@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+import crash
 from crash import Point, end_of, kill_again_and_again, killed_at, nursery_process, one_life, points, undisturbed
 from maker.decision.wave import Wave
 from maker.journal.database import read_records
@@ -59,7 +60,7 @@ def half_done(folder: Path, disks: int = 4) -> dict[str, Any]:
 
 def in_full(order: dict[str, Any]) -> list[str]:
     """Let the run come to its end, and return what it says there."""
-    worker = [sys.executable, str(Path(__file__).with_name("crash.py")), "--worker", json.dumps(order)]
+    worker = [sys.executable, crash.__file__, "--worker", json.dumps(order)]
     return subprocess.run(worker, check=True, capture_output=True, text=True).stdout.splitlines()[-1].split()[:5]
 
 

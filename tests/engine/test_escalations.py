@@ -509,7 +509,7 @@ def test_killed_anywhere_it_resumes_to_the_same_chain(tmp_path: Path, paid: bool
 KILLED = """
 import os, signal, sys
 sys.path.insert(0, {folder!r})
-from test_escalation import BACK, Sound, carry, hard, ladder, named, rejected, right
+from test_escalations import BACK, Sound, carry, hard, ladder, named, rejected, right
 draws = 0
 
 def dying(request):

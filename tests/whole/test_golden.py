@@ -15,7 +15,7 @@ import maker
 from maker.journal.story import summarise
 from maker.testing import check_journal
 
-HERE = Path(__file__).parent / "golden"
+HERE = Path(__file__).parents[1] / "golden"
 EXPECTED = json.loads((HERE / "expected.json").read_text())
 
 

@@ -4,7 +4,7 @@ Random moments: a `Nursery` (a process that has imported everything) forks one w
 with the same journal; the harness kills it after so many seconds or so many lines, and keeps what was
 acknowledged in a line. Run as a script it does that a thousand times over a run of 131,071 steps:
 
-    python tests/crash.py [--kills 1000] [--disks 17] [--seed 0]
+    python tests/kit/crash.py [--kills 1000] [--disks 17] [--seed 0]
 
 Chosen moments: `points` lists the system calls on the journal that a run makes, each with a name for where it
 stands in a commit; `killed_at` runs a worker that dies on entering one of them (strace).

@@ -293,7 +293,7 @@ def test_importing_maker_loads_neither_numpy_nor_the_model():
         "import sys, maker; assert 'numpy' not in sys.modules; import maker.models.neural;"
         "assert not {'jax', 'torch', 'safetensors'} & set(sys.modules)"
     )
-    path = os.pathsep.join([str(Path(__file__).parents[1] / "src"), os.environ.get("PYTHONPATH", "")])
+    path = os.pathsep.join([str(Path(__file__).parents[3] / "src"), os.environ.get("PYTHONPATH", "")])
     subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "PYTHONPATH": path})
 
 

@@ -241,5 +241,5 @@ def test_readers_are_told_apart():
 def test_types_of_verdicts():
     """A type checker agrees with every assert_type of typed_answers.py."""
     command = [sys.executable, "-m", "mypy", "--strict", str(Path(__file__).with_name("typed_answers.py"))]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[1])
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2])
     assert done.returncode == 0, done.stdout

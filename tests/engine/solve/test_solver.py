@@ -528,7 +528,7 @@ def test_killed_in_the_middle_a_solve_ends_in_the_same_tree(tmp_path):
     promised = 0
     for lines in (3, 9, 14):
         child = subprocess.Popen(
-            [sys.executable, "-c", CHILD, str(path), str(Path(__file__).parent), PROBLEM],
+            [sys.executable, "-c", CHILD, str(path), str(Path(__file__).parents[2] / "kit"), PROBLEM],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
         assert child.stdin is not None and child.stdout is not None

@@ -175,7 +175,7 @@ def test_a_reader_that_leaves_early_is_no_error(tmp_path):
 
 def test_a_users_task_runs_and_its_bug_is_named(maker, tmp_path):
     """path/to/file.py:Class runs; when its code raises, the message names step and method and the code is 2."""
-    example = Path(__file__).parents[1] / "examples" / "own_task.py"
+    example = Path(__file__).parents[2] / "examples" / "own_task.py"
     code, out, _ = maker("run", f"{example}:Total", "--numbers", "3,1,4", "--model", "oracle:p=0.9", "--k", 3, "--json",
                          "--journal", tmp_path / "t.db")  # fmt: skip
     assert code == 0 and json.loads(out)["answer"] == "8"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-HERE = Path(__file__).parent / "golden"
+HERE = Path(__file__).parents[1] / "golden"
 PINS = json.loads((HERE / "bytes.json").read_text())
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 NEEDS = {"dataframe.py": ["pandas", "pyarrow"]}  # beside what maker needs
 
 # Arguments, and what the output must hold; an example that is not here runs without arguments. Where a simulated
