@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import math
 from collections import Counter
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
 import maker
 from adding import Adding
 from maker import theory
-from maker.cli.app import app
 from maker.decision.sample import Failure, Request, Sample
 from maker.errors import Infeasible, ModelError, TaskError
 from maker.models.oracle import Oracle
 from maker.task.plan import Plan
 from maker.testing import FaultServer, ScriptedModel
 from maker.testing.faults import Received
-from maker.theory.draws import Draw, Seen
-from maker.theory.findings import flag_effects, lengths
 
 
 class Known(Adding):
@@ -242,62 +236,6 @@ def test_a_sequential_task_waits_for_every_wave() -> None:
     assert found.seconds.value == pytest.approx(2000 * 0.5 * theory.expected_waves(found.p, found.k))
 
 
-# ---- flags and lengths
-
-
-def graded(*groups: tuple[str, int, str | None, int]) -> list[Seen]:
-    """Return a step of many draws: (R or W or - for unreadable, how many, flag, tokens)."""
-    draws = [
-        Draw(None if kind == "-" else kind.encode(), flag, tokens) for kind, n, flag, tokens in groups for _ in range(n)
-    ]
-    return [Seen(0, None, right=b"R", picked=len(draws), draws=draws)]
-
-
-def test_a_flag_that_drops_wrong_answers_pays_and_one_that_drops_right_ones_does_not() -> None:
-    """Whether a flag pays follows from what it drops; what cannot be read is no loss and no gain."""
-    effects = flag_effects(
-        graded(("R", 900, None, 9), ("W", 40, None, 9), ("W", 30, "bad", 9), ("R", 30, "good", 9), ("-", 10, "cut", 9))
-    )
-    assert list(effects) == ["bad", "good", "cut"]
-    assert [effects[name].pays for name in effects] == [True, False, None]
-    assert (effects["bad"].dropped.n, effects["bad"].dropped.wrong) == (30, 30)
-    assert effects["good"].dropped.wrong == 0
-    assert effects["cut"].dropped.low is None
-    assert effects["cut"].share == 10 / 1010
-
-
-def test_paying_is_the_published_rule() -> None:
-    """A flag pays exactly when (1/v) k(p') / (2p'-1) is below k(p) / (2p-1), with k unrounded."""
-
-    def per_step(right: int, wrong: int, draws: int) -> float:
-        p, v = (right + 0.5) / (right + wrong + 1), (right + wrong) / draws
-        k = (math.log(1000) - math.log(-math.log(0.95))) / math.log(p / (1 - p))
-        return k / (v * (2 * p - 1))
-
-    answers = set()
-    for dropped_wrong in range(0, 41, 4):
-        groups = (
-            ("R", 900, None, 9),
-            ("W", 60, None, 9),
-            ("W", dropped_wrong, "f", 9),
-            ("R", 40 - dropped_wrong, "f", 9),
-        )
-        pays = flag_effects(graded(*groups))["f"].pays
-        assert pays == (per_step(900, 60, 1000) < per_step(940 - dropped_wrong, 60 + dropped_wrong, 1000))
-        answers.add(pays)
-    assert answers == {True, False}
-
-
-def test_a_cap_is_advised_only_where_longer_replies_are_shown_to_be_worse() -> None:
-    """Errors that grow with length give a cap between; the same rate at all lengths gives none."""
-    short = (("R", 500, None, 100), ("W", 5, None, 100), ("R", 200, None, 150), ("W", 2, None, 150))
-    found = lengths(graded(*short, ("R", 10, None, 900), ("W", 40, None, 900)))
-    assert found.cap == 150
-    assert [(low, high) for low, high, _ in found.bins] == [(100, 100), (150, 150), (900, 900)]
-    assert lengths(graded(*short, ("R", 50, None, 900))).cap is None
-    assert lengths(graded(("-", 5, "cut", 9))).bins == []
-
-
 def test_flags_are_measured_where_their_texts_can_be_read() -> None:
     """Over-long replies hold the rival's answer in the simulated model, and the estimate says so."""
     found = maker.estimate_sync(hanoi(), model="oracle:p=0.99,v=0.95,confusion=0.05", steps=300)
@@ -393,7 +331,7 @@ def test_a_server_that_is_down_is_an_unusable_model(monkeypatch: pytest.MonkeyPa
     assert refused.value.exit_code == 5
 
 
-# ---- over HTTP and on the command line
+# ---- over HTTP
 
 
 def test_a_server_is_asked_as_often_as_it_is_billed_for() -> None:
@@ -416,45 +354,3 @@ def test_a_server_is_asked_as_often_as_it_is_billed_for() -> None:
     assert found.cost is not None
     assert found.cost.value > 0
     assert found.simulated is False
-
-
-def shell(*arguments: str) -> tuple[int, str]:
-    """Run the command line in this process."""
-    result = CliRunner().invoke(app, ["estimate", *arguments])
-    if result.exception and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result.exit_code, result.stdout
-
-
-def test_the_command_prints_one_object() -> None:
-    """With --json one object, with everything a planner needs; 0 when feasible."""
-    code, out = shell("hanoi", "--disks", "8", "--model", "oracle:p=0.97,v=0.9", "--steps", "200", "--json")
-    said = json.loads(out)
-    assert code == said["exit_code"] == 0
-    wanted = {
-        "p", "p_low", "p_high", "v", "v_low", "v_high", "rho", "rho_low", "rho_high", "k", "samples", "samples_low",
-        "samples_high", "success", "feasible", "proven", "reason", "tokens", "cost", "seconds", "kinds", "flags",
-        "lengths", "n", "against", "simulated", "steps", "target", "draws",
-    }  # fmt: skip
-    assert wanted <= set(said)
-    assert said["simulated"] is True
-    assert said["flags"]["malformed"]["count"] > 0
-    assert said["samples_low"] <= said["samples"] <= said["samples_high"]
-
-
-def test_the_command_leaves_with_two_when_infeasible() -> None:
-    """An infeasible task leaves with 2, and its object is printed all the same."""
-    code, out = shell("hanoi", "--disks", "8", "--model", "oracle:p=0.4", "--steps", "100", "--json")
-    said = json.loads(out)
-    assert (code, said["feasible"], said["k"], said["samples"]) == (2, False, None, None)
-
-
-def test_the_command_prints_one_screen() -> None:
-    """For a person: at most 24 lines, verdict first, simulated models called so."""
-    code, out = shell("hanoi", "--disks", "8", "--model", "oracle:p=0.97,v=0.9,confusion=0.05", "--steps", "200")
-    lines = out.strip().splitlines()
-    assert code == 0
-    assert len(lines) <= 24
-    assert lines[0].startswith("verdict: feasible, not proven: k = ")
-    assert any(line.startswith("model:") and "(simulated)" in line for line in lines)
-    assert any(line.startswith("cost: not known") for line in lines)

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 import maker as package
-from maker.cli import app as cli
 from maker.decision.sample import Request
 from maker.testing import FaultServer, ScriptedModel
 from solve_model import NoisySolver
@@ -18,18 +17,10 @@ PROBLEM, ANSWER = "4608 * 42098765", str(4608 * 42098765)
 
 
 @pytest.fixture
-def maker(capsys, monkeypatch):
+def maker(maker, monkeypatch):
     """Return the command line as a function; any model it names is the noisy solver."""
     monkeypatch.setattr(sys.modules["maker.api.solve"], "load_model", lambda spec: NoisySolver(0.1, 0.05))
-
-    def call(*args: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["maker", *map(str, args)])
-        with pytest.raises(SystemExit) as leave:
-            cli.main()
-        out, err = capsys.readouterr()
-        return int(leave.value.code or 0), out, err
-
-    return call
+    return maker
 
 
 def test_solve_and_show_agree(maker, tmp_path):

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections import Counter
-from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -15,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import maker
-from maker.cli.app import main
 from maker.decision.flags import DEFAULT, PAPER, RedFlag, copied
 from maker.decision.race import Tally
 from maker.decision.sample import Request, Sample
@@ -471,55 +467,3 @@ def test_sets_of_steps_are_kept_as_ranges(numbers):
         steps.add(number)
     assert list(steps) == sorted(numbers) and len(steps) == len(numbers)
     assert all(b - a > 1 for (_, a), (b, _) in zip(steps.ranges(), steps.ranges()[1:], strict=False))
-
-
-# -- the command line -----------------------------------------------------------------------------------------
-
-
-Command = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    """Return a function that runs `maker` here and gives exit code, stdout and stderr."""
-
-    def call(*args: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["maker", *map(str, args)])
-        with pytest.raises(SystemExit) as end:
-            main()
-        said = capsys.readouterr()
-        return int(end.value.code or 0), said.out, said.err
-
-    return call
-
-
-def test_the_command_says_what_would_have_changed(tmp_path, command):
-    """`maker revote` prints counts and steps, names a simulated model, and prints one object with --json."""
-    path = tmp_path / "run.db"
-    maker.run_sync(maker.load_task("hanoi", disks=7), model="oracle:p=0.9,v=0.9", k=5, journal=path)
-    code, out, err = command("revote", path, "--k", 1)
-    assert (code, err) == (0, "")
-    for words in ("simulated", "first to be ahead by 1", "other winner: ", "the vote saved them", "->", "saved ("):
-        assert words in out, words
-    said = json.loads(command("revote", path, "--k", 1, "--json")[1])
-    assert said["changed"] == sum(last - first + 1 for first, last in said["changed_steps"]) > 0
-    assert said["same"] + said["changed"] == said["steps"] == 127
-    assert "draws run out: 127 (step 0-126); at least 127 more votes" in command("revote", path, "--k", 6)[1]
-    assert "majority of 9 votes" in command("revote", path, "--rule", "majority")[1]
-
-
-def test_the_command_takes_a_parser_from_a_file_and_refuses_what_is_none(tmp_path, command):
-    """--parse FILE.py:NAME is used; a missing file or name, and an unknown flag set or option, exit with 2."""
-    path = tmp_path / "run.db"
-    maker.run_sync(maker.load_task("hanoi", disks=3), model="oracle:p=0.9", k=2, journal=path, keep_samples="all")
-    parser = tmp_path / "mine.py"
-    parser.write_text("def never(text):\n    raise ValueError(text)\n")
-    (tmp_path / "broken.py").write_text("1 / 0")
-    code, out, _ = command("revote", path, "--parse", f"{parser}:never")
-    assert code == 0 and "votes are flagged now (malformed" in out
-    for wrong in (
-        ["--parse", f"{parser}:nope"], ["--parse", "none.py:x"], ["--parse", f"{tmp_path}/broken.py:x"],
-        ["--flags", "odd"], ["--rule", "best"], ["--disks", "3"],
-    ):  # fmt: skip
-        code, _, err = command("revote", path, *wrong)
-        assert code == 2 and err.startswith("maker: ") and err.count("\n") == 1, wrong

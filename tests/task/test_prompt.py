@@ -7,6 +7,9 @@ import json
 import pytest
 
 import maker
+from counted import Counted
+from maker.errors import TaskError
+from maker.task.load import load_task
 from maker.task.prompt import View, fingerprint, render, views
 from maker.testing import ScriptedModel
 
@@ -112,3 +115,44 @@ def test_prompts_are_text_and_have_fingerprints():
     with pytest.raises(maker.TaskError, match="step 4: prompt returned NoneType"):
         render(Silent(), 0, 4)
     assert fingerprint("a") == fingerprint("a") != fingerprint("b") and len(fingerprint("\ud800")) == 32
+
+
+HANOI = load_task("hanoi", disks=3)
+
+
+def test_the_prompt_is_the_tasks_text():
+    """The engine asks with exactly what the task wrote."""
+    state = HANOI.initial_state()
+    assert render(HANOI, state, 0) == HANOI.prompt(state, 0)
+
+
+@pytest.mark.parametrize("given", [None, "", b"bytes", 3, ["text"]])
+def test_a_prompt_that_is_no_text_is_refused(given):
+    """Nothing, bytes and other objects are a TaskError with step and type."""
+
+    class Bad(Counted):
+        def prompt(self, state, step):
+            return given
+
+    with pytest.raises(TaskError, match=f"step 4: prompt returned {type(given).__name__}"):
+        render(Bad(), 0, 4)
+
+
+def test_a_prompt_that_raises_is_named():
+    """An exception of prompt() is a TaskError with step and method."""
+
+    class Bad(Counted):
+        def prompt(self, state, step):
+            return state["missing"]
+
+    with pytest.raises(TaskError, match="step 4: prompt raised TypeError"):
+        render(Bad(), 0, 4)
+
+
+def test_a_fingerprint_stands_for_every_character():
+    """32 hex digits that differ for texts one character apart, lone surrogates included."""
+    texts = ["", "a", "b", "a ", "\ud800", "\ud801", "\U0001f600", "\ud83d\ude00"]
+    prints = [fingerprint(text) for text in texts]
+    assert len(set(prints)) == len(texts)
+    assert all(len(mark) == 32 and int(mark, 16) >= 0 for mark in prints)
+    assert fingerprint("a") == fingerprint("a")
