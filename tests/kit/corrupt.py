@@ -6,7 +6,7 @@ renumbered and foreign groups, and records inside a group). `verdict` opens the 
 writer and says what came of it.
 
 Not covered: a chain that was rewritten from the start, with new hashes: only `verify --expect` can see that
-(`test_audit.py` shows that its content is checked all the same).
+(`test_checker.py` shows that its content is checked all the same).
 """
 
 from __future__ import annotations
