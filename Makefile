@@ -21,10 +21,10 @@ proofs: $(VENV)/.dev           ## the long tests
 	$(PY) -m pytest -m slow --timeout 3600
 
 kills: $(VENV)/.dev            ## a thousand SIGKILLs over a run of 131,071 steps
-	$(PY) tests/crash.py
+	$(PY) tests/kit/crash.py
 
 fuzz: $(VENV)/.dev             ## a million broken answers
-	MAKER_FUZZED=1000000 $(PY) -m pytest tests/test_simulation.py
+	MAKER_FUZZED=1000000 $(PY) -m pytest tests/whole/test_simulation.py
 
 bench: $(VENV)/.dev            ## throughput, memory and bytes of the million-step run
 	$(PY) tests/benchmarks/engine.py

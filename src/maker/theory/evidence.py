@@ -6,7 +6,7 @@ figure is derived from those counts.
 p and v come from one draw a step, so that their Clopper-Pearson intervals hold whatever the correlation.
 rho comes from all draws, those repeated on steps that erred included: the likelihood of a Beta-binomial
 does not mind that the errors themselves chose where to draw again. Its interval covers rho in about 95
-of 100 estimates (tests/test_planner.py); with no error seen it is 0 to 1, because nothing is known.
+of 100 estimates (tests/theory/test_evidence.py); with no error seen it is 0 to 1, because nothing is known.
 
 Not covered: errors of several steps that come together (a bad server hour), and shapes other than Beta.
 Sources: Clopper & Pearson 1934; Skellam 1948 (the likelihood); Wilks 1938 (its interval); collisions as in

@@ -1,4 +1,4 @@
-"""Simulated votes through the engine's own rule, `vote.first_to_ahead`: no model, only coins.
+"""Simulated votes through the engine's own rule, `race.first_to_ahead`: no model, only coins.
 
 `race` decides one subtask by ballots that a caller supplies, `coins` makes ballots of two answers.
 All of this is simulated; what it checks is that rule and formula agree.

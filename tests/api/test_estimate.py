@@ -1,0 +1,356 @@
+"""maker.estimate: what a run would need, drawn from real requests to simulated and scripted models."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from typing import Any
+
+import pytest
+
+import maker
+from adding import Adding
+from maker import theory
+from maker.decision.sample import Failure, Request, Sample
+from maker.errors import Infeasible, ModelError, TaskError
+from maker.models.oracle import Oracle
+from maker.task.plan import Plan
+from maker.testing import FaultServer, ScriptedModel
+from maker.testing.faults import Received
+
+
+class Known(Adding):
+    """The same with its truth, in kinds: even and odd steps."""
+
+    def truth(self, state: int, step: int) -> int:
+        return state + 1
+
+    def kind(self, state: int, step: int) -> str:
+        return "odd" if step % 2 else "even"
+
+
+class Planned(Adding):
+    """The same with a plan that knows every entry state, and no truth."""
+
+    def plan(self, segments: int = 8) -> Plan:
+        return Plan.chain(self.goal, lambda step: step, segments)
+
+
+def noisy(request: Request) -> str:
+    """Answer wrongly in about an eighth of the draws."""
+    return str(request.state + (request.seed % 8 != 0))
+
+
+def hanoi(disks: int = 10) -> Any:
+    """Return the built-in task."""
+    return maker.load_task("hanoi", disks=disks)
+
+
+# ---- what is drawn
+
+
+def test_steps_are_drawn_at_random_and_repeated() -> None:
+    """Each chosen step is drawn `repeats` times, steps come from the whole run, and no address or seed comes twice."""
+    model = ScriptedModel(noisy)
+    maker.estimate_sync(Known(3000), model=model, steps=200, repeats=3)
+    first = Counter(r.address.step for r in model.requests if r.address.run == "estimate")
+    assert len(first) == 200
+    assert set(first.values()) == {3}
+    places = [(r.address.run, r.address.step, r.address.draw) for r in model.requests]
+    assert len(set(places)) == len(places) == len({r.seed for r in model.requests})
+    with_plan = ScriptedModel(lambda r: "[]")
+    with pytest.raises(Infeasible):
+        maker.estimate_sync(hanoi(12), model=with_plan, steps=200)
+    quarters = Counter(r.address.step * 4 // 4095 for r in with_plan.requests)
+    assert min(quarters.values()) > 60
+
+
+def test_erring_steps_are_drawn_twenty_times_more() -> None:
+    """A step with a wrong answer is drawn again 20 times; one without is not."""
+    model = ScriptedModel(lambda r: str(r.state + (r.address.step % 10 != 3 or r.address.draw % 2)))
+    found = maker.estimate_sync(Known(500), model=model, steps=500, repeats=2)
+    again = Counter(r.address.step for r in model.requests if r.address.run == "estimate/1")
+    assert set(again) == set(range(3, 500, 10))
+    assert set(again.values()) == {20}
+    assert found.wrong == 50
+
+
+def test_an_estimate_is_a_function_of_its_seed() -> None:
+    """The same seed gives the same estimate, lock-step or one by one; another seed another one."""
+    settings: dict[str, Any] = {"steps": 200, "repeats": 2}
+    first = maker.estimate_sync(hanoi(8), model=Oracle(p=0.9), **settings).as_json()
+    free = maker.estimate_sync(hanoi(8), model=Oracle(p=0.9, latency=1e-5), **settings).as_json()
+    other = maker.estimate_sync(hanoi(8), model=Oracle(p=0.9), seed=1, **settings).as_json()
+    told = ("p", "rho", "rho_high", "k", "samples", "draws", "reason")
+    assert [first[name] for name in told] == [free[name] for name in told]
+    assert [first[name] for name in told] != [other[name] for name in told]
+
+
+def test_its_seeds_are_not_those_of_a_run() -> None:
+    """What an estimate drew never votes in a run of the same seed."""
+    task = Known(100)
+    estimating, running = ScriptedModel(noisy), ScriptedModel(noisy)
+    maker.estimate_sync(task, model=estimating, steps=100)
+    maker.run_sync(task, model=running)
+    assert not {r.seed for r in estimating.requests} & {r.seed for r in running.requests}
+
+
+@pytest.mark.parametrize("disks", [1, 2, 4])
+def test_a_short_task_is_gone_round_again(disks: int) -> None:
+    """With more draws wanted than there are steps, every step is drawn on equally often, give or take one."""
+    model = ScriptedModel(lambda r: task.render(task.truth(r.state, r.address.step)))
+    task = hanoi(disks)
+    found = maker.estimate_sync(task, model=model, steps=100, repeats=2)
+    counts = Counter(r.address.step for r in model.requests)
+    assert set(counts) == set(range(2**disks - 1))
+    assert max(counts.values()) - min(counts.values()) <= 2
+    assert found.n == 100
+
+
+def test_a_task_of_unknown_length_is_said_to_be_one() -> None:
+    """Where nobody says how long the task is, a million steps are planned for, or what the caller says."""
+    found = maker.estimate_sync(Known(400, known=False), model=ScriptedModel(noisy), steps=100)
+    assert found.steps == 1_000_000
+    assert "total_steps" in found.reason
+    told = maker.estimate_sync(Known(400, known=False), model=ScriptedModel(noisy), steps=100, total_steps=50)
+    assert (told.steps, "total_steps" in told.reason) == (50, False)
+    assert told.k is not None
+    assert found.k is not None
+    assert told.k < found.k
+
+
+# ---- what is said
+
+
+@pytest.mark.parametrize("rho", [0.0, 0.05])
+def test_the_truth_lies_in_its_intervals(rho: float) -> None:
+    """Of six simulated models each interval of p, v and rho holds the planted value at least five times."""
+    held: Counter[str] = Counter()
+    for seed in range(6):
+        model = Oracle(p=0.95, v=0.9, rho=rho, seed=seed)
+        found = maker.estimate_sync(hanoi(), model=model, steps=300, repeats=2, seed=seed)
+        held["p"] += found.p_low <= 0.95 <= found.p_high
+        held["v"] += found.v_low <= 0.9 <= found.v_high
+        held["rho"] += found.rho_low <= rho <= found.rho_high
+    assert min(held[name] for name in ("p", "v", "rho")) >= 5
+
+
+def test_a_good_model_is_feasible_and_not_proven() -> None:
+    """The projection agrees with the formulas at what was seen; a thousand steps prove nothing about a thousand."""
+    found = maker.estimate_sync(hanoi(), model="oracle:p=0.99,v=0.9", steps=600)
+    assert (found.feasible, found.proven, found.exit_code) == (True, False, 0)
+    assert found.k is not None
+    assert found.k >= theory.k_min(found.p_plan, 1023, 0.95)
+    assert found.samples is not None
+    plain = theory.expected_cost(found.p, found.k, 1023, v=found.v)
+    assert found.samples.value == pytest.approx(plain, rel=0.02)
+    assert found.samples.low <= found.samples.value <= found.samples.high
+    assert found.success_low < 0.95 < found.success < 1
+    assert "Not proven" in found.reason
+
+
+@pytest.mark.parametrize("spec", ["oracle:p=0.45", "oracle:p=0.9,rho=0.3", "oracle:p=0.99,rho=0.3"])
+def test_what_voting_cannot_do_is_refused(spec: str) -> None:
+    """At p = .45 and at rho = .3 a run of 1,023 steps is infeasible, and the reason says what to do."""
+    found = maker.estimate_sync(hanoi(), model=spec, steps=1000)
+    assert (found.feasible, found.k, found.samples, found.exit_code) == (False, None, None, 2)
+    assert found.success < 0.95
+    assert "Make the steps finer" in found.reason
+
+
+def test_a_hopeless_model_is_not_drawn_on_for_long() -> None:
+    """Where p is not above 1/2 every step is unclear: erring ones are drawn again once, not until they are clear."""
+    found = maker.estimate_sync(hanoi(), model="oracle:p=0.45", steps=200)
+    assert found.draws == 200 * 2 + 100 * 20
+
+
+def test_a_clean_model_is_never_certain() -> None:
+    """Without one error p is below 1, rho unknown, and the number of steps that may be lost is said."""
+    found = maker.estimate_sync(hanoi(8), model="oracle:p=1", steps=40)
+    assert found.p < 1
+    assert found.p_low == pytest.approx(0.025 ** (1 / 40))
+    assert (found.rho_low, found.rho_high, found.proven) == (0, 1, False)
+    assert "40 clean steps cannot exclude" in found.reason
+
+
+def test_a_lost_step_is_found_and_named() -> None:
+    """One step that is always wrong makes the run infeasible, with its number."""
+    model = ScriptedModel(lambda r: str(r.state + (r.address.step != 77)))
+    found = maker.estimate_sync(Known(300), model=model, steps=300)
+    assert (found.feasible, found.lost) == (False, [77])
+    assert "Step 77" in found.reason
+
+
+def test_a_plurality_below_one_half_is_planned_and_solved() -> None:
+    """Where wrong answers are spread out, k auto runs a model with p = .4 to its goal."""
+
+    def scattered(request: Request) -> str:
+        roll = request.seed % 1000
+        return str(request.state + 1 if roll < 400 else (request.state + 2 + roll % 12) % 60)
+
+    task = Known(60)
+    found = maker.estimate_sync(task, model=ScriptedModel(scattered), steps=400)
+    assert (found.feasible, found.by) == (True, "plurality")
+    assert found.p_high < 0.5
+    result = maker.run_sync(task, model=ScriptedModel(scattered))
+    assert (result.solved, result.wrong) == (True, 0)
+
+
+def test_kinds_have_their_own_error_rates() -> None:
+    """A task that names kinds of steps gets the error of each, one draw a step, with its interval."""
+    model = ScriptedModel(lambda r: str(r.state + (r.address.step % 2 == 0 or r.seed % 4 != 0)))
+    found = maker.estimate_sync(Known(2000), model=model, steps=400)
+    even, odd = found.kinds["even"], found.kinds["odd"]
+    assert even.n + odd.n == found.n == 400
+    assert (even.wrong, odd.wrong) == (0, found.wrong)
+    assert odd.low is not None
+    assert odd.high is not None
+    assert odd.low < 0.25 < odd.high
+
+
+def test_tokens_money_and_time_are_projected() -> None:
+    """Tokens follow from samples and their means, money from prices; without prices it is not known."""
+    model = Oracle(p=0.95)
+    found = maker.estimate_sync(hanoi(), model=model, steps=100)
+    assert found.cost is None
+    model.prices = maker.load_model("http://127.0.0.1:9/v1#m", prices={"input": 2.0, "output": 8.0}).prices  # type: ignore[attr-defined]
+    paid = maker.estimate_sync(hanoi(), model=model, steps=100)
+    assert paid.samples is not None
+    assert paid.tokens_in is not None
+    assert paid.tokens_out is not None
+    assert paid.tokens is not None
+    assert paid.cost is not None
+    assert paid.seconds is not None
+    assert paid.tokens.value == pytest.approx(paid.samples.value * (paid.tokens_in.value + paid.tokens_out.value))
+    dollars = paid.samples.value * (2 * paid.tokens_in.value + 8 * paid.tokens_out.value) / 1e6
+    assert paid.cost.value == pytest.approx(dollars)
+    assert 0 < paid.seconds.low <= paid.seconds.value <= paid.seconds.high
+
+
+def test_a_sequential_task_waits_for_every_wave() -> None:
+    """Without a plan the time is steps times waves times latency, whatever ran side by side here."""
+    model = ScriptedModel(lambda r: Sample(noisy(r), 10, 2, latency=0.5))
+    found = maker.estimate_sync(Known(2000), model=model, steps=200)
+    assert found.k is not None
+    assert found.seconds is not None
+    assert found.seconds.value == pytest.approx(2000 * 0.5 * theory.expected_waves(found.p, found.k))
+
+
+def test_flags_are_measured_where_their_texts_can_be_read() -> None:
+    """Over-long replies hold the rival's answer in the simulated model, and the estimate says so."""
+    found = maker.estimate_sync(hanoi(), model="oracle:p=0.99,v=0.95,confusion=0.05", steps=300)
+    effect = found.flags["over_long"]
+    assert effect.pays
+    assert effect.dropped.n == effect.dropped.wrong > 10
+    assert found.flags["malformed"].pays is None
+    assert found.lengths.cap is not None
+    assert found.v == pytest.approx(0.9, abs=0.05)
+
+
+# ---- without a truth
+
+
+@pytest.mark.parametrize("task", [Adding(150), Adding(40), Planned(2000), Adding(150, known=False)])
+def test_agreement_is_said_to_hide_lost_steps(task: Adding) -> None:
+    """Without a truth samples are graded by votes, and the estimate says what that hides."""
+    found = maker.estimate_sync(task, model=ScriptedModel(noisy), steps=100)
+    assert (found.against, found.n) == ("agreement", 100)
+    assert found.p_low < 0.875 < found.p_high
+    assert "agreement" in found.reason
+
+
+def test_agreement_cannot_see_a_lost_step() -> None:
+    """A step that is always wrong in the same way looks right: the known limit of agreement."""
+    found = maker.estimate_sync(
+        Adding(100), model=ScriptedModel(lambda r: str(r.state + (r.address.step != 7))), steps=100
+    )
+    assert found.wrong == 0
+    assert found.lost == []
+
+
+# ---- what cannot be estimated
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"steps": 29}, "steps = 29: give a whole number, 30 or more: fewer say nothing about p"),
+        ({"steps": 1.5}, "steps = 1.5"), ({"repeats": 0}, "repeats = 0"), ({"total_steps": 0}, "total_steps = 0"),
+        ({"target": 1.0}, "target"), ({"flags": "none"}, "flags"), ({"limits": {"max_cost": 1.0}}, "max_cost"),
+    ],
+)  # fmt: skip
+def test_bad_input_is_said(settings: dict[str, Any], said: str) -> None:
+    """What cannot be is refused before anything is drawn, naming the setting."""
+    model = ScriptedModel(noisy)
+    with pytest.raises(TaskError, match=said.split("=", maxsplit=1)[0]) as refused:
+        maker.estimate_sync(Known(2000), model=model, **settings)
+    assert said in str(refused.value)
+    assert model.requests == []
+
+
+def test_a_model_that_cannot_be_read_is_not_estimated() -> None:
+    """Where hardly a sample can vote no figures are given."""
+    with pytest.raises(Infeasible, match=r"only \d+ of 100 samples could vote"):
+        maker.estimate_sync(hanoi(), model="oracle:p=1,v=0.05", steps=100)
+
+
+def test_a_limit_leaves_what_was_seen_or_nothing() -> None:
+    """A limit met after 30 steps gives an estimate that names it; before, an error that says how many are needed."""
+    found = maker.estimate_sync(Known(2000), model=ScriptedModel(noisy), limits={"max_calls": 300})
+    assert found.stopped == "max_calls"
+    assert found.n == 128
+    assert "stopped early by max_calls" in found.reason
+    with pytest.raises(TaskError, match=r"0 steps were seen, 30 are needed.*max_calls"):
+        maker.estimate_sync(Known(2000), model=ScriptedModel(noisy), limits={"max_calls": 50})
+
+
+def test_a_model_that_is_lost_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model that stops answering at once gives no estimate, and its failures are no wrong answers."""
+    monkeypatch.setattr("maker.sending.dispatcher.FIRST_BACKOFF", 0.0)
+    dead = ScriptedModel(lambda r: Failure("transient", "connection refused"))
+    with pytest.raises(ModelError, match=r"30 are needed.*connection refused"):
+        maker.estimate_sync(Known(2000), model=dead)
+    dying = ScriptedModel(lambda r: noisy(r) if len(dying.requests) < 400 else Failure("transient", "gone"))
+    found = maker.estimate_sync(Known(2000), model=dying)
+    assert found.stopped == "model_lost"
+    assert found.p_low < 0.875 < found.p_high
+
+
+def test_votes_that_do_not_converge_are_said() -> None:
+    """Without a truth, a step that stays undecided ends the estimate with its number."""
+    with pytest.raises(Infeasible, match="step 0 is undecided"):
+        maker.estimate_sync(Adding(2000), model=ScriptedModel(lambda r: str(r.address.draw % 2)), steps=30)
+
+
+def test_a_server_that_is_down_is_an_unusable_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing listens: a model error, exit code 5, no figures."""
+    monkeypatch.setattr("maker.models.openai.client.GRACE", 0.0)
+    monkeypatch.setattr("maker.sending.dispatcher.FIRST_BACKOFF", 0.0)
+    with pytest.raises(ModelError) as refused:
+        maker.estimate_sync(Known(2000), model="http://127.0.0.1:9/v1#none", steps=30)
+    assert refused.value.exit_code == 5
+
+
+# ---- over HTTP
+
+
+def test_a_server_is_asked_as_often_as_it_is_billed_for() -> None:
+    """Over HTTP the estimate reads the server's token counts, and every request is one of its draws."""
+
+    def answer(received: Received) -> str:
+        state = int(received.prompt.split(" ")[0])
+        return str(state + (received.number % 10 != 0))
+
+    async def ask() -> tuple[maker.Estimate, int]:
+        async with FaultServer(answer) as server:
+            model = maker.load_model(server.spec(), prices={"input": 1.0, "output": 2.0})
+            found = await maker.estimate(Known(500), model=model, steps=60, limits={"concurrency": 4})
+            await model.aclose()  # type: ignore[attr-defined]
+            return found, len(server.requests)
+
+    found, requests = asyncio.run(ask())
+    assert found.draws == requests
+    assert 0.7 < found.p < 1
+    assert found.cost is not None
+    assert found.cost.value > 0
+    assert found.simulated is False

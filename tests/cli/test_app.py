@@ -1,0 +1,121 @@
+"""The command line: what a newcomer types, what scripts read, and what each failure leaves."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+MAKER = [sys.executable, "-m", "maker"]
+
+
+def test_the_same_command_resumes(maker, tmp_path):
+    """A run stopped by a limit leaves with 3 and says what to do; raised, the same command finishes it."""
+    command = ["run", "hanoi", "--disks", 6, "--model", "oracle:p=0.99", "--k", 3, "--journal", tmp_path / "a.db"]
+    code, out, _ = maker(*command, "--max-steps", 20)
+    assert code == 3 and "max_steps" in out and "Raise max_steps and resume" in out
+    code, out, _ = maker(*command, "--json")
+    assert code == 0 and json.loads(out)["replayed"] == 20
+    undisturbed = json.loads(maker(*command[:-1], tmp_path / "b.db", "--json")[1])
+    assert json.loads(out)["chain"] == undisturbed["chain"]
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "words"),
+    [
+        (["run", "nope", "--model", "oracle:p=0.9"], 2, "Built in: addition, checkers"),
+        (["run", "hanoi", "--diks", "3", "--model", "oracle:p=0.9"], 2, "no parameter 'diks'"),
+        (["run", "hanoi", "--disks", "many", "--model", "oracle:p=0.9"], 2, "disks = 'many'"),
+        (["run", "hanoi", "--disks", "65", "--model", "oracle:p=0.9"], 2, "1 to 64"),
+        (["run", "hanoi", "--disks"], 2, "Missing option '--model'"),
+        (["run", "hanoi", "--model", "oracle:p=1.5"], 2, "from 0 to 1"),
+        (["run", "hanoi", "--model", "oracle:q=1"], 2, "no parameter 'q'"),
+        (["run", "hanoi", "--model", "gpt"], 5, "there is no model 'gpt'"),
+        (["run", "hanoi", "--model", "oracle:p=0.9", "--k", "some"], 2, "a whole number or auto"),
+        (["run", "hanoi", "--model", "oracle:p=0.9", "--k", "0"], 2, "k = 0"),
+        (["run", "hanoi", "--model", "oracle:p=0.9", "--target", "1.5"], 2, "target"),
+        (["run", "hanoi", "--model", "oracle:p=0.45"], 2, "no k helps"),
+        (["run", "hanoi", "--model", "oracle:p=0.9", "--journal", "/nowhere/at/all/run.db"], 6, "folder"),
+        (["run", "hanoi", "--disks", "4", "--model", "oracle:v=0", "--k", "2"], 4, "undecided"),
+        (["run", "hanoi", "--disks", "4", "--model", "oracle:p=0", "--k", "1", "--segments", "1"], 1, "NOT solved"),
+        (["run", "hanoi", "--disks", "4", "--model", "oracle:p=0", "--k", "1", "--segments", "4"], 1, "join_mismatch"),
+        (["show", "/nowhere.db"], 6, "no such journal"),
+        (["verify", "/nowhere.db"], 6, "no such journal"),
+        (["frobnicate"], 2, "No such command"),
+    ],
+)  # fmt: skip
+def test_every_mistake_has_one_message_and_its_exit_code(maker, args, code, words):
+    """A mistake gives one clear message, the documented exit code, and never a traceback."""
+    left, out, err = maker(*args)
+    assert left == code
+    assert words in out + err
+    assert "Traceback" not in out + err
+
+
+def test_errors_are_json_too(maker):
+    """With --json a failure is one JSON object as well."""
+    code, out, err = maker("run", "nope", "--model", "oracle:p=0.9", "--json")
+    said = json.loads(out)
+    assert said["solved"] is False and said["exit_code"] == code == 2 and said["error"] in err
+
+
+def test_demo_is_verified_and_can_be_shown_again(maker, tmp_path):
+    """The demo ends with the independent check, and a second call shows the finished run again."""
+    for replayed in (0, 1023):
+        code, out, _ = maker("demo", "--disks", 10, "--journal", tmp_path / "demo.db", "--json")
+        said = json.loads(out)
+        assert code == 0 and said["wrong"] == 0 and said["replayed"] == replayed
+        assert "independent checker" in said["checked"]
+
+
+def test_no_bar_and_no_colour_in_a_pipe(tmp_path):
+    """In a pipe the output is plain text: no escape codes, nothing on stderr."""
+    done = subprocess.run([*MAKER, "run", "hanoi", "--disks", "4", "--model", "oracle:p=0.99", "--k", "2"],
+                          capture_output=True, text=True, cwd=tmp_path, check=True)  # fmt: skip
+    assert done.stderr == "" and "\x1b" not in done.stdout and "result: solved" in done.stdout
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_one_signal_stops_cleanly_and_the_run_can_be_resumed(number, tmp_path):
+    """SIGINT or SIGTERM drains the wave, leaves with 3, and a resume reaches the undisturbed end."""
+    command = [*MAKER, "run", "hanoi", "--disks", "13", "--model", "oracle:p=0.99", "--k", "3", "--json"]
+    path = tmp_path / "run.db"
+    child = subprocess.Popen([*command, "--journal", str(path)], stdout=subprocess.PIPE, text=True)
+    wal = path.with_name("run.db-wal")
+    while not wal.exists() or wal.stat().st_size < 100_000:
+        assert child.poll() is None, "the run was over before it could be interrupted"
+        os.sched_yield()
+    child.send_signal(number)
+    said = json.loads(child.communicate(timeout=30)[0])
+    assert child.returncode == 3 and said["stopped"] == "interrupted" and 0 < said["steps"] < 8191
+    resumed = json.loads(subprocess.run([*command, "--journal", str(path)], capture_output=True, check=True).stdout)
+    undisturbed = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+    assert resumed["chain"] == undisturbed["chain"] and resumed["replayed"] >= said["steps"]
+
+
+def test_a_reader_that_leaves_early_is_no_error(tmp_path):
+    """A closed stdout ends the command quietly."""
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run([*MAKER, "tasks"], stdout=write, stderr=subprocess.PIPE, text=True, cwd=tmp_path, check=False)
+    os.close(write)
+    assert "Traceback" not in done.stderr
+
+
+def test_a_users_task_runs_and_its_bug_is_named(maker, tmp_path):
+    """path/to/file.py:Class runs; when its code raises, the message names step and method and the code is 2."""
+    example = Path(__file__).parents[2] / "examples" / "own_task.py"
+    code, out, _ = maker("run", f"{example}:Total", "--numbers", "3,1,4", "--model", "oracle:p=0.9", "--k", 3, "--json",
+                         "--journal", tmp_path / "t.db")  # fmt: skip
+    assert code == 0 and json.loads(out)["answer"] == "8"
+    assert maker("verify", tmp_path / "t.db")[0] == 2  # its code is never loaded because a journal says so
+    assert maker("verify", tmp_path / "t.db", "--task", f"{example}:Total", "--numbers", "3,1,4")[0] == 0
+    broken = tmp_path / "broken.py"
+    broken.write_text(example.read_text().replace("return (action, state[1] + 1)", "return (action, state[2] + 1)"))
+    code, _, err = maker("run", f"{broken}:Total", "--model", "oracle:p=0.9", "--k", 3)
+    assert code == 2 and "step 0: apply raised IndexError" in err and "Traceback" not in err

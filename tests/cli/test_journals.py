@@ -1,0 +1,47 @@
+"""The commands that read a journal: they agree with the run, and refuse what is none."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+
+FIELDS = {"solved", "steps", "samples", "flagged", "wrong", "answer", "state_digest", "chain", "stopped", "seconds"}
+
+
+def test_run_show_and_verify_agree_on_one_journal(maker, tmp_path):
+    """run, show and verify print one JSON object each, with the promised fields and the same facts."""
+    path = tmp_path / "run.db"
+    code, out, err = maker("run", "hanoi", "--disks", 5, "--model", "oracle:p=0.95,v=0.9", "--k", 4,
+                           "--journal", path, "--json")  # fmt: skip
+    ran = json.loads(out)
+    assert (code, err) == (0, "")
+    assert ran["solved"] is True and ran["steps"] == 31 and ran["answer"] == [[], [], [5, 4, 3, 2, 1]]
+    shown = json.loads(maker("show", path, "--json")[1])
+    code, out, _ = maker("verify", path, "--json")
+    verified = json.loads(out)
+    assert code == 0 and verified["problem"] is None
+    for said in (ran, shown, verified):
+        assert said.keys() >= FIELDS
+        for field in ("solved", "steps", "samples", "flagged", "wrong", "answer", "state_digest", "chain", "stopped"):
+            assert said[field] == ran[field], field
+
+
+def test_a_foreign_or_damaged_journal_is_refused_and_left_alone(maker, tmp_path):
+    """What is not this run's journal leaves with 6 and is not changed by a byte."""
+    foreign = tmp_path / "foreign.db"
+    with sqlite3.connect(foreign) as db:
+        db.execute("CREATE TABLE t (x)")
+    db.close()
+    text = tmp_path / "text.db"
+    text.write_text("not a database at all, but long enough to have a header of one hundred bytes" * 3)
+    other = tmp_path / "other.db"
+    assert maker("run", "hanoi", "--disks", 3, "--model", "oracle:p=0.99", "--k", 3, "--journal", other)[0] == 0
+    for path, words in (
+        (foreign, "not a maker journal"),
+        (text, "not a maker journal"),
+        (other, "k: journal 3, now 2"),
+    ):
+        before = path.read_bytes()
+        code, _, err = maker("run", "hanoi", "--disks", 3, "--model", "oracle:p=0.99", "--k", 2, "--journal", path)
+        assert (code, words in err) == (6, True), err
+        assert path.read_bytes() == before

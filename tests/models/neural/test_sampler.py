@@ -1,0 +1,122 @@
+"""Arithmetic and sampling: the plain definition, draw by draw, with shared prefixes."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from maker.models.neural import sampler, vocabulary
+from maker.models.neural.sampler import Job
+from maker.models.neural.transformer import Cache, Transformer
+from small_model import PROMPT, SMALL, prompts_of, random_weights
+
+
+def small_sampler(dtype):
+    """Return a sampler over random weights."""
+    return sampler.Sampler(Transformer(random_weights(SMALL), SMALL, dtype))
+
+
+def plain_logits(w, shape, tokens):
+    """Follow the definition of the model, one place, one head and one earlier place at a time."""
+
+    def norm(x, gain):
+        return x / np.sqrt(np.mean(x**2) + 1e-5) * gain
+
+    def rotated(x, place):
+        half = shape.head_dim // 2
+        turn = np.exp(1j * place * shape.rope_base ** (-np.arange(half) / half))
+        z = (x[:half] + 1j * x[half:]) * turn
+        return np.concatenate([z.real, z.imag])
+
+    xs = [w["embed"][token] for token in tokens]
+    e, groups = shape.head_dim, shape.heads // shape.kv_heads
+    for layer in range(shape.layers):
+        p = {n: w[f"{layer}.{n}"] for n in ("q", "k", "v", "o", "gate", "up", "down", "norm_attention", "norm_feed")}
+        hs = [norm(x, p["norm_attention"]) for x in xs]
+        mixed = []
+        for i, h in enumerate(hs):
+            heads = []
+            for head in range(shape.heads):
+                kv = slice(head // groups * e, (head // groups + 1) * e)
+                q = rotated((h @ p["q"])[head * e : (head + 1) * e], i)
+                scores = [q @ rotated((hs[j] @ p["k"])[kv], j) / np.sqrt(e) for j in range(i + 1)]
+                share = np.exp(scores) / np.sum(np.exp(scores))
+                heads.append(sum(share[j] * (hs[j] @ p["v"])[kv] for j in range(i + 1)))
+            mixed.append(np.concatenate(heads) @ p["o"])
+        xs = [x + m for x, m in zip(xs, mixed, strict=True)]
+        for i, x in enumerate(xs):
+            h = norm(x, p["norm_feed"])
+            gate = h @ p["gate"]
+            xs[i] = x + (gate / (1 + np.exp(-gate)) * (h @ p["up"])) @ p["down"]
+    return np.array([norm(x, w["norm"]) @ w["head"] for x in xs])
+
+
+# -- arithmetic and sampling -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [SMALL, SMALL._replace(layers=1, kv_heads=4), SMALL._replace(kv_heads=1)])
+def test_logits_equal_the_plain_definition(shape):
+    """Prefill and cached steps give the logits of the model written down naively, to rounding."""
+    weights = random_weights(shape)
+    transformer, cache = Transformer(weights, shape, np.float64), Cache(shape, np.float64)
+    tokens = np.random.default_rng(1).integers(0, vocabulary.SIZE, (3, 12))
+    cache.reserve(3, 12)
+    found = [transformer.prefill(tokens[:, :7], cache)]
+    found += [transformer.step(tokens[:, i], i, cache) for i in range(7, 12)]
+    for row in range(3):
+        wanted = plain_logits(weights, shape, tokens[row])[6:]
+        np.testing.assert_allclose(np.stack(found, 1)[row], wanted, rtol=1e-9, atol=1e-9)
+
+
+def test_sharing_equals_one_by_one_sampling_draw_by_draw():
+    """In float64 every draw has the same text, count, reason and probability alone as in a crowded batch."""
+    prompts = [vocabulary.encode(prompt) for disks in (3, 6) for prompt, _ in prompts_of(disks, 2)]
+    jobs = [
+        Job(tokens, heat, [i * 31 + d * 1009 for d in range(9)], [3 + 5 * d for d in range(9)])
+        for i, (tokens, heat) in enumerate(itertools.product(prompts, (0.0, 0.7, 2.0)))
+    ]
+    crowd = small_sampler(np.float64).answer(jobs)
+    alone = small_sampler(np.float64)
+    for job, (texts, index) in zip(jobs, crowd, strict=True):
+        for draw in range(9):
+            ((single,), _) = alone.answer([Job(job.tokens, job.temperature, [job.seeds[draw]], [job.limits[draw]])])[0]
+            assert texts[index[draw]][:3] == single[:3]
+            assert texts[index[draw]].logprob == pytest.approx(single.logprob, abs=1e-9)
+
+
+def test_shared_draws_follow_the_models_distribution_in_float32():
+    """Of 20,000 draws of one prompt the first tokens occur as often as the logits say (chi-square)."""
+    model = small_sampler(np.float32)
+    tokens = vocabulary.encode(PROMPT)
+    (texts, index) = model.answer([Job(tokens, 1.0, list(range(20_000)), [1] * 20_000)])[0]
+    model.cache.reserve(1, len(tokens))
+    logits = model.transformer.prefill(np.array([tokens]), model.cache)[0].astype(float)
+    wanted = np.exp(logits) / np.exp(logits).sum() * 20_000
+    got = np.zeros(vocabulary.SIZE)
+    for reply, count in zip(texts, np.bincount(index), strict=True):
+        got[vocabulary.END if reply.finish == "stop" else vocabulary.encode(reply.text)[0]] += count
+    # 156 degrees of freedom: 4.5 standard deviations above the mean
+    assert ((got - wanted) ** 2 / wanted).sum() < 156 + 4.5 * np.sqrt(2 * 156)
+
+
+def test_uniforms_are_uniform_and_uncorrelated_between_draws_and_places():
+    """Neighbouring seeds and places give numbers in [0, 1) with the right mean, spread and no correlation."""
+    with np.errstate(over="ignore"):
+        keys = sampler._mix(np.arange(50_000, dtype=np.uint64) + sampler._GOLDEN)
+    a, b = sampler.uniforms(keys, 0), sampler.uniforms(keys, 1)
+    assert 0 <= min(a.min(), b.min()) <= max(a.max(), b.max()) < 1
+    assert abs(a.mean() - 0.5) < 0.006
+    assert abs(a.var() - 1 / 12) < 0.002
+    assert abs(np.corrcoef(a, b)[0, 1]) < 0.02
+    assert abs(np.corrcoef(a[1:], a[:-1])[0, 1]) < 0.02
+
+
+def test_a_reply_that_does_not_end_is_cut_at_the_context():
+    """A model that never ends fills the context of 128 tokens and says "length"."""
+    weights = random_weights(SMALL)
+    weights["head"][:, vocabulary.END] = 0
+    weights["head"] *= 40  # sure of something else everywhere
+    tokens = vocabulary.encode(PROMPT)
+    job = Job(tokens, 1.0, [1, 2, 3], [10_000] * 3)
+    texts, _ = sampler.Sampler(Transformer(weights, SMALL)).answer([job])[0]
+    assert all(reply.finish == "length" and reply.tokens == sampler.CONTEXT - len(tokens) for reply in texts)

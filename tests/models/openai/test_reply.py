@@ -1,0 +1,424 @@
+"""What every kind of reply becomes: one row of the classification table each, and nothing can break it."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from maker.decision.sample import Failure, Sample
+from maker.models.openai.refusal import Asked, Trouble
+from maker.models.openai.reply import Said, read_reply, same_model
+
+CANARY = "sk-canary-5f1e77"
+ASKED = Asked("http://h:1", "m-1", "state = [[3, 2, 1], [], []]\nmove?", CANARY)
+
+
+def completion(**changes):
+    """Return the body of a good reply, with top-level fields replaced."""
+    choice = {"index": 0, "message": {"role": "assistant", "content": "yes"}, "finish_reason": "stop"}
+    usage = {"prompt_tokens": 12, "completion_tokens": 3}
+    return {"id": "r-1", "model": "m-1", "choices": [choice], "usage": usage, **changes}
+
+
+def choice(**changes):
+    """Return a good reply whose only choice has fields replaced."""
+    whole = completion()
+    whole["choices"][0].update(changes)
+    return whole
+
+
+def read(body, status=200, headers=None, asked=ASKED):
+    """Read a reply; what is not bytes is sent as JSON."""
+    raw = body if isinstance(body, bytes) else orjson.dumps(body)
+    return read_reply(status, headers or {}, raw, asked, 0.5)
+
+
+def sample(body, **options):
+    """Return the one sample of a good reply."""
+    said = read(body, **options)
+    assert isinstance(said, Said), said
+    assert len(said.samples) == 1
+    assert isinstance(said.samples[0], Sample)
+    return said.samples[0]
+
+
+def trouble(body, *args, **options) -> Trouble:
+    """Return what is wrong with a reply."""
+    found = read(body, *args, **options)
+    assert isinstance(found, Trouble), found
+    return found
+
+
+def refusal(status, message="no", **labels):
+    """Return the trouble of an error reply."""
+    return trouble({"error": {"message": message, **labels}}, status)
+
+
+# -- samples ---------------------------------------------------------------------------------------------
+
+
+def test_everything_a_reply_says_is_kept():
+    """Text, tokens, finish reason, id, logprob, model, latency and fingerprint come into the sample."""
+    body = choice(logprobs={"content": [{"token": "y", "logprob": -0.25}, {"token": "es", "logprob": -0.5}]})
+    said = read({**body, "system_fingerprint": "fp_1"})
+    assert said == Said([Sample("yes", 12, 3, "stop", "r-1", -0.75, "m-1", 0.5, "fp_1")])
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ("", ""),
+        (None, None),
+        (7, None),
+        ({}, None),
+        ([], None),
+        ([{"type": "text", "text": "a"}, {"type": "image"}, {"type": "text", "text": "b"}], "ab"),
+        (["a", "b", 3], "ab"),
+        ([{"type": "image"}], None),
+        ("\x00\x1b[31m", "\x00\x1b[31m"),
+        ("[" * 200_000, "[" * 200_000),
+        ("9" * 4301, "9" * 4301),
+        (f"the key is {CANARY}", "the key is ***"),
+    ],
+)
+def test_content_of_any_kind(content, text):
+    """Text stays as it is, parts are joined, what is no text is None; a key is never part of it."""
+    assert sample(choice(message={"content": content})).text == text
+
+
+def test_wild_bytes_are_read_as_far_as_they_go():
+    """Lone surrogates, NaN, a byte-order mark, doubled keys and broken UTF-8 do not lose a reply."""
+    raw = orjson.dumps(completion())
+    assert sample(raw.replace(b'"yes"', rb'"\ud800"')).text == "\ud800"
+    assert sample(raw.replace(b'"yes"', b'"\xff!"')).text == "\ufffd!"
+    assert sample(b"\xef\xbb\xbf" + raw).text == "yes"
+    assert sample(raw.replace(b'"id"', b'"x":NaN,"id"')).text == "yes"
+    assert sample(raw.replace(b'"content":"yes"', b'"content":"no","content":"yes"')).text == "yes"
+
+
+@pytest.mark.parametrize("figure", [-1, 2.0, 2.5, "12", True, None, [], 2**40, float("nan")])
+def test_odd_usage_counts_as_not_given(figure):
+    """A count that is negative, fractional, text or absurd is None, and the sample stays."""
+    body = json.dumps(completion(usage={"prompt_tokens": figure, "completion_tokens": figure})).encode()
+    assert (sample(body).tokens_in, sample(body).tokens_out) == (None, None)
+    assert sample(completion(usage=figure)).tokens_in is None
+
+
+@pytest.mark.parametrize(
+    ("logprobs", "value"),
+    [
+        ({"token_logprobs": [-1.0, -2.5]}, -3.5),
+        ({"content": [{"logprob": 0}]}, 0.0),
+        ({"content": [{"logprob": -1.0}, {"logprob": None}]}, None),
+        ({"content": [{"logprob": math.nan}]}, None),
+        ({"content": [{"logprob": -math.inf}]}, None),
+        ({"content": [{"logprob": 3.0}]}, None),
+        ({"content": [7]}, None),
+        ({"content": []}, None),
+        ({"content": None}, None),
+        ([], None),
+        (None, None),
+    ],
+)
+def test_logprobs_are_summed_or_not_believed(logprobs, value):
+    """Both forms are summed; one figure that cannot be a logprob voids the sum."""
+    assert sample(json.dumps(choice(logprobs=logprobs)).encode()).logprob == value
+
+
+def test_refusals_are_samples_that_a_flag_can_see():
+    """A refusal field, a content filter, and a filter that left no message have that finish reason."""
+    assert sample(choice(message={"content": None, "refusal": "I cannot"})).finish_reason == "content_filter"
+    assert sample(choice(finish_reason="content_filter")).finish_reason == "content_filter"
+    assert sample(choice(message=None, finish_reason="content_filter")).text is None
+    assert sample(choice(message={"content": "x", "refusal": None})).finish_reason == "stop"
+
+
+def test_absent_facts_are_none():
+    """What the server does not say is not made up: no finish reason, no id, no model."""
+    bare = {"choices": [{"message": {"content": "yes"}}]}
+    assert sample(bare) == Sample("yes", None, None, None, None, None, None, 0.5)
+    assert sample(choice(finish_reason=5)).finish_reason is None
+    assert sample(completion(id=["r"], model=None)).response_id is None
+
+
+def test_names_are_kept_short_and_clean():
+    """A huge id becomes its digest, so that equal ids stay equal and others different; control characters go."""
+    one, two = sample(completion(id="a" * 10**6)), sample(completion(id="a" * 10**6 + "b"))
+    assert len(one.response_id) < 60
+    assert one.response_id != two.response_id
+    assert sample(completion(id=f"x\n\x1b[2J {CANARY}")).response_id == "x [2J ***"
+
+
+def test_plain_completions_are_read():
+    """The text of a plain completion is its choice's own."""
+    body = {"choices": [{"text": " yes", "finish_reason": "length", "logprobs": {"token_logprobs": [-0.5]}}]}
+    assert (sample(body).text, sample(body).finish_reason, sample(body).logprob) == (" yes", "length", -0.5)
+
+
+def test_several_choices_are_several_draws():
+    """Each choice is a draw: ids differ, tokens add up to the server's, a missing one is a failure."""
+    asked = Asked("http://h:1", "m-1", choices=3)
+    whole = completion(usage={"prompt_tokens": 12, "completion_tokens": 7})
+    whole["choices"] *= 2
+    said = read(whole, asked=asked)
+    assert [s.response_id for s in said.samples[:2]] == ["r-1#0", "r-1#1"]
+    assert [s.tokens_in for s in said.samples[:2]] == [12, 0]
+    assert [s.tokens_out for s in said.samples[:2]] == [4, 3]
+    assert said.samples[2] == Failure("transient", "http://h:1 sent 2 of 3 choices")
+    for choice in whole["choices"]:  # a server that counts the tokens of one choice only
+        choice["logprobs"] = {"content": [{"logprob": -0.5}] * 6}
+    assert [s.tokens_out for s in read(whole, asked=asked).samples[:2]] == [6, 6]
+    whole["choices"] = [whole["choices"][0], {}, 7]
+    kinds = [type(reply).__name__ for reply in read(whole, asked=asked).samples]
+    assert kinds == ["Sample", "Failure", "Failure"]
+
+
+# -- troubles --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("declared", "asked", "same"),
+    [
+        ("gpt-4.1-mini", "gpt-4.1-mini", True),
+        ("gpt-4.1-mini-2025-04-14", "gpt-4.1-mini", True),
+        ("gpt-4-0613", "gpt-4", True),
+        ("claude-3-20240229", "claude-3", True),
+        ("llama3:latest", "llama3", True),
+        ("mistral-2503", "mistral-latest", True),
+        ("Tiny", "tiny", True),
+        ("/models/tiny.gguf", "tiny", True),
+        ("tiny.gguf", "other/tiny.gguf", True),
+        ("gpt-4.1-nano", "gpt-4.1-mini", False),
+        ("gpt-4.1-mini-high", "gpt-4.1-mini", False),
+        ("gpt-4.1", "gpt-4.1-mini", False),
+        ("gpt-4o-mini-2025-04-14", "gpt-4o", False),
+        ("/models/other.gguf", "tiny", False),
+    ],
+)
+def test_another_model_is_seen(declared, asked, same):
+    """A dated variant or the weight file of the name asked for is the same model; anything else is not."""
+    assert same_model(declared, asked) is same
+
+
+def test_another_model_is_fatal():
+    """A reply by another model stops the run and names both."""
+    failure = trouble(completion(model="m-2")).failure
+    assert failure.kind == "fatal"
+    assert "'m-1'" in failure.detail
+    assert "'m-2'" in failure.detail
+
+
+@pytest.mark.parametrize("body", [b"", b" \n", b'{"id": "r-1", "choi', b'{"a": ' + b"[" * 100_000])
+def test_cut_bodies_are_transient(body):
+    """A truncated body is tried again, and looked at as the request's own fault if it stays."""
+    found = trouble(body)
+    assert (found.failure.kind, found.own, found.alien) == ("transient", True, True)
+    assert "cut off" in found.failure.detail
+
+
+@pytest.mark.parametrize("body", [b"null", b"[1]", b'"x"', b"data: {}\n\ndata: [DONE]", b"hello", b"[" * 200_000])
+def test_what_is_no_object_is_alien(body):
+    """JSON without an object, a stream nobody asked for, or plain text: not this API, if it stays so."""
+    found = trouble(body)
+    assert (found.failure.kind, found.alien) == ("transient", True)
+
+
+@pytest.mark.parametrize("status", [200, 400, 418])
+def test_html_is_fatal(status):
+    """A web page where JSON was expected says: check the address."""
+    assert trouble(b"\n<!doctype html><p>hi", status).failure.kind == "fatal"
+    found = trouble(b"hi", status, {"Content-Type": "text/html; charset=utf-8"})
+    assert "often ends in /v1" in found.failure.detail
+
+
+def test_a_page_of_a_proxy_in_trouble_is_transient():
+    """502 and 503 come with HTML as often as not."""
+    for status in (500, 502, 503, 504, 529, 429, 408):
+        assert trouble(b"<html>bad gateway", status).failure.kind == "transient"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{"choices": None}, {"choices": []}, {"choices": {}}, {"choices": [None]}, {"choices": [{}]}, {"object": "list"},
+     {"choices": [{"message": 5}]}, {"choices": [{"message": None}]}],
+)  # fmt: skip
+def test_replies_without_a_choice_are_transient(body):
+    """Null, empty or shapeless choices are no answer of the model: never a vote, never a flag."""
+    found = trouble(body)
+    assert (found.failure.kind, found.own) == ("transient", True)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        ("overloaded", "transient"),
+        ({"message": "try later"}, "transient"),
+        ({"message": "slow down", "code": 429}, "transient"),
+        ({"message": "slow down", "code": "503"}, "transient"),
+        ({"message": "bad key", "code": 401}, "fatal"),
+        ({"message": "context", "code": 400}, "poison"),
+        ({"message": "empty", "code": "insufficient_quota"}, "fatal"),
+        (["odd"], "transient"),
+        ({"code": [[["deep"]]]}, "transient"),
+    ],
+)
+def test_an_error_in_a_good_reply_counts_as_an_error(error, kind):
+    """Status 200 does not make an error a sample; a status named inside is believed."""
+    assert trouble({**completion(), "error": error}).failure.kind == kind
+    assert trouble(choice(error=error)).failure.kind == "transient"
+
+
+@pytest.mark.parametrize("status", [408, 409, 425, 429, 500, 502, 503, 504, 520, 529, 599])
+def test_statuses_to_try_again(status):
+    """Overload and server errors are transient, and carry the wait that was asked for."""
+    found = trouble({"error": {"message": "later"}}, status, {"Retry-After": "3"})
+    assert (found.failure.kind, found.failure.retry_after, found.status) == ("transient", 3.0, status)
+    assert found.own is (status not in (429, 503, 529)), "a pause of the endpoint is no fault of a request"
+    assert f"answered {status}: later" in found.failure.detail
+    billed = None if status == 504 else 0
+    assert (found.failure.tokens_in, found.failure.tokens_out) == (billed, billed), "a gateway does not see the bill"
+
+
+@pytest.mark.parametrize(
+    ("status", "labels", "words"),
+    [
+        (401, {}, "The key was refused: set OPENAI_API_KEY"),
+        (403, {}, "MAKER_API_KEY"),
+        (402, {}, "quota is used up"),
+        (429, {"code": "insufficient_quota"}, "add credit"),
+        (429, {"type": "insufficient_quota"}, "add credit"),
+        (403, {"code": "billing_not_active"}, "add credit"),
+        (404, {"code": "model_not_found"}, "model's name (m-1)"),
+        (404, {}, "often ends in /v1"),
+        (400, {"code": "model_not_found"}, "model's name (m-1)"),
+        (405, {}, "Check the address"),
+        (410, {}, "Check the address"),
+    ],
+)
+def test_hopeless_statuses_say_what_to_do(status, labels, words):
+    """No repetition helps: the message names the remedy."""
+    found = refusal(status, **labels)
+    assert found.failure.kind == "fatal"
+    assert words in found.failure.detail
+
+
+def test_a_missing_key_is_told_from_a_refused_one():
+    """Without a key, 401 says that none was sent."""
+    found = read({"error": {"message": "no"}}, 401, asked=Asked("http://h:1", "m-1"))
+    assert "No key was sent" in found.failure.detail
+
+
+def test_a_rate_limit_that_mentions_billing_is_no_quota():
+    """OpenAI's ordinary rate limit message has a link to the billing page in it."""
+    found = refusal(
+        429, "Rate limit reached. Add a payment method: https://x/account/billing", code="rate_limit_exceeded"
+    )
+    assert found.failure.kind == "transient"
+
+
+@pytest.mark.parametrize("status", [400, 413, 422])
+def test_complaints_about_the_request_are_suspected_poison(status):
+    """A context too long or a policy is this request's affair, if others succeed."""
+    found = refusal(status, "maximum context length is 4096 tokens, you asked for 9000 in max_tokens")
+    assert (found.failure.kind, found.optional) == ("poison", None)
+    assert trouble(b"<html>413", 413).failure.kind == "poison"
+
+
+@pytest.mark.parametrize(
+    ("optional", "message", "labels"),
+    [
+        ("max_tokens", "Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead.", {}),
+        ("max_tokens", "no", {"param": "max_tokens", "code": "unsupported_parameter"}),
+        ("logprobs", "logprobs are not supported by this model", {}),
+        ("logprobs", "This model does not support the 'logprobs' parameter", {"param": "logprobs"}),
+        ("schema", "Invalid schema for response_format 'answer'", {"param": "response_format"}),
+        ("schema", "response_format json_schema is unavailable: unsupported", {}),
+        ("seed", "Extra inputs are not permitted: seed", {}),
+        (None, "max_tokens is too large: 99999, not supported beyond 4096", {"param": "max_tokens"}),
+        (None, "seed must be less than 10", {"param": "seed"}),
+        (None, "Unsupported value: 'temperature' does not support 0.1", {"param": "temperature"}),
+    ],
+)
+def test_optional_fields_that_are_refused_are_named(optional, message, labels):
+    """A field that is refused as such is told from a value that is refused."""
+    found = refusal(400, message, **labels)
+    assert found.optional == optional
+    assert found.failure.kind == ("transient" if optional else "poison")
+
+
+def test_complaints_of_every_form_are_repeated():
+    """Text, an object, FastAPI's list: the server's words reach the user, on one line and cut."""
+    for body in (
+        {"error": "bad thing"},
+        {"error": {"message": "bad thing"}},
+        {"detail": "bad thing"},
+        {"detail": [{"msg": "bad thing", "input": "x"}]},
+        {"message": "bad\n\x1b[31mthing"},
+    ):
+        detail = trouble(body, 400).failure.detail
+        assert detail.startswith("http://h:1 answered 400: bad")
+        assert "\n" not in detail
+        assert "\x1b" not in detail
+    assert len(refusal(500, "x" * 10**6).failure.detail) < 300
+
+
+def test_the_prompt_is_not_repeated():
+    """A server that echoes the prompt in its complaint does not get it into messages and logs."""
+    detail = refusal(422, "cannot read: state = [[3, 2, 1], [], []]").failure.detail
+    assert "[[3" not in detail
+    assert "repeat the prompt" in detail
+
+
+@pytest.mark.parametrize(
+    ("location", "shown"),
+    [
+        ("https://evil.example/steal?x=1#y", "evil.example"),
+        ("/login", "another path"),
+        (f"https://{CANARY}.example/", "***.example"),
+        (f"https://user:{CANARY}@evil.example/", "evil.example"),
+        ("http://[bad", "cannot be read"),
+        ("", "another path"),
+    ],
+)
+def test_redirects_are_fatal_and_name_the_host_only(location, shown):
+    """Where a redirect points to is said without path, query or credentials."""
+    for status in (301, 302, 303, 307, 308):
+        failure = trouble(b"", status, {"Location": location}).failure
+        assert failure.kind == "fatal"
+        assert shown in failure.detail
+        assert CANARY not in failure.detail
+        assert "steal" not in failure.detail
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | st.just(CANARY),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(
+        st.sampled_from(["choices", "message", "content", "text", "error", "code", "model", "id", "usage", "detail",
+                         "finish_reason", "logprobs", "token_logprobs", "refusal", "prompt_tokens", "param", "msg"]),
+        inner, max_size=6,
+    ),
+    max_leaves=30,
+)  # fmt: skip
+
+
+@settings(max_examples=300, deadline=None)
+@given(JSON, st.integers(100, 599), st.integers(1, 3))
+def test_no_json_is_too_strange(body, status, choices):
+    """Any JSON with any status becomes samples or one trouble, and the key is in neither."""
+    asked = Asked("http://h:1", "m-1", "prompt", CANARY, choices)
+    found = read_reply(status, {}, json.dumps(body).encode(), asked, 0.1)
+    assert CANARY not in repr(found)
+    if isinstance(found, Said):
+        assert len(found.samples) == choices
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.binary(max_size=200), st.integers(100, 599), st.dictionaries(st.text(max_size=10), st.text(max_size=10)))
+def test_no_bytes_are_too_strange(body, status, headers):
+    """Any bytes with any headers become something without an exception."""
+    assert isinstance(read_reply(status, headers, body, ASKED, 0.1), (Said, Trouble))

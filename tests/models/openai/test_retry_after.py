@@ -1,0 +1,63 @@
+"""Retry-After in every form."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from maker.models.openai.retry_after import LONGEST, retry_after
+
+NOW = datetime(2026, 7, 1, 12, 0, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({}, None),
+        ({"Retry-After": "7"}, 7.0),
+        ({"retry-after": "0.25"}, 0.25),
+        ({"Retry-After": " 12 "}, 12.0),
+        ({"Retry-After": "0"}, 0.0),
+        ({"Retry-After": "-3"}, 0.0),
+        ({"Retry-After": "7200"}, 7200.0),
+        ({"Retry-After": "1e12"}, None),
+        ({"Retry-After": "inf"}, None),
+        ({"Retry-After": "-inf"}, None),
+        ({"Retry-After": "nan"}, None),
+        ({"Retry-After": "soon"}, None),
+        ({"Retry-After": ""}, None),
+        ({"Retry-After": "9" * 5000}, None),
+        ({"Retry-After": "Wed, 99 Foo 2026 12:00:00 GMT"}, None),
+        ({"retry-after-ms": "150"}, 0.15),
+        ({"Retry-After-Ms": "150", "Retry-After": "9"}, 0.15),
+        ({"Retry-After-Ms": "garbage", "Retry-After": "9"}, 9.0),
+        ({"Retry-After-Ms": "inf", "Retry-After": "9"}, 9.0),
+        ({"Retry-After": "Wed, 01 Jul 2026 12:00:30 GMT"}, 30.0),
+        ({"Retry-After": "Wed, 01 Jul 2026 12:00:30"}, 30.0),
+        ({"Retry-After": "Wed, 01 Jul 2026 11:00:00 GMT"}, 0.0),
+        ({"Retry-After": "Wed, 01 Jul 2099 12:00:30 GMT"}, None),
+        ({"Retry-After": "Wed, 01 Jul 2026 10:00:05 GMT", "Date": "Wed, 01 Jul 2026 10:00:00 GMT"}, 5.0),
+        ({"Retry-After": "Wed, 01 Jul 2026 12:00:05 GMT", "Date": "garbage"}, 5.0),
+    ],
+)
+def test_every_form_of_retry_after(headers, seconds):
+    """Seconds, milliseconds and dates are read; what is infinite, unreadable or absurd counts as absent."""
+    assert retry_after(headers, NOW) == (None if seconds is None else pytest.approx(seconds))
+
+
+def test_a_date_is_read_against_the_wall_clock_by_default():
+    """Without a Date header beside it, a date counts from now."""
+    wait = retry_after({"Retry-After": format_datetime(datetime.now(UTC) + timedelta(seconds=60), usegmt=True)})
+    assert wait is not None
+    assert 55 < wait <= 60
+
+
+@given(st.dictionaries(st.sampled_from(["Retry-After", "retry-after-ms", "Date"]), st.text(max_size=40)))
+def test_no_header_is_too_strange(headers):
+    """Whatever the headers hold, there is a decent wait or none."""
+    wait = retry_after(headers, NOW)
+    assert wait is None or 0 <= wait <= LONGEST

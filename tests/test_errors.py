@@ -1,0 +1,31 @@
+"""The errors: one tree, each with the exit code that its page promises, and the first of a group."""
+
+import re
+
+import pytest
+
+from maker import errors
+from maker.errors import MakerError, first_error
+
+
+def leaves(error: type[BaseException]) -> list[type[BaseException]]:
+    """Return a class and all below it."""
+    return [error, *(below for child in error.__subclasses__() for below in leaves(child))]
+
+
+def test_the_tree_is_the_one_that_is_drawn():
+    """Every class of the tree is in the drawing with its exit code, and nothing else is."""
+    drawn = dict(
+        re.findall(r"^ .*?(\w+Error|\w+Full|Infeasible|Undecided)\b.*exit (\d+)$", errors.__doc__, re.MULTILINE)
+    )
+    ours = [error for error in leaves(MakerError)[1:] if error.__module__ == "maker.errors"]
+    assert {error.__name__: str(error.exit_code) for error in ours} == drawn
+
+
+@pytest.mark.parametrize("deep", [1, 3])
+def test_the_first_plain_error_of_a_group_is_found_at_any_depth(deep):
+    """A group in a group gives the exception that came first, never a group."""
+    group = first = ValueError("first")
+    for level in range(deep):
+        group = ExceptionGroup(f"level {level}", [group, KeyError(level)])
+    assert first_error(group) is first
