@@ -30,6 +30,7 @@ from maker.engine.loop import Loop
 from maker.engine.result import Progress, RunResult
 from maker.engine.senders import Senders
 from maker.errors import TaskError
+from maker.journal.header import check_accepted
 from maker.journal.notes import Abandoned
 from maker.journal.writer import Journal
 from maker.models import load_model
@@ -84,6 +85,7 @@ async def run(
     """
     if isinstance(task, str):
         task = load_task(task)
+    check_accepted(accept_change)
     rungs = make_ladder(ladder)
     red_flags = chain(flags)
     if flags == "paper" and first_temperature is None:
