@@ -8,7 +8,6 @@ Messages go to stderr on one screen; results to stdout, one JSON object with --j
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import sys
@@ -19,6 +18,7 @@ from maker.cli import estimate, experiment, journals, lists, revote, run, solve
 from maker.cli.options import TASK_OPTIONS
 from maker.cli.screen import safe
 from maker.errors import MakerError
+from maker.models.process import collect_seldom
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None,
@@ -41,8 +41,7 @@ app.command()(lists.models)
 
 def main() -> None:
     """Run the command line; every MakerError becomes one message and its exit code."""
-    # A run makes and drops many small objects and no cycles: collecting seldom is a tenth of its time.
-    gc.set_threshold(50_000, 20, 20)
+    collect_seldom()
     try:
         _leave(app(standalone_mode=False) or 0)
     except MakerError as error:

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import json
 import os
 import signal
@@ -40,7 +39,7 @@ from maker.errors import MakerError, first_error
 from maker.journal.header import changed_fields, make_header, model_name
 from maker.log import log
 from maker.models import load_model
-from maker.models.process import fresh_interpreter
+from maker.models.process import collect_seldom, fresh_interpreter
 from maker.task.load import load_task, origin
 from maker.task.plan import plan_of
 
@@ -190,7 +189,7 @@ def _cores() -> int:
 def main() -> None:
     """Read an order, then jobs; answer each with its stretches, until the input ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt is the parent's to handle
-    gc.set_threshold(50_000, 20, 20)
+    collect_seldom()
     source, target = sys.stdin.buffer, sys.stdout.buffer
     sys.stdout = sys.stderr  # nothing else may write to the pipe
     with contextlib.suppress(BrokenPipeError, EOFError):  # the parent is gone
