@@ -28,9 +28,10 @@ from maker.review.export import rows
 from maker.review.report.data import BINS, Along, collect
 from maker.review.report.page import render_report, write_report
 from maker.review.report.steps import SHOWN_TEXT
-from maker.review.report.theory import compare, own_p, share, undecided_after, votes_of_a_step
+from maker.review.report.theory import compare, own_p, share
 from maker.task.canonical import visible
 from maker.testing import ScriptedModel
+from maker.theory import walks
 
 RUN = "document.title='RAN';document.documentElement.setAttribute('data-ran','1')"
 HOSTILE = [
@@ -345,11 +346,11 @@ def test_distributions_are_those_of_a_simulated_race(p, v, k):
         votes[cast] += 1
         for r in range(rounds):
             left[r] += 1
-    exact = votes_of_a_step(p, k, longest)
+    exact = walks.ending_at(p, k, longest)
     assert sum(exact) == pytest.approx(1, abs=1e-6)
     for n in range(longest + 1):
         assert abs(votes[n] - races * exact[n]) <= 4 * (races * exact[n] * (1 - exact[n])) ** 0.5 + 4, n
-    for r, share_left in enumerate(undecided_after(p, v, k, 10)):
+    for r, share_left in enumerate(walks.after_waves(p, v, k, 10)):
         assert abs(left[r] - races * share_left) <= 4 * (races * share_left * (1 - share_left)) ** 0.5 + 4, r
     assert sum(n * chance for n, chance in enumerate(exact)) == pytest.approx(
         maker.theory.expected_votes(p, k), rel=1e-3

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 from maker.decision.flags import PAPER
 from maker.decision.poll import Poll
 from maker.decision.wave import FLAGGED
-from maker.experiments.kit import walks
 from maker.experiments.kit.bench import Bench, Source, neural, oracle, said_of, sources, spread
 from maker.experiments.kit.outcome import Options, Outcome, Row, Share, short
+from maker.theory import walks
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

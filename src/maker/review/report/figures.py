@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 from maker.review.report.data import ENTROPY_BINS, ENTROPY_WIDTH, Findings
-from maker.review.report.theory import LARGEST_K, own_p, share, undecided_after, votes_of_a_step
+from maker.review.report.theory import LARGEST_K, own_p, share
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -145,8 +145,10 @@ def _rounds(axes: Axes, found: Findings) -> None:
                   elinewidth=1, capsize=2.5, label="this run", zorder=3)  # fmt: skip
     p = own_p(found)
     if p is not None and _has_theory(found):
+        from maker.theory import walks  # noqa: PLC0415 -- numpy is slow to load
+
         v = 1 - found.flagged / found.samples
-        expected = [chance * steps for chance in undecided_after(p.value, v, found.summary.k or 1, rounds)]
+        expected = walks.after_waves(p.value, v, found.summary.k or 1, rounds) * steps
         axes.plot(range(rounds + 1), expected, "-", color=THEORY, label="theory")
     axes.set_yscale("log")
     axes.set_ylim(0.3, steps * 2)
@@ -171,7 +173,9 @@ def _votes(axes: Axes, found: Findings) -> None:
     axes.bar([n for n, _ in votes], [steps for _, steps in votes], width=0.8, color=SEEN, label="this run")
     p = own_p(found)
     if p is not None and _has_theory(found):
-        chances = votes_of_a_step(p.value, k, most)
+        from maker.theory import walks  # noqa: PLC0415 -- numpy is slow to load
+
+        chances = walks.ending_at(p.value, k, most)
         at = [n for n in range(k, most + 1) if chances[n]]
         axes.plot(at, [chances[n] * found.summary.steps for n in at], "-o", color=THEORY, markersize=3, label="theory")
     axes.set_yscale("log")
