@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from maker.decision.flags import DEFAULT, PAPER, Flag
 from maker.experiments.kit.bench import Bench, Source, neural, oracle, said_of, sources, spread
+from maker.experiments.kit.figure import points, style
 from maker.experiments.kit.outcome import Options, Outcome, Row, Share, short
 from maker.theory.mixture import Steps
 
@@ -153,8 +154,6 @@ def _shows(sweep: dict[float, Lost], used: Source, real: dict[str, Lost], exact:
 
 
 def _draw_sweep(axes: Axes, sweep: dict[float, Lost]) -> None:
-    from maker.experiments.kit.figure import points, style  # noqa: PLC0415 -- matplotlib is an extra
-
     every = range(1, MARGINS[-1] + 1)
     for number, (rho, lost) in enumerate(sweep.items()):
         colour = style(number)["color"]
@@ -170,8 +169,6 @@ def _draw_sweep(axes: Axes, sweep: dict[float, Lost]) -> None:
 
 
 def _draw_real(axes: Axes, used: Source, real: dict[str, Lost], exact: Floats | None) -> None:
-    from maker.experiments.kit.figure import points, style  # noqa: PLC0415 -- matplotlib is an extra
-
     every = range(1, MARGINS[-1] + 1)
     for number, (flags, lost) in enumerate(real.items()):
         points(axes, list(lost), [share for share, _ in lost.values()], number, flags)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from maker.decision.flags import DEFAULT, PAPER, Flag, judge
 from maker.decision.poll import Poll
 from maker.experiments.kit.bench import Bench, Source, neural, oracle, said_of, sources, spread
+from maker.experiments.kit.figure import points, style
 from maker.experiments.kit.outcome import Options, Outcome, Row, Share, short
 
 if TYPE_CHECKING:
@@ -42,12 +43,10 @@ def run(options: Options) -> Outcome:
     exact = exactly(used, sizes, exact_n, options.seed)
     rows: list[Row] = [_row(source, disks, seen, exact.get((source, disks))) for (source, disks), seen in found.items()]
 
-    def draw(figure: Figure) -> None:
-        _draw(figure, used, sizes, found, exact)
-
     return Outcome(
         "error-rate", "Does the error of one step grow with the size of the problem?", rows,
-        _table(used, [sizes[0], sizes[len(sizes) // 2], sizes[-1]], found, exact), draw, _shows(used, sizes, found),
+        _table(used, [sizes[0], sizes[len(sizes) // 2], sizes[-1]], found, exact),
+        lambda figure: _draw(figure, used, sizes, found, exact), _shows(used, sizes, found),
         "Towers of Hanoi alone, and the bundled model was trained on them: the error of a general model on another "
         "task may well grow with size, or not. On the smaller towers all steps are asked several times, and so few "
         "may not be typical. An average hides single steps that are nearly always wrong; see `correlation`.",
@@ -153,8 +152,6 @@ def _draw(
     figure: Figure, used: list[Source], sizes: list[int], found: dict[tuple[Source, int], Seen],
     exact: Exact,
 ) -> None:  # fmt: skip
-    from maker.experiments.kit.figure import points, style  # noqa: PLC0415 -- matplotlib is an extra
-
     left, right = figure.subplots(1, 2, sharey=True)
     for number, source in enumerate(used):
         shifted = [disks + 0.12 * (number - len(used) / 2) for disks in sizes]
