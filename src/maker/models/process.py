@@ -21,9 +21,9 @@ def collect_seldom() -> None:
 
 
 def fresh_interpreter(
-    *arguments: str, buffered: bool = True, variables: Mapping[str, str] | None = None
+    module: str, *, buffered: bool = True, variables: Mapping[str, str] | None = None
 ) -> subprocess.Popen[bytes]:
-    """Start Python with this very package, and pipes for its input and output.
+    """Start Python with this very package on a module's `main`, with pipes for its input and output.
 
     buffered: this side of the pipes. variables: of the environment, beside this process's own.
     Raises OSError. -P keeps the caller's folder off the import path.
@@ -31,7 +31,7 @@ def fresh_interpreter(
     home = str(Path(__file__).parents[2])
     search = os.pathsep.join([home, *filter(None, [os.environ.get("PYTHONPATH")])])
     return subprocess.Popen(  # noqa: S603 -- this very interpreter, and arguments that the package writes
-        [sys.executable, "-P", *arguments], bufsize=-1 if buffered else 0,
+        [sys.executable, "-P", "-c", f"from {module} import main; main()"], bufsize=-1 if buffered else 0,
         stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         env={**os.environ, **(variables or {}), "PYTHONPATH": search},
     )  # fmt: skip

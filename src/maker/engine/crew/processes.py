@@ -156,7 +156,7 @@ def _left(lane: Lane) -> int:
 
 def _start() -> subprocess.Popen[bytes]:
     # Unbuffered: what a process that was killed has not read must not fail once more when its pipe is closed.
-    return fresh_interpreter("-c", "from maker.engine.crew.processes import main; main()", buffered=False)
+    return fresh_interpreter("maker.engine.crew.processes", buffered=False)
 
 
 def _ask(process: subprocess.Popen[bytes], told: object, count: int) -> list[bytes]:
