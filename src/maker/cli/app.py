@@ -8,14 +8,13 @@ Messages go to stderr on one screen; results to stdout, one JSON object with --j
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 
 import typer
 
 from maker.cli import estimate, experiment, journals, lists, revote, run, solve
-from maker.cli.options import TASK_OPTIONS
+from maker.cli.options import TASK_OPTIONS, print_json
 from maker.cli.screen import safe
 from maker.errors import MakerError
 from maker.models.process import collect_seldom
@@ -67,7 +66,7 @@ def _leave(code: int) -> None:
 
 def _fail(message: str, code: int) -> None:
     if "--json" in sys.argv:
-        print(json.dumps({"solved": False, "error": message, "exit_code": code}))  # noqa: T201 -- the command's output
+        print_json({"solved": False, "error": message, "exit_code": code})
     print(f"maker: {safe(message).replace(chr(92) + '[', '[')}", file=sys.stderr)  # noqa: T201
     _leave(code)
 

@@ -8,8 +8,8 @@ from typing import Any
 import typer
 
 from maker.api.estimate import Estimate, estimate_sync
-from maker.cli.options import Json, TaskName, print_json, task_options, with_settings
-from maker.cli.screen import Rows, print_rows, progress_bar, safe
+from maker.cli.options import Json, TaskName, say, task_options, with_settings
+from maker.cli.screen import Rows, progress_bar, safe
 from maker.task.load import load_task
 from maker.theory.findings import Rate
 from maker.theory.needs import Amount
@@ -29,10 +29,7 @@ def estimate(ctx: typer.Context, task: TaskName, settings: dict[str, Any], as_js
     """
     with progress_bar("estimate", quiet=as_json) as bar:
         found = estimate_sync(load_task(task, **task_options(ctx.args)), **settings, progress=bar.steps)
-    if as_json:
-        print_json(found.as_json())
-    else:
-        print_rows(estimate_rows(found), "maker estimate")
+    say(found.as_json(), estimate_rows(found), "maker estimate", as_json=as_json)
     raise typer.Exit(found.exit_code)
 
 

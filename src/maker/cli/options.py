@@ -14,16 +14,18 @@ from typing import Annotated, Any
 import typer
 
 from maker.api.run import run_sync
-from maker.cli.screen import print_rows, progress_bar, run_rows
+from maker.cli.screen import Rows, print_rows, progress_bar
 from maker.decision.sample import Model
 from maker.engine.result import RunResult
 from maker.errors import TaskError
 from maker.models import load_model
 from maker.sending.limits import Limits
+from maker.task.load import load_task
 
 TASK_OPTIONS = {"allow_extra_args": True, "ignore_unknown_options": True}  # a command that passes options to a task
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 JournalFile = Annotated[Path, typer.Argument(metavar="JOURNAL", help="The file that `maker run --journal` wrote.")]
+TaskFile = Annotated[str | None, typer.Option(help="path/to/file.py:Class, for a task that is not built in.")]
 TaskName = Annotated[str, typer.Argument(help="A built-in name (see `maker tasks`) or path/to/file.py:Class.")]
 
 OPTIONS: dict[str, tuple[Any, Any, str]] = {  # type, default (... for none), help; the names are those of the settings
@@ -89,6 +91,14 @@ def print_json(said: Mapping[str, Any]) -> None:
     print(json.dumps(said))  # noqa: T201 -- the command's output
 
 
+def say(said: Mapping[str, Any], rows: Rows, title: str, *, as_json: bool) -> None:
+    """Print what a command has to say, for a program or as a table for a person."""
+    if as_json:
+        print_json(said)
+    else:
+        print_rows(rows, title)
+
+
 def task_options(args: list[str]) -> dict[str, str]:
     """Read the options that the command itself does not know: --name value, or --name=value."""
     values: dict[str, str] = {}
@@ -103,6 +113,13 @@ def task_options(args: list[str]) -> dict[str, str]:
             value = rest.pop(0)
         values[name[2:].replace("-", "_")] = value
     return values
+
+
+def own_task(name: str | None, args: list[str]) -> Any:
+    """Return the task that --task names, with its parameters; None of none. Raises TaskError for parameters of none."""
+    if args and not name:
+        raise TaskError(f"unknown option {args[0]!r}; task parameters need --task")
+    return load_task(name, **task_options(args)) if name else None
 
 
 def named_model(
@@ -158,11 +175,3 @@ def interrupts() -> Iterator[Any]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def show_result(result: RunResult, *, as_json: bool) -> None:
-    """Print how a run went."""
-    if as_json:
-        print_json(result.as_json())
-        return
-    print_rows(run_rows(result), "maker run")

@@ -9,7 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from maker.cli.journals import verify_and_leave
-from maker.cli.options import Json, TaskName, named_model, run_shown, show_result, task_options, with_settings
+from maker.cli.options import Json, TaskName, named_model, run_shown, say, task_options, with_settings
+from maker.cli.screen import run_rows
 from maker.decision.sample import Model
 from maker.engine.ladder import Rung, another_model, finer, go_back, more_votes, refine, reword
 from maker.errors import TaskError
@@ -45,7 +46,7 @@ def run(
     settings["ladder"] = read_ladder(ladder, lambda name: named_model(name, _table(prices, name), None, concurrency))
     loaded = load_task(task, **task_options(ctx.args))
     result = run_shown(loaded, settings, task, quiet=as_json)
-    show_result(result, as_json=as_json)
+    say(result.as_json(), run_rows(result), "maker run", as_json=as_json)
     raise typer.Exit(result.exit_code)
 
 
@@ -118,5 +119,5 @@ def demo(
     result = run_shown(task, settings, f"hanoi, {disks} disks", quiet=as_json)
     if result.solved:
         verify_and_leave(journal, None, as_json=as_json, before=result)
-    show_result(result, as_json=as_json)
+    say(result.as_json(), run_rows(result), "maker run", as_json=as_json)
     raise typer.Exit(result.exit_code)

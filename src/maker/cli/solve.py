@@ -7,8 +7,8 @@ from typing import Annotated, Any
 import typer
 
 from maker.api.solve import solve_sync
-from maker.cli.options import Json, interrupts, print_json, with_settings
-from maker.cli.screen import Rows, print_rows, progress_bar, run_rows, safe
+from maker.cli.options import Json, interrupts, say, with_settings
+from maker.cli.screen import Rows, progress_bar, run_rows, safe
 from maker.engine.result import RunResult
 
 _OWN = ("answer", "wrong steps", "segments", "state")  # a solve says its answer whole, and has none of the others
@@ -34,10 +34,7 @@ def solve(
     """
     with interrupts() as interrupted, progress_bar("solve", quiet=as_json) as bar:
         result = solve_sync(problem, **settings, k=k, progress=bar.show, interrupted=interrupted)
-    if as_json:
-        print_json({**result.as_json(), "tree": result.state})
-    else:
-        print_rows(_rows(result), "maker solve")
+    say({**result.as_json(), "tree": result.state}, _rows(result), "maker solve", as_json=as_json)
     raise typer.Exit(result.exit_code)
 
 
