@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from maker.decision.flags import DEFAULT, PAPER, Flag
 from maker.experiments.kit.bench import Bench, Source, neural, oracle, said_of, sources, spread
+from maker.experiments.kit.exact import measured
 from maker.experiments.kit.figure import points, style
 from maker.experiments.kit.outcome import Options, Outcome, Row, Share, short
 from maker.theory.mixture import Steps
@@ -88,15 +89,11 @@ def _expected(rho: float, k: int) -> float:
 
 def _exact(source: Source, options: Options) -> Floats | None:
     """Return exact error rates 1 - p_s of steps of the path, for the bundled weights; None for another model."""
-    if source.spec not in ("neural", "neural:weights=early"):
+    p = measured([source], [DISKS], options.size(4000, 256), options.seed + 1).get((source, DISKS))
+    if p is None:
         return None
-    from maker.experiments.kit import exact  # noqa: PLC0415 -- with the model's own arithmetic
-    from maker.models.neural.bundled import build  # noqa: PLC0415 -- as above
-
-    sampler = build("early" if "early" in source.spec else None)
-    _, p = exact.measure(sampler, DISKS, options.size(4000, 256), [source.temperature], options.seed + 1)
-    options.say(f"{source.name}: exact p_s of {p.shape[1]:,} steps")
-    return np.asarray(np.clip(1 - p[0], 1e-300, 1.0), np.float64)
+    options.say(f"{source.name}: exact p_s of {len(p):,} steps")
+    return np.asarray(np.clip(1 - p, 1e-300, 1.0), np.float64)
 
 
 def _from(rates: Floats | None, k: int) -> float | None:
