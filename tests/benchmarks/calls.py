@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import gc
 import multiprocessing
 import statistics
 import tempfile
@@ -23,6 +22,7 @@ import aiohttp
 import orjson
 
 import maker
+from maker.models.process import collect_seldom
 from maker.task.plan import Plan
 
 PROMPT = "Say OK."
@@ -144,7 +144,7 @@ def said(values: Sequence[float], form: str) -> str:
 
 def main() -> None:
     """Measure in turn, and print medians."""
-    gc.set_threshold(50_000, 20, 20)  # as the command line does, for all loops alike
+    collect_seldom()  # as the command line does, for all loops alike
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--calls", type=int, default=30_000)
     parser.add_argument("--repeats", type=int, default=5)

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import gc
 import json
 import os
 import platform
@@ -155,11 +154,6 @@ def _peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def tune_collector() -> None:
-    """Set the garbage collector as `maker`'s command line does."""
-    gc.set_threshold(50_000, 20, 20)
-
-
 def _child(which: str, disks: int) -> dict[str, float]:
     command = [sys.executable, __file__, "--child", which, "--disks", str(disks)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -174,7 +168,9 @@ def main() -> None:
     parser.add_argument("--child", choices=["engine", "alone", "library", "plain"], help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
-        tune_collector()
+        from maker.models.process import collect_seldom
+
+        collect_seldom()  # as the command line does
         programs = {"engine": engine, "alone": alone, "library": library, "plain": plain}
         print(json.dumps(programs[options.child](options.disks)))
         return

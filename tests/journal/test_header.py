@@ -13,9 +13,9 @@ import maker
 from maker.api.map import Items
 from maker.decision.config import Config
 from maker.decision.sample import Failure, Request
-from maker.errors import JournalError, ModelError
+from maker.errors import JournalError, ModelError, TaskError
 from maker.journal.database import read_records
-from maker.journal.header import changed_fields, make_header
+from maker.journal.header import changed_fields, check_accepted, make_header
 from maker.journal.writer import Journal
 from maker.task.coarse import _Coarse
 from maker.testing import ScriptedModel, check_journal
@@ -111,6 +111,16 @@ def test_a_setting_that_came_later_is_refused_where_it_is_no_default(tmp_path: P
     with pytest.raises(JournalError) as refused:
         carry(old, **{**settings, field: OTHER[field]})
     assert f"{field}: journal {default!r}, now " in str(refused.value)
+
+
+def test_a_change_to_accept_that_is_misspelt_is_named() -> None:
+    """Every field of a header, and the server's fingerprint, may be named; anything else is said with what there is."""
+    header = make_header(Count(), ScriptedModel(right), Config(k=3))
+    check_accepted([*(set(header) - {"run"}), "fingerprint"])
+    with pytest.raises(
+        TaskError, match=r"there is no 'temprature'\. Known are: version, task, .*temperature,.*fingerp"
+    ):
+        maker.run_sync(Count(), model=ScriptedModel(right), k=3, accept_change=["k", "temprature"])
 
 
 @pytest.mark.parametrize("key", ["code", "prompt", "simulated", "parameters"])

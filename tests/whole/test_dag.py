@@ -26,7 +26,7 @@ from maker.journal.writer import Journal
 from maker.models.oracle import Oracle
 from maker.review.verify import verify
 from maker.task.canonical import canonical, digest
-from maker.task.plan import Plan, Segment
+from maker.task.plan import Plan, Segment, plan_of
 from maker.testing import ScriptedModel, check_task
 
 State = list[Any]  # segment, position in it, value
@@ -348,6 +348,29 @@ def test_a_task_whose_plan_has_another_number_of_segments(tmp_path: Path) -> Non
     maker.run_sync(task, model=ScriptedModel(right(task)), k=1, journal=path)
     with pytest.raises(TaskError, match="has 4 segments; asked for so many the task gives 5"):
         verify(path, Mix(ROOTS))
+
+
+@pytest.mark.parametrize("segments", [2, 3, 5, 1024])
+def test_branches_are_not_counted_out(segments: int) -> None:
+    """A plan of branches has as many as it has: asked for fewer or more it says so, asked for as many it runs."""
+    task = Mix(DIAMOND)
+    with pytest.raises(TaskError, match="this plan has 4 branches whatever is asked; leave --segments out"):
+        maker.run_sync(task, model=ScriptedModel(right(task)), k=1, segments=segments)
+    assert maker.run_sync(task, model=ScriptedModel(right(task)), k=1, segments=4).segments == 4
+
+
+def test_more_segments_than_were_asked_for_are_refused() -> None:
+    """So is a chain in more segments than asked; in fewer it is what was asked for: at most so many."""
+
+    class Deaf(Mix):
+        """Is always cut in four."""
+
+        def plan(self, segments: int = 0) -> Plan:
+            return Plan([Segment(i, i, i + 1, lambda step: [0, step, 0]) for i in range(4)])
+
+    with pytest.raises(TaskError, match="this plan has 4 branches"):
+        plan_of(Deaf([(4, ())]), 3)
+    assert len(plan_of(Deaf([(4, ())]), 9).segments) == 4
 
 
 # -- together --------------------------------------------------------------------------------------------

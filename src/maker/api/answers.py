@@ -34,6 +34,7 @@ from pydantic import PydanticUserError, TypeAdapter
 from maker.decision.race import Tally, Verdict, Votes
 from maker.errors import TaskError
 from maker.task.canonical import canonical, digest
+from maker.task.lines import strict_json
 
 T = TypeVar("T")
 
@@ -200,15 +201,9 @@ def _defined(answer: Any) -> Any:
 
 
 def _json(text: str, adapter: TypeAdapter[Any]) -> Any:
-    """Read JSON strictly; a key given twice is refused, since either value could be meant."""
-    json.loads(text, object_pairs_hook=_unique)
+    """Read JSON strictly, as a type."""
+    strict_json(text)
     return adapter.validate_json(text, strict=True)
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    if len({key for key, _ in pairs}) != len(pairs):
-        raise ValueError("a key is given twice")
-    return dict(pairs)
 
 
 def _kinds(schema: object) -> Iterator[str]:

@@ -26,6 +26,7 @@ from maker.engine.course import Course
 from maker.engine.ladder import Rung, make_ladder, models_of
 from maker.engine.loop import Loop
 from maker.engine.result import Progress, RunResult
+from maker.journal.header import check_accepted
 from maker.journal.writer import Journal
 from maker.sending.limits import Limits
 from maker.task.load import load_task
@@ -76,6 +77,7 @@ async def run(
     """
     if isinstance(task, str):
         task = load_task(task)
+    check_accepted(accept_change)
     rungs = make_ladder(ladder)
     if flags == "paper" and first_temperature is None:
         first_temperature = 0.0

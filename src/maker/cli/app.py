@@ -8,17 +8,16 @@ Messages go to stderr on one screen; results to stdout, one JSON object with --j
 
 from __future__ import annotations
 
-import gc
-import json
 import os
 import sys
 
 import typer
 
 from maker.cli import estimate, experiment, journals, lists, revote, run, solve
-from maker.cli.options import TASK_OPTIONS
+from maker.cli.options import TASK_OPTIONS, print_json
 from maker.cli.screen import safe
 from maker.errors import MakerError
+from maker.models.process import collect_seldom
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None,
@@ -41,8 +40,7 @@ app.command()(lists.models)
 
 def main() -> None:
     """Run the command line; every MakerError becomes one message and its exit code."""
-    # A run makes and drops many small objects and no cycles: collecting seldom is a tenth of its time.
-    gc.set_threshold(50_000, 20, 20)
+    collect_seldom()
     try:
         _leave(app(standalone_mode=False) or 0)
     except MakerError as error:
@@ -68,7 +66,7 @@ def _leave(code: int) -> None:
 
 def _fail(message: str, code: int) -> None:
     if "--json" in sys.argv:
-        print(json.dumps({"solved": False, "error": message, "exit_code": code}))  # noqa: T201 -- the command's output
+        print_json({"solved": False, "error": message, "exit_code": code})
     print(f"maker: {safe(message).replace(chr(92) + '[', '[')}", file=sys.stderr)  # noqa: T201
     _leave(code)
 

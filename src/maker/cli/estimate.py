@@ -3,31 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
 from maker.api.estimate import Estimate, estimate_sync
-from maker.cli.options import (
-    Concurrency,
-    FlagNames,
-    Json,
-    MaxCalls,
-    MaxCost,
-    MaxSeconds,
-    MaxTokens,
-    ModelName,
-    Paraphrase,
-    PriceTable,
-    Seed,
-    TaskName,
-    Temperature,
-    Timeout,
-    named_model,
-    print_json,
-    task_options,
-)
-from maker.cli.screen import Rows, print_rows, progress_bar, safe
+from maker.cli.options import Json, TaskName, say, task_options, with_settings
+from maker.cli.screen import Rows, progress_bar, safe
 from maker.task.load import load_task
 from maker.theory.findings import Rate
 from maker.theory.needs import Amount
@@ -36,48 +18,18 @@ SHOWN = 6  # kinds and flags on one screen
 UNITS = (("h", 3600.0, 7200.0), ("min", 60.0, 120.0), ("s", 1.0, 0.0))  # name, seconds, from so many seconds on
 
 
-def estimate(
-    ctx: typer.Context,
-    task: TaskName,
-    model: ModelName,
-    steps: Annotated[int, typer.Option(help="Random steps to draw on, 30 or more.")] = 1000,
-    repeats: Annotated[int, typer.Option(help="Draws on each of them.")] = 2,
-    target: Annotated[float, typer.Option(help="Wanted probability that the whole run is right.")] = 0.95,
-    total_steps: Annotated[
-        int | None, typer.Option(help="Plan for a run of so many steps, not the task's own.")
-    ] = None,
-    seed: Seed = 0,
-    flags: FlagNames = None,
-    temperature: Temperature = 0.1,
-    paraphrase: Paraphrase = False,
-    concurrency: Concurrency = None,
-    max_calls: MaxCalls = None,
-    max_tokens: MaxTokens = None,
-    max_cost: MaxCost = None,
-    max_seconds: MaxSeconds = None,
-    prices: PriceTable = None,
-    timeout: Timeout = None,
-    as_json: Json = False,
-) -> None:
+@with_settings(
+    "ctx task model steps repeats target total_steps seed flags temperature paraphrase concurrency max_calls "
+    "max_tokens max_cost max_seconds prices timeout as_json",
+)
+def estimate(ctx: typer.Context, task: TaskName, settings: dict[str, Any], as_json: Json = False) -> None:
     """Say what a full run would need, from a sample of its steps. Other options go to the task.
 
     Leaves with 0 when voting can do it, with 2 when the evidence forbids it.
     """
-    limits = {
-        "max_calls": max_calls, "max_tokens": max_tokens, "max_cost": max_cost, "max_seconds": max_seconds,
-        "concurrency": concurrency,
-    }  # fmt: skip
     with progress_bar("estimate", quiet=as_json) as bar:
-        found = estimate_sync(
-            load_task(task, **task_options(ctx.args)), model=named_model(model, prices, timeout, concurrency),
-            steps=steps, repeats=repeats, target=target, total_steps=total_steps, seed=seed, flags=flags,
-            temperature=temperature, paraphrase=paraphrase, progress=bar.steps,
-            limits={key: value for key, value in limits.items() if value is not None},
-        )  # fmt: skip
-    if as_json:
-        print_json(found.as_json())
-    else:
-        print_rows(estimate_rows(found), "maker estimate")
+        found = estimate_sync(load_task(task, **task_options(ctx.args)), **settings, progress=bar.steps)
+    say(found.as_json(), estimate_rows(found), "maker estimate", as_json=as_json)
     raise typer.Exit(found.exit_code)
 
 

@@ -11,8 +11,8 @@ from typing import Annotated, Any
 
 import typer
 
-from maker.cli.options import JournalFile, Json, print_json, task_options
-from maker.cli.screen import print_rows, progress_bar, run_rows, safe
+from maker.cli.options import JournalFile, Json, TaskFile, own_task, say
+from maker.cli.screen import progress_bar, run_rows, safe
 from maker.engine.result import RunResult
 from maker.errors import JournalError, TaskError
 from maker.journal.repair import repair as repaired
@@ -22,7 +22,6 @@ from maker.review.export import export as write
 from maker.review.report.page import write_report
 from maker.review.solve import Recheck, is_solve, recheck
 from maker.review.verify import verify as audit_of
-from maker.task.load import load_task
 
 SHOWN = 60  # characters of a text in the tree
 
@@ -38,20 +37,18 @@ def show(
     summary = summarise(journal)
     solve = _checked(journal) if tree or is_solve(summary) else None
     said = (solve.audit.summary if solve else summary).as_json()
-    if as_json:
-        print_json({**said, **_numbers(solve)} if solve else said)
-        return
     shown = {key: value for key, value in said.items() if value is not None and key not in ("answer", "parameters")}
     shown["task"] = f"{said['task']} {said['parameters'] or ''}"
     if solve:
         del shown["segments"]
         shown["answer"] = said["answer"] or "open"
         shown |= {role: _counted(counts) for role, counts in solve.roles.items()}
-    if not tree:
-        print_rows([(key, safe(str(value))) for key, value in shown.items()], str(journal))
-    elif solve:
+    if tree and solve and not as_json:
         for line in tree_lines(solve):
             sys.stdout.write(line + "\n")
+        return
+    rows = [(key, safe(str(value))) for key, value in shown.items()]
+    say({**said, **_numbers(solve)} if solve else said, rows, str(journal), as_json=as_json)
 
 
 def _checked(journal: Path) -> Recheck:
@@ -94,14 +91,12 @@ def _short(text: str) -> str:
 def verify(
     ctx: typer.Context,
     journal: JournalFile,
-    task: Annotated[str | None, typer.Option(help="path/to/file.py:Class, for a task that is not built in.")] = None,
+    task: TaskFile = None,
     expect: Annotated[str | None, typer.Option(help="A `head` you noted: finds an older copy and a new chain.")] = None,
     as_json: Json = False,
 ) -> None:
     """Re-check a journal from the file alone: record chain, votes, transitions, joins, goal."""
-    loaded = load_task(task, **task_options(ctx.args)) if task else None
-    if ctx.args and not task:
-        raise TaskError(f"unknown option {ctx.args[0]!r}; task parameters need --task")
+    loaded = own_task(task, ctx.args)
     if expect is not None and re.fullmatch("[0-9a-f]{32}", expect) is None:
         raise TaskError(f"--expect {expect!r}: give the 32 hex digits that `maker verify` printed as head")
     verify_and_leave(journal, loaded, as_json=as_json, expect=expect)
@@ -113,18 +108,18 @@ def verify_and_leave(
     """Verify a journal, print what was found, and leave with its exit code."""
     with progress_bar("verify", quiet=as_json) as bar:
         audit = audit_of(journal, task, progress=bar.steps, expect=expect)
-    if as_json:
-        print_json({**(before.as_json() if before else {}), **audit.as_json()})
-    else:
-        rows = run_rows(before) if before else [
-            ("run", safe(str(audit.summary.header.get("run")))), ("steps", f"{audit.summary.steps:,}"),
-            ("chain", audit.summary.fold.chain), ("state", audit.summary.fold.state_digest.hex()),
-        ]  # fmt: skip
-        verdict = "every check holds" if audit.problem is None else f"FAILED: {safe(audit.problem)}"
-        goal = "solved" if audit.solved else "goal not reached" if audit.complete else "not finished"
-        rows += [("head", f"{audit.summary.head} (note it: `maker verify --expect` finds an older copy)")]
-        rows += [("verified", f"{verdict}; {goal}"), ("checks", ", ".join(audit.checked))]
-        print_rows(rows, "maker verify" if before is None else "maker demo")
+    rows = run_rows(before) if before else [
+        ("run", safe(str(audit.summary.header.get("run")))), ("steps", f"{audit.summary.steps:,}"),
+        ("chain", audit.summary.fold.chain), ("state", audit.summary.fold.state_digest.hex()),
+    ]  # fmt: skip
+    verdict = "every check holds" if audit.problem is None else f"FAILED: {safe(audit.problem)}"
+    goal = "solved" if audit.solved else "goal not reached" if audit.complete else "not finished"
+    rows += [
+        ("head", f"{audit.summary.head} (note it: `maker verify --expect` finds an older copy)"),
+        ("verified", f"{verdict}; {goal}"), ("checks", ", ".join(audit.checked)),
+    ]  # fmt: skip
+    said = {**(before.as_json() if before else {}), **audit.as_json()}
+    say(said, rows, "maker verify" if before is None else "maker demo", as_json=as_json)
     raise typer.Exit(audit.exit_code)
 
 
@@ -138,13 +133,14 @@ def export(
     with progress_bar("export", quiet=as_json) as bar:
         count = write(journal, output, what=what, progress=bar.steps)
     header = summarise(journal).header
-    if as_json:
-        print_json({"output": str(output), "what": what, "rows": count, "run": header["run"],
-                    "simulated": bool(header.get("simulated"))})  # fmt: skip
-        return
-    simulated = "  (simulated model)" if header.get("simulated") else ""
-    print_rows([("run", safe(str(header["run"])) + simulated), ("rows", f"{count:,}, one a {what.rstrip('s')}"),
-                ("columns", ", ".join(COLUMNS[what])), ("written", safe(str(output)))], "maker export")  # fmt: skip
+    run, simulated = header["run"], bool(header.get("simulated"))
+    said = {"output": str(output), "what": what, "rows": count, "run": run, "simulated": simulated}
+    rows = [
+        ("run", safe(str(run)) + ("  (simulated model)" if simulated else "")),
+        ("rows", f"{count:,}, one a {what.rstrip('s')}"),
+        ("columns", ", ".join(COLUMNS[what])), ("written", safe(str(output))),
+    ]  # fmt: skip
+    say(said, rows, "maker export", as_json=as_json)
 
 
 def report(
@@ -156,27 +152,18 @@ def report(
     with progress_bar("report", quiet=as_json) as bar:
         path = write_report(journal, output, progress=bar.steps)
     size = path.stat().st_size
-    if as_json:
-        print_json({"output": str(path), "bytes": size})
-    else:
-        print_rows(
-            [("written", safe(str(path))), ("size", f"{size / 1000:,.0f} kB, needs nothing else")], "maker report"
-        )
+    rows = [("written", safe(str(path))), ("size", f"{size / 1000:,.0f} kB, needs nothing else")]
+    say({"output": str(path), "bytes": size}, rows, "maker report", as_json=as_json)
 
 
 def repair(journal: JournalFile, as_json: Json = False) -> None:
     """Cut the torn tail of a damaged journal, after making a copy; a sound one is left as it is."""
     done = repaired(journal)
-    if as_json:
-        copy = str(done.copy) if done.copy else None
-        print_json({"repaired": done.problem is not None, "kept": done.kept, "problem": done.problem, "copy": copy})
-        return
-    if done.problem is None:
-        print_rows([("result", f"nothing to repair: all {done.kept:,} records are sound")], "maker repair")
-        return
-    print_rows([
-        ("result", f"kept the first {done.kept:,} records, cut what followed"),
-        ("why", safe(done.problem)),
+    copy = str(done.copy) if done.copy else None
+    said = {"repaired": done.problem is not None, "kept": done.kept, "problem": done.problem, "copy": copy}
+    rows = [("result", f"nothing to repair: all {done.kept:,} records are sound")] if done.problem is None else [
+        ("result", f"kept the first {done.kept:,} records, cut what followed"), ("why", safe(done.problem)),
         ("copy", f"{safe(str(done.copy))}: the journal as it was"),
         ("next", "resume the run: the steps that were cut are decided anew"),
-    ], "maker repair")  # fmt: skip
+    ]  # fmt: skip
+    say(said, rows, "maker repair", as_json=as_json)

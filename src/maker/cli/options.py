@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import json
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,36 +14,89 @@ from typing import Annotated, Any
 import typer
 
 from maker.api.run import run_sync
-from maker.cli.screen import print_rows, progress_bar, run_rows
+from maker.cli.screen import Rows, print_rows, progress_bar
 from maker.decision.sample import Model
 from maker.engine.result import RunResult
 from maker.errors import TaskError
 from maker.models import load_model
+from maker.sending.limits import Limits
+from maker.task.load import load_task
 
 TASK_OPTIONS = {"allow_extra_args": True, "ignore_unknown_options": True}  # a command that passes options to a task
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 JournalFile = Annotated[Path, typer.Argument(metavar="JOURNAL", help="The file that `maker run --journal` wrote.")]
+TaskFile = Annotated[str | None, typer.Option(help="path/to/file.py:Class, for a task that is not built in.")]
 TaskName = Annotated[str, typer.Argument(help="A built-in name (see `maker tasks`) or path/to/file.py:Class.")]
-ModelName = Annotated[str, typer.Option(help="For example oracle:p=0.99 (simulated); see `maker models`.")]
-Seed = Annotated[int, typer.Option(help="Seed of all draws.")]
-JournalToWrite = Annotated[Path | None, typer.Option(help="File to write; an existing one is resumed.")]
-Temperature = Annotated[float, typer.Option(help="Of every draw.")]
-FlagNames = Annotated[str | None, typer.Option(help='Red flags: the default chain, or "paper".')]
-Concurrency = Annotated[int | None, typer.Option(help="Draws in flight at once.")]
-MaxCalls = Annotated[int | None, typer.Option(help="Draws sent, resumes included.")]
-MaxTokens = Annotated[int | None, typer.Option(help="Tokens read and written.")]
-MaxCost = Annotated[float | None, typer.Option(help="US dollars; needs --prices.")]
-MaxSeconds = Annotated[float | None, typer.Option(help="Wall seconds of this call.")]
-PriceTable = Annotated[
-    str | None, typer.Option(help="IN,OUT in dollars a million tokens, or a JSON file {model: {input, output}}.")
-]
-Timeout = Annotated[float | None, typer.Option(help="Seconds of one attempt, over HTTP (120).")]
-Paraphrase = Annotated[bool, typer.Option(help="Ask each step in the task's equivalent views, in turn.")]
+
+OPTIONS: dict[str, tuple[Any, Any, str]] = {  # type, default (... for none), help; the names are those of the settings
+    "model": (str, ..., "For example oracle:p=0.99 (simulated); see `maker models`."),
+    "steps": (int, 1000, "Random steps to draw on, 30 or more."),
+    "repeats": (int, 2, "Draws on each of them."),
+    "target": (float, 0.95, "Wanted probability that the whole run is right."),
+    "total_steps": (int | None, None, "Plan for a run of so many steps, not the task's own."),
+    "depth": (int, 5, "How often a problem may be split over and over; 0 to 32."),
+    "seed": (int, 0, "Seed of all draws."),
+    "journal": (Path | None, None, "File to write; an existing one is resumed."),
+    "segments": (int | None, None, "Pieces with known entry states run side by side."),
+    "flags": (str | None, None, 'Red flags: the default chain, or "paper".'),
+    "temperature": (float, 0.1, "Of every draw."),
+    "first_temperature": (float | None, None, "Of each step's first draw; 0 as in the paper."),
+    "paraphrase": (bool, False, "Ask each step in the task's equivalent views, in turn."),
+    "keep_samples": (str | None, None, "Texts stored in full: all, flagged or none."),
+    "prices": (str | None, None, "IN,OUT in dollars a million tokens, or a JSON file {model: {input, output}}."),
+    "timeout": (float | None, None, "Seconds of one attempt, over HTTP (120)."),
+    "accept_change": (list[str] | None, None, "What a server may change in mid-solve: model, fingerprint."),
+    **{name: (field.annotation, None, field.description or "") for name, field in Limits.model_fields.items()},
+}
+
+
+def with_settings(order: str, **helps: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command options by name; it gets what they say as one dict, `settings`, for run, solve or estimate.
+
+    order: that of the help: names of OPTIONS and of the command's own parameters. helps: other texts for some.
+    """
+
+    def added(command: Callable[..., None]) -> Callable[..., None]:
+        own = inspect.signature(command, eval_str=True).parameters
+
+        def option(name: str) -> inspect.Parameter:
+            if name in own:
+                return own[name].replace(kind=inspect.Parameter.KEYWORD_ONLY)
+            kind, default, text = OPTIONS[name]
+            told = Annotated[kind, typer.Option(help=helps.get(name, text))]  # type: ignore[valid-type]
+            return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=told)
+
+        @functools.wraps(command)
+        def called(**given: Any) -> None:
+            mine = {name: given.pop(name) for name in own if name in given}
+            command(**mine, settings=_settings(**given))
+
+        signature = inspect.Signature([option(name) for name in order.split()])
+        called.__signature__ = signature  # type: ignore[attr-defined]  # typer reads it
+        called.__annotations__ = {name: option.annotation for name, option in signature.parameters.items()}
+        return called
+
+    return added
+
+
+def _settings(*, model: str, prices: str | None, timeout: float | None, **given: Any) -> dict[str, Any]:
+    """Return what options say, under the names that the settings have; what was not given is left to its default."""
+    given = {name: value for name, value in given.items() if value is not None}
+    limits = {name: given.pop(name) for name in Limits.model_fields if name in given}
+    return {**given, "model": named_model(model, prices, timeout, limits.get("concurrency")), "limits": limits}
 
 
 def print_json(said: Mapping[str, Any]) -> None:
     """Print one object on one line: what a program reads."""
     print(json.dumps(said))  # noqa: T201 -- the command's output
+
+
+def say(said: Mapping[str, Any], rows: Rows, title: str, *, as_json: bool) -> None:
+    """Print what a command has to say, for a program or as a table for a person."""
+    if as_json:
+        print_json(said)
+    else:
+        print_rows(rows, title)
 
 
 def task_options(args: list[str]) -> dict[str, str]:
@@ -58,6 +113,13 @@ def task_options(args: list[str]) -> dict[str, str]:
             value = rest.pop(0)
         values[name[2:].replace("-", "_")] = value
     return values
+
+
+def own_task(name: str | None, args: list[str]) -> Any:
+    """Return the task that --task names, with its parameters; None of none. Raises TaskError for parameters of none."""
+    if args and not name:
+        raise TaskError(f"unknown option {args[0]!r}; task parameters need --task")
+    return load_task(name, **task_options(args)) if name else None
 
 
 def named_model(
@@ -113,11 +175,3 @@ def interrupts() -> Iterator[Any]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def show_result(result: RunResult, *, as_json: bool) -> None:
-    """Print how a run went."""
-    if as_json:
-        print_json(result.as_json())
-        return
-    print_rows(run_rows(result), "maker run")

@@ -9,12 +9,11 @@ from typing import Annotated, Any
 
 import typer
 
-from maker.cli.options import JournalFile, Json, print_json, task_options
-from maker.cli.screen import Rows, print_rows, progress_bar, safe
+from maker.cli.options import JournalFile, Json, TaskFile, own_task, say
+from maker.cli.screen import Rows, progress_bar, safe
 from maker.errors import TaskError
 from maker.review.revote import RULES, Revote, Steps
 from maker.review.revote import revote as recount
-from maker.task.load import load_task
 
 SHOWN_RANGES = 12
 SHOWN_CHANGES = 5
@@ -30,23 +29,19 @@ def revote(
     parse: Annotated[
         str | None, typer.Option(metavar="FILE.py:NAME", help="Another parser: a function of the reply's text.")
     ] = None,
-    task: Annotated[str | None, typer.Option(help="path/to/file.py:Class, for a task that is not built in.")] = None,
+    task: TaskFile = None,
     as_json: Json = False,
 ) -> None:
     """Count the stored samples again under other settings; nothing is sent. Other options go to the task."""
-    if ctx.args and not task:
-        raise TaskError(f"unknown option {ctx.args[0]!r}; task parameters need --task")
+    loaded = own_task(task, ctx.args)
     if flags not in (None, "default", "paper", "none"):
         raise TaskError(f"--flags {flags}: give default, paper or none")
     with progress_bar("revote", quiet=as_json) as bar:
         found = recount(
             journal, k=k, flags=flags, rule=rule, parse=_function(parse) if parse else None,
-            task=load_task(task, **task_options(ctx.args)) if task else None, progress=bar.steps,
+            task=loaded, progress=bar.steps,
         )  # fmt: skip
-    if as_json:
-        print_json(found.as_json())
-    else:
-        print_rows(rows(found), "maker revote")
+    say(found.as_json(), rows(found), "maker revote", as_json=as_json)
 
 
 def _function(name: str) -> Callable[[str], Any]:

@@ -9,27 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from maker.cli.journals import verify_and_leave
-from maker.cli.options import (
-    Concurrency,
-    FlagNames,
-    JournalToWrite,
-    Json,
-    MaxCalls,
-    MaxCost,
-    MaxSeconds,
-    MaxTokens,
-    ModelName,
-    Paraphrase,
-    PriceTable,
-    Seed,
-    TaskName,
-    Temperature,
-    Timeout,
-    named_model,
-    run_shown,
-    show_result,
-    task_options,
-)
+from maker.cli.options import Json, TaskName, named_model, run_shown, say, task_options, with_settings
+from maker.cli.screen import run_rows
 from maker.decision.sample import Model
 from maker.engine.ladder import Rung, another_model, finer, go_back, more_votes, refine, reword
 from maker.errors import TaskError
@@ -38,34 +19,18 @@ from maker.task.load import load_task
 _PLAIN: dict[str, Rung] = {"more-votes": more_votes, "refine": refine, "reword": reword, "finer": finer}
 
 
+@with_settings(
+    "ctx task model k target seed journal segments flags temperature first_temperature paraphrase keep_samples "
+    "concurrency max_steps max_votes max_flags max_calls max_tokens max_cost prices timeout accept_change ladder "
+    "max_seconds as_json",
+    target="Wanted probability that the whole run is right (k auto).",
+    accept_change="A setting that may differ from the journal's: k, temperature, model, ...",
+)
 def run(
     ctx: typer.Context,
     task: TaskName,
-    model: ModelName,
+    settings: dict[str, Any],
     k: Annotated[str, typer.Option(help="Votes the winner must be ahead by, or auto.")] = "auto",
-    target: Annotated[float, typer.Option(help="Wanted probability that the whole run is right (k auto).")] = 0.95,
-    seed: Seed = 0,
-    journal: JournalToWrite = None,
-    segments: Annotated[int | None, typer.Option(help="Pieces with known entry states run side by side.")] = None,
-    flags: FlagNames = None,
-    temperature: Temperature = 0.1,
-    first_temperature: Annotated[
-        float | None, typer.Option(help="Of each step's first draw; 0 as in the paper.")
-    ] = None,
-    paraphrase: Paraphrase = False,
-    keep_samples: Annotated[str | None, typer.Option(help="Texts stored in full: all, flagged or none.")] = None,
-    concurrency: Concurrency = None,
-    max_steps: Annotated[int | None, typer.Option(help="Decided steps of the run.")] = None,
-    max_votes: Annotated[int | None, typer.Option(help="Valid votes of one step.")] = None,
-    max_flags: Annotated[int | None, typer.Option(help="Flagged samples of one step.")] = None,
-    max_calls: MaxCalls = None,
-    max_tokens: MaxTokens = None,
-    max_cost: MaxCost = None,
-    prices: PriceTable = None,
-    timeout: Timeout = None,
-    accept_change: Annotated[
-        list[str] | None, typer.Option(help="A setting that may differ from the journal's: k, temperature, model, ...")
-    ] = None,
     ladder: Annotated[
         str | None,
         typer.Option(
@@ -73,25 +38,15 @@ def run(
             "another-model=MODEL, go-back=STEPS; or none."
         ),
     ] = None,
-    max_seconds: MaxSeconds = None,
     as_json: Json = False,
 ) -> None:
     """Carry out a task; the same command on an existing journal resumes it. Other options go to the task."""
-    limits = {
-        "max_steps": max_steps, "max_votes": max_votes, "max_flags": max_flags, "max_calls": max_calls,
-        "max_tokens": max_tokens, "max_cost": max_cost, "max_seconds": max_seconds, "concurrency": concurrency,
-    }  # fmt: skip
-    settings: dict[str, Any] = {
-        "model": named_model(model, prices, timeout, concurrency), "k": _k(k), "target": target, "seed": seed,
-        "journal": journal, "segments": segments,
-        "flags": flags, "temperature": temperature, "first_temperature": first_temperature,
-        "keep_samples": keep_samples, "paraphrase": paraphrase, "accept_change": accept_change or (),
-        "ladder": read_ladder(ladder, lambda name: named_model(name, _table(prices, name), None, concurrency)),
-        "limits": {key: value for key, value in limits.items() if value is not None},
-    }  # fmt: skip
+    prices, concurrency = ctx.params["prices"], ctx.params["concurrency"]
+    settings["k"] = _k(k)
+    settings["ladder"] = read_ladder(ladder, lambda name: named_model(name, _table(prices, name), None, concurrency))
     loaded = load_task(task, **task_options(ctx.args))
     result = run_shown(loaded, settings, task, quiet=as_json)
-    show_result(result, as_json=as_json)
+    say(result.as_json(), run_rows(result), "maker run", as_json=as_json)
     raise typer.Exit(result.exit_code)
 
 
@@ -164,5 +119,5 @@ def demo(
     result = run_shown(task, settings, f"hanoi, {disks} disks", quiet=as_json)
     if result.solved:
         verify_and_leave(journal, None, as_json=as_json, before=result)
-    show_result(result, as_json=as_json)
+    say(result.as_json(), run_rows(result), "maker run", as_json=as_json)
     raise typer.Exit(result.exit_code)

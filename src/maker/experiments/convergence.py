@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 from maker.decision.flags import PAPER
 from maker.decision.poll import Poll
 from maker.decision.wave import FLAGGED
-from maker.experiments.kit import walks
 from maker.experiments.kit.bench import Bench, Source, neural, oracle, said_of, sources, spread
+from maker.experiments.kit.figure import points, style
 from maker.experiments.kit.outcome import Options, Outcome, Row, Share, short
+from maker.theory import walks
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -55,11 +56,9 @@ def run(options: Options) -> Outcome:
         options.say(f"{source.name}: {found[source].open} of {n:,} steps stay undecided")
     rows = [row for source, seen in found.items() for row in _rows(source, seen)]
 
-    def draw(figure: Figure) -> None:
-        _draw(figure, found)
-
     return Outcome(
-        "convergence", "How fast do steps get decided?", rows, _table(found), draw, _shows(found),
+        "convergence", "How fast do steps get decided?", rows, _table(found),
+        lambda figure: _draw(figure, found), _shows(found),
         f"How it would go with another k (here {K}) or with the default flags, under which hardly a wrong reply of the "
         "bundled model votes. v is over all replies, so a step that took many counts more. A tail that no vote has "
         "ended yet may be a step that no vote can end.",
@@ -139,8 +138,6 @@ def _shows(found: dict[Source, Seen]) -> str:
 
 
 def _draw(figure: Figure, found: dict[Source, Seen]) -> None:
-    from maker.experiments.kit.figure import points, style  # noqa: PLC0415 -- matplotlib is an extra
-
     left, right = figure.subplots(1, 2, sharey=True)
     for number, (source, seen) in enumerate(found.items()):
         look = {"color": style(number)["color"], "alpha": 0.7}

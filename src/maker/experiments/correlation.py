@@ -13,12 +13,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
-from maker import theory
 from maker.decision.flags import DEFAULT, PAPER, Flag
-from maker.experiments.kit import walks
 from maker.experiments.kit.bench import Bench, Source, neural, oracle, said_of, sources, spread
+from maker.experiments.kit.exact import measured
+from maker.experiments.kit.figure import points, style
 from maker.experiments.kit.outcome import Options, Outcome, Row, Share, short
+from maker.theory.mixture import Steps
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,6 +32,7 @@ P = 0.95
 RHOS = (0.0, 0.01, 0.05, 0.1, 0.3)
 MARGINS = (1, 2, 3, 4, 6, 8)
 FEWER = (1, 3, 8)  # for a quick run
+Floats = NDArray[np.float64]
 Lost = dict[int, tuple[Share, int]]  # by k: steps lost (wrong or undecided), and how many of them undecided
 
 
@@ -78,25 +81,24 @@ def votes(source: Source, flags: tuple[Flag, ...], n: int, options: Options) -> 
 
 def _expected(rho: float, k: int) -> float:
     """Return the error of a step at margin k when p_s is Beta with mean P and this rho."""
-    return walks.mixed_error(*walks.beta_errors(P, rho), k) if rho else 1 - theory.step_success(P, k)
+    return Steps(P, rho).error(k)
 
 
-def _exact(source: Source, options: Options) -> walks.Floats | None:
+def _exact(source: Source, options: Options) -> Floats | None:
     """Return exact error rates 1 - p_s of steps of the path, for the bundled weights; None for another model."""
-    if source.spec not in ("neural", "neural:weights=early"):
+    p = measured([source], [DISKS], options.size(4000, 256), options.seed + 1).get((source, DISKS))
+    if p is None:
         return None
-    from maker.experiments.kit import exact  # noqa: PLC0415 -- with the model's own arithmetic
-    from maker.models.neural.bundled import build  # noqa: PLC0415 -- as above
-
-    sampler = build("early" if "early" in source.spec else None)
-    _, p = exact.measure(sampler, DISKS, options.size(4000, 256), [source.temperature], options.seed + 1)
-    options.say(f"{source.name}: exact p_s of {p.shape[1]:,} steps")
-    return np.asarray(np.clip(1 - p[0], 1e-300, 1.0), np.float64)
+    options.say(f"{source.name}: exact p_s of {len(p):,} steps")
+    return np.asarray(np.clip(1 - p, 1e-300, 1.0), np.float64)
 
 
-def _from(rates: walks.Floats | None, k: int) -> float | None:
+def _from(rates: Floats | None, k: int) -> float | None:
     """Return the error at margin k from exact error rates of steps, all with one rival."""
-    return None if rates is None else walks.mixed_error(rates, np.ones_like(rates), k)
+    if rates is None:
+        return None
+    with np.errstate(over="ignore"):
+        return float((1 / (1 + ((1 - rates) / rates) ** k)).mean())
 
 
 def _row(
@@ -107,15 +109,14 @@ def _row(
 
 
 def _table(
-    sweep: dict[float, Lost], used: Source, real: dict[str, Lost], exact: walks.Floats | None
+    sweep: dict[float, Lost], used: Source, real: dict[str, Lost], exact: Floats | None
 ) -> list[list[str]]:  # fmt: skip
     shown = (1, 3, 8)
     table = [["steps", *(f"lost at k = {k}" for k in shown), *(f"theory, k = {k}" for k in shown), "floor"]]
     for rho, lost in sweep.items():
-        floor = walks.lost_share(*walks.beta_errors(P, rho)) if rho else 0.0
         table.append([
             f"oracle (simulated), rho = {rho:g}", *(lost[k][0].text() for k in shown),
-            *(short(_expected(rho, k)) for k in shown), short(floor),
+            *(short(_expected(rho, k)) for k in shown), short(Steps(P, rho).lost()),
         ])  # fmt: skip
     for flags, lost in real.items():
         theory_cells = ["-"] * (len(shown) + 1)
@@ -125,7 +126,7 @@ def _table(
     return table
 
 
-def _shows(sweep: dict[float, Lost], used: Source, real: dict[str, Lost], exact: walks.Floats | None) -> str:
+def _shows(sweep: dict[float, Lost], used: Source, real: dict[str, Lost], exact: Floats | None) -> str:
     top = MARGINS[-1]
     inside = [
         share.low <= _expected(rho, k) <= share.high for rho, lost in sweep.items() for k, (share, _) in lost.items()
@@ -139,7 +140,7 @@ def _shows(sweep: dict[float, Lost], used: Source, real: dict[str, Lost], exact:
     return (
         f"At the same mean p = {P}, independent errors vanish with k (theory at k = {top}: "
         f"{short(_expected(0.0, top))}), but at rho = {RHOS[-1]:g} k = {top} still loses {worst.text()} of the steps, "
-        f"where the floor is {short(walks.lost_share(*walks.beta_errors(P, RHOS[-1])))}: no k helps a step that is "
+        f"where the floor is {short(Steps(P, RHOS[-1]).lost())}: no k helps a step that is "
         f"wrong more often than right. Theory lies inside {sum(inside)} of {len(inside)} simulated 95% intervals. "
         f"{used.name}: k = {top} loses {paper[0].text()} under the paper's flags ({paper[1]} of {paper[0].seen} "
         f"undecided).{floor} Under the default flags it loses {full[0].text()} ({full[1]} of {full[0].seen} undecided)."
@@ -147,14 +148,12 @@ def _shows(sweep: dict[float, Lost], used: Source, real: dict[str, Lost], exact:
 
 
 def _draw_sweep(axes: Axes, sweep: dict[float, Lost]) -> None:
-    from maker.experiments.kit.figure import points, style  # noqa: PLC0415 -- matplotlib is an extra
-
     every = range(1, MARGINS[-1] + 1)
     for number, (rho, lost) in enumerate(sweep.items()):
         colour = style(number)["color"]
         axes.plot(every, [_expected(rho, k) for k in every], color=colour)
         if rho >= 0.05:
-            axes.axhline(walks.lost_share(*walks.beta_errors(P, rho)), color=colour, linestyle=":")
+            axes.axhline(Steps(P, rho).lost(), color=colour, linestyle=":")
         points(axes, list(lost), [share for share, _ in lost.values()], number, f"rho = {rho:g}")
     axes.set(xlabel="k, margin of votes that wins", ylabel="share of steps lost", yscale="log", ylim=(1e-5, 0.3))
     axes.set_title(
@@ -163,9 +162,7 @@ def _draw_sweep(axes: Axes, sweep: dict[float, Lost]) -> None:
     axes.legend(loc="lower left", fontsize=8)
 
 
-def _draw_real(axes: Axes, used: Source, real: dict[str, Lost], exact: walks.Floats | None) -> None:
-    from maker.experiments.kit.figure import points, style  # noqa: PLC0415 -- matplotlib is an extra
-
+def _draw_real(axes: Axes, used: Source, real: dict[str, Lost], exact: Floats | None) -> None:
     every = range(1, MARGINS[-1] + 1)
     for number, (flags, lost) in enumerate(real.items()):
         points(axes, list(lost), [share for share, _ in lost.values()], number, flags)

@@ -23,6 +23,7 @@ from maker.decision.race import first_to_ahead
 from maker.decision.sample import Request
 from maker.decision.step import Rules, Step
 from maker.experiments.kit.bench import TOKEN_CAP, Bench, Source, neural, oracle, said_of, sources
+from maker.experiments.kit.figure import plain, points, style
 from maker.experiments.kit.outcome import Options, Outcome, Row, Share, short
 from maker.task.canonical import canonical
 from maker.task.prompt import render
@@ -272,8 +273,6 @@ def _shows(found: dict[Source, dict[int, Seen]]) -> str:
 
 
 def _draw_right(axes: Axes, found: dict[Source, dict[int, Seen]]) -> None:
-    from maker.experiments.kit.figure import plain, points, style  # noqa: PLC0415 -- matplotlib is an extra
-
     for number, (source, sizes) in enumerate(found.items()):
         line = [single(sizes).right(m) for m in range(1, max(sizes) + 1)]
         axes.plot(range(1, max(sizes) + 1), line, color=style(number)["color"], alpha=0.7)
@@ -284,8 +283,6 @@ def _draw_right(axes: Axes, found: dict[Source, dict[int, Seen]]) -> None:
 
 
 def _draw_calls(axes: Axes, found: dict[Source, dict[int, Seen]]) -> None:
-    from maker.experiments.kit.figure import plain, style  # noqa: PLC0415 -- matplotlib is an extra
-
     for number, sizes in enumerate(found.values()):
         every, one = range(1, max(sizes) + 1), single(sizes)
         axes.plot(every, [one.calls(m) for m in every], color=style(number)["color"], alpha=0.7)

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 from maker.decision.flags import DEFAULT, PAPER, Flag, judge
 from maker.decision.poll import Poll
 from maker.experiments.kit.bench import Bench, Source, neural, oracle, said_of, sources, spread
+from maker.experiments.kit.exact import measured
+from maker.experiments.kit.figure import points, style
 from maker.experiments.kit.outcome import Options, Outcome, Row, Share, short
 
 if TYPE_CHECKING:
@@ -39,15 +41,13 @@ def run(options: Options) -> Outcome:
                     f"{source.name}, {disks} disks: wrong or flagged {found[source, disks]['not_right'].text()}"
                 )
     exact_n = options.size(512, 64)
-    exact = exactly(used, sizes, exact_n, options.seed)
+    exact = {of: float(1 - p.mean()) for of, p in measured(used, sizes, exact_n, options.seed).items()}
     rows: list[Row] = [_row(source, disks, seen, exact.get((source, disks))) for (source, disks), seen in found.items()]
-
-    def draw(figure: Figure) -> None:
-        _draw(figure, used, sizes, found, exact)
 
     return Outcome(
         "error-rate", "Does the error of one step grow with the size of the problem?", rows,
-        _table(used, [sizes[0], sizes[len(sizes) // 2], sizes[-1]], found, exact), draw, _shows(used, sizes, found),
+        _table(used, [sizes[0], sizes[len(sizes) // 2], sizes[-1]], found, exact),
+        lambda figure: _draw(figure, used, sizes, found, exact), _shows(used, sizes, found),
         "Towers of Hanoi alone, and the bundled model was trained on them: the error of a general model on another "
         "task may well grow with size, or not. On the smaller towers all steps are asked several times, and so few "
         "may not be typical. An average hides single steps that are nearly always wrong; see `correlation`.",
@@ -78,26 +78,6 @@ def counted(bench: Bench, polls: list[Poll]) -> Seen:
         "wrong": Share(wrong["paper"], voting["paper"]),
         "wrong_default": Share(wrong["default"], voting["default"]),
     }
-
-
-def exactly(used: list[Source], sizes: list[int], n: int, seed: int) -> dict[tuple[Source, int], float]:
-    """Return the exact share of replies that are not right, by source and size, for the bundled weights.
-
-    The mean over n steps of each size, drawn anew. All temperatures of the same weights are computed at once.
-    """
-    from maker.experiments.kit import exact  # noqa: PLC0415 -- with the model's own arithmetic
-    from maker.models.neural.bundled import build  # noqa: PLC0415 -- as above
-
-    found: dict[tuple[Source, int], float] = {}
-    for weights, spec in ((None, "neural"), ("early", "neural:weights=early")):
-        same = [source for source in used if source.spec == spec]
-        if not same:
-            continue
-        sampler, heats = build(weights), [source.temperature for source in same]
-        for disks in sizes:
-            _, p = exact.measure(sampler, disks, n, heats, seed)
-            found.update({(source, disks): float(1 - row.mean()) for source, row in zip(same, p, strict=True)})
-    return found
 
 
 def _chains() -> tuple[tuple[str, tuple[Flag, ...]], ...]:
@@ -153,8 +133,6 @@ def _draw(
     figure: Figure, used: list[Source], sizes: list[int], found: dict[tuple[Source, int], Seen],
     exact: Exact,
 ) -> None:  # fmt: skip
-    from maker.experiments.kit.figure import points, style  # noqa: PLC0415 -- matplotlib is an extra
-
     left, right = figure.subplots(1, 2, sharey=True)
     for number, source in enumerate(used):
         shifted = [disks + 0.12 * (number - len(used) / 2) for disks in sizes]

@@ -10,7 +10,7 @@ vote decides for it, and no ladder is asked.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -220,7 +220,8 @@ def run(options: Options) -> Outcome:
         options.say(f"{kind}: {', '.join(f'{arm} {kinds[kind].finished}' for arm, kinds in found.items())} of {n}")
     rows = [_row(arm, kind, tried) for arm, kinds in found.items() for kind, tried in kinds.items()]
     return Outcome(
-        "ladder", "What does each rung of the ladder rescue?", rows, _table(found), _figure(found), _shows(found, n),
+        "ladder", "What does each rung of the ladder rescue?", rows, _table(found),
+        lambda figure: _draw(figure, found), _shows(found, n),
         "How often a real model has which kind of trouble: the kinds are planted, each with a cure that was planted "
         "too. Nor a step whose favourite is wrong and legal: the vote decides for that one, whatever the ladder. An "
         "`unlucky` step is such a one in half of the runs; it is mended only because the task has an invariant.",
@@ -281,19 +282,16 @@ def _shows(found: dict[str, dict[str, Tried]], n: int) -> str:
     )
 
 
-def _figure(found: dict[str, dict[str, Tried]]) -> Callable[[Figure], None]:
-    def draw(figure: Figure) -> None:
-        axes: Any = figure.subplots()
-        shares = [[tried.finished / tried.n for tried in kinds.values()] for kinds in found.values()]
-        axes.grid(visible=False)
-        axes.imshow(shares, cmap="Greens", vmin=0, vmax=1.3, aspect="auto")
-        for y, kinds in enumerate(found.values()):
-            for x, tried in enumerate(kinds.values()):
-                axes.text(x, y, f"{tried.finished}/{tried.n}", ha="center", va="center", fontsize=9)
-        axes.set_xticks(range(len(KINDS)), list(KINDS))
-        axes.set_yticks(range(len(found)), list(found))
-        axes.set_xlabel("kind of the planted hard step")
-        axes.set_ylabel("rungs of the ladder")
-        axes.set_title("runs that finish rightly (simulated)")
-
-    return draw
+def _draw(figure: Figure, found: dict[str, dict[str, Tried]]) -> None:
+    axes: Any = figure.subplots()
+    shares = [[tried.finished / tried.n for tried in kinds.values()] for kinds in found.values()]
+    axes.grid(visible=False)
+    axes.imshow(shares, cmap="Greens", vmin=0, vmax=1.3, aspect="auto")
+    for y, kinds in enumerate(found.values()):
+        for x, tried in enumerate(kinds.values()):
+            axes.text(x, y, f"{tried.finished}/{tried.n}", ha="center", va="center", fontsize=9)
+    axes.set_xticks(range(len(KINDS)), list(KINDS))
+    axes.set_yticks(range(len(found)), list(found))
+    axes.set_xlabel("kind of the planted hard step")
+    axes.set_ylabel("rungs of the ladder")
+    axes.set_title("runs that finish rightly (simulated)")

@@ -21,6 +21,7 @@ from maker.decision.flags import DEFAULT, PAPER, Flag, judge
 from maker.decision.poll import Poll
 from maker.decision.sample import Sample
 from maker.experiments.kit.bench import Bench, Source, neural, oracle, said_of, sources, spread
+from maker.experiments.kit.figure import points, style
 from maker.experiments.kit.outcome import Options, Outcome, Row, Share, short
 from maker.task.canonical import canonical
 
@@ -243,8 +244,6 @@ def _shows(found: dict[Source, Seen]) -> str:
 
 
 def _draw_lengths(axes: Axes, source: Source, seen: Seen, number: int) -> None:
-    from maker.experiments.kit.figure import points  # noqa: PLC0415 -- matplotlib is an extra
-
     shown = [length for length, n in sorted(seen.lengths.items()) if n >= FEWEST]
     shares = [Share(seen.not_right[length], seen.lengths[length]) for length in shown]
     points(axes, shown, shares, number, source.name, markersize=3.5)
@@ -259,8 +258,6 @@ def _draw_lengths(axes: Axes, source: Source, seen: Seen, number: int) -> None:
 
 
 def _draw_errors(axes: Axes, found: dict[Source, Seen]) -> None:
-    from maker.experiments.kit.figure import points  # noqa: PLC0415 -- matplotlib is an extra
-
     for number, (source, seen) in enumerate(found.items()):
         places = [i + 0.1 * (number - len(found) / 2) for i in range(len(WAYS))]
         points(axes, places, [seen.ways[name].error for name in WAYS], number, source.name)
@@ -269,8 +266,6 @@ def _draw_errors(axes: Axes, found: dict[Source, Seen]) -> None:
 
 
 def _draw_pairs(axes: Axes, found: dict[Source, Seen]) -> None:
-    from maker.experiments.kit.figure import points, style  # noqa: PLC0415 -- matplotlib is an extra
-
     for number, (source, seen) in enumerate(found.items()):
         places = [i + 0.1 * (number - len(found) / 2) for i in range(len(WAYS))]
         points(axes, places, [seen.ways[name].both for name in WAYS], number, source.name)

@@ -11,12 +11,13 @@ Not covered: any model. p is planted, the same for every step, and the samples a
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from maker import theory
+from maker.experiments.kit.figure import points, style
 from maker.experiments.kit.outcome import Options, Outcome, Row, Share, short
 from maker.experiments.kit.races import coins, race
 
@@ -63,8 +64,11 @@ def run(options: Options) -> Outcome:
         (steps, margins), (cost, size) = figure.subplots(2, 2)
         _draw_success(steps, wins)
         _draw_margins(margins, wins)
-        _draw_votes(cost, votes)
-        _draw_sizes(size, sizes)
+        _draw_cost(cost, votes, STEPS, _votes_by_formula)
+        cost.set(xscale="log", xlabel="steps s", ylabel="samples a step", title="Cost at the smallest k for 95%, m = 1")
+        _draw_cost(size, sizes, SIZES, _written_by_formula)
+        size.set(xlabel="m, steps asked for at once", ylabel="steps written in a run of a million",
+                 title="Cost against m, smallest k for 95%", xticks=(1, 5, 10, 15, 20))  # fmt: skip
 
     return Outcome(
         "scaling", "What do success and cost do as steps, k and m grow?", rows, _table(), draw,
@@ -185,8 +189,6 @@ def _shows(wins: dict[int, dict[int, Share]], votes: dict[float, Points], sizes:
 
 
 def _draw_success(axes: Axes, wins: dict[int, dict[int, Share]]) -> None:
-    from maker.experiments.kit.figure import points, style  # noqa: PLC0415 -- matplotlib is an extra
-
     fine = np.logspace(0, 14, 400)
     for number, k in enumerate(MARGINS):
         look = {"color": style(number)["color"], "linestyle": "-" if k in wins else "--"}
@@ -203,8 +205,6 @@ def _draw_success(axes: Axes, wins: dict[int, dict[int, Share]]) -> None:
 
 
 def _draw_margins(axes: Axes, wins: dict[int, dict[int, Share]]) -> None:
-    from maker.experiments.kit.figure import points, style  # noqa: PLC0415 -- matplotlib is an extra
-
     for number, steps in enumerate((100, 1000, 10**6, 10**9, 10**14)):
         every = range(1, 21)
         axes.plot(every, [theory.run_success(P, k, steps) for k in every], color=style(number)["color"])
@@ -218,31 +218,13 @@ def _draw_margins(axes: Axes, wins: dict[int, dict[int, Share]]) -> None:
     axes.legend(loc="lower right")
 
 
-def _draw_votes(axes: Axes, votes: dict[float, Points]) -> None:
-    from maker.experiments.kit.figure import style  # noqa: PLC0415 -- matplotlib is an extra
-
-    for number, (p, points) in enumerate(votes.items()):
-        axes.plot(STEPS, [_votes_by_formula(p, s) for s in STEPS], color=style(number)["color"])
-        _bars(axes, points, number, f"p = {p:g}")
-    axes.set(xscale="log", yscale="log", xlabel="steps s", ylabel="samples a step",
-             title="Cost at the smallest k for 95%, m = 1")  # fmt: skip
+def _draw_cost(
+    axes: Axes, played: dict[float, Points], places: Sequence[Any], formula: Callable[[float, Any], float]
+) -> None:
+    """Draw a cost by formula at some places, and as it was played, for each p."""
+    for number, (p, seen) in enumerate(played.items()):
+        axes.plot(places, [formula(p, place) for place in places], color=style(number)["color"])
+        at, means, halves = zip(*seen, strict=True)
+        axes.errorbar(at, means, halves, linestyle="none", capsize=2.5, label=f"p = {p:g}", **style(number))
+    axes.set(yscale="log")
     axes.legend()
-
-
-def _draw_sizes(axes: Axes, sizes: dict[float, Points]) -> None:
-    from maker.experiments.kit.figure import style  # noqa: PLC0415 -- matplotlib is an extra
-
-    for number, (p, points) in enumerate(sizes.items()):
-        axes.plot(SIZES, [_written_by_formula(p, m) for m in SIZES], color=style(number)["color"])
-        _bars(axes, points, number, f"p = {p:g}")
-    axes.set(yscale="log", xlabel="m, steps asked for at once", ylabel="steps written in a run of a million",
-             title="Cost against m, smallest k for 95%")  # fmt: skip
-    axes.set_xticks((1, 5, 10, 15, 20))
-    axes.legend()
-
-
-def _bars(axes: Axes, points: Points, number: int, label: str) -> None:
-    from maker.experiments.kit.figure import style  # noqa: PLC0415 -- matplotlib is an extra
-
-    places, means, halves = zip(*points, strict=True)
-    axes.errorbar(places, means, yerr=halves, linestyle="none", capsize=2.5, label=label, **style(number))

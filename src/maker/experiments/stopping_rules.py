@@ -17,6 +17,7 @@ import numpy as np
 
 from maker import theory
 from maker.experiments.kit import stops
+from maker.experiments.kit.figure import style
 from maker.experiments.kit.outcome import Options, Outcome, Row
 from maker.experiments.kit.stops import Cost, Rule
 
@@ -178,8 +179,6 @@ def _shows(found: dict[Scene, Found]) -> str:
 
 
 def _draw(axes: Axes, scene: Scene, rules: Found) -> None:
-    from maker.experiments.kit.figure import style  # noqa: PLC0415 -- matplotlib is an extra
-
     for number, (name, costs) in enumerate(rules.items()):
         seen = [(cost.error, cost.votes, cost.races) for _, cost in costs if cost.error >= scene.least]
         look = {"markersize": 3.5, "linewidth": 1, **style(number)}

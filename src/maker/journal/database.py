@@ -115,7 +115,7 @@ def open_for_writing(path: Path | None) -> sqlite3.Connection:
             db.execute("INSERT INTO newest VALUES (0, 0)")
             db.execute("COMMIT")
             if path is not None:
-                _sync_folder(path.parent)
+                sync(path.parent)
     except sqlite3.Error as error:
         db.close()
         raise mapped(error, path) from error
@@ -251,9 +251,9 @@ def mapped(error: Exception, path: Path | None) -> JournalError:
     return JournalError(f"{path}: cannot be opened or written: {error}. Check the path and its permissions.")
 
 
-def _sync_folder(folder: Path) -> None:
-    """Make the new file's directory entry durable."""
-    file = os.open(folder, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Make a file durable, or the entries of a folder."""
+    file = os.open(path, os.O_RDONLY)
     try:
         os.fsync(file)
     finally:

@@ -12,7 +12,7 @@ from typing import Any
 
 from maker.decision.config import Config
 from maker.decision.sample import Model, Traits
-from maker.errors import JournalError
+from maker.errors import JournalError, TaskError
 from maker.journal.records import NOTE, decode
 from maker.task.canonical import canonical, digest, kept_name
 from maker.task.prompt import fingerprint, render
@@ -20,7 +20,10 @@ from maker.task.task import Task, guarded, task_name
 
 HEADER_VERSION = 1
 FIXED = frozenset({"version", "task", "parameters", "steps", "segments"})  # with others it is another run altogether
-
+_KNOWN = (
+    "version", "task", "parameters", "steps", "code", "prompt", "model", "simulated", *Config.model_fields,
+    "fingerprint",  # of the server: no field, but it may be accepted that it changes
+)  # fmt: skip
 _DEFAULTS = Config().model_dump(mode="json")
 
 
@@ -52,6 +55,13 @@ def changed_fields(stored: dict[str, Any], ours: dict[str, Any]) -> list[str]:
     """Return the settings in which this run differs from the journal's; one that this lacks is at its default."""
     stored = with_defaults(stored)
     return [key for key in {**stored, **ours} if key != "run" and stored.get(key) != ours.get(key)]
+
+
+def check_accepted(accepted: Collection[str]) -> None:
+    """Raise TaskError for a change to accept of what no run has: a name that is misspelt would accept nothing."""
+    for name in accepted:
+        if name not in _KNOWN:
+            raise TaskError(f"accept_change: there is no {name!r}. Known are: {', '.join(_KNOWN)}.")
 
 
 def check_header(stored: dict[str, Any], ours: dict[str, Any], path: Path | None, accepted: Collection[str]) -> None:

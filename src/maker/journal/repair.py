@@ -17,7 +17,7 @@ from itertools import islice
 from pathlib import Path
 
 from maker.errors import JournalError
-from maker.journal.database import read_records, sound_groups
+from maker.journal.database import read_records, sound_groups, sync
 from maker.journal.lock import Lock
 from maker.journal.records import encode_note
 from maker.journal.writer import Journal
@@ -83,7 +83,7 @@ def _cut(path: Path, problem: str) -> Repair:
         for suffix in ("-wal", "-shm"):
             _with(path, suffix).unlink(missing_ok=True)
         fresh.replace(path)
-        _sync(path.parent)
+        sync(path.parent)
     finally:
         for left in (fresh, worn):
             for suffix in _PARTS:
@@ -119,8 +119,8 @@ def _copied(path: Path) -> Path:
     while (copy := _with(path, f".bak-{number}")).exists():
         number += 1
     for made in _copy(path, copy):
-        _sync(made)
-    _sync(path.parent)
+        sync(made)
+    sync(path.parent)
     return copy
 
 
@@ -133,11 +133,3 @@ def _copy(path: Path, to: Path) -> list[Path]:
 
 def _with(path: Path, suffix: str) -> Path:
     return path.with_name(path.name + suffix)
-
-
-def _sync(path: Path) -> None:
-    file = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)

@@ -25,21 +25,18 @@ from maker.sending.usage import Spent, Usage, most
 class Limits(Frozen):
     """Where a run or a vote stops. None means no limit, except where a default is named.
 
-    max_votes, max_flags: of one step; the default of both is max(100, 20 k).
-    max_steps: decided steps of the run. max_calls: draws sent, retries included. max_tokens: tokens
-    read and written, as reported or at most. max_cost: US dollars; needs a model with prices. These four
-    count the whole run, resumes included.
-    max_seconds: wall seconds of this call alone. concurrency: draws in flight at once (free mode).
+    The default of max_votes and max_flags is max(100, 20 k). Steps, calls, tokens and cost count the whole run, resumes
+    included; tokens are those reported, or the most they can be. concurrency is that of free mode.
     """
 
-    max_steps: int | None = Field(default=None, ge=1)
-    max_votes: int | None = Field(default=None, ge=1, le=MOST_VOTES)
-    max_flags: int | None = Field(default=None, ge=1, le=MOST_VOTES)
-    max_calls: int | None = Field(default=None, ge=1)
-    max_tokens: int | None = Field(default=None, ge=1)
-    max_cost: float | None = Field(default=None, gt=0)
-    max_seconds: float | None = Field(default=None, gt=0)
-    concurrency: int = Field(default=32, ge=1)
+    max_steps: int | None = Field(default=None, ge=1, description="Decided steps of the run.")
+    max_votes: int | None = Field(default=None, ge=1, le=MOST_VOTES, description="Valid votes of one step.")
+    max_flags: int | None = Field(default=None, ge=1, le=MOST_VOTES, description="Flagged samples of one step.")
+    max_calls: int | None = Field(default=None, ge=1, description="Draws sent, resumes included.")
+    max_tokens: int | None = Field(default=None, ge=1, description="Tokens read and written.")
+    max_cost: float | None = Field(default=None, gt=0, description="US dollars; needs --prices.")
+    max_seconds: float | None = Field(default=None, gt=0, description="Wall seconds of this call.")
+    concurrency: int = Field(default=32, ge=1, description="Draws in flight at once.")
 
     def votes_for(self, k: int) -> int:
         """Return the most valid votes that one step may take at margin k."""

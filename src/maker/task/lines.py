@@ -2,7 +2,8 @@ r"""Strict reading of a reply's `name = value` lines, in time linear in the repl
 
 A `Line` knows a name and the form of its value. Every `name =` in the reply must be followed by such a
 value that ends its line; several that differ are Ambiguous. So a retracted, broken-off, commented or
-calculated value (`result = 6 * 7 = 42`) has no answer, and nothing is ever evaluated or repaired.
+calculated value (`result = 6 * 7 = 42`) has no answer, and nothing is ever evaluated or repaired. `strict_json`
+reads a reply that is JSON as strictly.
 
 Not covered: values that nest or span lines. A form must be a regular expression without groups, whose
 repetitions do not overlap (as the ones here), or reading is no longer linear.
@@ -10,7 +11,9 @@ repetitions do not overlap (as the ones here), or reading is no longer linear.
 
 from __future__ import annotations
 
+import json
 import re
+from typing import Any
 
 
 class Ambiguous(ValueError):
@@ -49,3 +52,14 @@ class Line:
     def number(self, text: str) -> int:
         """Return the value as an exact integer, for forms of integers. Raises as `read` does."""
         return int(self.read(text))
+
+
+def strict_json(text: str) -> Any:
+    """Return what JSON holds. Raises ValueError for a key given twice, since either value could be meant."""
+    return json.loads(text, object_pairs_hook=_unique)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len({key for key, _ in pairs}) != len(pairs):
+        raise ValueError("a key is given twice")
+    return dict(pairs)

@@ -170,8 +170,8 @@ class Walk:
 def plan_of(task: Task, segments: int | None) -> Plan:
     """Return the task's plan in the number of segments asked for, or the sequential one.
 
-    segments: None means 1,024 where the task has a plan, else 1. A plan of branches has as many as it has.
-    Raises TaskError where they do not fit.
+    segments: None means 1,024 where the task has a plan, else 1. A plan of branches has as many as it has, and may not
+    be asked for others. Raises TaskError where they do not fit.
     """
     make = getattr(task, "plan", None)
     steps = guarded(lambda: task.steps, None, "steps")
@@ -188,6 +188,9 @@ def plan_of(task: Task, segments: int | None) -> Plan:
         raise TaskError(f"plan returned {type(plan).__name__}, not a maker.Plan")
     if plan.steps != steps:
         raise TaskError(f"the plan has {plan.steps} steps and the task {steps}: they must be the same")
+    count, branching = len(plan.segments), any(segment.after is not None for segment in plan.segments)
+    if segments is not None and (count > segments or (branching and count < segments)):
+        raise TaskError(f"this plan has {count} branches whatever is asked; leave --segments out")
     return plan
 
 

@@ -31,7 +31,7 @@ def check_task(task: Task, *, steps: int = 100) -> None:
     states differ from the path's, and a `done` that never comes true. The path follows the joins of the plan.
     """
     name = task_name(task)
-    first = _twice(f"{name}.initial_state", task.initial_state)
+    first = _pure(f"{name}.initial_state", task.initial_state)
     _same_form(f"{name}.initial_state", first)
     plan = task.plan() if hasattr(task, "plan") else Plan.sequential(task.steps, task.initial_state)
     assert isinstance(plan, Plan), f"{name}.plan must return a maker.Plan, not {type(plan).__name__}"
@@ -104,12 +104,6 @@ def _pure(where: str, method: Callable[..., Any], *args: Any) -> Any:
     first = method(*args)
     assert repr(before) == repr(args), f"{where} mutates its input"
     second = method(*copy.deepcopy(before))
-    assert repr(first) == repr(second), f"{where} answers differently when asked again: is it random?"
-    return first
-
-
-def _twice(where: str, method: Callable[[], Any]) -> Any:
-    first, second = method(), method()
     assert repr(first) == repr(second), f"{where} answers differently when asked again: is it random?"
     return first
 

@@ -9,7 +9,8 @@ import pytest
 
 import maker
 from maker.review.report.data import BINS, Along
-from maker.review.report.theory import share, undecided_after, votes_of_a_step
+from maker.review.report.theory import share
+from maker.theory import walks
 
 
 @pytest.mark.parametrize(("p", "v", "k"), [(0.8, 0.7, 3), (0.6, 1.0, 2), (0.95, 0.9, 5), (0.5, 0.5, 1)])
@@ -29,11 +30,11 @@ def test_distributions_are_those_of_a_simulated_race(p, v, k):
         votes[cast] += 1
         for r in range(rounds):
             left[r] += 1
-    exact = votes_of_a_step(p, k, longest)
+    exact = walks.ending_at(p, k, longest)
     assert sum(exact) == pytest.approx(1, abs=1e-6)
     for n in range(longest + 1):
         assert abs(votes[n] - races * exact[n]) <= 4 * (races * exact[n] * (1 - exact[n])) ** 0.5 + 4, n
-    for r, share_left in enumerate(undecided_after(p, v, k, 10)):
+    for r, share_left in enumerate(walks.after_waves(p, v, k, 10)):
         assert abs(left[r] - races * share_left) <= 4 * (races * share_left * (1 - share_left)) ** 0.5 + 4, r
     assert sum(n * chance for n, chance in enumerate(exact)) == pytest.approx(
         maker.theory.expected_votes(p, k), rel=1e-3

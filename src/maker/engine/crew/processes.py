@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import json
 import os
 import signal
@@ -41,7 +40,7 @@ from maker.errors import MakerError, ungrouped
 from maker.journal.header import changed_fields, make_header
 from maker.log import log
 from maker.models import load_model
-from maker.models.process import fresh_interpreter
+from maker.models.process import collect_seldom, fresh_interpreter
 from maker.task.canonical import canonical, digest
 from maker.task.load import load_task, origin
 from maker.task.plan import plan_of
@@ -154,7 +153,7 @@ def _left(lane: Lane) -> int:
 
 def _start() -> subprocess.Popen[bytes]:
     # Unbuffered: what a process that was killed has not read must not fail once more when its pipe is closed.
-    return fresh_interpreter("-c", "from maker.engine.crew.processes import main; main()", buffered=False)
+    return fresh_interpreter("maker.engine.crew.processes", buffered=False)
 
 
 def _ask(process: subprocess.Popen[bytes], told: object, count: int) -> list[bytes]:
@@ -212,7 +211,7 @@ def catch_up(course: Course, lane: Lane, stretch: Stretch) -> bool:
 def main() -> None:
     """Read an order, then jobs; answer each with its stretches, until the input ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt is the parent's to handle
-    gc.set_threshold(50_000, 20, 20)
+    collect_seldom()
     source, target = sys.stdin.buffer, sys.stdout.buffer
     sys.stdout = sys.stderr  # nothing else may write to the pipe
     with contextlib.suppress(BrokenPipeError, EOFError):  # the parent is gone

@@ -22,6 +22,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationError
 
+from maker.task.lines import strict_json
 from maker.task.prompt import View
 
 DECOMPOSER, DECOMPOSITION_JUDGE, SOLVER, SOLUTION_JUDGE = range(4)
@@ -103,7 +104,7 @@ def templates() -> str:
 
 def read(role: int, text: str) -> dict[str, Any]:
     """Return a reply to a role as plain values. Raises ValueError for anything but the one object asked for."""
-    json.loads(text, object_pairs_hook=_unique)
+    strict_json(text)
     try:
         return REPLIES[role].model_validate_json(text).model_dump()
     except ValidationError as error:
@@ -148,9 +149,3 @@ def _back(turn: int, count: int, text: str) -> str:
     if not 1 <= choice <= count:
         return text
     return json.dumps({"choice": (choice - 1 + turn) % count + 1})
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    if len({key for key, _ in pairs}) != len(pairs):
-        raise ValueError("a key is given twice")
-    return dict(pairs)

@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maker.experiments.kit import hanoi_data as data
+from maker.experiments.kit.bench import Source
+from maker.models.neural.bundled import build
 from maker.models.neural.sampler import LANES, Sampler
 
 Floats = NDArray[np.float64]
@@ -59,6 +61,21 @@ def measure(
     first = right_probability(sampler, data.path_batch(np.zeros(1, np.int64), disks), temperatures)
     rest = right_probability(sampler, data.path_batch(drawn, disks), temperatures)
     return np.concatenate([[0], drawn]), np.concatenate([first, rest], 1)
+
+
+def measured(used: Sequence[Source], sizes: Sequence[int], steps: int, seed: int) -> dict[tuple[Source, int], Floats]:
+    """Return p_s of steps of each size, drawn anew, for the sources that are the bundled weights; by source and size.
+
+    All temperatures of the same weights are computed at once.
+    """
+    found: dict[tuple[Source, int], Floats] = {}
+    for weights, spec in ((None, "neural"), ("early", "neural:weights=early")):
+        if same := [source for source in used if source.spec == spec]:
+            sampler, heats = build(weights), [source.temperature for source in same]
+            for disks in sizes:
+                _, p = measure(sampler, disks, steps, heats, seed)
+                found.update({(source, disks): row for source, row in zip(same, p, strict=True)})
+    return found
 
 
 def summary(p: Floats) -> dict[str, float]:

@@ -3,7 +3,7 @@
 Colours are those of Okabe and Ito (2008); every series has a marker of its own too, so that a figure
 reads in grey. Lines are theory, points with bars are measured or simulated.
 
-Needs matplotlib (extra `plots`). Not covered: what a figure shows; each experiment draws its own.
+`save` needs matplotlib (extra `plots`). Not covered: what a figure shows; each experiment draws its own.
 """
 
 from __future__ import annotations
@@ -11,14 +11,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import matplotlib as mpl
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from PIL import Image
+from maker.experiments.kit.outcome import Outcome, Share
 
-from maker.experiments.kit.outcome import Outcome, Share, bars
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C6D1F")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
@@ -32,6 +30,10 @@ _STYLE: dict[Any, Any] = {
 
 def save(outcome: Outcome, path: Path) -> Path:
     """Draw an outcome and save it as PNG; the same rows give the same bytes."""
+    import matplotlib as mpl  # noqa: PLC0415 -- an extra
+    from matplotlib.figure import Figure  # noqa: PLC0415
+    from PIL import Image  # noqa: PLC0415
+
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=outcome.size, layout="constrained")
         outcome.draw(figure)
@@ -59,8 +61,7 @@ def points(axes: Axes, x: Sequence[float], shares: Sequence[Share], number: int,
     seen = [(at, share) for at, share in where if share.seen]
     none = [(at, share.high) for at, share in where if not share.seen]
     look = {"linestyle": "none", "capsize": 2.5, **style(number), **more}
-    heights, sides = bars([share for _, share in seen])
-    axes.errorbar([at for at, _ in seen], heights, yerr=sides, label=label, **look)
+    sides = zip(*((max(one.rate - one.low, 0.0), max(one.high - one.rate, 0.0)) for _, one in seen), strict=True)
+    axes.errorbar([at for at, _ in seen], [one.rate for _, one in seen], list(sides) or None, label=label, **look)
     if none:
-        axes.plot([at for at, _ in none], [high for _, high in none], linestyle="none", marker="$\\downarrow$",
-                  markersize=8, color=look["color"])  # fmt: skip
+        axes.plot(*zip(*none, strict=True), linestyle="none", marker="$\\downarrow$", markersize=8, color=look["color"])

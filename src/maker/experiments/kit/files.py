@@ -10,13 +10,10 @@ import importlib
 import importlib.util
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from maker.errors import TaskError
+from maker.experiments.kit.figure import save
 from maker.experiments.kit.outcome import Cell, Outcome, Row
-
-if TYPE_CHECKING:
-    pass
 
 
 def write(outcome: Outcome, folder: Path, *, parquet: bool = True) -> dict[str, str]:
@@ -32,8 +29,6 @@ def write(outcome: Outcome, folder: Path, *, parquet: bool = True) -> dict[str, 
         if parquet and _write_parquet(rows.with_suffix(".parquet"), outcome.rows):
             outcome.files["parquet"] = str(rows.with_suffix(".parquet"))
         if can_draw():
-            from maker.experiments.kit.figure import save  # noqa: PLC0415 -- matplotlib is an extra
-
             outcome.files["figure"] = str(save(outcome, folder / f"{outcome.name}.png"))
     except OSError as error:
         raise TaskError(f"--out {folder}: cannot be written: {error}. Give another folder.") from None

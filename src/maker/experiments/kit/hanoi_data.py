@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 from maker.models.neural import vocabulary as v
 
 Ints = NDArray[np.int64]
-Stacks = tuple[tuple[int, ...], ...]
 
 
 class Batch(NamedTuple):
@@ -63,14 +62,6 @@ def on_path(pegs: Ints) -> NDArray[np.bool_]:
         good &= at_source | (pegs[:, disk] == target)
         source, target = np.where(at_source, source, spare), np.where(at_source, spare, target)
     return good
-
-
-def on_path_20(stacks: Stacks) -> bool:
-    """Say whether a state is on the 20-disk solution path; its stacks decide, whatever the previous move."""
-    peg = {disk: place for place, stack in enumerate(stacks) for disk in stack}
-    if len(peg) != v.MAX_DISKS:
-        return False
-    return bool(on_path(np.array([[peg[disk] for disk in range(1, v.MAX_DISKS + 1)]]))[0])
 
 
 def _tops(pegs: Ints) -> Ints:

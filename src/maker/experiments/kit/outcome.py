@@ -110,12 +110,6 @@ def short(value: float) -> str:
     return "0" if value == 0 else f"{value:.3g}" if 1e-4 <= abs(value) < 1e4 else f"{value:.1e}"
 
 
-def bars(points: Sequence[Share]) -> tuple[list[float], list[list[float]]]:
-    """Return heights and the two-sided error bars of shares, as matplotlib takes them."""
-    low = [max(point.rate - point.low, 0.0) for point in points]
-    return [point.rate for point in points], [low, [max(point.high - point.rate, 0.0) for point in points]]
-
-
 def aligned(table: Sequence[Sequence[str]]) -> str:
     """Return a table as text in columns."""
     widths = [max(len(row[i]) for row in table) for i in range(len(table[0]))]

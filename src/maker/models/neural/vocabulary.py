@@ -38,7 +38,6 @@ _PAIRS = [f", {source}, {target}]" for source in range(3) for target in range(3)
 #: first token of a number that opens a list, and of a number after a comma
 FIRST = MOVE_PEGS + 9
 NEXT = FIRST + MAX_NUMBER + 1
-NEXT_STATE = NEXT + MAX_NUMBER + 1
 
 PIECES: tuple[str, ...] = (
     *_WORDS,

@@ -1,6 +1,6 @@
 """Worker processes of the bundled model: each owns the weights and one thread.
 
-Promises: a worker is a fresh interpreter (`python -m maker.models.neural.worker`), so it needs no
+Promises: a worker is a fresh interpreter, so it needs no
 `if __name__ == "__main__"` in the caller's script, and its thread limits are set before numpy
 loads; jobs and replies are lines of JSON on its own pipes, so neither side runs what the other
 sends; it ends when its input ends, so it cannot outlive its parent. Several threads may call `answer`
@@ -88,7 +88,7 @@ def decode_replies(value: list[Any]) -> list[Reply]:
 def _start(options: Mapping[str, Any]) -> subprocess.Popen[bytes]:
     """Start one worker with one thread."""
     variables = dict.fromkeys(_THREADS, "1")
-    process = fresh_interpreter("-m", "maker.models.neural.worker", variables=variables)
+    process = fresh_interpreter("maker.models.neural.worker", variables=variables)
     _send(process, {key: str(value) if isinstance(value, Path) else value for key, value in options.items()})
     return process
 
@@ -140,7 +140,3 @@ def main() -> None:
             answer = ["error", repr(error)]
         target.write(json.dumps(answer, separators=(",", ":")).encode() + b"\n")
         target.flush()
-
-
-if __name__ == "__main__":
-    main()

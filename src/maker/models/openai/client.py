@@ -75,7 +75,8 @@ class OpenAI:
         self._clock = clock
         self.name = self._target.name
         self.timeout, self.n = timeout, n
-        self.dialect = Dialect(max_tokens_name or "max_tokens", max_tokens_name is None, seeds, logprobs)
+        left_out = [name for name, asked in (("seed", seeds), ("logprobs", logprobs)) if not asked]
+        self.dialect = Dialect(max_tokens_name or "max_tokens", max_tokens_name is None, frozenset(left_out))
         self.probes = Prober(clock)  # counts what probing costs
         self.prices = make_prices(prices)
         self._first_use: float | None = None
@@ -101,7 +102,7 @@ class OpenAI:
 
     async def _ask_in_parts(self, requests: Sequence[Request]) -> list[Sample | Failure]:
         """Send requests in as many calls as they need, all at once."""
-        parts = groups(requests, self.n if self.dialect.several else 1)
+        parts = groups(requests, 1 if "n" in self.dialect.refused else self.n)
         replies: list[Sample | Failure | None] = [None] * len(requests)
 
         async def one(part: list[int]) -> None:

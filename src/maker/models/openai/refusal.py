@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from maker.decision.sample import Failure
+from maker.models.openai.request import OPTIONAL
 from maker.models.openai.retry_after import retry_after
 
 WAIT = frozenset({408, 409, 425, 429})  # of the 4xx: try again
@@ -31,13 +32,6 @@ _UNFIT = re.compile(
     re.I,
 )
 _TOO_LONG = re.compile(r"context|too (long|large|many)|exceed|maximum", re.I)
-_OPTIONAL = {
-    "max_tokens": re.compile(r"\bmax_tokens\b"),
-    "logprobs": re.compile(r"logprobs", re.I),
-    "schema": re.compile(r"response_format|json_schema|structured output|guided", re.I),
-    "seed": re.compile(r"\bseed\b", re.I),
-}
-_N = re.compile(r"^n$|['\"`]n['\"`]|\bn (must|should|>|>=|=|is|greater)")  # llama.cpp takes no more than it has slots
 ADDRESS = "it is that of an OpenAI-compatible API and often ends in /v1"
 
 
@@ -95,7 +89,7 @@ def refusal(status: int, headers: Mapping[str, str], error: Any, asked: Asked) -
         failure = bill_unknown(told, wait) if status in _GAVE_UP else Failure("transient", told, wait)
         return Trouble(failure, status, own=status not in REFUSED)
     optional = _optional_field(_label(error, "param"), evidence)
-    if asked.choices > 1 and (_N.search(_label(error, "param")) or _N.search(evidence)):
+    if asked.choices > 1 and (OPTIONAL["n"].search(_label(error, "param")) or OPTIONAL["n"].search(evidence)):
         optional = "n"
     return Trouble(Failure("poison" if optional is None else "transient", told), status, optional)
 
@@ -118,8 +112,8 @@ def _optional_field(param: str, evidence: str) -> str | None:
     """Return the optional field that a complaint is about: refused as such, not for its value here."""
     if not _UNFIT.search(evidence):
         return None
-    for name, pattern in _OPTIONAL.items():
-        if pattern.search(param) or pattern.search(evidence):
+    for name, pattern in OPTIONAL.items():
+        if name != "n" and (pattern.search(param) or pattern.search(evidence)):
             if name == "max_tokens" and _TOO_LONG.search(evidence) and "max_completion_tokens" not in evidence:
                 continue  # the prompt is too long: another name would not help
             return name

@@ -1,15 +1,15 @@
 """What is sent, and where: the address of a model, and a Request as the body of an HTTP request.
 
 `Target` reads a base URL and refuses what could carry a key (user names, queries). `Dialect` is
-what one server takes of the fields that not all take: the name of the token limit, seeds, logprobs,
-schemas, several choices. It starts with all of them; the reply module tells which one a server refuses, and
-`Dialect.without` drops that one, once.
+what one server takes of the fields that not all take (`OPTIONAL`). It starts with all of them; `Dialect.without`
+drops the one that a refusal complains of, once.
 
 Not covered: sending. Messages never repeat a URL that was refused, since it may hold a key.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -23,6 +23,14 @@ Api = Literal["chat", "completions"]
 
 SEED_RANGE = 2**31 - 1  # the least that servers take: some keep seeds in 32 bits, with a sign
 OPENAI = "https://api.openai.com/v1"
+OPTIONAL = {  # fields that not all servers take, and what a complaint of each looks like
+    "max_tokens": re.compile(r"\bmax_tokens\b"),
+    "logprobs": re.compile(r"logprobs", re.I),
+    "schema": re.compile(r"response_format|json_schema|structured output|guided", re.I),
+    "seed": re.compile(r"\bseed\b", re.I),
+    # choices in one reply: llama.cpp takes no more than it has slots
+    "n": re.compile(r"^n$|['\"`]n['\"`]|\bn (must|should|>|>=|=|is|greater)"),
+}
 _ROUTES = {"chat": "/chat/completions", "completions": "/completions"}
 
 
@@ -75,27 +83,17 @@ _KEYS = "Keys do not belong into URLs, they end up in logs: put the key into MAK
 
 @dataclass(slots=True, frozen=True)
 class Dialect:
-    """Which fields a server takes. `auto_name`: the name of the token limit may still be switched."""
+    """What a server takes. tokens_name: of the token limit, which may be switched once if auto_name."""
 
     tokens_name: str = "max_tokens"
     auto_name: bool = True
-    seeds: bool = True
-    logprobs: bool = True
-    schemas: bool = True
-    several: bool = True  # choices in one reply
+    refused: frozenset[str] = frozenset()
 
     def without(self, field: str) -> Dialect | None:
         """Return the dialect that does without a refused field, or None when there is nothing left to drop."""
-        name = _TAKEN.get(field)
-        if name is None or not getattr(self, name):
-            return None
-        less: dict[str, Any] = {name: False}
-        if name == "auto_name":
-            less["tokens_name"] = "max_completion_tokens"
-        return replace(self, **less)
-
-
-_TAKEN = {"max_tokens": "auto_name", "seed": "seeds", "logprobs": "logprobs", "schema": "schemas", "n": "several"}
+        if field == "max_tokens":
+            return replace(self, tokens_name="max_completion_tokens", auto_name=False) if self.auto_name else None
+        return None if field in self.refused or field not in OPTIONAL else replace(self, refused=self.refused | {field})
 
 
 def encode_request(request: Request, target: Target, dialect: Dialect, choices: int = 1) -> bytes:
@@ -107,13 +105,14 @@ def encode_request(request: Request, target: Target, dialect: Dialect, choices: 
         body["prompt"] = request.prompt
     body["temperature"] = request.temperature
     body[dialect.tokens_name] = request.max_tokens
+    refused = dialect.refused
     if request.stop:
         body["stop"] = list(request.stop)
-    if dialect.seeds:
+    if "seed" not in refused:
         body["seed"] = request.seed % SEED_RANGE
-    if dialect.logprobs:
+    if "logprobs" not in refused:
         body["logprobs"] = True if target.api == "chat" else 1
-    if request.schema is not None and dialect.schemas:
+    if request.schema is not None and "schema" not in refused:
         schema = {"name": "answer", "strict": True, "schema": request.schema}
         body["response_format"] = {"type": "json_schema", "json_schema": schema}
     if choices > 1:

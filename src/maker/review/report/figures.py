@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 from maker.review.report.data import ENTROPY_BINS, ENTROPY_WIDTH, Findings
-from maker.review.report.theory import LARGEST_K, own_p, share, undecided_after, votes_of_a_step
+from maker.review.report.theory import LARGEST_K, own_p, share
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -145,15 +145,13 @@ def _rounds(axes: Axes, found: Findings) -> None:
                   elinewidth=1, capsize=2.5, label="this run", zorder=3)  # fmt: skip
     p = own_p(found)
     if p is not None and _has_theory(found):
+        from maker.theory import walks  # noqa: PLC0415 -- numpy is slow to load
+
         v = 1 - found.flagged / found.samples
-        expected = [chance * steps for chance in undecided_after(p.value, v, found.summary.k or 1, rounds)]
+        expected = walks.after_waves(p.value, v, found.summary.k or 1, rounds) * steps
         axes.plot(range(rounds + 1), expected, "-", color=THEORY, label="theory")
-    axes.set_yscale("log")
-    axes.set_ylim(0.3, steps * 2)
-    _count_ticks(axes)
-    _whole_ticks(axes)
-    axes.set_xlabel("rounds of sampling")
-    axes.set_ylabel("steps undecided")
+    _log_counts(axes, steps * 2, "steps undecided")
+    _whole_ticks(axes, "rounds of sampling")
     axes.legend()
 
 
@@ -171,16 +169,14 @@ def _votes(axes: Axes, found: Findings) -> None:
     axes.bar([n for n, _ in votes], [steps for _, steps in votes], width=0.8, color=SEEN, label="this run")
     p = own_p(found)
     if p is not None and _has_theory(found):
-        chances = votes_of_a_step(p.value, k, most)
+        from maker.theory import walks  # noqa: PLC0415 -- numpy is slow to load
+
+        chances = walks.ending_at(p.value, k, most)
         at = [n for n in range(k, most + 1) if chances[n]]
         axes.plot(at, [chances[n] * found.summary.steps for n in at], "-o", color=THEORY, markersize=3, label="theory")
-    axes.set_yscale("log")
-    axes.set_ylim(0.3, found.summary.steps * 2)
+    _log_counts(axes, found.summary.steps * 2, "steps")
     axes.set_xlim(k - 1, max(most, k + 4) + 1)
-    _count_ticks(axes)
-    _whole_ticks(axes)
-    axes.set_xlabel("valid votes of a step")
-    axes.set_ylabel("steps")
+    _whole_ticks(axes, "valid votes of a step")
     axes.legend()
 
 
@@ -195,9 +191,8 @@ def _along(axes: Axes, found: Findings) -> None:
         axes.plot(at, [point.mean for point in points], "-", color=SEEN, linewidth=1.2, label="mean")
         axes.legend(ncols=2, loc="upper right")
     axes.set_ylim(0, 1.25 * max(point.most for point in points))
-    _whole_ticks(axes)
+    _whole_ticks(axes, "step")
     axes.yaxis.set_major_locator(_whole_numbers())
-    axes.set_xlabel("step")
     axes.set_ylabel("samples of a step")
 
 
@@ -209,8 +204,7 @@ def _flags_along(axes: Axes, found: Findings) -> None:
     )
     axes.axhline(100 * found.flagged / found.samples, color=MUTED, linewidth=1, linestyle=":")
     axes.set_ylim(0, 110 * max(point.flagged for point in points))
-    _whole_ticks(axes)
-    axes.set_xlabel("step")
+    _whole_ticks(axes, "step")
     axes.set_ylabel("% of samples flagged")
 
 
@@ -237,26 +231,24 @@ def _entropy(axes: Axes, found: Findings) -> None:
     """Draw how the entropy of the votes is spread over the steps that were not unanimous."""
     bins = [(number + 0.5) * ENTROPY_WIDTH for number in range(ENTROPY_BINS)]
     axes.bar(bins, [found.entropies[number] for number in range(ENTROPY_BINS)], width=0.9 * ENTROPY_WIDTH, color=SEEN)
-    axes.set_yscale("log")
-    axes.set_ylim(0.3, 8 * max(found.entropies.values()))
+    _log_counts(axes, 8 * max(found.entropies.values()), "steps")
     axes.set_xlim(0, max(0.8, (max(found.entropies) + 1) * ENTROPY_WIDTH))
     axes.axvline(0.6931, color=MUTED, linewidth=1, linestyle=":")
     axes.annotate("ln 2: two answers tied", (0.6931, 1), (-4, -4), xycoords=("data", "axes fraction"),
                   textcoords="offset points", ha="right", va="top", fontsize=8)  # fmt: skip
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}" if value >= 1 else "")
-    axes.set_xlabel(
-        "H of a step's votes, nats" + (" (last bar: all above)" if ENTROPY_BINS - 1 in found.entropies else "")
-    )
-    axes.set_ylabel("steps")
+    above = " (last bar: all above)" if ENTROPY_BINS - 1 in found.entropies else ""
+    axes.set_xlabel(f"H of a step's votes, nats{above}")
 
 
-def _count_ticks(axes: Axes) -> None:
-    """Label a log axis of counts plainly."""
+def _log_counts(axes: Axes, top: float, label: str) -> None:
+    """Make y a log axis of counts, labelled plainly."""
+    axes.set(yscale="log", ylim=(0.3, top), ylabel=label)
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}" if value >= 1 else "")
 
 
-def _whole_ticks(axes: Axes) -> None:
-    """Label an axis of whole numbers, a handful of them."""
+def _whole_ticks(axes: Axes, label: str) -> None:
+    """Label an x axis of whole numbers, a handful of them."""
+    axes.set_xlabel(label)
     axes.xaxis.set_major_locator(_whole_numbers())
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
 

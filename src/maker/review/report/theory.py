@@ -5,13 +5,10 @@ own p*, the formulas at the rate with which first valid samples agreed with the 
 forecast; it asks whether one p for every step and independent samples describe the run. A run that needs
 clearly more votes than it says has harder steps, or copies.
 
-Source: the race to be ahead by k is Wald's sequential test (Meyerson et al. 2025, arXiv 2511.09030); the
-distributions here follow from it by adding up its paths, for two answers.
-
 Agreement is not truth, so no probability of a right run is read off it: that comes from the plan alone, whose
 samples were graded as the calibration says.
 
-Not covered: more than two answers, rho, and whether the winners were right.
+Not covered: how long races take (`theory/walks.py`), more than two answers, rho, and whether the winners were right.
 """
 
 from __future__ import annotations
@@ -139,54 +136,3 @@ def _mean_samples(found: Findings) -> Estimate | None:
     """Return the samples of a decided step; open steps count with theirs, for they were paid for."""
     steps = found.summary.steps
     return Estimate(found.samples / steps, None, steps) if steps else None
-
-
-def votes_of_a_step(p: float, k: int, most: int) -> list[float]:
-    """Return P(a step takes exactly n votes) for n = 0 .. most: the race one vote at a time.
-
-    p: 0..1. k: the margin that decides. most: the longest race asked for.
-    """
-    chances = [0.0] * (most + 1)
-    at = {0: 1.0}  # the lead of the right answer, while nobody is ahead by k
-    for n in range(1, most + 1):
-        after: dict[int, float] = {}
-        for lead, weight in at.items():
-            for new, part in ((lead + 1, p), (lead - 1, 1 - p)):
-                if abs(new) == k:
-                    chances[n] += weight * part
-                else:
-                    after[new] = after.get(new, 0.0) + weight * part
-        at = after
-    return chances
-
-
-def undecided_after(p: float, v: float, k: int, rounds: int) -> list[float]:
-    """Return P(a step is undecided after round r) for r = 0 .. rounds, rounds drawing k - margin samples each.
-
-    p: P(right | valid), v: P(valid). k: the margin that decides, at most 40 in reasonable time.
-    """
-    moves = [_moves(p, v, need) for need in range(k + 1)]
-    left, at = [1.0], {0: 1.0}
-    for _ in range(rounds):
-        after: dict[int, float] = {}
-        for lead, weight in at.items():
-            for change, part in moves[k - abs(lead)].items():
-                new = lead + change
-                if abs(new) < k:
-                    after[new] = after.get(new, 0.0) + weight * part
-        at = after
-        left.append(sum(at.values()))
-    return left
-
-
-def _moves(p: float, v: float, need: int) -> dict[int, float]:
-    """Return how the lead changes in a round of `need` samples."""
-    one = {1: p * v, -1: (1 - p) * v, 0: 1 - v}
-    chances = {0: 1.0}
-    for _ in range(need):
-        after: dict[int, float] = {}
-        for change, weight in chances.items():
-            for step, part in one.items():
-                after[change + step] = after.get(change + step, 0.0) + weight * part
-        chances = after
-    return chances
