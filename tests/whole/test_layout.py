@@ -34,10 +34,10 @@ ELSEWHERE = {
     "experiments/test_error_rate.py": ["experiments/kit/exact.py"],
     "cli/test_app.py": ["cli/options.py"],
 }
-UNTESTED = "training/"  # scripts that need jax and hours; what they made is measured in docs/model-card.md
+UNTESTED = "experiments/training/"  # scripts that need jax and hours; what they made is measured in docs/model-card.md
 CROSSING = ("benchmarks", "golden", "kit", "llm", "tasks", "whole")  # folders of tests that are no package's
 
-MOST_ENTRIES = 15  # at the top: errors, log and thirteen packages
+MOST_ENTRIES = 14  # at the top: errors, log and twelve packages
 MOST_FILES = 12  # in a folder
 MOST_LINES = 350  # of a file
 LONGEST = 70  # lines of a function

@@ -8,7 +8,7 @@ than 20 disks, raises `ModelError` before anything is sampled; so does a damaged
 The arithmetic runs in `workers` child processes with one thread each (two busy threads on a small
 machine can be slower than one); `workers=0` computes in this process, with numpy's own threads.
 
-Not covered: training (`training/train.py`), other prompts than the compact one, schemas.
+Not covered: training (`experiments/training/train.py`), other prompts than the compact one, schemas.
 """
 
 from __future__ import annotations

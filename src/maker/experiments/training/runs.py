@@ -1,4 +1,4 @@
-"""The bundled model under the engine, at several temperatures: `python -m maker.training.runs`.
+"""The bundled model under the engine, at several temperatures: `python -m maker.experiments.training.runs`.
 
 For each setting one run of Hanoi through the shipped engine: what the samples say of the model (p of
 the first valid sample, v, rho), the k in force, the samples a step that theory predicts from them

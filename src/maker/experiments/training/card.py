@@ -1,4 +1,4 @@
-"""The tables of the model card, measured exactly: `python -m maker.training.card`.
+"""The tables of the model card, measured exactly: `python -m maker.experiments.training.card`.
 
 It reports p (the mean of p_s), rho (the variance of p_s over p (1 - p)), and the share of lost steps (p_s < 1/2), and
 writes the tables between the marks in `docs/model-card.md`.
@@ -19,7 +19,7 @@ import numpy as np
 from maker.experiments.kit.exact import measure, summary
 from maker.models.neural.bundled import build, weight_file
 
-_MARKS = ("<!-- measured: written by maker.training.card -->", "<!-- end of measured -->")
+_MARKS = ("<!-- measured: written by maker.experiments.training.card -->", "<!-- end of measured -->")
 
 
 def _row(*cells: object) -> str:

@@ -1,4 +1,4 @@
-"""Train the bundled model: `python -m maker.training.train` (extra `[train]`: jax, optax).
+"""Train the bundled model: `python -m maker.experiments.training.train` (extra `[train]`: jax, optax).
 
 Promises: nothing is downloaded, every seed is fixed, one CPU core is enough (under an hour), and
 no state of the 20-disk path is trained on (`kit.hanoi_data.examples` is the only source, also of
@@ -34,10 +34,10 @@ import optax
 from numpy.typing import NDArray
 
 from maker.experiments.kit import hanoi_data as data
+from maker.experiments.training.mining import Rows, Source
+from maker.experiments.training.network import Params, init, losses
 from maker.models.neural import vocabulary as v
 from maker.models.neural.weights import Shape, read_weights, write_weights
-from maker.training.mining import Rows, Source
-from maker.training.network import Params, init, losses
 
 # one thread: two busy threads on a small shared machine can be slower than one; set before jax loads
 os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1")

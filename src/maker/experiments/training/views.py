@@ -1,4 +1,4 @@
-"""Do equivalent prompts decorrelate the bundled model? `python -m maker.training.views`.
+"""Do equivalent prompts decorrelate the bundled model? `python -m maker.experiments.training.views`.
 
 A Hanoi step has six equivalent prompts: the pegs relabelled in every way (`Hanoi.paraphrases`). A
 model without systematic errors gains nothing from them; one whose errors belong to a wording gains
