@@ -16,7 +16,7 @@ from maker.cli.screen import print_rows, progress_bar, run_rows, safe
 from maker.engine.result import RunResult
 from maker.errors import JournalError, TaskError
 from maker.journal.repair import repair as repaired
-from maker.journal.story import summarise
+from maker.journal.story import Story
 from maker.review.export import COLUMNS
 from maker.review.export import export as write
 from maker.review.report.page import write_report
@@ -35,9 +35,9 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Say what a journal holds, without running any task code."""
-    summary = summarise(journal)
-    solve = _checked(journal) if tree or is_solve(summary) else None
-    said = (solve.audit.summary if solve else summary).as_json()
+    story = Story(journal)
+    solve = _checked(story) if tree or is_solve(story) else None
+    said = (solve.audit.summary if solve else story.summary()).as_json()
     if as_json:
         print_json({**said, **_numbers(solve)} if solve else said)
         return
@@ -54,11 +54,11 @@ def show(
             sys.stdout.write(line + "\n")
 
 
-def _checked(journal: Path) -> Recheck:
+def _checked(story: Story) -> Recheck:
     """Read a solve back. Raises JournalError for one that does not hold together, TaskError for no solve."""
-    solve = recheck(journal)
+    solve = recheck(story)
     if solve.audit.problem is not None:
-        raise JournalError(f"{journal}: {solve.audit.problem}. Restore a copy, or start a new journal.")
+        raise JournalError(f"{story.path}: {solve.audit.problem}. Restore a copy, or start a new journal.")
     return solve
 
 
@@ -137,7 +137,7 @@ def export(
     """Write a journal as a table, without running any task code."""
     with progress_bar("export", quiet=as_json) as bar:
         count = write(journal, output, what=what, progress=bar.steps)
-    header = summarise(journal).header
+    header = Story(journal).latest
     if as_json:
         print_json({"output": str(output), "what": what, "rows": count, "run": header["run"],
                     "simulated": bool(header.get("simulated"))})  # fmt: skip

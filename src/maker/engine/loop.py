@@ -26,6 +26,7 @@ from maker.engine.front import Lane
 from maker.engine.result import Progress, Reporter, RunResult
 from maker.errors import TaskError, first_error
 from maker.journal.notes import Abandoned, RolledBack
+from maker.journal.story import Story
 from maker.sending.dispatcher import Dispatcher
 
 LANES = 128  # segments that an in-process model advances at once; suits its caches
@@ -84,7 +85,7 @@ class Loop:
     def _begin_again(self) -> None:
         """Replay the journal once more, without the steps that were rolled back."""
         self._rolled_back = False
-        abandoned = Abandoned.of(self.journal.replay())
+        abandoned = Story(self.journal).abandoned
         self.course.usage.begin_anew()
         self.course = self.begin(abandoned)
         self.course.replay()
