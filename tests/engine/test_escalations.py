@@ -24,10 +24,8 @@ from maker.decision.wave import Wave
 from maker.engine import ladder
 from maker.errors import JournalError, TaskError
 from maker.journal.database import read_records
-from maker.journal.notes import Abandoned
 from maker.journal.records import decode, encode_note
-from maker.journal.steps import stored_steps
-from maker.journal.story import summarise
+from maker.journal.story import Story
 from maker.journal.writer import Journal
 from maker.review.export import rows as rows_of
 from maker.task.prompt import View
@@ -447,8 +445,7 @@ def test_what_was_given_up_is_passed_over_by_all_readers(tmp_path: Path) -> None
     rungs = [ladder.another_model(named("b", right)), ladder.go_back(3)]
     result = carry(hard({**BACK, 9: rejected}), rungs, path, Sound())
     assert result.escalations == {"go_back(3)": 1, "another_model(b)": 1}
-    abandoned = Abandoned.of(read_records(path))
-    stored = list(stored_steps(read_records(path), abandoned=abandoned))
+    stored = list(Story(path).steps())
     assert [(step.step, step.answer(step.winner or 0)) for step in stored] == [(i, str(i + 1)) for i in range(GOAL)]
     found = maker.revote(path, k=2)
     assert (found.steps, found.same, found.open) == (GOAL, GOAL, 0)
@@ -633,9 +630,9 @@ def test_a_note_that_makes_no_sense(tmp_path: Path, wrong: dict[str, Any]) -> No
     note["escalation"].update(wrong)
     forged = cut(path, [*records[:place], encode_note(note), *records[place + 1 :]], tmp_path / "forged.db")
     for read in (
-        lambda: summarise(forged),
+        lambda: Story(forged).summary(),
         lambda: carry(hard({}), [], forged),
-        lambda: list(stored_steps(read_records(forged))),
+        lambda: list(Story(forged).steps()),
     ):
         with pytest.raises(JournalError):
             read()
@@ -648,7 +645,7 @@ def test_a_rollback_that_was_taken_out_is_noticed(tmp_path: Path) -> None:
     records = [record for record in read_records(path) if b'{"escalation"' not in record[:20]]
     forged = cut(path, records, tmp_path / "forged.db")
     with pytest.raises(JournalError):
-        summarise(forged)
+        Story(forged).summary()
     with pytest.raises(JournalError):
         carry(hard({}), [], forged, Sound())
 

@@ -26,7 +26,7 @@ from maker.decision.sample import Request, Sample
 from maker.engine.ladder import Trouble
 from maker.journal.database import FORMAT
 from maker.journal.notes import Change
-from maker.journal.story import summarise
+from maker.journal.story import Story
 from maker.testing import ScriptedModel
 
 HERE = Path(__file__).parent
@@ -184,7 +184,7 @@ def main() -> None:
             with contextlib.suppress(maker.ModelError):  # a server that was gone
                 carry_out(name, made, to_the_end=False)
             shutil.copy(made, path)
-            said = summarise(path).as_json()
+            said = Story(path).summary().as_json()
             expected[path.name] = {key: said[key] for key in KEPT}
             if name == "finished" and FORMAT == 2:
                 _as_first_format(made, HERE / f"format-1-{name}.journal")

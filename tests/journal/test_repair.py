@@ -19,7 +19,7 @@ from maker.journal import writer as journal
 from maker.journal.database import read_records
 from maker.journal.records import decode
 from maker.journal.repair import repair
-from maker.journal.story import summarise
+from maker.journal.story import Story
 from maker.journal.writer import Journal
 from maker.review.verify import verify
 
@@ -66,7 +66,7 @@ def test_a_sound_journal_is_left_as_it_is(sound: Path) -> None:
 @pytest.mark.parametrize("damage", ["cut short", "last group", "lost rows"])
 def test_a_torn_tail_is_cut_and_the_run_goes_on(sound: Path, damage: str) -> None:
     """All sound records are kept, the file as it was is beside it, and the resumed run ends as the whole one."""
-    records, chain = list(read_records(sound)), summarise(sound).fold.chain
+    records, chain = list(read_records(sound)), Story(sound).summary().fold.chain
     if damage == "cut short":
         with sound.open("r+b") as file:
             file.truncate(sound.stat().st_size * 2 // 3)
@@ -172,7 +172,7 @@ def test_expect_knows_this_journal_and_what_it_became(tmp_path: Path) -> None:
     """A noted head is found again at the end, and after the run went on; the head itself has moved."""
     path = tmp_path / "run.db"
     maker.run_sync("hanoi", journal=path, limits={"max_steps": 20}, **SETTINGS)
-    noted = summarise(path).head
+    noted = Story(path).summary().head
     assert verify(path, expect=noted).problem is None
     maker.run_sync("hanoi", journal=path, limits={"max_steps": 40}, **SETTINGS)
     audit = verify(path, expect=noted)
@@ -186,7 +186,7 @@ def test_expect_tells_an_older_copy_and_a_rewritten_chain(tmp_path: Path) -> Non
     maker.run_sync("hanoi", journal=path, limits={"max_steps": 20}, **SETTINGS)
     shutil.copy(path, older)
     maker.run_sync("hanoi", journal=path, limits={"max_steps": 40}, **SETTINGS)
-    head = summarise(path).head
+    head = Story(path).summary().head
     with Journal(rewritten) as book:
         for record in [r for r in read_records(path) if b'"close"' not in r]:
             book.append(record)

@@ -16,7 +16,7 @@ from maker.decision.wave import FLAGGED, Wave, step_hash
 from maker.errors import JournalError, TaskError
 from maker.journal.database import read_records
 from maker.journal.records import decode, encode_note, encode_wave
-from maker.journal.story import summarise
+from maker.journal.story import Story
 from maker.journal.writer import Journal
 from maker.review.checker import Audit
 from maker.review.verify import verify
@@ -417,7 +417,7 @@ def test_senseless_records_are_findings(tmp_path: Path, item: Item) -> None:
     )
     for reader in (
         lambda: verify(forgery, task),
-        lambda: summarise(forgery).as_json(),
+        lambda: Story(forgery).summary().as_json(),
         lambda: maker.run_sync(task, model=ScriptedModel(tell), k=1, journal=forgery),
     ):
         try:
@@ -445,7 +445,7 @@ def test_no_code_named_by_a_journal_is_loaded(hanoi_run: Path, tmp_path: Path) -
         with pytest.raises(TaskError, match="not built in"):
             forged(hanoi_run, change)
         forgery = hanoi_run.with_name("forged.db")
-        assert summarise(forgery).header["task"] == name
+        assert Story(forgery).summary().header["task"] == name
         forgery.unlink()
     assert not marker.exists()
 
@@ -456,7 +456,7 @@ def test_summarise_runs_no_task_code(tmp_path: Path, monkeypatch: pytest.MonkeyP
     result = maker.run_sync(Sum(), model=ScriptedModel(["0", "1"]), k=2, journal=path, limits={"max_votes": 2})
     for method in ("__init__", "parse", "apply", "legal", "done", "answer", "prompt", "initial_state"):
         monkeypatch.setattr(Sum, method, None)
-    summary = summarise(path)
+    summary = Story(path).summary()
     assert (summary.steps, summary.samples, summary.k) == (result.steps, result.samples, 2)
     assert summary.as_json()["stopped"] == result.stopped == "undecided"
 
@@ -464,7 +464,7 @@ def test_summarise_runs_no_task_code(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_summary_of_a_killed_run(hanoi_run: Path) -> None:
     """A journal without a closing note says so, with the counts it has."""
     content = [item for item in items(hanoi_run) if isinstance(item, Wave) or "close" not in item]
-    summary = summarise(write(hanoi_run.with_name("killed.db"), content))
+    summary = Story(write(hanoi_run.with_name("killed.db"), content)).summary()
     assert (summary.close, summary.as_json()["stopped"], summary.steps) == ({}, "running or killed", 15)
 
 
@@ -472,7 +472,7 @@ def test_summary_of_nothing(tmp_path: Path) -> None:
     """A journal without a header holds no run."""
     path = write(tmp_path / "run.db", [])
     with pytest.raises(JournalError, match="holds no run"):
-        summarise(path)
+        Story(path).summary()
     with pytest.raises(JournalError, match="no such journal"):
         verify(tmp_path / "none.db")
 
@@ -481,7 +481,7 @@ def test_calibration_is_in_the_summary(tmp_path: Path) -> None:
     """Calibration draws, and the k they chose, are part of what a journal says."""
     path = tmp_path / "run.db"
     result = maker.run_sync(maker.load_task("hanoi", disks=5), model="oracle:p=0.95,v=0.9", journal=path)
-    summary = summarise(path)
+    summary = Story(path).summary()
     assert (summary.k, summary.samples, summary.flagged) == (result.k, result.samples, result.flagged)
     assert summary.calibration == result.calibration
     assert verify(path).solved

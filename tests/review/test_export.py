@@ -19,8 +19,8 @@ from maker.cli.app import main
 from maker.decision.sample import Sample
 from maker.decision.wave import Wave
 from maker.errors import JournalError, TaskError
-from maker.journal.database import read_records
 from maker.journal.records import encode_wave
+from maker.journal.story import Story
 from maker.journal.writer import Journal
 from maker.review.export import COLUMNS, export, rows
 from maker.testing import ScriptedModel
@@ -95,7 +95,7 @@ def storable(text: str) -> str:
 def test_rows_of_steps_agree_with_the_verdicts(run):
     """A step's row says what its verdict says: votes, margin, entropy, samples, flags, waves."""
     table = list(rows(run))
-    verdicts = list(maker.engine.result.verdicts_of(read_records(run)))
+    verdicts = list(Story(run).verdicts())
     assert [row["step"] for row in table] == [verdict.step for verdict in verdicts]
     for row, verdict in zip(table, verdicts, strict=True):
         counts = sorted(verdict.votes.values(), reverse=True)

@@ -19,7 +19,7 @@ from maker.decision.wave import FLAGGED, Wave
 from maker.errors import JournalError, TaskError
 from maker.journal.database import read_records
 from maker.journal.records import decode, encode_note, encode_wave
-from maker.journal.steps import stored_steps
+from maker.journal.story import Story
 from maker.journal.writer import Journal
 from maker.review.export import rows
 from maker.review.revote import RULES, Steps, revote
@@ -116,7 +116,7 @@ def steps_of(path: Path, parse: Any) -> dict[int, tuple[Any, int]]:
     """Return the answer and the number of samples of each decided step."""
     return {
         stored.step: (parse(stored.answer(stored.winner)), len(stored.candidates))
-        for stored in stored_steps(read_records(path))
+        for stored in Story(path).steps()
         if stored.winner is not None
     }
 
@@ -375,7 +375,7 @@ def test_each_epoch_is_counted_under_its_own_settings(tmp_path):
     assert first.stopped
     second = maker.run_sync(Level(40), model=script, k=4, journal=path, accept_change=["k"])
     assert second.solved and second.epochs == 1
-    open_then = second.samples - sum(len(stored.candidates) for stored in stored_steps(read_records(path)))
+    open_then = second.samples - sum(len(stored.candidates) for stored in Story(path).steps())
     assert open_then > 0, "the first epoch left a step open"
     for again in ({}, {"flags": "default", "task": Level(40)}):
         found = revote(path, **again)

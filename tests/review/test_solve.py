@@ -14,6 +14,7 @@ from maker.engine.solve.tree import address
 from maker.errors import JournalError, TaskError
 from maker.journal.database import read_records
 from maker.journal.records import decode, encode_note, encode_wave
+from maker.journal.story import Story
 from maker.journal.writer import Journal
 from maker.review.solve import recheck
 from maker.review.verify import verify
@@ -31,7 +32,7 @@ def test_a_solve_holds_and_is_read_back_whole(tmp_path):
     """The re-check finds the tree, answer, hashes and counts that the engine returned."""
     path = tmp_path / "s.db"
     result = solved(path)
-    found = recheck(path)
+    found = recheck(Story(path))
     assert found.audit.problem is None and found.audit.solved and found.audit.exit_code == 0
     assert (found.tree.as_json(), found.audit.answer) == (result.state, result.answer)
     said = found.audit.as_json()
@@ -47,7 +48,7 @@ def test_an_unfinished_solve_holds_as_far_as_it_goes(tmp_path):
     """A stopped solve is whole so far: nothing failed, not complete, exit code 3."""
     path = tmp_path / "s.db"
     result = maker.solve_sync(PROBLEM, model=NoisySolver(0.1), journal=path, limits={"max_calls": 30})
-    audit = recheck(path).audit
+    audit = recheck(Story(path)).audit
     assert (audit.problem, audit.complete, audit.solved, audit.exit_code) == (None, False, False, 3)
     assert audit.as_json()["chain"] == result.chain
 
@@ -56,11 +57,11 @@ def test_an_older_copy_is_found(tmp_path):
     """A head that the journal once had is found in it; one that it never had is a finding."""
     path = tmp_path / "s.db"
     maker.solve_sync(PROBLEM, model=NoisySolver(0.1), journal=path, limits={"max_calls": 30})
-    head = recheck(path).audit.summary.head
+    head = recheck(Story(path)).audit.summary.head
     maker.solve_sync(PROBLEM, model=NoisySolver(0.1), journal=path)
-    audit = recheck(path, head).audit
+    audit = recheck(Story(path), head).audit
     assert audit.problem is None and "expected hash" in audit.checked
-    problem = recheck(path, "00" * 16).audit.problem
+    problem = recheck(Story(path), "00" * 16).audit.problem
     assert problem is not None and "never had the hash" in problem
 
 
@@ -80,7 +81,7 @@ def forged(path: Path, change: Callable[[list[Wave]], None]) -> str | None:
                 book.append(record)
         for wave in items:
             book.append(encode_wave(wave))
-    return recheck(other).audit.problem
+    return recheck(Story(other)).audit.problem
 
 
 def decided(items: list[Wave], role: int | None = None) -> Wave:
@@ -196,13 +197,13 @@ def test_other_journals_have_no_tree(tmp_path):
     path = tmp_path / "r.db"
     maker.run_sync("hanoi", model="oracle:p=0.99", k=3, journal=path, limits={"max_steps": 3})
     with pytest.raises(TaskError, match="not of a solve"):
-        recheck(path)
+        recheck(Story(path))
     header = {"version": 1, "run": "r", "task": "solve", "roles": [], "steps": None, "model": "m", "k": 3,
               "segments": 1, "parameters": {"problem": 4}}  # fmt: skip
     with Journal(tmp_path / "f.db") as book:
         book.append(encode_note({"header": header}))
     with pytest.raises(JournalError, match="parameters"):
-        recheck(tmp_path / "f.db")
+        recheck(Story(tmp_path / "f.db"))
 
 
 def test_a_judge_that_was_never_asked_cannot_be_invented(tmp_path):

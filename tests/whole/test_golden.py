@@ -12,7 +12,7 @@ from types import ModuleType
 import pytest
 
 import maker
-from maker.journal.story import summarise
+from maker.journal.story import Story
 from maker.testing import check_journal
 
 HERE = Path(__file__).parents[1] / "golden"
@@ -42,7 +42,7 @@ def run_of(name: str) -> str:
 @pytest.mark.parametrize("name", sorted(EXPECTED))
 def test_a_golden_journal_says_what_it_always_said(tmp_path: Path, maker_of_them: ModuleType, name: str) -> None:
     """Steps, votes, flags, chain, state and head are read as they were when it was written, and it verifies."""
-    said = summarise(HERE / name).as_json()
+    said = Story(HERE / name).summary().as_json()
     assert {key: said[key] for key in EXPECTED[name]} == EXPECTED[name]
     run = run_of(name)
     task = maker_of_them.task_of(run)

@@ -17,7 +17,7 @@ import pytest
 import crash
 import maker
 from maker.journal.database import read_records
-from maker.journal.story import summarise
+from maker.journal.story import Story
 from maker.testing import check_journal
 from scratch import scratch
 
@@ -64,7 +64,7 @@ def command(*arguments: str, before: list[str] | None = None) -> subprocess.Comp
 def finished(path: Path, chain: str) -> None:
     """Resume a run, and assert that it ends as the undisturbed one."""
     assert command(*RUN, "--journal", str(path)).returncode == 0
-    assert summarise(path).fold.chain == chain
+    assert Story(path).summary().fold.chain == chain
     check_journal(path)
 
 
@@ -77,7 +77,7 @@ def test_a_full_disk_stops_the_run_resumably(tmp_path: Path, chain: str) -> None
         path = small / "run.db"
         done = command(*RUN, "--journal", str(path))
         assert done.returncode == 3 and "free some space and run the same command to resume" in done.stderr
-        assert 0 < summarise(path).steps < 255
+        assert 0 < Story(path).summary().steps < 255
         again = command(*RUN, "--journal", str(path))
         assert again.returncode == 3
         subprocess.run(["mount", "-o", "remount,size=20m", str(small)], check=True)
@@ -128,7 +128,7 @@ def test_thirty_two_descriptors_are_enough(folder: Path, chain: str) -> None:
     limited = ["bash", "-c", 'ulimit -n 32; exec "$@"', "bash"]
     assert command(*RUN, "--journal", str(path), before=limited).returncode == 0
     assert command("verify", str(path), before=limited).returncode == 0
-    assert summarise(path).fold.chain == chain
+    assert Story(path).summary().fold.chain == chain
 
 
 def test_a_stopped_process_keeps_the_journal(folder: Path) -> None:
@@ -156,7 +156,7 @@ def test_many_processes_on_one_journal(folder: Path, chain: str) -> None:
     ended = [(process.communicate()[1], process.returncode) for process in started]
     assert {code for _, code in ended} <= {0, 6} and 0 in {code for _, code in ended}
     assert all("another process (pid" in said for said, code in ended if code == 6)
-    assert summarise(path).fold.chain == chain
+    assert Story(path).summary().fold.chain == chain
     check_journal(path)
 
 

@@ -23,7 +23,7 @@ from maker.decision.wave import Wave
 from maker.errors import JournalError, MakerError
 from maker.journal.database import read_records
 from maker.journal.records import NOTE, decode, encode_note, encode_wave
-from maker.journal.story import summarise
+from maker.journal.story import Story
 from maker.journal.writer import Journal
 from maker.review.verify import verify
 from scratch import scratch
@@ -220,7 +220,7 @@ def survives(folder: Path, content: list[Item], readers: list[Any], tries: int, 
 
 def shown(path: Path) -> None:
     """Read a journal as `maker show --json` and `maker verify --json` do."""
-    json.dumps(summarise(path).as_json())
+    json.dumps(Story(path).summary().as_json())
     json.dumps(verify(path).as_json())
 
 

@@ -13,23 +13,20 @@ from __future__ import annotations
 
 import sqlite3
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Generic, TypeVar
 
 from maker.api.answers import Reader
-from maker.decision.address import ROUND
 from maker.decision.race import Tally, Verdict
-from maker.decision.wave import FLAGGED, Wave
-from maker.engine.result import RunResult, verdicts_of
+from maker.engine.result import RunResult
 from maker.errors import Undecided
-from maker.journal.database import read_records
-from maker.journal.records import decode
+from maker.journal.records import decode, encode_wave
+from maker.journal.steps import StoredStep, steps_of
+from maker.journal.story import Story
 
 T = TypeVar("T")
 
 _TABLE = "CREATE TABLE waves (number INTEGER PRIMARY KEY, step INTEGER, decided INTEGER, record BLOB)"
-_IN_ORDER = "SELECT record FROM waves ORDER BY step, number"
-_BEGIN_ANEW = "DELETE FROM waves WHERE step NOT IN (SELECT step FROM waves WHERE decided)"
 
 
 class Verdicts(Generic[T]):
@@ -51,12 +48,11 @@ class Verdicts(Generic[T]):
         return self.result.stopped
 
     def __len__(self) -> int:
-        return int(self._index.execute("SELECT count(*) FROM waves WHERE decided").fetchone()[0])
+        return int(self._index.execute("SELECT count(DISTINCT step) FROM waves WHERE decided").fetchone()[0])
 
     def __iter__(self) -> Iterator[Verdict[T]]:
-        rows = self._index.execute(_IN_ORDER)
-        for verdict in verdicts_of((record for (record,) in rows), self._reader.parse, self.result.abandoned):
-            yield self._reader.verdict(verdict)
+        for stored in self._steps("decided"):
+            yield self._reader.verdict(stored.verdict(self._reader.parse))
 
     def __getitem__(self, position: int) -> Verdict[T]:
         """Return the verdict on one item, by its position from 0.
@@ -65,11 +61,12 @@ class Verdicts(Generic[T]):
         """
         if not 0 <= position < self._items:
             raise IndexError(f"there is no item {position}, only 0 to {self._items - 1}")
-        rows = self._index.execute("SELECT record FROM waves WHERE step = ? ORDER BY number", (position,))
-        records = [record for (record,) in rows]
-        for verdict in verdicts_of(records, self._reader.parse, self.result.abandoned):
-            return self._reader.verdict(verdict)
-        raise self._undecided(position, records)
+        stored = next(self._steps("step = ?", position), None)
+        if stored is not None and stored.winner is not None:
+            return self._reader.verdict(stored.verdict(self._reader.parse))
+        tally = self._reader.tally(stored.named(self._reader.parse) if stored is not None else Tally())
+        message = f"item {position} has no verdict, the run stopped: {self.stopped}. {self.result.detail}"
+        raise Undecided(message, tally=tally, step=position, limit=self.stopped or "")
 
     def __repr__(self) -> str:
         return f"<Verdicts on {self.result.steps} of {self._items} items, stopped: {self.stopped}>"
@@ -83,50 +80,28 @@ class Verdicts(Generic[T]):
     def missing(self) -> Iterator[int]:
         """Yield the positions of the items without a verdict, in order."""
         due = 0
-        for (position,) in self._index.execute("SELECT step FROM waves WHERE decided ORDER BY step"):
+        for (position,) in self._index.execute("SELECT DISTINCT step FROM waves WHERE decided ORDER BY step"):
             yield from range(due, position)
             due = position + 1
         yield from range(due, self._items)
 
     @property
     def _index(self) -> sqlite3.Connection:
-        """The waves of the journal by item, in a temporary file, made when first asked for."""
+        """The waves of the journal that count, by item, in a temporary file, made when first asked for."""
         if self._db is None:
+            journal = self.result.journal or self.result._book
+            assert journal is not None, "a run without a file keeps its journal open"
             db = sqlite3.connect("", check_same_thread=False)
             weakref.finalize(self, db.close)
             db.execute(_TABLE)
-            for record in self._records():
-                wave = decode(record)
-                if isinstance(wave, Wave):
-                    if wave in self.result.abandoned:
-                        continue
-                    row = (wave.step, wave.verdict is not None, record)
-                    db.execute("INSERT INTO waves (step, decided, record) VALUES (?, ?, ?)", row)
-                elif "epoch" in wave:  # items that were not decided begin anew
-                    db.execute(_BEGIN_ANEW)
+            for stored in Story(journal).steps():
+                rows = [(stored.step, stored.winner is not None, encode_wave(wave)) for wave in stored.waves]
+                db.executemany("INSERT INTO waves (step, decided, record) VALUES (?, ?, ?)", rows)
             db.execute("CREATE INDEX by_step ON waves (step)")
             self._db = db
         return self._db
 
-    def _records(self) -> Iterator[bytes]:
-        if self.result.journal is not None:
-            return read_records(self.result.journal)
-        assert self.result._book is not None, "a run without a file keeps its journal open"
-        return self.result._book.reader()
-
-    def _undecided(self, position: int, records: Sequence[bytes]) -> Undecided:
-        """Return the error of an item without a verdict, with what was counted of it."""
-        tally = Tally()
-        texts: list[bytes] = []
-        for wave in [decode(record) for record in records]:
-            assert isinstance(wave, Wave), "only waves are in the index"
-            if not wave.first % ROUND:  # a step that is tried again is counted anew
-                tally, texts = Tally(), []
-            texts += [raw for _, raw in wave.texts]
-            for candidate, text in zip(wave.draws[0::4], wave.draws[1::4], strict=True):
-                ballot = None if candidate == FLAGGED else b"%d" % candidate
-                tally.add(ballot)
-                if ballot is not None and ballot not in tally.answers:
-                    tally.answers[ballot] = self._reader.parse(texts[text].decode("utf-8", "surrogatepass"))
-        message = f"item {position} has no verdict, the run stopped: {self.stopped}. {self.result.detail}"
-        return Undecided(message, tally=self._reader.tally(tally), step=position, limit=self.stopped or "")
+    def _steps(self, which: str, *values: int) -> Iterator[StoredStep]:
+        """Yield the steps of some waves, which come in item order."""
+        rows = self._index.execute(f"SELECT record FROM waves WHERE {which} ORDER BY step, number", values)  # noqa: S608
+        return steps_of(decode(record) for (record,) in rows)

@@ -16,7 +16,7 @@ from maker.cli.screen import progress_bar, run_rows, safe
 from maker.engine.result import RunResult
 from maker.errors import JournalError, TaskError
 from maker.journal.repair import repair as repaired
-from maker.journal.story import summarise
+from maker.journal.story import Story
 from maker.review.export import COLUMNS
 from maker.review.export import export as write
 from maker.review.report.page import write_report
@@ -34,9 +34,9 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Say what a journal holds, without running any task code."""
-    summary = summarise(journal)
-    solve = _checked(journal) if tree or is_solve(summary) else None
-    said = (solve.audit.summary if solve else summary).as_json()
+    story = Story(journal)
+    solve = _checked(story) if tree or is_solve(story) else None
+    said = (solve.audit.summary if solve else story.summary()).as_json()
     shown = {key: value for key, value in said.items() if value is not None and key not in ("answer", "parameters")}
     shown["task"] = f"{said['task']} {said['parameters'] or ''}"
     if solve:
@@ -51,11 +51,11 @@ def show(
     say({**said, **_numbers(solve)} if solve else said, rows, str(journal), as_json=as_json)
 
 
-def _checked(journal: Path) -> Recheck:
+def _checked(story: Story) -> Recheck:
     """Read a solve back. Raises JournalError for one that does not hold together, TaskError for no solve."""
-    solve = recheck(journal)
+    solve = recheck(story)
     if solve.audit.problem is not None:
-        raise JournalError(f"{journal}: {solve.audit.problem}. Restore a copy, or start a new journal.")
+        raise JournalError(f"{story.path}: {solve.audit.problem}. Restore a copy, or start a new journal.")
     return solve
 
 
@@ -132,7 +132,7 @@ def export(
     """Write a journal as a table, without running any task code."""
     with progress_bar("export", quiet=as_json) as bar:
         count = write(journal, output, what=what, progress=bar.steps)
-    header = summarise(journal).header
+    header = Story(journal).latest
     run, simulated = header["run"], bool(header.get("simulated"))
     said = {"output": str(output), "what": what, "rows": count, "run": run, "simulated": simulated}
     rows = [

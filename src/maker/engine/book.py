@@ -17,27 +17,25 @@ from maker.decision.wave import Wave
 from maker.engine.result import RunResult
 from maker.engine.senders import Senders
 from maker.errors import JournalError
-from maker.journal.notes import check_note
+from maker.journal.notes import Close, Epoch, Note, note_of
 from maker.journal.records import SENSELESS, decode, encode_note, encode_wave, senseless
 from maker.journal.writer import Journal
 from maker.sending.account import Account
-
-_KEPT = ("solved", "stopped", "detail", "wrong", "answer", "seconds")  # what the journal keeps of a result
 
 
 class Book:
     """The journal of one run, open for writing.
 
     header: the run's settings. replayed: steps that were decided before this process. closed: what the run said when
-    it last ended, {} if it never did.
+    it last ended, None if it never did.
     """
 
     def __init__(self, journal: Journal, account: Account, header: dict[str, Any]) -> None:
         self.journal, self.account, self.header = journal, account, header
         self.replayed = 0
-        self.closed: dict[str, Any] = {}
+        self.closed: Close | None = None
 
-    def open(self, take: Callable[[Wave | dict[str, Any]], bool]) -> bool:
+    def open(self, take: Callable[[Wave | Note], bool]) -> bool:
         """Replay the journal, or begin it; say whether it holds a run already.
 
         take: gets each wave, and each note that the account has no use for; True ends the replay there.
@@ -45,30 +43,21 @@ class Book:
         """
         known = False
         for number, record in enumerate(self.journal.replay()):
-            item = decode(record)
+            read = decode(record)
+            item = read if isinstance(read, Wave) else note_of(read, self.journal.path)
+            known = known or isinstance(item, Epoch)
             try:
-                if isinstance(item, Wave):
-                    ended = take(item)
-                else:
-                    check_note(item, self.journal.path)
-                    known = known or "header" in item
-                    ended = self._note_came(item, take)
+                if isinstance(item, Close):
+                    self.closed = item
+                elif (isinstance(item, Wave) or not self.account.take(item)) and take(item):
+                    return known
             except SENSELESS as error:
                 raise senseless(self.journal.path, f"record {number}", error) from error
-            if ended:
-                return known
         if not known and self.journal.appended:
             raise JournalError(f"{self.journal.path}: has no header. Give another --journal.")
         if not known:
             self.note({"header": self.header})
         return known
-
-    def _note_came(self, note: dict[str, Any], take: Callable[[Wave | dict[str, Any]], bool]) -> bool:
-        if "close" in note:
-            self.closed = note["close"]
-        elif not self.account.take(note):
-            return take(note)
-        return False
 
     def keep(self, wave: Wave) -> None:
         """Append a wave; it is durable soon."""
@@ -86,9 +75,9 @@ class Book:
 
     def close(self, result: RunResult) -> RunResult:
         """Write down how the run ended, unless the journal says so already; commit everything."""
-        if result.steps > self.replayed or not self.closed or self.closed["stopped"] != result.stopped:
+        if result.steps > self.replayed or self.closed is None or self.closed.stopped != result.stopped:
             said = result.as_json()
-            self.note({"close": {key: said[key] for key in _KEPT}})
+            self.note({"close": {name: said[name] for name in Close.__slots__}})
         self.journal.flush()
         return result
 

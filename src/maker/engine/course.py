@@ -31,7 +31,7 @@ from maker.engine.ladder import Rung, describe
 from maker.engine.senders import Senders
 from maker.errors import JournalError
 from maker.journal.header import changed_fields, check_header, latest_header, make_header
-from maker.journal.notes import Abandoned, Calibration, Escalation
+from maker.journal.notes import Abandoned, Calibration, Change, Epoch, Escalation, Note
 from maker.journal.writer import Journal
 from maker.log import log
 from maker.sending.account import Account
@@ -232,23 +232,22 @@ class Course:
         self.book.replayed = self.front.steps
         log.info("run.open", run=self.header["run"], replayed=self.front.steps, records=self.journal.acknowledged)
 
-    def _replay(self, item: Wave | dict[str, Any]) -> bool:
+    def _replay(self, item: Wave | Note) -> bool:
         """Take what the journal holds; say whether that ends the replay."""
-        if isinstance(item, Wave):
-            self._replay_wave(item)
-        elif "header" in item:
-            self._same_run(item["header"])
-        elif "calibration" in item:
-            self._calibrated(Calibration(**item["calibration"]))
-        elif "epoch" in item:
-            self._latest = item["epoch"]["header"]
-            self._enter_epoch(self._latest)
-        elif "escalation" in item:
-            found = Escalation.of(item)
-            if found.change.back:
-                self._roll_back(found)
-            else:
-                self._take(found, self.front.lane_of(found.step))
+        match item:
+            case Wave():
+                self._replay_wave(item)
+            case Epoch(number=0):
+                self._same_run(item.header)
+            case Epoch():
+                self._latest = item.header
+                self._enter_epoch(item.header)
+            case Calibration():
+                self._calibrated(item)
+            case Escalation(change=Change(back=0)):
+                self._take(item, self.front.lane_of(item.step))
+            case Escalation():
+                self._roll_back(item)
         return self.rolled_back
 
     def _same_run(self, stored: dict[str, Any]) -> None:

@@ -26,6 +26,7 @@ from maker.engine.front import Lane
 from maker.engine.result import Progress, Reporter, RunResult
 from maker.errors import TaskError
 from maker.journal.notes import Abandoned
+from maker.journal.story import Story
 from maker.log import log
 from maker.sending.dispatcher import Dispatcher
 from maker.task.task import guarded
@@ -83,7 +84,7 @@ class Loop:
 
     def _begin_again(self) -> None:
         """Replay the journal once more, without the steps that were rolled back."""
-        abandoned = Abandoned.of(self.journal.replay())
+        abandoned = Story(self.journal).abandoned
         self.course.usage.begin_anew()
         self.course = self.begin(abandoned)
         self.course.replay()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,17 +19,14 @@ import anyio
 from anyio.abc import TaskGroup
 
 from maker import theory
-from maker.decision.address import round_of
-from maker.decision.race import Tally, Verdict, Votes
-from maker.decision.wave import FLAGGED, Wave
+from maker.decision.race import Verdict
 from maker.engine.senders import Senders
 from maker.errors import ungrouped
-from maker.journal.database import read_records
 from maker.journal.notes import Abandoned
-from maker.journal.records import decode
+from maker.journal.story import Story
 from maker.journal.writer import Journal
 from maker.sending.usage import Usage
-from maker.task.canonical import canonical, jsonable
+from maker.task.canonical import jsonable
 from maker.task.task import Task
 
 
@@ -120,15 +117,9 @@ class RunResult:
 
     def verdicts(self) -> Iterator[Verdict[Any]]:
         """Yield every verdict in the order of decision, read from the journal one by one."""
-        records: Iterable[bytes]
-        if self.journal is not None:
-            records = read_records(self.journal)
-        elif self._book is not None:
-            records = self._book.reader()
-        else:
-            return
-        parse = self.task.parse if self.task is not None else None
-        yield from verdicts_of(records, parse, self.abandoned)
+        journal = self.journal or self._book
+        if journal is not None:
+            yield from Story(journal).verdicts(self.task.parse if self.task is not None else None)
 
     @property
     def observed(self) -> dict[str, Any]:
@@ -161,64 +152,6 @@ class RunResult:
             "observed": self.observed, "calls": self.usage.dispatched, "calibration": self.calibration,
             "journal": str(self.journal) if self.journal else None, "exit_code": self.exit_code,
         }  # fmt: skip
-
-
-def verdicts_of(
-    records: Iterable[bytes], parse: Any = None, abandoned: Abandoned | None = None
-) -> Iterator[Verdict[Any]]:
-    """Yield the verdicts that records hold; answers are read by `parse`, or are texts without it.
-
-    abandoned: what rollbacks left behind, which is passed over.
-    """
-    open_steps: dict[int, _Count] = {}
-    for record in records:
-        wave = decode(record)
-        if not isinstance(wave, Wave):
-            if "epoch" in wave:  # steps that were not decided begin anew
-                open_steps.clear()
-            continue
-        if abandoned and wave in abandoned:
-            continue
-        count = open_steps.get(wave.step)
-        if count is None or count.round != round_of(wave.first):
-            count = open_steps[wave.step] = _Count(round_of(wave.first))
-        count.add(wave, parse)
-        if wave.verdict is not None:
-            del open_steps[wave.step]
-            yield count.verdict(wave)
-
-
-@dataclass(slots=True)
-class _Count:
-    """The waves of one round of a step, read back."""
-
-    round: int
-    tally: Tally = field(default_factory=Tally)
-    texts: list[bytes] = field(default_factory=list)
-    answers: list[Any] = field(default_factory=list)
-    flags: Counter[str] = field(default_factory=Counter)
-    waves: int = 0
-
-    def add(self, wave: Wave, parse: Any) -> None:
-        self.waves += len(wave) > 0
-        self.texts += [raw for _, raw in wave.texts]
-        for position, candidate in enumerate(wave.draws[0::4]):
-            if candidate == FLAGGED:
-                self.tally.add(None)
-                self.flags[wave.extras[position]["flag"]] += 1
-                continue
-            if candidate == len(self.answers):
-                text = self.texts[wave.draws[4 * position + 1]].decode("utf-8", "surrogatepass")
-                self.answers.append(parse(text) if parse else text)
-            self.tally.add(b"%d" % candidate)
-
-    def verdict(self, wave: Wave) -> Verdict[Any]:
-        assert wave.verdict is not None, "only a deciding wave makes a verdict"
-        tally = self.tally
-        votes = Votes({canonical(a): (a, tally.counts.get(b"%d" % i, 0)) for i, a in enumerate(self.answers)})
-        samples = tally.total + tally.flagged
-        return Verdict(wave.step, self.answers[wave.verdict[0]], votes, samples, tally.flagged, dict(self.flags),
-                       tally.margin, tally.entropy, self.waves)  # fmt: skip
 
 
 REPORT_SECONDS = 0.1

@@ -1,10 +1,12 @@
-"""Every kind of note that a journal holds, beside the waves: its fields, and its one reader.
+"""Every kind of note that a journal holds, beside the waves: its fields, its type, and its one reader.
 
 An `Escalation` is one change at one step that did not decide, `Change` what it changes. `Abandoned` says what
 rollbacks have left behind: it stays in the journal, is paid for, and counts no more; that is known from the notes
-alone, whatever the order in which waves are read. A `Calibration` is what was seen before the first step.
+alone, whatever the order in which waves are read. A `Calibration` is what was seen before the first step. Each
+type is made by its `of` from the object that the journal has, `note_of` finds which one that is.
 
-Not covered: their bytes (`records.py`), and what a run makes of them (`engine/course.py`).
+Not covered: their bytes (`records.py`), what a run makes of them (`engine/course.py`), and the note of a repair,
+which is for people alone.
 """
 
 from __future__ import annotations
@@ -13,38 +15,39 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
-from maker.decision.address import ATTEMPTS, ROUND
-from maker.decision.wave import Wave
+from maker.decision.address import ATTEMPTS, ROUND, Address
+from maker.decision.sample import Sample
+from maker.decision.wave import Wave, received
 from maker.errors import Infeasible, JournalError
-from maker.journal.records import NOTE, decode
+from maker.journal.records import SENSELESS
 from maker.theory.evidence import Evidence
 from maker.theory.planner import Projection, project
 
 if TYPE_CHECKING:
     from maker.sending.usage import Usage
 
-# What the engine relies on in each kind of note.
-_NOTES: dict[str, tuple[str, ...]] = {
-    "header": ("version", "run", "task", "steps", "model", "k", "segments"),
-    "calibration": ("draws", "valid", "wrong", "tokens_in", "tokens_out", "flags", "against", "k"),
-    "usage": ("failed", "cancelled", "lost_in", "lost_out"),
-    "epoch": ("number", "changed", "header"),
-    "reserve": ("run", "step", "draws", "tokens", "cost"),
-    "sample": ("run", "step", "draw", "spent"),
-    "failure": ("run", "step", "draw", "detail", "spent"),
-    "change": ("what", "from", "to"),
-    "escalation": ("step", "branch", "attempt", "rung", "reason", "change"),
-    "close": ("solved", "stopped", "detail", "wrong", "answer", "seconds"),
-}
 
+@dataclass(slots=True)
+class Epoch:
+    """Settings, in force from here on: those of the journal's header, and each time that it went on with others.
 
-def check_note(note: dict[str, Any], path: object) -> None:
-    """Raise JournalError for a note that lacks what its kind must have."""
-    for kind, names in _NOTES.items():
-        if kind in note:
-            content = note[kind]
-            if not isinstance(content, dict) or not all(name in content for name in names):
-                raise JournalError(f"{path}: a {kind} note lacks some of {', '.join(names)}: it is damaged or forged.")
+    number: how often they were changed before, and with this note; changed: in which fields. k: None until a
+    calibration has chosen it.
+    """
+
+    header: dict[str, Any]
+    number: int = 0
+    changed: list[str] = field(default_factory=list)
+    k: int | None = None
+
+    @classmethod
+    def of(cls, note: dict[str, Any]) -> Epoch:
+        """Return what a journaled header or epoch says."""
+        said = note["epoch"] if "epoch" in note else {"header": note["header"], "number": 0, "changed": ()}
+        header, k = said["header"], said["header"]["k"]
+        if ("epoch" in note) != (said["number"] > 0):
+            raise ValueError(f"an epoch of number {said['number']!r}")
+        return cls(header, int(said["number"]), list(map(str, said["changed"])), None if k == "auto" else int(k))
 
 
 @dataclass(slots=True, frozen=True)
@@ -105,6 +108,15 @@ class Calibration:
     rho_high: float = 1.0
     evidence: dict[str, Any] = field(default_factory=dict)
 
+    @classmethod
+    def of(cls, note: dict[str, Any]) -> Calibration:
+        """Return what a journaled note says. Raises TypeError for counts that are none."""
+        found = cls(**note["calibration"])
+        counts = (found.draws, found.valid, found.wrong, found.tokens_in, found.tokens_out, found.k)
+        if not all(isinstance(count, int) for count in (*counts, *found.flags.values())):
+            raise TypeError("a count is not a number")
+        return found
+
     def as_note(self) -> dict[str, Any]:
         """Return it as the journal keeps it."""
         return asdict(self)
@@ -131,13 +143,6 @@ class Calibration:
         if plan.k is None:
             raise Infeasible(f"calibration: {plan.reason} --k N runs all the same.")
         return plan.k
-
-
-_MARK = b'{"escalation"'
-
-
-class RolledBack(Exception):
-    """Steps were rolled back: what follows from the journal must be read anew, knowing that."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -191,17 +196,6 @@ class Abandoned:
     def __init__(self, escalations: Iterable[Escalation] = ()) -> None:
         self._spans = [(found.steps.start, found.step, found.branch) for found in escalations if found.change.back]
 
-    @classmethod
-    def of(cls, records: Iterable[bytes]) -> Abandoned:
-        """Return what all rollbacks of a journal leave behind. Raises JournalError for a damaged note."""
-        found = []
-        for record in records:
-            if record[0] == NOTE and record.startswith(_MARK, 1):
-                note = decode(record)
-                assert isinstance(note, dict), "a note is an object"
-                found.append(Escalation.of(note))
-        return cls(found)
-
     def __bool__(self) -> bool:
         return bool(self._spans)
 
@@ -213,3 +207,133 @@ class Abandoned:
     def knows(self, found: Escalation) -> bool:
         """Say whether a rollback is one of those known beforehand."""
         return (found.steps.start, found.step, found.branch) in self._spans
+
+
+@dataclass(slots=True, frozen=True)
+class Reserve:
+    """Draws of a step that are about to be sent: their numbers, and the tokens and dollars they take at most."""
+
+    run: str
+    step: int
+    draws: list[int]
+    tokens: list[int]
+    cost: list[float]
+
+    @classmethod
+    def of(cls, note: dict[str, Any]) -> Reserve:
+        """Return what a journaled note says."""
+        said = note["reserve"]
+        return cls(str(said["run"]), int(said["step"]), *(list(said[name]) for name in ("draws", "tokens", "cost")))
+
+
+@dataclass(slots=True, frozen=True)
+class Receipt:
+    """What a draw took, and the sample that came; None where it failed, as `detail` says.
+
+    spent: tokens in, tokens out, tokens assumed, dollars, tokens cached. asked: the model, "" for the run's own.
+    """
+
+    address: Address
+    spent: tuple[int, int, int, float, int]
+    sample: Sample | None
+    detail: str = ""
+    asked: str = ""
+
+    @classmethod
+    def of(cls, note: dict[str, Any]) -> Receipt:
+        """Return what a journaled sample or failure says. Raises TypeError for a text that is none."""
+        said = note["sample"] if "sample" in note else note["failure"]
+        address = Address(str(said["run"]), int(said["step"]), int(said["draw"]))
+        tokens_in, tokens_out, assumed, cost, cached = said["spent"]
+        spent = (int(tokens_in), int(tokens_out), int(assumed), float(cost), int(cached))
+        sample = received(said) if "sample" in note else None
+        if sample is not None and not isinstance(sample.text, str | None):
+            raise TypeError(f"text = {sample.text!r:.60}")
+        return cls(address, spent, sample, str(said.get("detail", "")), str(said.get("asked", "")))
+
+
+@dataclass(slots=True, frozen=True)
+class ServerChange:
+    """What a server says of its maker changed, and that was accepted. asked: as in `Receipt`."""
+
+    what: str
+    before: str
+    now: str
+    asked: str = ""
+
+    @classmethod
+    def of(cls, note: dict[str, Any]) -> ServerChange:
+        """Return what a journaled note says."""
+        said = note["change"]
+        return cls(*map(str, (said["what"], said["from"], said["to"], said.get("asked", ""))))
+
+
+@dataclass(slots=True, frozen=True)
+class Unshown:
+    """What was sent without a wave or a receipt to show for it."""
+
+    failed: int
+    cancelled: int
+    lost_in: int
+    lost_out: int
+    assumed: int = 0
+
+    @classmethod
+    def of(cls, note: dict[str, Any]) -> Unshown:
+        """Return what a journaled note says."""
+        return cls(*(int(note["usage"].get(name, 0)) for name in cls.__slots__))
+
+
+@dataclass(slots=True, frozen=True)
+class Close:
+    """How a run went when it last ended, as its RunResult has it."""
+
+    solved: bool
+    stopped: str | None
+    detail: str
+    wrong: int | None
+    answer: Any
+    seconds: float
+
+    @classmethod
+    def of(cls, note: dict[str, Any]) -> Close:
+        """Return what a journaled note says."""
+        return cls(*(note["close"][name] for name in cls.__slots__))
+
+
+# As an object, where its kind is not known here.
+Note = Epoch | Calibration | Escalation | Reserve | Receipt | ServerChange | Unshown | Close | dict[str, Any]
+
+# Each kind of note: its type, and what the engine relies on in it.
+_KINDS: dict[str, tuple[Any, tuple[str, ...]]] = {
+    "header": (Epoch, ("version", "run", "task", "steps", "model", "k", "segments")),
+    "calibration": (Calibration, ("draws", "valid", "wrong", "tokens_in", "tokens_out", "flags", "against", "k")),
+    "usage": (Unshown, ("failed", "cancelled", "lost_in", "lost_out")),
+    "epoch": (Epoch, ("number", "changed", "header")),
+    "reserve": (Reserve, ("run", "step", "draws", "tokens", "cost")),
+    "sample": (Receipt, ("run", "step", "draw", "spent")),
+    "failure": (Receipt, ("run", "step", "draw", "detail", "spent")),
+    "change": (ServerChange, ("what", "from", "to")),
+    "escalation": (Escalation, ("step", "branch", "attempt", "rung", "reason", "change")),
+    "close": (Close, ("solved", "stopped", "detail", "wrong", "answer", "seconds")),
+}
+
+
+def check_note(note: dict[str, Any], path: object) -> None:
+    """Raise JournalError for a note that lacks what its kind must have."""
+    for kind in _KINDS.keys() & note:
+        content, names = note[kind], _KINDS[kind][1]
+        if not isinstance(content, dict) or not all(name in content for name in names):
+            raise JournalError(f"{path}: a {kind} note lacks some of {', '.join(names)}: it is damaged or forged.")
+
+
+def note_of(note: dict[str, Any], path: object) -> Note:
+    """Return a decoded note as its type. Raises JournalError for one that lacks something, or makes no sense."""
+    check_note(note, path)
+    kind = next((kind for kind in note if kind in _KINDS), None)
+    if kind is None:
+        return note
+    try:
+        return _KINDS[kind][0].of(note)  # type: ignore[no-any-return]
+    except SENSELESS as error:
+        raise JournalError(f"{path}: a {kind} note contradicts itself: {error!r}. It is damaged or forged.") from None

@@ -1,6 +1,6 @@
 """What a journal holds of each step, one step at a time.
 
-`stored_steps` reads records in their order and yields a `StoredStep` as soon as its step is decided,
+`steps_of` takes waves and notes in their order and yields a `StoredStep` as soon as its step is decided,
 then those that are still open. Only open steps are in memory, so a million steps take no more room
 than a hundred. No task code runs: answers are the texts that first gave them.
 
@@ -18,25 +18,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from maker.decision.address import ROUND, round_of
-from maker.decision.race import Tally
+from maker.decision.race import Tally, Verdict, Votes
 from maker.decision.sample import Sample
-from maker.decision.wave import FLAGGED, Wave, sample_of
+from maker.decision.wave import FLAGGED, UNKNOWN_TOKENS, Wave, sample_of
 from maker.errors import JournalError
-from maker.journal.notes import Abandoned, Escalation, check_note
-from maker.journal.records import decode
-from maker.task.canonical import digest
-
-
-@dataclass(slots=True)
-class Epoch:
-    """What a run was told at the time: the header in force, and k once it is known."""
-
-    header: dict[str, Any] = field(default_factory=dict)
-    k: int | None = None
+from maker.journal.notes import Abandoned, Calibration, Epoch, Escalation, Note, Receipt
+from maker.task.canonical import canonical, digest
 
 
 @dataclass(slots=True)
@@ -119,12 +110,32 @@ class StoredStep:
         """Return the kind of a flagged draw."""
         return str(self.facts[draw]["flag"])
 
+    def ballots(self) -> Iterator[bytes | None]:
+        """Yield the ballots as the run judged them; candidates are the keys, as b"0", b"1" and so on."""
+        return (None if candidate == FLAGGED else b"%d" % candidate for candidate in self.candidates)
+
     def tally(self) -> Tally:
-        """Return the count of the votes; candidates are the keys, as b"0", b"1" and so on."""
+        """Return the count of the ballots."""
         tally = Tally()
-        for candidate in self.candidates:
-            tally.add(None if candidate == FLAGGED else b"%d" % candidate)
+        for ballot in self.ballots():
+            tally.add(ballot)
         return tally
+
+    def named(self, parse: Callable[[str], Any] | None = None) -> Tally:
+        """Return the count with the answers as `parse` reads them, or their texts without it."""
+        tally = self.tally()
+        for candidate in range(len(self.first)):
+            text = self.answer(candidate)
+            tally.answers[b"%d" % candidate] = parse(text) if parse else text
+        return tally
+
+    def verdict(self, parse: Callable[[str], Any] | None = None) -> Verdict[Any]:
+        """Return the verdict on a decided step; answers as in `named`."""
+        assert self.winner is not None, "only a decided step has a verdict"
+        tally = self.named(parse)
+        votes = Votes({canonical(answer): (answer, tally.counts[key]) for key, answer in tally.answers.items()})
+        return Verdict(self.step, tally.answers[b"%d" % self.winner], votes, len(self.candidates), tally.flagged,
+                       dict(self.flags), tally.margin, tally.entropy, self.rounds)  # fmt: skip
 
     def text(self, draw: int) -> str | None:
         """Return a draw's text; None where there was none, or only its digest is stored."""
@@ -166,30 +177,25 @@ class StoredStep:
         return JournalError(f"step {self.step}: the journal contradicts itself: {what}. It is damaged or forged.")
 
 
-def stored_steps(
-    records: Iterable[bytes], note: Callable[[dict[str, Any]], None] | None = None, abandoned: Abandoned | None = None
+def steps_of(
+    items: Iterable[Wave | Note], abandoned: Abandoned | None = None, note: Callable[[Note], None] | None = None
 ) -> Iterator[StoredStep]:
     """Yield every decided step in the order of decision, then the open ones in step order.
 
-    note: called with every note there is, in its place. abandoned: what rollbacks left behind (`Summary` has it),
-    which is passed over. Raises JournalError for records that cannot be read
-    or contradict each other.
+    items: what a journal holds, in its order. abandoned: what rollbacks left behind, which is passed over. note:
+    called with every note there is, in its place. Raises JournalError for waves that contradict each other.
     """
     steps = _Open()
-    for record in records:
-        item = decode(record)
-        if isinstance(item, Wave):
-            if abandoned and item in abandoned:
-                continue
+    for item in items:
+        if not isinstance(item, Wave):
+            steps.note(item)
+            if note is not None:
+                note(item)
+        elif not abandoned or item not in abandoned:
             stored = steps.at(item.step, round_of(item.first))
             stored.add(item)
             if item.verdict is not None:
                 yield steps.open.pop(item.step)
-        else:
-            check_note(item, "the journal")
-            steps.note(item)
-            if note is not None:
-                note(item)
     for step in sorted(steps.open):
         if steps.open[step].waves:
             yield steps.open[step]
@@ -200,7 +206,7 @@ class _Open:
 
     def __init__(self) -> None:
         self.open: dict[int, StoredStep] = {}
-        self._epoch = Epoch()
+        self._epoch = Epoch({})
         self._longer: dict[tuple[int, int], int] = {}  # by step and round
 
     def at(self, step: int, number: int) -> StoredStep:
@@ -211,20 +217,24 @@ class _Open:
             stored = self.open[step] = StoredStep(step, self._epoch, number, longer)
         return stored
 
-    def note(self, note: dict[str, Any]) -> None:
+    def note(self, note: Note) -> None:
         """Follow the settings; keep the texts of receipts where the waves may lack them."""
-        if "header" in note or "epoch" in note:
-            header = note.get("header") or note["epoch"]["header"]
-            self.open.clear()  # steps that are not decided begin anew
-            self._longer.clear()
-            self._epoch = Epoch(header, None if header["k"] == "auto" else header["k"])
-        elif "calibration" in note:
-            self._epoch.k = note["calibration"]["k"]
-        elif "sample" in note and self._epoch.header.get("keep_samples") != "all":
-            sample = note["sample"]
-            if sample["run"] == self._epoch.header.get("run") and isinstance(sample.get("text"), str):
-                # A draw's wave comes after its receipt: the step is not decided yet.
-                self.at(sample["step"], round_of(sample["draw"])).receipts.append(sample["text"])
-        elif "escalation" in note:
-            found = Escalation.of(note)
-            self._longer.update(((step, found.round), found.change.longer) for step in found.steps)
+        match note:
+            case Epoch():
+                self.open.clear()  # steps that are not decided begin anew
+                self._longer.clear()
+                self._epoch = note
+            case Calibration():
+                self._epoch = replace(self._epoch, k=note.k)
+            case Receipt(at, sample=Sample(text=str(text))) if self._epoch.header.get("keep_samples") != "all":
+                if at.run == self._epoch.header.get("run"):
+                    # A draw's wave comes after its receipt: the step is not decided yet.
+                    self.at(at.step, round_of(at.draw)).receipts.append(text)
+            case Escalation():
+                self._longer.update(((step, note.round), note.change.longer) for step in note.steps)
+
+
+def told(tokens: Iterable[int]) -> int | None:
+    """Return the sum of stored token counts, None when none was told."""
+    counts = [count for count in tokens if count != UNKNOWN_TOKENS]
+    return sum(counts) if counts else None

@@ -1,4 +1,7 @@
-"""What a journal says of its run, counted from its records without running any task code.
+"""The one reading of a journal: what it holds as types, its steps, its verdicts, and what it says in sum.
+
+No task code runs, but for a parser that is given. What makes no sense under a sound record chain is a JournalError
+here: whoever stands on a `Story` need not look out for it.
 
 Not covered: whether it is true (`review/verify.py`).
 """
@@ -6,17 +9,24 @@ Not covered: whether it is true (`review/verify.py`).
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from maker.decision.address import round_of
+from maker.decision.race import Verdict
 from maker.decision.wave import FLAGGED, Wave
 from maker.errors import InternalError, JournalError
 from maker.journal.chain import Fold
-from maker.journal.database import read_chain, read_records
-from maker.journal.notes import Abandoned, Escalation, RolledBack, check_note
-from maker.journal.records import SENSELESS, decode, senseless
+from maker.journal.database import read_chain
+from maker.journal.notes import Abandoned, Calibration, Close, Epoch, Escalation, Note, note_of
+from maker.journal.records import NOTE, decode
+from maker.journal.steps import StoredStep, steps_of
+from maker.journal.writer import Journal
+
+_SCANNED = tuple(b'%c{"%s"' % (NOTE, kind) for kind in (b"header", b"epoch", b"escalation"))
 
 
 @dataclass(slots=True)
@@ -42,6 +52,44 @@ class Summary:
     records: int = 0
     escalations: Counter[str] = field(default_factory=Counter)
     abandoned: Abandoned = field(default_factory=Abandoned)
+    _open: Counter[tuple[int, int]] = field(default_factory=Counter, repr=False)  # waves by step and round
+
+    def take(self, item: Wave | Note) -> None:
+        """Count what comes next in the journal. Raises JournalError for a step that is decided twice."""
+        match item:
+            case Wave():
+                self._count(item)
+            case Epoch():
+                self._open.clear()
+                self.k = self.k if item.k is None else item.k
+            case Calibration():
+                self.calibration, self.k = item.as_note(), item.k
+                self.samples += item.draws
+                self.flagged += item.draws - item.valid
+                self.flags.update(item.flags)
+            case Escalation():
+                self.escalations[item.rung] += 1
+            case Close():
+                self.close = {name: getattr(item, name) for name in Close.__slots__}
+
+    def _count(self, wave: Wave) -> None:
+        self.close = {}
+        self.samples += len(wave)
+        lost = wave.draws[0::4].count(FLAGGED)
+        if lost:
+            self.flagged += lost
+            self.flags.update(str(facts["flag"]) for facts in wave.extras.values() if "flag" in facts)
+        if self.abandoned and wave in self.abandoned:
+            return
+        place = (wave.step, round_of(wave.first))
+        self._open[place] += len(wave) > 0
+        if wave.verdict is not None:
+            self.steps += 1
+            self.waves[self._open.pop(place)] += 1
+            try:
+                self.fold.add(wave.step, wave.verdict[1], wave.verdict[2])
+            except InternalError as error:
+                raise JournalError(f"the journal contradicts itself: {error}") from None
 
     def as_json(self) -> dict[str, Any]:
         """Return the object that `maker show --json` prints."""
@@ -58,76 +106,56 @@ class Summary:
         }  # fmt: skip
 
 
-def summarise(journal: str | Path) -> Summary:
-    """Return what a journal says. Raises JournalError for a file that is missing, damaged or foreign."""
-    try:
-        return _summary(journal, Abandoned())
-    except RolledBack:
-        return _summary(journal, Abandoned.of(read_records(journal)))
+class Story:
+    """A journal, as it is when this is made: what is appended later is not read.
 
+    journal: its file, or one that is open. Raises JournalError for a file that is missing, damaged or foreign.
+    path: as given. latest: the header of the last epoch, {} where there is none. abandoned: what rollbacks left
+    behind. records: how many there are, head: the hash of the newest. These take one scan, which decodes next to
+    nothing; each of the methods reads the journal once more.
+    """
 
-def _summary(journal: str | Path, abandoned: Abandoned) -> Summary:
-    """Return what a journal says. Raises RolledBack for a rollback that is not among those known beforehand."""
-    summary = Summary(abandoned=abandoned)
-    open_waves: Counter[tuple[int, int]] = Counter()  # by step and round
-    try:
-        for head, record in read_chain(journal):
-            summary.head, summary.records = head.hex(), summary.records + 1
-            item = decode(record)
-            if isinstance(item, Wave):
-                summary.close = {}
-                _count(summary, item, open_waves)
-            else:
-                check_note(item, journal)
-                _note(summary, item)
-                _escalated(summary, item)
-                if "epoch" in item:
-                    open_waves.clear()
-    except SENSELESS as error:
-        raise senseless(journal, f"record {summary.records - 1}", error) from error
-    if not summary.header:
-        raise JournalError(f"{journal}: holds no run yet.")
-    return summary
+    def __init__(self, journal: str | Path | Journal) -> None:
+        self.path = journal.path if isinstance(journal, Journal) else journal
+        self._journal = journal
+        self.head, self.records = b"", 0
+        self.latest: dict[str, Any] = {}
+        escalations = []
+        for head, record in self._chain():
+            self.head = head
+            self.records += 1
+            if record.startswith(_SCANNED):
+                match self._sense(record):
+                    case Epoch(header):
+                        self.latest = header
+                    case Escalation() as found:
+                        escalations.append(found)
+        self.abandoned = Abandoned(escalations)
 
+    def events(self) -> Iterator[tuple[bytes, Wave | Note]]:
+        """Yield what the journal holds, each with the hash of its record. Raises JournalError for a senseless one."""
+        return ((head, self._sense(record)) for head, record in islice(self._chain(), self.records))
 
-def _escalated(summary: Summary, note: dict[str, Any]) -> None:
-    if "escalation" in note:
-        found = Escalation.of(note)
-        if found.change.back and not summary.abandoned.knows(found):
-            raise RolledBack
-        summary.escalations[found.rung] += 1
+    def steps(self, note: Callable[[Note], None] | None = None) -> Iterator[StoredStep]:
+        """Yield its steps, with what was rolled back left out, as `steps_of` does."""
+        return steps_of((item for _, item in self.events()), self.abandoned, note)
 
+    def verdicts(self, parse: Callable[[str], Any] | None = None) -> Iterator[Verdict[Any]]:
+        """Yield its verdicts in the order of decision; answers are read by `parse`, or are texts without it."""
+        return (stored.verdict(parse) for stored in self.steps() if stored.winner is not None)
 
-def _count(summary: Summary, wave: Wave, open_waves: Counter[tuple[int, int]]) -> None:
-    summary.samples += len(wave)
-    lost = wave.draws[0::4].count(FLAGGED)
-    if lost:
-        summary.flagged += lost
-        summary.flags.update(facts["flag"] for facts in wave.extras.values() if "flag" in facts)
-    if summary.abandoned and wave in summary.abandoned:
-        return
-    place = (wave.step, round_of(wave.first))
-    open_waves[place] += len(wave) > 0
-    if wave.verdict is not None:
-        summary.steps += 1
-        summary.waves[open_waves.pop(place)] += 1
-        try:
-            summary.fold.add(wave.step, wave.verdict[1], wave.verdict[2])
-        except InternalError as error:
-            raise JournalError(f"the journal contradicts itself: {error}") from None
+    def summary(self) -> Summary:
+        """Return what it says of its run. Raises JournalError where it holds none."""
+        if not self.latest:
+            raise JournalError(f"{self.path}: holds no run yet.")
+        summary = Summary(self.latest, head=self.head.hex(), records=self.records, abandoned=self.abandoned)
+        for _, item in self.events():
+            summary.take(item)
+        return summary
 
+    def _chain(self) -> Iterator[tuple[bytes, bytes]]:
+        return self._journal.chain() if isinstance(self._journal, Journal) else read_chain(self._journal)
 
-def _note(summary: Summary, note: dict[str, Any]) -> None:
-    header = note.get("header") or note.get("epoch", {}).get("header")
-    if header is not None:
-        summary.header = header
-        if summary.header["k"] != "auto":
-            summary.k = summary.header["k"]
-    elif "calibration" in note:
-        summary.calibration = note["calibration"]
-        summary.k = note["calibration"]["k"]
-        summary.samples += note["calibration"]["draws"]
-        summary.flagged += note["calibration"]["draws"] - note["calibration"]["valid"]
-        summary.flags.update(note["calibration"]["flags"])
-    elif "close" in note:
-        summary.close = note["close"]
+    def _sense(self, record: bytes) -> Wave | Note:
+        item = decode(record)
+        return item if isinstance(item, Wave) else note_of(item, self.path)

@@ -202,11 +202,14 @@ class Journal:
                 self._lock.release()
                 self._lock = None
 
-    def reader(self) -> Iterator[bytes]:
-        """Yield all acknowledged records from the start, also of a temporary journal."""
+    def chain(self) -> Iterator[tuple[bytes, bytes]]:
+        """Yield all acknowledged records from the start, each with its hash, also of a temporary journal."""
         self.flush()
-        for _, record in checked_records(self._db, self.path):
-            yield record
+        yield from checked_records(self._db, self.path)
+
+    def reader(self) -> Iterator[bytes]:
+        """Yield the records of `chain`."""
+        return (record for _, record in self.chain())
 
     @property
     def _failed(self) -> bool:

@@ -19,8 +19,11 @@ from typing import Any
 from maker.decision.address import round_of
 from maker.decision.wave import FLAGGED, Wave, step_hash
 from maker.errors import JournalError, TaskError
-from maker.journal.story import Summary
+from maker.journal.notes import Calibration, Epoch, Note
+from maker.journal.records import SENSELESS, senseless
+from maker.journal.story import Story, Summary
 from maker.task.canonical import canonical, digest, jsonable
+from maker.task.load import journaled_task
 from maker.task.plan import Plan, Segment
 from maker.task.task import Task
 
@@ -61,6 +64,46 @@ class Failed(Exception):
     """A check that does not hold."""
 
 
+def check(story: Story, task: Task | None, progress: Callable[[int, int], None] | None, expect: str | None) -> Audit:
+    """Re-check the journal of a run; the arguments are those of `verify`, and so is what it raises."""
+    summary = story.summary()
+    try:
+        checker = Checker(
+            summary, task or journaled_task(summary.header, "the journal's task is {!r}, which"), progress
+        )
+    except SENSELESS as error:
+        raise senseless(story.path, "the header", error) from error
+    problem = None
+    complete, reached, answer = False, False, None
+    try:
+        for item in expected(story, expect):
+            checker.take(item)
+        checker.checked += ["expected hash"] if expect else []
+        checker.joins()
+        complete, last = checker.end()
+        if complete:
+            checker.sequence()
+            reached = checker.task.done(last)
+            if reached:
+                answer = checker.task.answer(last)
+    except Failed as failed:
+        problem = str(failed)
+    finally:
+        checker.close()
+    solved = problem is None and complete and reached
+    return Audit(summary, solved, complete, checker.wrong, answer, checker.checked, problem)
+
+
+def expected(story: Story, expect: str | None) -> Iterator[Wave | Note]:
+    """Yield what a journal holds. Raises Failed at its end if `expect` was the hash of none of its records."""
+    found = expect is None
+    for head, item in story.events():
+        found = found or head.hex() == expect
+        yield item
+    if not found:
+        raise Failed(f"its record chain never had the hash {expect}: an older copy, or it was rewritten")
+
+
 class Checker:
     """Checks one record after another; each step with code that the engine does not share."""
 
@@ -99,24 +142,21 @@ class Checker:
             )
         return plan
 
-    def note(self, note: dict[str, Any]) -> None:
-        """Follow k; a new epoch begins the steps anew that are not decided."""
-        if "epoch" in note:
-            self._open.clear()
-        header = note.get("header") or note.get("epoch", {}).get("header")
-        if header is not None and header["k"] != "auto":
-            self.k = header["k"]
-        elif "calibration" in note:
-            self.k = note["calibration"]["k"]
-
-    def take(self, wave: Wave) -> None:
-        """Check one wave; whatever the task's code raises at it is a finding."""
-        try:
-            self.wave(wave)
-        except (Failed, TaskError):
-            raise
-        except Exception as error:
-            raise Failed(f"step {wave.step}: {type(error).__name__}: {error}") from error
+    def take(self, item: Wave | Note) -> None:
+        """Check one wave; follow k. Whatever the task's code raises is a finding."""
+        match item:
+            case Epoch():
+                self._open.clear()  # steps that are not decided begin anew
+                self.k = self.k if item.k is None else item.k
+            case Calibration():
+                self.k = item.k
+            case Wave():
+                try:
+                    self.wave(item)
+                except (Failed, TaskError):
+                    raise
+                except Exception as error:
+                    raise Failed(f"step {item.step}: {type(error).__name__}: {error}") from error
 
     def wave(self, wave: Wave) -> None:
         """Count a wave's ballots one at a time; check the verdict it claims. What was rolled back is passed over."""

@@ -26,10 +26,8 @@ from typing import Any
 
 from maker.decision.wave import FLAGGED, known
 from maker.errors import TaskError
-from maker.journal.database import read_records
-from maker.journal.notes import Abandoned
-from maker.journal.steps import StoredStep, stored_steps
-from maker.journal.story import summarise
+from maker.journal.steps import StoredStep, told
+from maker.journal.story import Story
 
 GROUP_ROWS = 20_000  # a row group of Parquet
 Row = dict[str, Any]
@@ -76,7 +74,7 @@ def export(
     if write is None:
         raise TaskError(f"{output}: give a name that ends in {', '.join(_WRITERS)}")
     made = rows(journal, what)
-    summary = summarise(journal)
+    summary = Story(journal).summary()
     total = summary.steps if what == "steps" else 0
     count = 0
 
@@ -114,7 +112,7 @@ def replacing(output: Path, journal: str | Path) -> Iterator[Path]:
 
 
 def _rows(journal: str | Path, what: str) -> Iterator[Row]:
-    for stored in stored_steps(read_records(journal), abandoned=Abandoned.of(read_records(journal))):
+    for stored in Story(journal).steps():
         if what == "steps":
             yield _step_row(stored)
         else:
@@ -130,7 +128,7 @@ def _step_row(stored: StoredStep) -> Row:
         "votes": votes[0] if votes else 0, "runner_up": votes[1] if len(votes) > 1 else 0, "margin": tally.margin,
         "answers": len(votes), "entropy": tally.entropy, "samples": len(stored.candidates), "flagged": tally.flagged,
         "flags": dict(stored.flags) if tally.flagged else {}, "waves": stored.rounds,
-        "tokens_in": _total(stored.tokens_in), "tokens_out": _total(stored.tokens_out),
+        "tokens_in": told(stored.tokens_in), "tokens_out": told(stored.tokens_out),
         "state_digest": stored.state_digest.hex() or None,
     }  # fmt: skip
 
@@ -150,12 +148,6 @@ def _sample_rows(stored: StoredStep) -> Iterator[Row]:
             "logprob": _number(facts.get("logprob")), "model": _word(facts.get("model")),
             "latency": _number(facts.get("latency")),
         }  # fmt: skip
-
-
-def _total(tokens: list[int]) -> int | None:
-    """Return the sum of the token counts, None when none was told."""
-    told = [count for count in map(known, tokens) if count is not None]
-    return sum(told) if told else None
 
 
 def _storable(text: str) -> str:

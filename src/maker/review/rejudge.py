@@ -47,7 +47,8 @@ from maker.decision.step import Rules, Step
 from maker.decision.wave import FLAGGED
 from maker.engine.front import Front, Lane
 from maker.errors import InternalError, JournalError, TaskError
-from maker.journal.steps import Epoch, StoredStep
+from maker.journal.notes import Epoch
+from maker.journal.steps import StoredStep
 from maker.task.plan import plan_of
 from maker.task.task import Task
 

@@ -28,9 +28,9 @@ from maker.decision.flags import Flag, flag_name
 from maker.decision.race import Tally
 from maker.decision.wave import FLAGGED
 from maker.errors import JournalError, TaskError
-from maker.journal.database import read_records
-from maker.journal.steps import Epoch, StoredStep, stored_steps
-from maker.journal.story import summarise
+from maker.journal.notes import Epoch
+from maker.journal.steps import StoredStep
+from maker.journal.story import Story
 from maker.review.rejudge import Judge, Judged, Unreadable, flag_names
 from maker.task.load import journaled_task
 from maker.task.task import Task
@@ -173,7 +173,8 @@ def revote(
     Returns a Revote. Raises JournalError for a file that cannot be read or does not fit the task,
     TaskError for settings that do not fit, a missing task, and what the task's code raises.
     """
-    summary = summarise(journal)
+    story = Story(journal)
+    summary = story.summary()
     if summary.k is None:
         raise JournalError(f"{journal}: the run ended before it chose k, so it has no votes to count again.")
     if rule not in RULES:
@@ -190,7 +191,7 @@ def revote(
         known = task or journaled_task(summary.header, NEEDS_CODE)
         judge = Judge(known, summary.header, flags, parse)
         found.flags = tuple(map(flag_name, judge.under(Epoch(summary.header)).flags))
-    for stored in stored_steps(read_records(journal), abandoned=summary.abandoned):
+    for stored in story.steps():
         stand = judge.stand(stored) if judge else _Recorded(stored)
         count = _count(stand.ballots(), RULES[rule], k or stored.epoch.k or summary.k)
         _book(found, stored, stand, count)
@@ -256,7 +257,7 @@ class _Recorded:
         self._stored = stored
 
     def ballots(self) -> Iterator[bytes | None]:
-        return (None if candidate == FLAGGED else b"%d" % candidate for candidate in self._stored.candidates)
+        return self._stored.ballots()
 
     def recorded(self) -> bytes | None:
         return b"%d" % (self._stored.winner or 0)

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from maker.decision.wave import FLAGGED, Wave
@@ -20,16 +19,14 @@ from maker.engine.solve.roles import ROLES, legal, read
 from maker.engine.solve.tree import Decision, Tree
 from maker.errors import JournalError, TaskError
 from maker.journal.chain import Fold
-from maker.journal.database import read_chain
-from maker.journal.records import decode
-from maker.journal.story import Summary, summarise
-from maker.review.checker import Audit
+from maker.journal.story import Story, Summary
+from maker.review.checker import Audit, Failed, expected
 from maker.task.canonical import canonical
 
 
-def is_solve(summary: Summary) -> bool:
+def is_solve(story: Story) -> bool:
     """Say whether a journal is that of a solve."""
-    return summary.header.get("task") == "solve" and "roles" in summary.header
+    return story.latest.get("task") == "solve" and "roles" in story.latest
 
 
 @dataclass(slots=True)
@@ -42,30 +39,25 @@ class Recheck:
     roles: dict[str, Counter[str]]
 
 
-def recheck(journal: str | Path, expect: str | None = None) -> Recheck:
+def recheck(story: Story, expect: str | None = None) -> Recheck:
     """Re-check the journal of a solve from the file alone.
 
-    expect: a `head` that this journal once had, as in `audit.verify`.
+    expect: a `head` that this journal once had, as in `verify`.
     Raises JournalError for a file that cannot be read, TaskError for a journal that is no solve's. What
     does not hold is in the audit's `problem`.
     """
-    summary = summarise(journal)
-    if not is_solve(summary):
+    summary = story.summary()
+    if not is_solve(story):
         raise TaskError(
-            f"{journal}: the journal of task {summary.header.get('task')!r}, not of a solve: it has no tree"
+            f"{story.path}: the journal of task {story.latest.get('task')!r}, not of a solve: it has no tree"
         )
     reader = _Reader(summary)
     problem = None
-    expected = expect is None
     try:
-        for head, record in read_chain(journal):
-            expected = expected or head.hex() == expect
-            item = decode(record)
+        for item in expected(story, expect):
             if isinstance(item, Wave):
                 reader.take(item)
-        if not expected:
-            raise _Failed(f"its record chain never had the hash {expect}: an older copy, or it was rewritten")
-    except _Failed as failed:
+    except Failed as failed:
         problem = str(failed)
     tree = reader.tree
     summary.fold = Fold()  # steps of a solve are sparse: they are folded by rank
@@ -77,10 +69,6 @@ def recheck(journal: str | Path, expect: str | None = None) -> Recheck:
                "decisions were open", "states and hashes", *(["expected hash"] if expect else [])]  # fmt: skip
     audit = Audit(summary, problem is None and complete, complete, None, tree.answer, checked, problem)
     return Recheck(audit, tree, reader.samples, reader.roles)
-
-
-class _Failed(Exception):
-    """A check that does not hold."""
 
 
 @dataclass(slots=True)
@@ -114,10 +102,10 @@ class _Reader:
         """Check one wave; whatever it makes our own code raise is a finding."""
         try:
             self._take(wave)
-        except _Failed:
+        except Failed:
             raise
         except Exception as error:
-            raise _Failed(f"step {wave.step}: {type(error).__name__}: {error}") from error
+            raise Failed(f"step {wave.step}: {type(error).__name__}: {error}") from error
 
     def _take(self, wave: Wave) -> None:
         if wave.step not in self.tree.open:
@@ -129,7 +117,7 @@ class _Reader:
         counts = self.roles[ROLES[decision.role]]
         for position, candidate in enumerate(wave.draws[0::4]):
             if race.margin() >= self._k:
-                raise _Failed(f"{decision}: samples were drawn after the vote was decided")
+                raise Failed(f"{decision}: samples were drawn after the vote was decided")
             counts["flagged" if candidate == FLAGGED else "valid"] += 1
             if candidate != FLAGGED:
                 self._vote(decision, race, candidate, race.texts[wave.draws[4 * position + 1]])
@@ -142,15 +130,15 @@ class _Reader:
         try:
             said = read(decision.role, (text or b"").decode("utf-8", "surrogatepass"))
         except ValueError as error:
-            raise _Failed(f"{decision}: a counted vote cannot be read: {error}") from None
+            raise Failed(f"{decision}: a counted vote cannot be read: {error}") from None
         if candidate == len(race.candidates):
             if not legal(decision.state, said):
-                raise _Failed(f"{decision}: a reply that is not possible here was counted: {said}")
+                raise Failed(f"{decision}: a reply that is not possible here was counted: {said}")
             race.candidates.append(said)
             race.votes.append(0)
         same = [canonical(said) == canonical(known) for known in race.candidates]
         if same.count(True) != 1 or not same[candidate]:
-            raise _Failed(f"{decision}: a vote for candidate {candidate} says something else")
+            raise Failed(f"{decision}: a vote for candidate {candidate} says something else")
         race.votes[candidate] += 1
 
     def _dispute(self, step: int) -> None:
@@ -158,15 +146,15 @@ class _Reader:
         proposals = self.tree.open.get(step - 1)
         race = self._races.get(step - 1)
         if proposals is None or not proposals.proposes or race is None:
-            raise _Failed(f"step {step} was not open when it was decided")
+            raise Failed(f"step {step} was not open when it was decided")
         if sum(race.votes) + self._k - race.margin() <= 2 * self._k - 1:
-            raise _Failed(f"{proposals}: a judge was asked while the proposals {race.votes} could still be decided")
+            raise Failed(f"{proposals}: a judge was asked while the proposals {race.votes} could still be decided")
         self.tree.dispute(step - 1, race.candidates)
 
     def _verdict(self, decision: Decision, race: _Race, verdict: tuple[int, bytes, bytes]) -> None:
         winner, hashed, state_digest = verdict
         if race.margin() != self._k or race.votes[winner] != max(race.votes):
-            raise _Failed(f"{decision}: the verdict does not follow from the votes {race.votes}")
+            raise Failed(f"{decision}: the verdict does not follow from the votes {race.votes}")
         _, after = self.tree.decide(decision.step, race.candidates[winner])
         if (self.tree.hashes[decision.step], after) != (hashed, state_digest):
-            raise _Failed(f"{decision}: the recorded hashes are not those of the answer and its problem")
+            raise Failed(f"{decision}: the recorded hashes are not those of the answer and its problem")

@@ -16,11 +16,11 @@ from typing import Any
 
 from maker.decision.address import Address
 from maker.decision.wave import Wave
-from maker.journal.notes import Calibration
-from maker.sending.receipts import KINDS, Receipts
+from maker.journal.notes import Calibration, Note, Receipt, Reserve, ServerChange, Unshown
+from maker.sending.receipts import Receipts
 from maker.sending.usage import Usage
 
-_UNSHOWN = ("failed", "cancelled", "lost_in", "lost_out", "assumed")  # what no wave and no calibration shows
+_UNSHOWN = Unshown.__slots__  # what no wave and no calibration shows
 
 
 class Account:
@@ -34,15 +34,16 @@ class Account:
         self.paid = receipts is not None if paid is None else paid
         self._noted = Usage()
 
-    def take(self, note: dict[str, Any]) -> bool:
+    def take(self, note: Note) -> bool:
         """Book a journaled note; False where it is not about what was spent. Raises JournalError for one that lies."""
-        if "usage" in note:
-            self._rebook(note["usage"])
-            return True
-        kind = next((kind for kind in KINDS if kind in note), None)
-        if kind is not None and self.receipts is not None:
-            self.receipts.replay(kind, note[kind])
-        return kind is not None
+        if isinstance(note, Unshown):
+            self._rebook(note)
+        elif isinstance(note, Reserve | Receipt | ServerChange):
+            if self.receipts is not None:
+                self.receipts.replay(note)
+        else:
+            return False
+        return True
 
     def replayed(self, wave: Wave, run: str) -> None:
         """Book a wave that an earlier process drew: with its tokens where no receipt has counted them."""
@@ -89,10 +90,10 @@ class Account:
         shown = self.receipts is not None and self.receipts.used  # by receipts, which are noted as they come
         return {"usage": unshown} if not shown and any(unshown.values()) else None
 
-    def _rebook(self, unshown: dict[str, int]) -> None:
+    def _rebook(self, unshown: Unshown) -> None:
         usage = self.usage
         for field in _UNSHOWN:
-            setattr(usage, field, getattr(usage, field) + unshown[field])
-        usage.dispatched += unshown["failed"] + unshown["cancelled"]
-        usage.tokens_in += unshown["lost_in"]
-        usage.tokens_out += unshown["lost_out"]
+            setattr(usage, field, getattr(usage, field) + getattr(unshown, field))
+        usage.dispatched += unshown.failed + unshown.cancelled
+        usage.tokens_in += unshown.lost_in
+        usage.tokens_out += unshown.lost_out

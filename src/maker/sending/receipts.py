@@ -19,14 +19,14 @@ from typing import Any
 from maker.decision.address import Address
 from maker.decision.ending import Stop
 from maker.decision.sample import Failure, Request, Sample
-from maker.decision.wave import receipt_of, received
+from maker.decision.wave import receipt_of
 from maker.errors import JournalError
+from maker.journal.notes import Receipt, Reserve, ServerChange
 from maker.journal.records import encode_receipt
 from maker.journal.writer import Journal
 from maker.log import log
 from maker.sending.usage import Spent, Usage
 
-KINDS = ("reserve", "sample", "failure", "change")
 _WATCHED = ("model", "fingerprint")  # what a sample says of its maker, and what must not change
 
 
@@ -112,23 +112,21 @@ class Receipts:
 
     # -- replay ----------------------------------------------------------------------------------------
 
-    def replay(self, kind: str, note: dict[str, Any]) -> None:
-        """Take a journaled note. Raises JournalError for one that lacks what its kind must have."""
+    def replay(self, note: Reserve | Receipt | ServerChange) -> None:
+        """Take a journaled note. Raises JournalError for a sample that was never reserved."""
         self.used = True
-        try:
-            if kind == "reserve":
+        match note:
+            case Reserve():
                 self._reserved(note)
-            elif kind == "sample":
+            case Receipt(sample=None):
+                self._open.pop(note.address, None)
+                self.usage.fail(Spent(*note.spent))
+            case Receipt():
                 self._came(note)
-            elif kind == "failure":
-                self._open.pop(_address_of(note, note["draw"]), None)
-                self.usage.fail(_spent(note))
-            else:
-                of = (note.get("asked", ""), note["what"])
-                self._maker[of] = note["to"]
+            case ServerChange():
+                of = (note.asked, note.what)
+                self._maker[of] = note.now
                 self._unaccepted.pop(of, None)
-        except (KeyError, TypeError, ValueError) as error:
-            raise JournalError(f"{self.journal.path}: a {kind} note contradicts itself: {error!r}") from None
 
     def close_replay(self) -> None:
         """Book what was reserved and never settled. Raises Stop for a change of model that is not accepted."""
@@ -157,23 +155,25 @@ class Receipts:
             dropped = [address for address in self.known if (address.run, address.step) == (run, step)]
             self.usage.lose([self.known.pop(address) for address in dropped])
 
-    def _reserved(self, note: dict[str, Any]) -> None:
-        for draw, tokens, cost in zip(note["draws"], note["tokens"], note["cost"], strict=True):
-            address = _address_of(note, draw)
+    def _reserved(self, note: Reserve) -> None:
+        for draw, tokens, cost in zip(note.draws, note.tokens, note.cost, strict=True):
+            address = Address(note.run, note.step, draw)
             if address in self._open:  # the process that reserved it first was killed before it settled it
                 self.usage.cancel([self._open[address]])
             self._open[address] = Spent(assumed=tokens, cost=cost)
             self.usage.dispatched += 1
 
-    def _came(self, note: dict[str, Any]) -> None:
-        address = _address_of(note, note["draw"])
-        if self._open.pop(address, None) is None:
-            raise ValueError("a sample that was never reserved")
-        self.usage.spend(_spent(note))
-        sample = self.known[address] = received(note)
+    def _came(self, note: Receipt) -> None:
+        if self._open.pop(note.address, None) is None:
+            raise JournalError(
+                f"{self.journal.path}: a sample note contradicts itself: {note.address} was not reserved"
+            )
+        assert note.sample is not None, "this receipt is of a sample"
+        self.usage.spend(Spent(*note.spent))
+        sample = self.known[note.address] = note.sample
         self._mark(sample)
         for what in _WATCHED:
-            said, of = getattr(sample, what), (note.get("asked", ""), what)
+            said, of = getattr(sample, what), (note.asked, what)
             if said is not None and self._maker.setdefault(of, said) != said:
                 self._unaccepted[of] = said
 
@@ -185,12 +185,3 @@ def _asked(name: str) -> dict[str, str]:
 
 def _address(address: Address) -> dict[str, Any]:
     return {"run": address.run, "step": address.step, "draw": address.draw}
-
-
-def _address_of(note: dict[str, Any], draw: int) -> Address:
-    return Address(note["run"], note["step"], draw)
-
-
-def _spent(note: dict[str, Any]) -> Spent:
-    tokens_in, tokens_out, assumed, cost, cached = note["spent"]
-    return Spent(int(tokens_in), int(tokens_out), int(assumed), float(cost), int(cached))

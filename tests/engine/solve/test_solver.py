@@ -23,6 +23,7 @@ from maker.engine.solve.tree import address
 from maker.errors import JournalError, ModelError, TaskError
 from maker.journal.database import read_records
 from maker.journal.records import decode, encode_note, encode_wave
+from maker.journal.story import Story
 from maker.journal.writer import Journal
 from maker.models.oracle import Oracle
 from maker.review.solve import recheck
@@ -289,7 +290,7 @@ async def test_a_cancelled_solve_keeps_what_was_acknowledged(tmp_path):
 
     with anyio.CancelScope() as scope:
         await maker.solve(PROBLEM, model=Slow(0.1, lockstep=False), journal=path)
-    kept = recheck(path)
+    kept = recheck(Story(path))
     assert kept.audit.problem is None and 0 < sum(kept.samples.values()) <= 41 and not kept.audit.complete
     resumed = await maker.solve(PROBLEM, model=NoisySolver(0.1, lockstep=False), journal=path)
     assert same_end(resumed, await maker.solve(PROBLEM, model=NoisySolver(0.1)))
@@ -500,7 +501,7 @@ def test_wrong_answers_have_a_cause(tmp_path):
     for number, (problem, product) in enumerate(problems(20, seed=1)):
         path = tmp_path / f"{number}.db"
         result = maker.solve_sync(problem, model=NoisySolver(0.15), k=1, seed=number, journal=path)
-        found = failures(recheck(path).tree, TRUTH)
+        found = failures(recheck(Story(path)).tree, TRUTH)
         if result.solved and result.answer != product:
             wrong += 1
             assert found
@@ -538,7 +539,7 @@ def test_killed_in_the_middle_a_solve_ends_in_the_same_tree(tmp_path):
         os.kill(child.pid, signal.SIGKILL)
         child.communicate()
         assert child.returncode == -signal.SIGKILL
-        kept = recheck(path)
+        kept = recheck(Story(path))
         assert kept.audit.problem is None and not kept.audit.complete and len(kept.tree.hashes) >= promised
     resumed = maker.solve_sync(PROBLEM, model=NoisySolver(0.1, 0.05), journal=path)
     assert same_end(resumed, plain) and resumed.replayed >= promised > 0

@@ -33,6 +33,7 @@ from maker.engine.solve.roles import ROLES, SCHEMAS, legal, prompt, read, templa
 from maker.engine.solve.tree import Decision, Tree
 from maker.errors import JournalError
 from maker.journal.header import HEADER_VERSION, changed_fields, differences
+from maker.journal.notes import Epoch, Note
 from maker.journal.writer import Journal
 from maker.log import log
 from maker.sending.account import Account
@@ -184,13 +185,13 @@ class Solver:
         del self._polls[decision.step]
         return opened
 
-    def _replay(self, item: Wave | dict[str, Any]) -> bool:
+    def _replay(self, item: Wave | Note) -> bool:
         """Take what the journal holds; nothing ends the replay before it is through."""
         if isinstance(item, Wave):
             self._replay_wave(item)
             self.book.account.replayed(item, self.header["run"])
-        elif "header" in item:
-            self._same_solve(item["header"])
+        elif isinstance(item, Epoch):
+            self._same_solve(item.header)
         return False
 
     def _same_solve(self, stored: dict[str, Any]) -> None:

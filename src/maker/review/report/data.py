@@ -15,17 +15,14 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from maker.decision.wave import FLAGGED, known
-from maker.errors import JournalError
-from maker.journal.database import read_records
-from maker.journal.steps import StoredStep, stored_steps
-from maker.journal.story import Summary, summarise
+from maker.decision.wave import FLAGGED
+from maker.journal.notes import Epoch, Note, Receipt
+from maker.journal.steps import StoredStep, told
+from maker.journal.story import Story, Summary
 
 HARDEST = 10  # steps shown with their texts
 BINS = 256  # of the run, along its steps
-_PAID = frozenset({"sample", "failure"})  # notes that say what a call cost
 ENTROPY_BINS = 28
 ENTROPY_WIDTH = 0.05  # nats; the last bin holds all above
 
@@ -104,15 +101,13 @@ class Findings:
     cost: float = 0.0
     changes: list[str] = field(default_factory=list)
 
-    def note(self, note: dict[str, Any]) -> None:
-        """Take a note: what a call cost, or a change of settings. Raises JournalError for one that makes no sense."""
-        try:
-            for kind in _PAID.intersection(note):
-                self.cost += float(note[kind]["spent"][3])
-            if "epoch" in note:
-                self.changes.append(", ".join(map(str, note["epoch"]["changed"])))
-        except (TypeError, ValueError, LookupError) as error:
-            raise JournalError(f"a note contradicts itself: {error!r}. It is damaged or forged.") from None
+    def note(self, note: Note) -> None:
+        """Take a note: what a call cost, or a change of settings."""
+        match note:
+            case Receipt(spent=spent):
+                self.cost += spent[3]
+            case Epoch(number=number, changed=changed) if number:
+                self.changes.append(", ".join(changed))
 
 
 def collect(journal: str | Path, progress: Callable[[int, int], None] | None = None) -> Findings:
@@ -120,11 +115,12 @@ def collect(journal: str | Path, progress: Callable[[int, int], None] | None = N
 
     progress: called now and then with the steps read and those there are.
     """
-    found = Findings(summarise(journal))
+    story = Story(journal)
+    found = Findings(story.summary())
     # Kept as (hardness, -step), so that of equally hard steps the earlier ones stay.
     hardest: list[tuple[tuple[int, float], int, StoredStep]] = []
     fullest: list[tuple[tuple[int, float], int, StoredStep]] = []
-    for number, stored in enumerate(stored_steps(read_records(journal), found.note, found.summary.abandoned), 1):
+    for number, stored in enumerate(story.steps(found.note), 1):
         tally = stored.tally()
         _count(found, stored)
         hardness = ((len(stored.candidates), tally.entropy if tally.total else 0.0), -stored.step, stored)
@@ -165,5 +161,5 @@ def _count(found: Findings, stored: StoredStep) -> None:
 
 
 def _added(total: int | None, tokens: list[int]) -> int | None:
-    told = [count for count in map(known, tokens) if count is not None]
-    return (total or 0) + sum(told) if told else total
+    more = told(tokens)
+    return total if more is None else (total or 0) + more
