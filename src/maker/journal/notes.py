@@ -223,7 +223,10 @@ class Reserve:
     def of(cls, note: dict[str, Any]) -> Reserve:
         """Return what a journaled note says."""
         said = note["reserve"]
-        return cls(str(said["run"]), int(said["step"]), *(list(said[name]) for name in ("draws", "tokens", "cost")))
+        draws, tokens, cost = (list(said[name]) for name in ("draws", "tokens", "cost"))
+        if not len(draws) == len(tokens) == len(cost):
+            raise ValueError("lists of unequal length")
+        return cls(str(said["run"]), int(said["step"]), draws, tokens, cost)
 
 
 @dataclass(slots=True, frozen=True)
