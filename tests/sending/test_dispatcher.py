@@ -415,8 +415,9 @@ def test_max_calls_is_never_passed(limit: int, lockstep: bool, segments: int, fa
     task = maker.load_task("hanoi", disks=4)
     result = maker.run_sync(task, model=model, k=2, segments=segments, limits={"max_calls": limit})
     patch.undo()
-    assert model.calls <= limit
-    assert result.usage.dispatched == model.calls
+    usage = result.usage
+    assert model.calls <= usage.dispatched <= limit
+    assert usage.dispatched - usage.cancelled <= model.calls  # what was cancelled may not have left, and is booked so
     assert result.usage.in_flight == 0 or not lockstep  # samples that came before the stop wait for a resume
     assert result.stopped in ("max_calls", None)
     assert result.solved == (result.stopped is None)
