@@ -18,9 +18,9 @@ from maker.decision.flags import DEFAULT, PAPER
 from maker.errors import ModelError, TaskError
 from maker.experiments import convergence, correlation, decomposition, error_rate, page, red_flags, stopping_rules
 from maker.experiments.kit.bench import Bench, Source, oracle, sources, spread
-from maker.experiments.kit.files import write
 from maker.experiments.kit.exact import measured
-from maker.experiments.kit.outcome import Options, Share, aligned, markdown
+from maker.experiments.kit.files import write
+from maker.experiments.kit.study import Options, Share, aligned, markdown
 from maker.experiments.registry import NAMES, load
 from maker.task.canonical import canonical
 from maker.task.load import load_task

@@ -35,7 +35,7 @@ from maker.task.load import load_task
 from maker.task.prompt import render
 
 if TYPE_CHECKING:
-    from maker.experiments.kit.outcome import Options
+    from maker.experiments.kit.study import Options
 
 
 BATCH = 512  # requests of one call to a lock-step model
@@ -130,21 +130,21 @@ class Bench:
         assert self._rules is not None, "a task has rules"
         return Step(index, task.state_at(index), self._rules, TOKEN_CAP, LONG_ANSWER)
 
-    def method(self, k: int, flags: tuple[Flag, ...], series: int = 0) -> Method:
-        """Return how to vote. series: draws of another series have other seeds."""
+    def method(self, k: int, flags: tuple[Flag, ...]) -> Method:
+        """Return how to vote."""
         most = max(100, 20 * k)
-        key = seed_key(self.seed, series)
+        key = seed_key(self.seed)
         return Method("experiment", key, k, most, most, flags, self.source.temperature, None, TOKEN_CAP, "none")
 
-    def draws(self, disks: int, steps: Sequence[int], each: int, series: int = 0) -> list[Poll]:
+    def draws(self, disks: int, steps: Sequence[int], each: int) -> list[Poll]:
         """Draw `each` replies to every step, unjudged but for what cannot be parsed; they are in `poll.samples`."""
-        polls = self._polls(disks, steps, self.method(each, (), series))
+        polls = self._polls(disks, steps, self.method(each, ()))
         self._wave(polls)
         return polls
 
-    def votes(self, disks: int, steps: Sequence[int], k: int, flags: tuple[Flag, ...], series: int = 0) -> list[Poll]:
+    def votes(self, disks: int, steps: Sequence[int], k: int, flags: tuple[Flag, ...]) -> list[Poll]:
         """Vote on every step until it is decided, or undecided at the engine's default limits."""
-        polls = self._polls(disks, steps, self.method(k, flags, series))
+        polls = self._polls(disks, steps, self.method(k, flags))
         ready = polls
         while ready:
             self._wave(ready)
