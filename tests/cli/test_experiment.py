@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from maker.experiments.kit.outcome import Options
+from maker.experiments.kit.study import Options
 from tiny import Tiny
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from maker.decision.flags import PAPER
 from maker.experiments import correlation
 from maker.experiments.kit.bench import oracle
-from maker.experiments.kit.outcome import Options, Share
+from maker.experiments.kit.study import Options, Share
 
 
 def test_lost_steps_are_those_that_the_right_answer_did_not_win():

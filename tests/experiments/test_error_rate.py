@@ -8,7 +8,7 @@ from dataclasses import replace
 from maker.experiments import error_rate
 from maker.experiments.kit.bench import Bench, Source, oracle, spread
 from maker.experiments.kit.exact import measured
-from maker.experiments.kit.outcome import Share
+from maker.experiments.kit.study import Share
 from maker.task.load import load_task
 from maker.testing import FaultServer
 

@@ -6,7 +6,7 @@ import sys
 from dataclasses import replace
 
 from maker.experiments import page
-from maker.experiments.kit.outcome import markdown
+from maker.experiments.kit.study import markdown
 from maker.experiments.registry import NAMES
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from maker.experiments.kit.outcome import Options
+from maker.experiments.kit.study import Options
 from maker.experiments.registry import load
 
 

@@ -11,7 +11,7 @@ import typer
 from maker.cli.options import Json, print_json
 from maker.errors import TaskError
 from maker.experiments.kit.files import can_draw, write
-from maker.experiments.kit.outcome import Options, Outcome, aligned
+from maker.experiments.kit.study import Options, Study, aligned
 from maker.experiments.registry import NAMES, load
 
 NO_FIGURE = "no figure will be drawn: matplotlib is missing, install it with `pip install 'maker[plots]'`"
@@ -39,29 +39,29 @@ def experiment(
     run = load(name)
     if not can_draw():
         _say(NO_FIGURE)
-    outcome = run(Options(quick, seed, model, temperature, (lambda _line: None) if as_json else _say))
-    write(outcome, out)
+    study = run(Options(quick, seed, model, temperature, (lambda _line: None) if as_json else _say))
+    write(study, out)
     if as_json:
-        print_json(_as_json(outcome))
+        print_json(_as_json(study))
     else:
-        _show(outcome)
+        _show(study)
 
 
-def _show(outcome: Outcome) -> None:
+def _show(study: Study) -> None:
     """Print what a person reads."""
     sys.stdout.write(
-        f"{outcome.question}\n\n{aligned(outcome.table)}\n\n{outcome.shows}\n\nNot shown: {outcome.shows_not}\n\n"
-        f"drawn: {outcome.n}; seed {outcome.seed}\nsimulated: {outcome.simulated}\n"
-        + "".join(f"{kind}: {path}\n" for kind, path in outcome.files.items())
+        f"{study.question}\n\n{aligned(study.table)}\n\n{study.shows}\n\nNot shown: {study.shows_not}\n\n"
+        f"drawn: {study.n}; seed {study.seed}\nsimulated: {study.simulated}\n"
+        + "".join(f"{kind}: {path}\n" for kind, path in study.files.items())
     )
 
 
-def _as_json(outcome: Outcome) -> dict[str, Any]:
+def _as_json(study: Study) -> dict[str, Any]:
     """Return all that a program reads."""
     return {
-        "name": outcome.name, "question": outcome.question, "seed": outcome.seed, "n": outcome.n,
-        "simulated": outcome.simulated, "shows": outcome.shows, "shows_not": outcome.shows_not,
-        "files": outcome.files, "rows": outcome.rows,
+        "name": study.name, "question": study.question, "seed": study.seed, "n": study.n,
+        "simulated": study.simulated, "shows": study.shows, "shows_not": study.shows_not,
+        "files": study.files, "rows": study.rows,
     }  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from maker.decision.poll import Poll
 from maker.decision.wave import FLAGGED
 from maker.experiments.kit.bench import Bench, Source, neural, oracle, said_of, sources, spread
 from maker.experiments.kit.figure import points, style
-from maker.experiments.kit.outcome import Options, Outcome, Row, Share, short
+from maker.experiments.kit.study import Options, Row, Share, Study, short
 from maker.theory import walks
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ VOTES = 30
 
 
 @dataclass(slots=True, frozen=True)
-class Seen:
+class Counted:
     """What the votes of one source showed: open steps by round and by vote, and what its samples say of p and v."""
 
     rounds: list[Share]
@@ -42,13 +42,13 @@ class Seen:
     open: int
 
 
-def run(options: Options) -> Outcome:
+def run(options: Options) -> Study:
     """Vote on steps and count when they are decided."""
     n = options.size(10_000, 1000)
     used = sources(
         options, neural(1.8), neural(2.2), neural(1.0, "early"), oracle("p=0.9,v=0.95"), oracle("p=0.9,v=0.95,rho=0.1")
     )
-    found: dict[Source, Seen] = {}
+    found: dict[Source, Counted] = {}
     for source in used:
         with Bench(source, options.seed) as bench:
             steps, _ = spread(2**DISKS - 1, n, options.seed)
@@ -56,7 +56,7 @@ def run(options: Options) -> Outcome:
         options.say(f"{source.name}: {found[source].open} of {n:,} steps stay undecided")
     rows = [row for source, seen in found.items() for row in _rows(source, seen)]
 
-    return Outcome(
+    return Study(
         "convergence", "How fast do steps get decided?", rows, _table(found),
         lambda figure: _draw(figure, found), _shows(found),
         f"How it would go with another k (here {K}) or with the default flags, under which hardly a wrong reply of the "
@@ -67,7 +67,7 @@ def run(options: Options) -> Outcome:
     )  # fmt: skip
 
 
-def counted(bench: Bench, polls: list[Poll]) -> Seen:
+def counted(bench: Bench, polls: list[Poll]) -> Counted:
     """Count how many polls are open after each round and each vote, and grade the first valid vote of each."""
     n = len(polls)
     waves, votes = [0] * (ROUNDS + 1), [0] * (VOTES + 1)
@@ -85,13 +85,13 @@ def counted(bench: Bench, polls: list[Poll]) -> Seen:
         ballots = [poll.readings[number].key for number in poll.order if number != FLAGGED]
         graded += bool(ballots)
         first_right += bool(ballots) and ballots[0] == truth
-    return Seen(
+    return Counted(
         [Share(count, n) for count in waves], [Share(count, n) for count in votes], Share(first_right, graded),
         Share(valid, drawn), Share(wrong, n - undecided), undecided,
     )  # fmt: skip
 
 
-def _rows(source: Source, seen: Seen) -> list[Row]:
+def _rows(source: Source, seen: Counted) -> list[Row]:
     rows: list[Row] = []
     for kind, shares, theory in (("round", seen.rounds, _rounds(seen)), ("vote", seen.votes, _votes(seen))):
         for at, (share, expected) in enumerate(zip(shares, theory, strict=True)):
@@ -100,15 +100,15 @@ def _rows(source: Source, seen: Seen) -> list[Row]:
     return rows
 
 
-def _rounds(seen: Seen) -> list[float]:
-    return [float(x) for x in walks.after_waves(seen.p.rate, seen.v.rate, K, ROUNDS)]
+def _rounds(seen: Counted) -> list[float]:
+    return list(walks.after_waves(seen.p.rate, seen.v.rate, K, ROUNDS))
 
 
-def _votes(seen: Seen) -> list[float]:
-    return [float(x) for x in walks.after_votes(seen.p.rate, K, VOTES)]
+def _votes(seen: Counted) -> list[float]:
+    return list(walks.after_votes(seen.p.rate, K, VOTES))
 
 
-def _table(found: dict[Source, Seen]) -> list[list[str]]:
+def _table(found: dict[Source, Counted]) -> list[list[str]]:
     table = [["model", "p (first vote)", "v", "open after 1 round", "3 rounds", "(one p)", "12 rounds", "wrong winner"]]
     for source, seen in found.items():
         table.append([
@@ -118,7 +118,7 @@ def _table(found: dict[Source, Seen]) -> list[list[str]]:
     return table
 
 
-def _shows(found: dict[Source, Seen]) -> str:
+def _shows(found: dict[Source, Counted]) -> str:
     said = []
     for source, seen in found.items():
         share, expected = seen.rounds[6], _rounds(seen)[6]
@@ -137,7 +137,7 @@ def _shows(found: dict[Source, Seen]) -> str:
     )
 
 
-def _draw(figure: Figure, found: dict[Source, Seen]) -> None:
+def _draw(figure: Figure, found: dict[Source, Counted]) -> None:
     left, right = figure.subplots(1, 2, sharey=True)
     for number, (source, seen) in enumerate(found.items()):
         look = {"color": style(number)["color"], "alpha": 0.7}

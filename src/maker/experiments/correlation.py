@@ -19,7 +19,7 @@ from maker.decision.flags import DEFAULT, PAPER, Flag
 from maker.experiments.kit.bench import Bench, Source, neural, oracle, said_of, sources, spread
 from maker.experiments.kit.exact import measured
 from maker.experiments.kit.figure import points, style
-from maker.experiments.kit.outcome import Options, Outcome, Row, Share, short
+from maker.experiments.kit.study import Options, Row, Share, Study, short
 from maker.theory.mixture import Steps
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ Floats = NDArray[np.float64]
 Lost = dict[int, tuple[Share, int]]  # by k: steps lost (wrong or undecided), and how many of them undecided
 
 
-def run(options: Options) -> Outcome:
+def run(options: Options) -> Study:
     """Vote at several k on steps whose errors cluster more and more."""
     n = options.size(5000, 400)
     sweep = {rho: votes(oracle(f"p={P},rho={rho:g}"), PAPER, n, options) for rho in RHOS}
@@ -53,7 +53,7 @@ def run(options: Options) -> Outcome:
         _draw_sweep(left, sweep)
         _draw_real(right, used, real, exact)
 
-    return Outcome(
+    return Study(
         "correlation", "What happens when errors cluster on a few steps?", rows, _table(sweep, used, real, exact), draw,
         _shows(sweep, used, real, exact),
         "That a real model's p_s follow a Beta distribution, or that a step lost here is lost in another wording. All "

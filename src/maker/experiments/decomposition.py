@@ -18,13 +18,12 @@ import numpy as np
 from maker import theory
 from maker.decision.address import Address, draw_seeds, seed_key
 from maker.decision.flags import PAPER, judge
-from maker.decision.race import Outcome as Ended
-from maker.decision.race import first_to_ahead
+from maker.decision.race import Outcome, first_to_ahead
 from maker.decision.sample import Request
 from maker.decision.step import Rules, Step
 from maker.experiments.kit.bench import TOKEN_CAP, Bench, Source, neural, oracle, said_of, sources
 from maker.experiments.kit.figure import plain, points, style
-from maker.experiments.kit.outcome import Options, Outcome, Row, Share, short
+from maker.experiments.kit.study import Options, Row, Share, Study, short
 from maker.task.canonical import canonical
 from maker.task.prompt import render
 
@@ -69,11 +68,11 @@ class Subtask:
     asked: int = 0
     valid: int = 0
     good: int = 0
-    ended: Ended | None = None
+    ended: Outcome | None = None
 
 
 @dataclass(slots=True, frozen=True)
-class Seen:
+class Counted:
     """What one source did at one m."""
 
     right: Share  # of all first replies
@@ -102,18 +101,18 @@ class Single:
         return theory.expected_cost(self.p, K, m, length, v=v**m, m=m) / m
 
 
-def single(sizes: Mapping[int, Seen]) -> Single:
+def single(sizes: Mapping[int, Counted]) -> Single:
     """Pool what was seen at every m."""
     good = sum(seen.p.seen for seen in sizes.values())
     valid = sum(seen.p.n for seen in sizes.values())
     return Single(good / valid if valid else 0.0, valid / sum(seen.v.n for seen in sizes.values()))
 
 
-def run(options: Options) -> Outcome:
+def run(options: Options) -> Study:
     """Vote on subtasks of m steps, for growing m."""
     n = options.size(400, 50)
     used = sources(options, neural(1.8), neural(2.2), oracle("p=0.95,v=0.98"))
-    found: dict[Source, dict[int, Seen]] = {}
+    found: dict[Source, dict[int, Counted]] = {}
     for source in used:
         found[source] = {}
         with Bench(source, options.seed) as bench:
@@ -131,7 +130,7 @@ def run(options: Options) -> Outcome:
         _draw_calls(right, found)
         figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=3)
 
-    return Outcome(
+    return Study(
         "decomposition", "What does it cost to ask for several steps at once?", rows, _table(found), draw,
         _shows(found),
         "What a prompt shared by m steps would save: here each step is a call of its own, so cost is calls. k is the "
@@ -160,14 +159,14 @@ def play(bench: Bench, m: int, n: int) -> list[Subtask]:
     return subtasks
 
 
-def counted(subtasks: Sequence[Subtask], m: int) -> Seen:
+def counted(subtasks: Sequence[Subtask], m: int) -> Counted:
     """Grade the first reply and the winner of each subtask."""
     n = len(subtasks)
     calls = np.array([subtask.calls for subtask in subtasks]) / m
     valid = sum(subtask.valid for subtask in subtasks)
-    return Seen(
+    return Counted(
         Share(sum(one.first_right for one in subtasks), n),
-        Share(sum(one.ended is None or one.ended.winner != _whole(one.right) for one in subtasks), n),
+        Share(sum(one.ended is None or one.ended.winner != canonical(one.right) for one in subtasks), n),
         float(calls.mean()), float(1.96 * calls.std() / np.sqrt(n)),
         Share(valid, sum(subtask.asked for subtask in subtasks)),
         Share(sum(subtask.good for subtask in subtasks), valid),
@@ -221,19 +220,14 @@ def _count(subtask: Subtask, made: Sequence[Chain]) -> None:
             subtask.good += good
     subtask.drawn += len(made)
     subtask.calls += sum(chain.calls for chain in made)
-    ballots = [None if chain.broken else _whole(written) for chain, written in zip(made, keys, strict=True)]
+    ballots = [None if chain.broken else canonical(written) for chain, written in zip(made, keys, strict=True)]
     try:
         subtask.need = subtask.race.send(ballots)
     except StopIteration as end:
         subtask.ended = end.value
 
 
-def _whole(written: list[bytes]) -> bytes:
-    """Return the ballot of a whole reply."""
-    return canonical(written)
-
-
-def _row(source: Source, m: int, seen: Seen, one: Single) -> Row:
+def _row(source: Source, m: int, seen: Counted, one: Single) -> Row:
     row: Row = {"model": source.name, "simulated": source.simulated, "m": m, "k": K}
     row.update(seen.right.row("right"))
     row.update(seen.wrong.row("lost"))
@@ -242,7 +236,7 @@ def _row(source: Source, m: int, seen: Seen, one: Single) -> Row:
     return row
 
 
-def _table(found: dict[Source, dict[int, Seen]]) -> list[list[str]]:
+def _table(found: dict[Source, dict[int, Counted]]) -> list[list[str]]:
     table = [["model", "m", "replies right", "formula", "calls a step", "formula", "subtasks lost"]]
     for source, sizes in found.items():
         one = single(sizes)
@@ -254,7 +248,7 @@ def _table(found: dict[Source, dict[int, Seen]]) -> list[list[str]]:
     return table
 
 
-def _shows(found: dict[Source, dict[int, Seen]]) -> str:
+def _shows(found: dict[Source, dict[int, Counted]]) -> str:
     said = []
     for source, sizes in found.items():
         m, one = max(sizes), single(sizes)
@@ -272,7 +266,7 @@ def _shows(found: dict[Source, dict[int, Seen]]) -> str:
     )
 
 
-def _draw_right(axes: Axes, found: dict[Source, dict[int, Seen]]) -> None:
+def _draw_right(axes: Axes, found: dict[Source, dict[int, Counted]]) -> None:
     for number, (source, sizes) in enumerate(found.items()):
         line = [single(sizes).right(m) for m in range(1, max(sizes) + 1)]
         axes.plot(range(1, max(sizes) + 1), line, color=style(number)["color"], alpha=0.7)
@@ -282,7 +276,7 @@ def _draw_right(axes: Axes, found: dict[Source, dict[int, Seen]]) -> None:
     axes.set_title("A whole reply is right\n(lines: (v p)$^m$, from single calls)")
 
 
-def _draw_calls(axes: Axes, found: dict[Source, dict[int, Seen]]) -> None:
+def _draw_calls(axes: Axes, found: dict[Source, dict[int, Counted]]) -> None:
     for number, sizes in enumerate(found.values()):
         every, one = range(1, max(sizes) + 1), single(sizes)
         axes.plot(every, [one.calls(m) for m in every], color=style(number)["color"], alpha=0.7)

@@ -11,27 +11,28 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from maker.decision.flags import DEFAULT, PAPER, Flag, judge
+from maker.decision.flags import DEFAULT, PAPER, judge
 from maker.decision.poll import Poll
 from maker.experiments.kit.bench import Bench, Source, neural, oracle, said_of, sources, spread
 from maker.experiments.kit.exact import measured
 from maker.experiments.kit.figure import points, style
-from maker.experiments.kit.outcome import Options, Outcome, Row, Share, short
+from maker.experiments.kit.study import Options, Row, Share, Study, short
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-Seen = dict[str, Share]
+Counted = dict[str, Share]
+Found = dict[tuple[Source, int], Counted]
 Exact = dict[tuple[Source, int], float]
 
 
-def run(options: Options) -> Outcome:
+def run(options: Options) -> Study:
     """Measure the error of one step on towers of several sizes."""
     sizes = [4, 8, 14, 20] if options.quick else [3, 4, 5, 6, 8, 10, 13, 16, 20]
     n = options.size(2000, 300)
     used = sources(options, neural(1.4), neural(1.8), neural(2.2), neural(1.0, "early"), oracle("p=0.99,v=0.98"))
-    found: dict[tuple[Source, int], Seen] = {}
+    found: Found = {}
     for source in used:
         with Bench(source, options.seed) as bench:
             for disks in sizes:
@@ -44,7 +45,7 @@ def run(options: Options) -> Outcome:
     exact = {of: float(1 - p.mean()) for of, p in measured(used, sizes, exact_n, options.seed).items()}
     rows: list[Row] = [_row(source, disks, seen, exact.get((source, disks))) for (source, disks), seen in found.items()]
 
-    return Outcome(
+    return Study(
         "error-rate", "Does the error of one step grow with the size of the problem?", rows,
         _table(used, [sizes[0], sizes[len(sizes) // 2], sizes[-1]], found, exact),
         lambda figure: _draw(figure, used, sizes, found, exact), _shows(used, sizes, found),
@@ -57,7 +58,7 @@ def run(options: Options) -> Outcome:
     )  # fmt: skip
 
 
-def counted(bench: Bench, polls: list[Poll]) -> Seen:
+def counted(bench: Bench, polls: list[Poll]) -> Counted:
     """Grade all replies of the polls: how many are not right, how many of those that vote are wrong."""
     total = right = 0
     voting = {"paper": 0, "default": 0}
@@ -68,7 +69,7 @@ def counted(bench: Bench, polls: list[Poll]) -> Seen:
             reading = poll.step.read(sample.text)
             total += 1
             right += reading.key == truth
-            for name, flags in _chains():
+            for name, flags in (("paper", PAPER), ("default", DEFAULT)):
                 if judge(sample, poll.step, (), flags) is None:
                     voting[name] += 1
                     wrong[name] += reading.key != truth
@@ -80,21 +81,14 @@ def counted(bench: Bench, polls: list[Poll]) -> Seen:
     }
 
 
-def _chains() -> tuple[tuple[str, tuple[Flag, ...]], ...]:
-    return (("paper", PAPER), ("default", DEFAULT))
-
-
-def _row(source: Source, disks: int, seen: Seen, exact: float | None) -> Row:
+def _row(source: Source, disks: int, seen: Counted, exact: float | None) -> Row:
     row: Row = {"model": source.name, "simulated": source.simulated, "disks": disks, "exact_not_right": exact}
     for name, share in seen.items():
         row.update(share.row(name))
     return row
 
 
-def _table(
-    used: list[Source], sizes: list[int], found: dict[tuple[Source, int], Seen],
-    exact: Exact,
-) -> list[list[str]]:  # fmt: skip
+def _table(used: list[Source], sizes: list[int], found: Found, exact: Exact) -> list[list[str]]:
     table = [["model", "disks", "not right, of all replies", "exact", "wrong, paper's flags", "wrong, default flags"]]
     for source in used:
         for disks in sizes:
@@ -106,7 +100,7 @@ def _table(
     return table
 
 
-def _shows(used: list[Source], sizes: list[int], found: dict[tuple[Source, int], Seen]) -> str:
+def _shows(used: list[Source], sizes: list[int], found: Found) -> str:
     said = []
     for source in used:
         small, large = found[source, sizes[0]]["not_right"], found[source, sizes[-1]]["not_right"]
@@ -129,10 +123,7 @@ def _shows(used: list[Source], sizes: list[int], found: dict[tuple[Source, int],
     )
 
 
-def _draw(
-    figure: Figure, used: list[Source], sizes: list[int], found: dict[tuple[Source, int], Seen],
-    exact: Exact,
-) -> None:  # fmt: skip
+def _draw(figure: Figure, used: list[Source], sizes: list[int], found: Found, exact: Exact) -> None:
     left, right = figure.subplots(1, 2, sharey=True)
     for number, source in enumerate(used):
         shifted = [disks + 0.12 * (number - len(used) / 2) for disks in sizes]

@@ -10,7 +10,7 @@ vote decides for it, and no ladder is asked.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from maker.api.run import run_sync
 from maker.decision.sample import Request, Sample
 from maker.engine import ladder
 from maker.engine.ladder import Rung
-from maker.experiments.kit.outcome import Options, Outcome, Row, Share
+from maker.experiments.kit.study import Options, Row, Share, Study
 from maker.task.canonical import digest
 from maker.task.prompt import View
 
@@ -29,14 +29,26 @@ if TYPE_CHECKING:
 STEPS = 20
 K = 8
 VIEW, PART = "In other words: ", "Digit "
-KINDS = {
-    "rare": "4% of the samples can be read, and they are right",
-    "cold": "rambles below a temperature of .4",
-    "touchy": "refuses the task's own words",
-    "stubborn": "p_s = .03: a favourite that the rules refuse; another model has none",
-    "too big": "one of fifty answers at random; single digits are easy",
-    "unlucky": "an even chance of a wrong step; where the books do not balance the model is lost",
-    "hopeless": "the favourite that the rules refuse, with every model and in all words",
+Says = Callable[[Request, float, int, bool], object]  # request, its share of 0..1, right answer, is it model B -> reply
+KINDS: dict[str, Says] = {
+    # 4% of the samples can be read, and they are right
+    "rare": lambda request, share, right, _: right if share < 0.04 else f"it depends {request.seed}",
+    # rambles below a temperature of .4
+    "cold": lambda request, share, right, other: (
+        right if share < (0.9 if request.temperature > 0.4 or other else 0.02) else f"it depends {request.seed}"
+    ),
+    # refuses the task's own words
+    "touchy": lambda request, share, right, other: (
+        right if share < (0.95 if other or request.prompt.startswith(VIEW) else 0.0) else "I'm sorry"
+    ),
+    # p_s = .03: a favourite that the rules refuse; another model has none
+    "stubborn": lambda _request, share, right, other: right if share < (0.95 if other else 0.03) else 0,
+    # one of fifty answers at random; single digits are easy
+    "too big": lambda request, _share, right, _: right + request.seed % 50,
+    # an even chance of a wrong step; where the books do not balance the model is lost
+    "unlucky": lambda _request, share, right, _: right if share < 0.5 else right + 1,
+    # the favourite that the rules refuse, with every model and in all words
+    "hopeless": lambda *_: 0,
 }
 
 
@@ -159,30 +171,7 @@ class Clerk:
             return str(right + request.seed % 50)
         if step != self._at - 3 * (self._kind == "unlucky"):
             return str(right if share < 0.98 else right + 1)
-        return str(getattr(self, "_" + self._kind.replace(" ", "_"))(request, share, right))
-
-    def _rare(self, request: Request, share: float, right: int) -> str:
-        return str(right) if share < 0.04 else f"it depends {request.seed}"
-
-    def _cold(self, request: Request, share: float, right: int) -> str:
-        clear = share < (0.9 if request.temperature > 0.4 or self._other else 0.02)
-        return str(right) if clear else f"it depends {request.seed}"
-
-    def _touchy(self, request: Request, share: float, right: int) -> str:
-        free = self._other or request.prompt.startswith(VIEW)
-        return str(right) if share < (0.95 if free else 0.0) else "I'm sorry"
-
-    def _stubborn(self, request: Request, share: float, right: int) -> str:
-        return str(right) if share < (0.95 if self._other else 0.03) else "0"
-
-    def _too_big(self, request: Request, share: float, right: int) -> str:
-        return str(right + request.seed % 50)
-
-    def _unlucky(self, request: Request, share: float, right: int) -> str:
-        return str(right if share < 0.5 else right + 1)
-
-    def _hopeless(self, request: Request, share: float, right: int) -> str:
-        return "0"
+        return str(KINDS[self._kind](request, share, right, self._other))
 
 
 @dataclass(slots=True)
@@ -209,7 +198,7 @@ def arms(other: Clerk) -> dict[str, list[Rung]]:
     return found
 
 
-def run(options: Options) -> Outcome:
+def run(options: Options) -> Study:
     """Run every kind of trouble under every arm."""
     options.no_model("ladder")
     n = options.size(100, 8)
@@ -219,7 +208,7 @@ def run(options: Options) -> Outcome:
             _one(kind, options.seed * 10_000 + number, found)
         options.say(f"{kind}: {', '.join(f'{arm} {kinds[kind].finished}' for arm, kinds in found.items())} of {n}")
     rows = [_row(arm, kind, tried) for arm, kinds in found.items() for kind, tried in kinds.items()]
-    return Outcome(
+    return Study(
         "ladder", "What does each rung of the ladder rescue?", rows, _table(found),
         lambda figure: _draw(figure, found), _shows(found, n),
         "How often a real model has which kind of trouble: the kinds are planted, each with a cure that was planted "

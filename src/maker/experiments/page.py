@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from maker.experiments.kit.files import can_draw, write
-from maker.experiments.kit.outcome import Options, Outcome, markdown
+from maker.experiments.kit.study import Options, Study, markdown
 from maker.experiments.registry import NAMES, load
 
 _INTRODUCTION = """\
@@ -30,23 +30,23 @@ real.
 """
 
 
-def section(outcome: Outcome) -> str:
+def section(study: Study) -> str:
     """Return an experiment's part of the page."""
     return f"""\
-## {outcome.name}
+## {study.name}
 
-{outcome.question}
+{study.question}
 
-![{outcome.question}](figures/{outcome.name}.png)
+![{study.question}](figures/{study.name}.png)
 
-{markdown(outcome.table)}
+{markdown(study.table)}
 
-{outcome.shows}
+{study.shows}
 
-**Not shown.** {outcome.shows_not}
+**Not shown.** {study.shows_not}
 
-Drawn: {outcome.n}; seed {outcome.seed}. Simulated: {outcome.simulated}.
-Rows: [{outcome.name}.csv](figures/{outcome.name}.csv).
+Drawn: {study.n}; seed {study.seed}. Simulated: {study.simulated}.
+Rows: [{study.name}.csv](figures/{study.name}.csv).
 """
 
 
@@ -64,9 +64,9 @@ def main() -> None:
     parts = _parts(page.read_text()) if page.exists() and options.names else {}
     for name in options.names or NAMES:
         began = time.perf_counter()
-        outcome = load(name)(Options(options.quick, options.seed, say=print))
-        write(outcome, options.docs / "figures", parquet=False)
-        parts[name] = section(outcome)
+        study = load(name)(Options(options.quick, options.seed, say=print))
+        write(study, options.docs / "figures", parquet=False)
+        parts[name] = section(study)
         print(f"{name}: {time.perf_counter() - began:.0f} s")
     body = "\n".join(parts[name] for name in NAMES if name in parts)
     page.write_text(_INTRODUCTION.format(seed=options.seed) + "\n" + body)

@@ -22,7 +22,7 @@ from maker.decision.poll import Poll
 from maker.decision.sample import Sample
 from maker.experiments.kit.bench import Bench, Source, neural, oracle, said_of, sources, spread
 from maker.experiments.kit.figure import points, style
-from maker.experiments.kit.outcome import Options, Outcome, Row, Share, short
+from maker.experiments.kit.study import Options, Row, Share, Study, short
 from maker.task.canonical import canonical
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class Way:
 
 
 @dataclass(slots=True)
-class Seen:
+class Counted:
     """Of one source: what each way of reading made of it, and wrong replies by length in tokens."""
 
     ways: dict[str, Way] = field(default_factory=dict)
@@ -88,13 +88,13 @@ class Seen:
     not_right: Counter[int] = field(default_factory=Counter)
 
 
-def run(options: Options) -> Outcome:
+def run(options: Options) -> Study:
     """Draw replies and read them in every way."""
     n = options.size(6000, 800)
     used = sources(
         options, neural(2.2), neural(2.6), neural(1.0, "early"), oracle("p=0.97,v=0.9,rho=0.05,confusion=0.05")
     )
-    found: dict[Source, Seen] = {}
+    found: dict[Source, Counted] = {}
     for source in used:
         with Bench(source, options.seed) as bench:
             steps, _ = spread(STEPS, n, options.seed)
@@ -113,7 +113,7 @@ def run(options: Options) -> Outcome:
         _draw_pairs(figure.add_subplot(grid[1, len(found) :]), found)
         figure.legend(*errors.get_legend_handles_labels(), loc="outside lower center", ncols=2)
 
-    return Outcome(
+    return Study(
         "red-flags", "What do flags catch, and does repairing replies help?", rows, _table(found), draw, _shows(found),
         "Whether length warns of errors in a model that reasons in words: the bundled model writes the answer alone, "
         "and on these towers every right answer has nearly the same number of tokens, so a length that differs is "
@@ -155,13 +155,13 @@ WAYS: dict[str, Callable[[Poll, Sample], bytes | None]] = {
 }
 
 
-def counted(bench: Bench, polls: list[Poll]) -> Seen:
+def counted(bench: Bench, polls: list[Poll]) -> Counted:
     """Read every reply in every way and grade it.
 
     Shares of replies are taken over the first reply of each step, shares of votes over the first vote, so that
     all trials are independent draws and the intervals exact.
     """
-    seen = Seen({name: Way() for name in WAYS})
+    seen = Counted({name: Way() for name in WAYS})
     for poll in polls:
         truth = bench.task(DISKS).truth(poll.step.state, poll.step.index)
         right = canonical([list(truth.move), [list(peg) for peg in truth.next_state]])
@@ -194,13 +194,13 @@ def _row(source: Source, name: str, way: Way) -> Row:
     return row
 
 
-def _length_row(source: Source, seen: Seen, length: int) -> Row:
+def _length_row(source: Source, seen: Counted, length: int) -> Row:
     row = dict.fromkeys(_row(source, "", Way()), None) | {"model": source.name, "simulated": source.simulated}
     share = Share(seen.not_right[length], seen.lengths[length])
     return row | {"read": "by length", "tokens": length} | share.row("error")
 
 
-def _table(found: dict[Source, Seen]) -> list[list[str]]:
+def _table(found: dict[Source, Counted]) -> list[list[str]]:
     table = [["model", "read", "v", "wrong, of the votes", "first two both wrong", "if independent", "both the same",
               "k", "replies a step"]]  # fmt: skip
     for source, seen in found.items():
@@ -219,7 +219,7 @@ def _ratio(way: Way) -> float | None:
     return way.both.rate / way.error.rate**2 if way.wrong and way.pairs else None
 
 
-def _shows(found: dict[Source, Seen]) -> str:
+def _shows(found: dict[Source, Counted]) -> str:
     said, fell = [], []
     for source, seen in found.items():
         loose, paper, full = (seen.ways[name] for name in ("repaired", "paper's flags", "default flags"))
@@ -243,7 +243,7 @@ def _shows(found: dict[Source, Seen]) -> str:
     )
 
 
-def _draw_lengths(axes: Axes, source: Source, seen: Seen, number: int) -> None:
+def _draw_lengths(axes: Axes, source: Source, seen: Counted, number: int) -> None:
     shown = [length for length, n in sorted(seen.lengths.items()) if n >= FEWEST]
     shares = [Share(seen.not_right[length], seen.lengths[length]) for length in shown]
     points(axes, shown, shares, number, source.name, markersize=3.5)
@@ -257,7 +257,7 @@ def _draw_lengths(axes: Axes, source: Source, seen: Seen, number: int) -> None:
         axes.set_yticklabels([])
 
 
-def _draw_errors(axes: Axes, found: dict[Source, Seen]) -> None:
+def _draw_errors(axes: Axes, found: dict[Source, Counted]) -> None:
     for number, (source, seen) in enumerate(found.items()):
         places = [i + 0.1 * (number - len(found) / 2) for i in range(len(WAYS))]
         points(axes, places, [seen.ways[name].error for name in WAYS], number, source.name)
@@ -265,7 +265,7 @@ def _draw_errors(axes: Axes, found: dict[Source, Seen]) -> None:
     axes.set_xticks(range(len(WAYS)), [name.replace(" ", "\n") for name in WAYS])
 
 
-def _draw_pairs(axes: Axes, found: dict[Source, Seen]) -> None:
+def _draw_pairs(axes: Axes, found: dict[Source, Counted]) -> None:
     for number, (source, seen) in enumerate(found.items()):
         places = [i + 0.1 * (number - len(found) / 2) for i in range(len(WAYS))]
         points(axes, places, [seen.ways[name].both for name in WAYS], number, source.name)

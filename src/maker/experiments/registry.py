@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import cast
 
 from maker.errors import TaskError
-from maker.experiments.kit.outcome import Options, Outcome
+from maker.experiments.kit.study import Options, Study
 
 NAMES = {
     "error-rate": "does the error of one step grow with the size of the problem?",
@@ -25,7 +25,7 @@ NAMES = {
 }
 
 
-def load(name: str) -> Callable[[Options], Outcome]:
+def load(name: str) -> Callable[[Options], Study]:
     """Return the function of an experiment. Raises TaskError for a name that is none.
 
     Where numpy is not loaded yet, it will compute in one thread: the draws come from processes of their own, and
@@ -35,4 +35,4 @@ def load(name: str) -> Callable[[Options], Outcome]:
         raise TaskError(f"there is no experiment {name!r}. Known: {', '.join(NAMES)}.")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     module = importlib.import_module(f"maker.experiments.{name.replace('-', '_')}")
-    return cast("Callable[[Options], Outcome]", module.run)
+    return cast("Callable[[Options], Study]", module.run)

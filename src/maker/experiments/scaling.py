@@ -18,8 +18,8 @@ import numpy as np
 
 from maker import theory
 from maker.experiments.kit.figure import points, style
-from maker.experiments.kit.outcome import Options, Outcome, Row, Share, short
 from maker.experiments.kit.races import coins, race
+from maker.experiments.kit.study import Options, Row, Share, Study, short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -38,7 +38,7 @@ SIZES = (1, 2, 3, 5, 8, 12, 20)
 Points = list[tuple[float, float, float]]  # place, mean, half of the 95% interval
 
 
-def run(options: Options) -> Outcome:
+def run(options: Options) -> Study:
     """Draw the three figures and play the points."""
     options.no_model("scaling")
     rng = np.random.default_rng(options.seed)
@@ -70,7 +70,7 @@ def run(options: Options) -> Outcome:
         size.set(xlabel="m, steps asked for at once", ylabel="steps written in a run of a million",
                  title="Cost against m, smallest k for 95%", xticks=(1, 5, 10, 15, 20))  # fmt: skip
 
-    return Outcome(
+    return Study(
         "scaling", "What do success and cost do as steps, k and m grow?", rows, _table(), draw,
         _shows(wins, votes, sizes),
         "Nothing about any model, and nothing about what a prompt costs (with a long prompt, m above 1 saves some of "

@@ -9,7 +9,6 @@ Not covered: any model. The shares of the answers are planted and the same at ev
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,8 +17,8 @@ import numpy as np
 from maker import theory
 from maker.experiments.kit import stops
 from maker.experiments.kit.figure import style
-from maker.experiments.kit.outcome import Options, Outcome, Row
 from maker.experiments.kit.stops import Cost, Rule
+from maker.experiments.kit.study import Options, Row, Study
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -61,7 +60,7 @@ SCENES = (
 Found = dict[str, list[tuple[float, Cost]]]  # by rule: its settings and what each costs
 
 
-def run(options: Options) -> Outcome:
+def run(options: Options) -> Study:
     """Walk or play every rule in every scene."""
     options.no_model("stopping-rules")
     races = options.size(50_000, 5000)
@@ -82,7 +81,7 @@ def run(options: Options) -> Outcome:
         handles = {str(line.get_label()): line for axes in figure.axes for line in axes.get_lines()}
         figure.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=4)
 
-    return Outcome(
+    return Study(
         "stopping-rules", "Which stopping rule needs the fewest votes at the same error?", rows, _table(found), draw,
         _shows(found),
         "Nothing about errors that cluster or samples that are copied: every rule fails there, and the cheap ones "
@@ -112,17 +111,12 @@ def settings(candidates: int) -> dict[str, list[Rule]]:
 
 def frontiers(scene: Scene, races: int, rng: np.random.Generator) -> Found:
     """Return what each rule costs at its settings, from lax to strict, until its error is below the scene's least."""
-    two = len(scene.shares) == 2
-    look: Callable[[Rule], Cost] = (
-        (lambda rule: stops.exact(rule, scene.shares[0]))
-        if two
-        else (lambda rule: stops.played(rule, scene.shares, races, rng))
-    )
     found: Found = {}
     for name, rules in settings(len(scene.shares)).items():
         found[name] = []
         for rule in rules:
-            cost = look(rule)
+            two = len(scene.shares) == 2
+            cost = stops.exact(rule, scene.shares[0]) if two else stops.played(rule, scene.shares, races, rng)
             found[name].append((rule.parameter, cost))
             if cost.error < scene.least and not (name == PPR and rule.parameter > ERROR * 1.001):
                 break

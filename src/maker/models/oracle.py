@@ -31,7 +31,7 @@ _RAMBLE = "Let me think about this again. "
 
 
 @dataclass(slots=True)
-class _Step:
+class _Known:
     """What the oracle knows about one step: texts, and seed thresholds of each kind of reply.
 
     A seed below `right` writes the right answer, below `wrong` the rival's, below `confused` a
@@ -94,7 +94,7 @@ class Oracle:
     async def draw(self, requests: Sequence[Request]) -> list[Sample]:
         """Answer every request; requests of one step that stand together share their work."""
         samples = []
-        step: _Step | None = None
+        step: _Known | None = None
         for request in requests:
             if step is None or not _same_step(step.request, request):
                 step = self._study(request)
@@ -111,7 +111,7 @@ class Oracle:
 
     # -- one step ------------------------------------------------------------------------------
 
-    def _study(self, request: Request) -> _Step:
+    def _study(self, request: Request) -> _Known:
         if self._task is None:
             raise TaskError("the oracle is not bound to a task: call bind(task) before draw")
         step = request.address.step
@@ -120,7 +120,7 @@ class Oracle:
         text = self._write(truth, step)
         tokens_in = len(request.prompt) // 4
         right = int(self._share * p * _SEED_RANGE)
-        return _Step(right, self._wrong, self._confused, Sample(text, tokens_in, len(text) // 2), tokens_in, request)
+        return _Known(right, self._wrong, self._confused, Sample(text, tokens_in, len(text) // 2), tokens_in, request)
 
     def _own_p(self, request: Request) -> float:
         """Draw the step's own p from Beta(p c, (1 - p) c) with c = (1 - rho) / rho."""
@@ -140,7 +140,7 @@ class Oracle:
 
     # -- replies that are not right ------------------------------------------------------------------
 
-    def _other(self, step: _Step, request: Request) -> Sample:
+    def _other(self, step: _Known, request: Request) -> Sample:
         if request.seed < step.wrong:
             if self.rivals > 1:
                 return self._rival(request, step, request.seed)
@@ -152,7 +152,7 @@ class Oracle:
             return Sample(_RAMBLE * 200 + str(bad.text), step.tokens_in, request.max_tokens - 1)
         return self._invalid(step, request)
 
-    def _rival(self, request: Request, step: _Step, pick: int) -> Sample:
+    def _rival(self, request: Request, step: _Known, pick: int) -> Sample:
         """Return one of the step's fixed wrong answers, in an order that depends on the step alone."""
         assert self._task is not None
         index = request.address.step
@@ -166,7 +166,7 @@ class Oracle:
         text = self._write(chosen, index)
         return Sample(text, step.tokens_in, len(text) // 2)
 
-    def _invalid(self, step: _Step, request: Request) -> Sample:
+    def _invalid(self, step: _Known, request: Request) -> Sample:
         """Return text without a vote: malformed, cut off in the middle, or rambling to the cap."""
         text = str(step.good.text)
         kind = request.seed % 3

@@ -30,7 +30,7 @@ MOST_PARTS = 64  # of one step; more are no end
 
 
 @dataclass(slots=True)
-class _Walk:
+class _Asking:
     """One draw on its way: its request, the smaller task, how far it has come, and the replies so far."""
 
     request: Request
@@ -65,14 +65,14 @@ class InParts:
                 self._take(walk, reply)
         return [await self._whole(walk) for walk in walks]
 
-    def _begin(self, request: Request) -> _Walk:
+    def _begin(self, request: Request) -> _Asking:
         step = request.address.step
         smaller = guarded(self._task.finer, step, "finer", request.state, step)
         if not isinstance(smaller, Task):
             raise TaskError(f"step {step}: finer returned {type(smaller).__name__}, not a task. Mend the task.")
-        return _Walk(request, smaller, guarded(smaller.initial_state, step, "finer"))
+        return _Asking(request, smaller, guarded(smaller.initial_state, step, "finer"))
 
-    def _take(self, walk: _Walk, reply: Sample | Failure) -> None:
+    def _take(self, walk: _Asking, reply: Sample | Failure) -> None:
         """Go on by one part."""
         if isinstance(reply, Failure):
             walk.end = reply
@@ -93,7 +93,7 @@ class InParts:
         elif len(walk.replies) == MOST_PARTS:
             walk.end = None
 
-    async def _whole(self, walk: _Walk) -> Sample | Failure:
+    async def _whole(self, walk: _Asking) -> Sample | Failure:
         """Return what the parts make: one sample, with the figures of the longest; the others are booked beside it."""
         longest = max(walk.replies, key=lambda reply: reply.tokens_out or 0, default=None)
         payer = desk.get()

@@ -8,7 +8,7 @@ from maker.decision.ending import Stop
 from maker.decision.flags import DEFAULT
 from maker.errors import ModelError
 from maker.experiments.kit.bench import Bench, Source, oracle, sources, spread
-from maker.experiments.kit.outcome import Options
+from maker.experiments.kit.study import Options
 
 DISKS = 20
 

@@ -25,7 +25,7 @@ from maker.decision.sample import Failure, Model, Request, Sample
 from maker.errors import ModelError, Undecided
 from maker.models.openai import gate as gate_module
 from maker.models.openai.client import GRACE, OpenAI, from_spec
-from maker.models.openai.probe import PROBE_PROMPT
+from maker.models.openai.health import PROBE_PROMPT
 from maker.models.openai.wire import _trouble
 from maker.sending import dispatcher as settle
 from maker.sending.dispatcher import ATTEMPTS, Dispatcher

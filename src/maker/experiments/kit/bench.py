@@ -35,7 +35,7 @@ from maker.task.load import load_task
 from maker.task.prompt import render
 
 if TYPE_CHECKING:
-    from maker.experiments.kit.outcome import Options
+    from maker.experiments.kit.study import Options
 
 
 BATCH = 512  # requests of one call to a lock-step model
@@ -122,21 +122,21 @@ class Bench:
                 self._traits.bind(self._task)
         return self._task
 
-    def method(self, k: int, flags: tuple[Flag, ...], series: int = 0) -> Method:
-        """Return how to vote. series: draws of another series have other seeds."""
+    def method(self, k: int, flags: tuple[Flag, ...]) -> Method:
+        """Return how to vote."""
         config = Config(seed=self.seed, temperature=self.source.temperature, keep_samples="none")
         most = max(100, 20 * k)
-        return Method.of(config, k, flags, (most, most), run="experiment", epoch=series)
+        return Method.of(config, k, flags, (most, most), run="experiment")
 
-    def draws(self, disks: int, steps: Sequence[int], each: int, series: int = 0) -> list[Poll]:
+    def draws(self, disks: int, steps: Sequence[int], each: int) -> list[Poll]:
         """Draw `each` replies to every step, unjudged but for what cannot be parsed; they are in `poll.samples`."""
-        polls = self._polls(disks, steps, self.method(each, (), series))
+        polls = self._polls(disks, steps, self.method(each, ()))
         self._portal.call(take_wave, polls, self._samples)
         return polls
 
-    def votes(self, disks: int, steps: Sequence[int], k: int, flags: tuple[Flag, ...], series: int = 0) -> list[Poll]:
+    def votes(self, disks: int, steps: Sequence[int], k: int, flags: tuple[Flag, ...]) -> list[Poll]:
         """Vote on every step until it is decided, or undecided at the engine's default limits."""
-        polls = self._polls(disks, steps, self.method(k, flags, series))
+        polls = self._polls(disks, steps, self.method(k, flags))
         self._portal.call(decide, polls, self._samples, lambda _poll, _wave: None)
         return polls
 

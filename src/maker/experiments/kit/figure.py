@@ -13,7 +13,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from maker.experiments.kit.outcome import Outcome, Share
+from maker.experiments.kit.study import Share, Study
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,15 +28,15 @@ _STYLE: dict[Any, Any] = {
 }  # fmt: skip
 
 
-def save(outcome: Outcome, path: Path) -> Path:
-    """Draw an outcome and save it as PNG; the same rows give the same bytes."""
+def save(study: Study, path: Path) -> Path:
+    """Draw a study and save it as PNG; the same rows give the same bytes."""
     import matplotlib as mpl  # noqa: PLC0415 -- an extra
     from matplotlib.figure import Figure  # noqa: PLC0415
     from PIL import Image  # noqa: PLC0415
 
     with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=outcome.size, layout="constrained")
-        outcome.draw(figure)
+        figure = Figure(figsize=study.size, layout="constrained")
+        study.draw(figure)
         drawn = BytesIO()
         figure.savefig(drawn, format="png")
     # few colours are in use: a palette makes the file a third as large

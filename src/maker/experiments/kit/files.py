@@ -1,4 +1,4 @@
-"""An outcome written into a folder: rows as CSV (and Parquet), the figure as PNG, each where its library is installed.
+"""A study written into a folder: rows as CSV (and Parquet), the figure as PNG, each where its library is installed.
 
 Not covered: how figures look (`figure.py`).
 """
@@ -13,26 +13,26 @@ from pathlib import Path
 
 from maker.errors import TaskError
 from maker.experiments.kit.figure import save
-from maker.experiments.kit.outcome import Cell, Outcome, Row
+from maker.experiments.kit.study import Cell, Row, Study
 
 
-def write(outcome: Outcome, folder: Path, *, parquet: bool = True) -> dict[str, str]:
+def write(study: Study, folder: Path, *, parquet: bool = True) -> dict[str, str]:
     """Write rows and figure into a folder and return the paths by kind; what needs an extra is left out.
 
     Raises TaskError when the folder cannot be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        rows = folder / f"{outcome.name}.csv"
-        _write_csv(rows, outcome.rows)
-        outcome.files["csv"] = str(rows)
-        if parquet and _write_parquet(rows.with_suffix(".parquet"), outcome.rows):
-            outcome.files["parquet"] = str(rows.with_suffix(".parquet"))
+        rows = folder / f"{study.name}.csv"
+        _write_csv(rows, study.rows)
+        study.files["csv"] = str(rows)
+        if parquet and _write_parquet(rows.with_suffix(".parquet"), study.rows):
+            study.files["parquet"] = str(rows.with_suffix(".parquet"))
         if can_draw():
-            outcome.files["figure"] = str(save(outcome, folder / f"{outcome.name}.png"))
+            study.files["figure"] = str(save(study, folder / f"{study.name}.png"))
     except OSError as error:
         raise TaskError(f"--out {folder}: cannot be written: {error}. Give another folder.") from None
-    return outcome.files
+    return study.files
 
 
 def can_draw() -> bool:

@@ -21,14 +21,14 @@ MOST = 30_000  # votes of one race; none of those simulated comes near it
 
 
 @dataclass(slots=True, frozen=True)
-class Race:
+class Ended:
     """How one race ended: right or not, and the replies it took, flagged ones included."""
 
     right: bool
     replies: int
 
 
-def race(ballots: Callable[[], Ballot], k: int) -> Race:
+def race(ballots: Callable[[], Ballot], k: int) -> Ended:
     """Run one race of the engine's rule on ballots drawn one by one."""
     contest = first_to_ahead(k, MOST, MOST)
     need, replies = next(contest), 0
@@ -37,7 +37,7 @@ def race(ballots: Callable[[], Ballot], k: int) -> Race:
         try:
             need = contest.send([ballots() for _ in range(need)])
         except StopIteration as end:
-            return Race(end.value.winner == RIGHT, replies)
+            return Ended(end.value.winner == RIGHT, replies)
 
 
 def coins(rng: np.random.Generator, p: float, v: float = 1.0, m: int = 1) -> Callable[[], Ballot]:

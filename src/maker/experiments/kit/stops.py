@@ -83,13 +83,7 @@ def beta_posterior(confidence: float) -> Rule:
     step. The level is a posterior under a uniform prior, looked at after each vote; at p near 1/2 the error
     exceeds 1 - confidence by far.
     """
-    wanted = confidence
-
-    def stop(counts: Counts, _: Counts) -> NDArray[np.bool_]:
-        table = _posterior(MOST + 1)
-        return np.asarray(table[_top(counts)] >= wanted)
-
-    return Rule("Beta posterior", confidence, stop)
+    return Rule("Beta posterior", confidence, lambda counts, _: _posterior(MOST + 1)[_top(counts)] >= confidence)
 
 
 def window(size: int) -> Rule:
@@ -98,11 +92,8 @@ def window(size: int) -> Rule:
     The rule of ESC (Li et al. 2024). Guarantee: at most 8 `size` votes. P(a window is unanimously wrong) is
     p_rival^size summed over the rivals, for each window looked at; there is no bound for the majority at the end.
     """
-
-    def stop(counts: Counts, recent: Counts) -> NDArray[np.bool_]:
-        return np.asarray((recent.max(1) == size) | (counts.sum(1) >= WINDOWS * size))
-
-    return Rule("ESC window", size, stop, size)
+    last = WINDOWS * size
+    return Rule("ESC window", size, lambda counts, recent: (recent.max(1) == size) | (counts.sum(1) >= last), size)
 
 
 def ppr(delta: float, candidates: int) -> Rule:

@@ -24,7 +24,7 @@ from maker.decision.sample import Request, Sample
 from maker.errors import ModelError
 from maker.models.neural import vocabulary
 from maker.models.neural.bundled import build
-from maker.models.neural.sampler import Job, Reply, Text
+from maker.models.neural.sampler import Answered, Job, Text
 from maker.models.neural.worker import Workers
 
 
@@ -77,7 +77,7 @@ class NeuralModel:
                 samples[i] = made[key]
         return [sample for sample in samples if sample is not None]
 
-    def _answer(self, jobs: list[Job]) -> list[Reply]:
+    def _answer(self, jobs: list[Job]) -> list[Answered]:
         return self._here.answer(jobs) if self._workers is None else self._workers.answer(jobs)
 
     async def aclose(self) -> None:

@@ -46,7 +46,7 @@ class Text(NamedTuple):
 
 
 #: for one job: the distinct replies, and for each draw the index of its own
-Reply = tuple[list[Text], list[int]]
+Answered = tuple[list[Text], list[int]]
 
 
 def _mix(z: NDArray[np.uint64]) -> NDArray[np.uint64]:
@@ -69,9 +69,9 @@ class Sampler:
         self.transformer = transformer
         self.cache = Cache(transformer.shape, transformer.dtype)
 
-    def answer(self, jobs: Sequence[Job]) -> list[Reply]:
+    def answer(self, jobs: Sequence[Job]) -> list[Answered]:
         """Return the replies to every job, in order."""
-        replies: list[Reply] = [([], [])] * len(jobs)
+        replies: list[Answered] = [([], [])] * len(jobs)
         order = sorted(range(len(jobs)), key=lambda i: len(jobs[i].tokens))
         while order:
             length = len(jobs[order[0]].tokens)
@@ -101,9 +101,9 @@ class _Batch:
         self.written = np.zeros((len(jobs), CONTEXT - self.prompt), np.int64)
         self.live = np.arange(len(self.job_of))
         self.row = self.job_of.copy()
-        self.replies: list[Reply] = [([], [-1] * len(job.seeds)) for job in jobs]
+        self.replies: list[Answered] = [([], [-1] * len(job.seeds)) for job in jobs]
 
-    def run(self) -> list[Reply]:
+    def run(self) -> list[Answered]:
         """Read the prompts, then write token after token until every draw has ended."""
         self.cache.reserve(len(self.jobs) + 16, self.prompt + 32)
         logits = self.transformer.prefill(np.array([job.tokens for job in self.jobs]), self.cache)

@@ -27,7 +27,7 @@ from maker.errors import InternalError, ModelError
 from maker.models.process import fresh_interpreter
 
 if TYPE_CHECKING:
-    from maker.models.neural.sampler import Job, Reply
+    from maker.models.neural.sampler import Answered, Job
 
 
 _THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
@@ -45,7 +45,7 @@ class Workers:
             self._free.put(None)  # a place for a worker that is not started yet
         self._end = weakref.finalize(self, _end, self.processes)
 
-    def answer(self, jobs: Sequence[Job]) -> list[Reply]:
+    def answer(self, jobs: Sequence[Job]) -> list[Answered]:
         """Let a free worker answer the jobs, waiting for one if all are busy."""
         process = self._free.get()
         if process is None:
@@ -78,7 +78,7 @@ class Workers:
             self._free.put(None)
 
 
-def decode_replies(value: list[Any]) -> list[Reply]:
+def decode_replies(value: list[Any]) -> list[Answered]:
     """Return replies from what JSON made of them."""
     from maker.models.neural.sampler import Text  # noqa: PLC0415 -- numpy is loaded where it is used
 

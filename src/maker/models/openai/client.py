@@ -31,7 +31,7 @@ from maker.decision.sample import Failure, Prices, Request, Sample, groups, make
 from maker.errors import ModelError, first_error
 from maker.log import debugging, log
 from maker.models.openai.gate import Gate, Held, gate_of
-from maker.models.openai.probe import Prober
+from maker.models.openai.health import Prober
 from maker.models.openai.refusal import REFUSED, Asked, Trouble
 from maker.models.openai.reply import Said
 from maker.models.openai.request import OPENAI, Api, Dialect, Target, encode_request

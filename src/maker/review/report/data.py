@@ -23,12 +23,13 @@ from maker.journal.story import Story, Summary
 
 HARDEST = 10  # steps shown with their texts
 BINS = 256  # of the run, along its steps
+Hardness = tuple[tuple[int, float], int, StoredStep]  # with -step, so that of equally hard steps the earlier ones stay
 ENTROPY_BINS = 28
 ENTROPY_WIDTH = 0.05  # nats; the last bin holds all above
 
 
 @dataclass(slots=True, frozen=True)
-class Stretch:
+class Span:
     """A part of the run: its middle step, mean and most samples of a step, share of them flagged."""
 
     step: float
@@ -60,10 +61,10 @@ class Along:
             column[:] = [joined(pair) for pair in zip(column[0::2], column[1::2], strict=True)] + rest
         self.width *= 2
 
-    def points(self) -> list[Stretch]:
+    def points(self) -> list[Span]:
         """Return every stretch that has a step."""
         return [
-            Stretch((at + 0.5) * self.width - 0.5, samples / steps, most, flagged / samples)
+            Span((at + 0.5) * self.width - 0.5, samples / steps, most, flagged / samples)
             for at, (steps, samples, flagged, most) in enumerate(
                 zip(self._steps, self._samples, self._flagged, self._most, strict=True)
             )
@@ -72,7 +73,7 @@ class Along:
 
 
 @dataclass(slots=True)
-class Findings:
+class Contents:
     """What a journal holds, summed up.
 
     votes: decided steps by how many valid votes they took. agreed: decided steps whose first valid sample
@@ -110,16 +111,14 @@ class Findings:
                 self.changes.append(", ".join(changed))
 
 
-def collect(journal: str | Path, progress: Callable[[int, int], None] | None = None) -> Findings:
+def collect(journal: str | Path, progress: Callable[[int, int], None] | None = None) -> Contents:
     """Return what a journal holds, finished or not. Raises JournalError for a file that cannot be read.
 
     progress: called now and then with the steps read and those there are.
     """
     story = Story(journal)
-    found = Findings(story.summary())
-    # Kept as (hardness, -step), so that of equally hard steps the earlier ones stay.
-    hardest: list[tuple[tuple[int, float], int, StoredStep]] = []
-    fullest: list[tuple[tuple[int, float], int, StoredStep]] = []
+    found = Contents(story.summary())
+    hardest, fullest = list[Hardness](), list[Hardness]()
     for number, stored in enumerate(story.steps(found.note), 1):
         tally = stored.tally()
         _count(found, stored)
@@ -143,14 +142,12 @@ def collect(journal: str | Path, progress: Callable[[int, int], None] | None = N
     return found
 
 
-def _keep(
-    heap: list[tuple[tuple[int, float], int, StoredStep]], item: tuple[tuple[int, float], int, StoredStep]
-) -> None:
+def _keep(heap: list[Hardness], item: Hardness) -> None:
     """Keep a step if it is among the hardest. Step numbers differ, so steps themselves are never compared."""
     (heapq.heappush if len(heap) < HARDEST else heapq.heappushpop)(heap, item)
 
 
-def _count(found: Findings, stored: StoredStep) -> None:
+def _count(found: Contents, stored: StoredStep) -> None:
     found.samples += len(stored.candidates)
     flagged = stored.flagged
     if flagged:

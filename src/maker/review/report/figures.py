@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
-from maker.review.report.data import ENTROPY_BINS, ENTROPY_WIDTH, Findings
+from maker.review.report.data import ENTROPY_BINS, ENTROPY_WIDTH, Contents
 from maker.review.report.theory import LARGEST_K, own_p, share
 
 if TYPE_CHECKING:
@@ -48,14 +48,14 @@ class Drawn:
     svg: str
 
 
-def draw(found: Findings) -> list[Drawn]:
+def draw(found: Contents) -> list[Drawn]:
     """Return the figures of a report."""
     steps = found.summary.steps
     unanimous = f"{found.unanimous:,} of {steps:,} steps were unanimous (H = 0) and are not drawn." if steps else ""
     theory = " Line: theory at the run's own p and v, independent samples." if _has_theory(found) else ""
     stretch = found.along.width
     along = "of each step" if stretch == 1 else f"in stretches of {stretch:,} steps"
-    plans: list[tuple[str, str, Callable[[Axes, Findings], None], bool]] = [
+    plans: list[tuple[str, str, Callable[[Axes, Contents], None], bool]] = [
         ("Undecided steps after each round", f"A round draws k minus the margin.{theory}", _rounds, steps > 0),
         ("Votes a step took", f"Steps far to the right were hard.{theory}", _votes, steps > 0),
         ("Samples a step, along the run", f"Samples {along}, flagged ones included.", _along, steps > 0),
@@ -74,11 +74,11 @@ def draw(found: Findings) -> list[Drawn]:
     ]
 
 
-def _has_theory(found: Findings) -> bool:
+def _has_theory(found: Contents) -> bool:
     return found.summary.k is not None and found.summary.k <= LARGEST_K and own_p(found) is not None
 
 
-def _figure(prefix: str, title: str, plot: Callable[[Axes, Findings], None], found: Findings) -> str:
+def _figure(prefix: str, title: str, plot: Callable[[Axes, Contents], None], found: Contents) -> str:
     import matplotlib as mpl  # noqa: PLC0415 -- an extra, and slow to load
     from matplotlib.figure import Figure  # noqa: PLC0415
 
@@ -133,7 +133,7 @@ def _colour(value: str) -> str:
 # -- the six figures ----------------------------------------------------------------------------------------
 
 
-def _rounds(axes: Axes, found: Findings) -> None:
+def _rounds(axes: Axes, found: Contents) -> None:
     """Draw how many steps were undecided after each round of sampling, on a log scale."""
     steps, waves = found.summary.steps, found.summary.waves
     rounds = max(waves)
@@ -162,7 +162,7 @@ def _ends(count: int, n: int) -> tuple[float, float]:
     return estimate.interval[0] * n, estimate.interval[1] * n
 
 
-def _votes(axes: Axes, found: Findings) -> None:
+def _votes(axes: Axes, found: Contents) -> None:
     """Draw how many steps took how many votes, on a log scale."""
     votes = sorted(found.votes.items())
     k, most = found.summary.k or 1, votes[-1][0]
@@ -180,7 +180,7 @@ def _votes(axes: Axes, found: Findings) -> None:
     axes.legend()
 
 
-def _along(axes: Axes, found: Findings) -> None:
+def _along(axes: Axes, found: Contents) -> None:
     """Draw mean and most samples of a step along the run."""
     points = found.along.points()
     at = [point.step for point in points]
@@ -196,7 +196,7 @@ def _along(axes: Axes, found: Findings) -> None:
     axes.set_ylabel("samples of a step")
 
 
-def _flags_along(axes: Axes, found: Findings) -> None:
+def _flags_along(axes: Axes, found: Contents) -> None:
     """Draw the share of flagged samples along the run."""
     points = found.along.points()
     axes.plot(
@@ -208,7 +208,7 @@ def _flags_along(axes: Axes, found: Findings) -> None:
     axes.set_ylabel("% of samples flagged")
 
 
-def _flags(axes: Axes, found: Findings) -> None:
+def _flags(axes: Axes, found: Contents) -> None:
     """Draw the share of samples that each kind of flag took."""
     kinds = found.flags.most_common(SHOWN_KINDS)[::-1]
     for at, (_kind, count) in enumerate(kinds):
@@ -227,7 +227,7 @@ def _flags(axes: Axes, found: Findings) -> None:
     axes.set_xlabel("% of samples")
 
 
-def _entropy(axes: Axes, found: Findings) -> None:
+def _entropy(axes: Axes, found: Contents) -> None:
     """Draw how the entropy of the votes is spread over the steps that were not unanimous."""
     bins = [(number + 0.5) * ENTROPY_WIDTH for number in range(ENTROPY_BINS)]
     axes.bar(bins, [found.entropies[number] for number in range(ENTROPY_BINS)], width=0.9 * ENTROPY_WIDTH, color=SEEN)

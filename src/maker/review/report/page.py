@@ -14,16 +14,16 @@ import base64
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from maker.errors import TaskError
 from maker.review.export import replacing
-from maker.review.report.data import Findings, collect
+from maker.review.report.data import Contents, collect
 from maker.review.report.figures import draw
 from maker.review.report.steps import show_step
-from maker.review.report.theory import Comparison, Estimate, compare
+from maker.review.report.theory import Comparison, Value, compare
 from maker.task.canonical import jsonable, visible
 
 SHOWN_WORD = 300  # characters of a field of the header
@@ -47,7 +47,7 @@ def write_report(
     return output
 
 
-def render_report(found: Findings) -> str:
+def render_report(found: Contents) -> str:
     """Return the report as HTML. Raises TaskError where jinja2 or matplotlib is missing."""
     try:
         import jinja2  # noqa: PLC0415 -- an extra: only reports need it
@@ -73,20 +73,8 @@ def render_report(found: Findings) -> str:
     )  # fmt: skip
 
 
-@dataclass(slots=True, frozen=True)
-class Head:
-    """What the top of a report says: the run, its model, how it stands ("good", "bad" or "open") and why."""
-
-    run: str
-    task: str
-    model: str
-    simulated: bool
-    standing: str
-    result: str
-    detail: str
-
-
-def _head(found: Findings) -> Head:
+def _head(found: Contents) -> dict[str, Any]:
+    """Return what the top says: the run, its model, how it stands ("good", "bad" or "open") and why."""
     summary = found.summary
     close, header = summary.close, summary.header
     if close.get("solved"):
@@ -97,11 +85,12 @@ def _head(found: Findings) -> Head:
         standing, result = "bad", "finished, goal not reached"
     else:
         standing, result = "open", "unfinished: still running, or killed"
-    return Head(_word(header["run"]), _word(header["task"]), _word(header["model"]), bool(header.get("simulated")),
-                standing, result, _word(close.get("detail") or ""))  # fmt: skip
+    said = {name: _word(header[name]) for name in ("run", "task", "model")}
+    return {**said, "simulated": bool(header.get("simulated")), "standing": standing, "result": result,
+            "detail": _word(close.get("detail") or "")}  # fmt: skip
 
 
-def _tiles(found: Findings) -> list[tuple[str, str, str]]:
+def _tiles(found: Contents) -> list[tuple[str, str, str]]:
     """Return the figures of the first screen: name, value, remark."""
     summary, steps = found.summary, found.summary.steps
     total = summary.header.get("steps")
@@ -128,7 +117,7 @@ def _short(tokens_in: int | None, tokens_out: int | None) -> str:
     return str(total)
 
 
-def _facts(found: Findings) -> list[tuple[str, str]]:
+def _facts(found: Contents) -> list[tuple[str, str]]:
     """Return what ran: the header, field by field, then what the journal says of the whole."""
     summary = found.summary
     rows = [(_word(key), _word(value)) for key, value in summary.header.items() if key not in ("run", "version")]
@@ -156,22 +145,22 @@ def _number(value: object) -> float:
 
 def _row(comparison: Comparison) -> dict[str, str]:
     return {
-        "name": comparison.name, "planned": _estimate(comparison.planned), "fitted": _estimate(comparison.fitted),
-        "observed": _estimate(comparison.observed),
+        "name": comparison.name, "planned": _shown(comparison.planned), "fitted": _shown(comparison.fitted),
+        "observed": _shown(comparison.observed),
     }  # fmt: skip
 
 
-def _estimate(estimate: Estimate | None) -> str:
+def _shown(value: Value | None) -> str:
     """Return a number with its interval and n, with as many digits as tell its parts apart."""
-    if estimate is None:
+    if value is None:
         return ""
-    ends = estimate.interval
+    ends = value.interval
     width = 1.0 if ends is None else max(ends) - min(ends)
     digits = 3 if width > 0.02 else 4 if width > 0.002 else 6
-    text = f"{estimate.value:.{digits}f}"
+    text = f"{value.value:.{digits}f}"
     if ends is not None:
         text += f" ({min(ends):.{digits}f} to {max(ends):.{digits}f})"
-    return text + (f", n = {estimate.n:,}" if estimate.n is not None else "")
+    return text + (f", n = {value.n:,}" if value.n is not None else "")
 
 
 def _word(value: object) -> str:

@@ -17,7 +17,7 @@ import math
 from dataclasses import dataclass
 
 from maker import theory
-from maker.review.report.data import Findings
+from maker.review.report.data import Contents
 
 LARGEST_K = 40  # above it the sums over paths take too long for a picture
 MOST = 10_000_000  # observations that the exact interval takes
@@ -27,7 +27,7 @@ Interval = tuple[float, float]
 
 
 @dataclass(slots=True, frozen=True)
-class Estimate:
+class Value:
     """A number, its 95% interval where it has one, and how many observations it comes from."""
 
     value: float
@@ -40,12 +40,12 @@ class Comparison:
     """One quantity: planned, by theory at the run's own p, and observed; None where it is not known."""
 
     name: str
-    planned: Estimate | None
-    fitted: Estimate | None
-    observed: Estimate | None
+    planned: Value | None
+    fitted: Value | None
+    observed: Value | None
 
 
-def share(hits: int, n: int) -> Estimate | None:
+def share(hits: int, n: int) -> Value | None:
     """Return a share with its exact 95% interval (Clopper and Pearson 1934); None of nothing.
 
     Above ten million observations the interval is that of as many fewer: wider by less than a digit shown.
@@ -55,17 +55,17 @@ def share(hits: int, n: int) -> Estimate | None:
     part = -(-n // MOST)
     missed, seen = (n - hits) // part, n // part
     low, high = theory.p_lower(missed, seen, SURE), theory.p_upper(missed, seen, SURE)
-    return Estimate(hits / n, (min(low, hits / n), max(high, hits / n)), n)
+    return Value(hits / n, (min(low, hits / n), max(high, hits / n)), n)
 
 
-def own_p(found: Findings) -> Estimate | None:
+def own_p(found: Contents) -> Value | None:
     """Return the share of first valid samples that agree with the winner; None where k = 1 makes it empty."""
     if found.summary.k in (None, 1):
         return None
     return share(found.agreed, found.summary.steps)
 
 
-def compare(found: Findings) -> list[Comparison]:
+def compare(found: Contents) -> list[Comparison]:
     """Return the quantities of which there is something to say."""
     summary, k = found.summary, found.summary.k
     if k is None:
@@ -90,49 +90,49 @@ def compare(found: Findings) -> list[Comparison]:
     return [row for row in rows if row.planned or row.fitted or row.observed]
 
 
-def _votes(p: Estimate | None, k: int) -> Estimate | None:
+def _votes(p: Value | None, k: int) -> Value | None:
     """Return the expected votes of a step, over the interval of p (the fewer, the further p is from 1/2)."""
     if p is None or p.interval is None:
         return None
     ends = [theory.expected_votes(end, k) for end in p.interval]
     most = float(k) * k if p.interval[0] <= 0.5 <= p.interval[1] else max(ends)
-    return Estimate(theory.expected_votes(p.value, k), (min(ends), most))
+    return Value(theory.expected_votes(p.value, k), (min(ends), most))
 
 
-def _samples(p: Estimate | None, v: Estimate | None, k: int) -> Estimate | None:
+def _samples(p: Value | None, v: Value | None, k: int) -> Value | None:
     votes = _votes(p, k)
     if votes is None or v is None or votes.interval is None or v.interval is None or not v.interval[0]:
         return None
-    return Estimate(votes.value / v.value, (votes.interval[0] / v.interval[1], votes.interval[1] / v.interval[0]))
+    return Value(votes.value / v.value, (votes.interval[0] / v.interval[1], votes.interval[1] / v.interval[0]))
 
 
-def _undecided(p: Estimate | None, v: Estimate | None, k: int) -> Estimate | None:
+def _undecided(p: Value | None, v: Value | None, k: int) -> Value | None:
     if p is None or v is None:
         return None
-    return Estimate(1 - (p.value * v.value) ** k - ((1 - p.value) * v.value) ** k)
+    return Value(1 - (p.value * v.value) ** k - ((1 - p.value) * v.value) ** k)
 
 
-def _success(p: Estimate | None, k: int, steps: int) -> Estimate | None:
+def _success(p: Value | None, k: int, steps: int) -> Value | None:
     if p is None or p.interval is None or steps < 1:
         return None
     low, high = (theory.run_success(end, k, steps) for end in p.interval)
-    return Estimate(theory.run_success(p.value, k, steps), (low, high))
+    return Value(theory.run_success(p.value, k, steps), (low, high))
 
 
-def _mean_votes(found: Findings) -> Estimate | None:
+def _mean_votes(found: Contents) -> Value | None:
     """Return the mean votes of a decided step with the usual interval of a mean."""
     n = sum(found.votes.values())
     if n == 0:
         return None
     mean = sum(votes * steps for votes, steps in found.votes.items()) / n
     if len(found.votes) == 1:  # all alike: no spread to estimate an interval from
-        return Estimate(mean, None, n)
+        return Value(mean, None, n)
     spread = math.sqrt(sum(steps * (votes - mean) ** 2 for votes, steps in found.votes.items()) / (n - 1))
     reach = 1.96 * spread / math.sqrt(n)
-    return Estimate(mean, (mean - reach, mean + reach), n)
+    return Value(mean, (mean - reach, mean + reach), n)
 
 
-def _mean_samples(found: Findings) -> Estimate | None:
+def _mean_samples(found: Contents) -> Value | None:
     """Return the samples of a decided step; open steps count with theirs, for they were paid for."""
     steps = found.summary.steps
-    return Estimate(found.samples / steps, None, steps) if steps else None
+    return Value(found.samples / steps, None, steps) if steps else None

@@ -1,6 +1,6 @@
 """What an experiment is told, and what it brings back: rows, a table, a figure, and what they show.
 
-An experiment is one function `run(options) -> Outcome` in a file of its own. Every share has its exact two-sided 95%
+An experiment is one function `run(options) -> Study` in a file of its own. Every share has its exact two-sided 95%
 interval and its n.
 
 Not covered: what a question needs; that is in the experiment's own file.
@@ -50,7 +50,7 @@ class Options:
 
 
 @dataclass(slots=True)
-class Outcome:
+class Study:
     """What an experiment found.
 
     question: in one line. rows: everything counted, one dict each, all with the same keys.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from maker import theory
-from maker.experiments.kit.outcome import Share, aligned
+from maker.experiments.kit.study import Share, aligned
 
 
 def test_shares_have_exact_intervals():
