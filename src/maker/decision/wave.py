@@ -13,6 +13,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from operator import attrgetter
 from typing import Any
 
 from maker.decision.sample import Sample
@@ -70,6 +71,7 @@ def known(tokens: int) -> int | None:
 # What is worth keeping of a sample beside its text and tokens, and its name in a wave; receipts say it by its field.
 _IN_WAVE = {"response_id": "id", "logprob": "logprob", "model": "model", "latency": "latency"}
 _IN_RECEIPT = tuple(field.name for field in fields(Sample))
+_all_of = attrgetter(*_IN_RECEIPT)  # several times as fast as getattr for each
 
 
 def facts_of(sample: Sample, *, whole: bool) -> dict[str, Any]:
@@ -97,7 +99,7 @@ def sample_of(text: str | None, tokens_in: int, tokens_out: int, facts: Mapping[
 
 def receipt_of(sample: Sample) -> dict[str, Any]:
     """Return all that is known of a sample, as its receipt keeps it."""
-    said = {name: value for name in _IN_RECEIPT if (value := getattr(sample, name)) is not None}
+    said = {name: value for name, value in zip(_IN_RECEIPT, _all_of(sample), strict=True) if value is not None}
     if sample.latency is not None:
         said["latency"] = round(sample.latency, 6)
     return said
