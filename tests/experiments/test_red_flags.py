@@ -41,8 +41,9 @@ def test_repairing_lets_confused_replies_vote():
     with Bench(oracle("p=1,confusion=0.2")) as bench:
         seen = red_flags.counted(bench, bench.draws(DISKS, list(range(1, 301)), red_flags.EACH))
     assert seen.ways["repaired"].error.low < 0.2 < seen.ways["repaired"].error.high
-    assert seen.ways["paper's flags"].wrong == 0 and seen.ways["paper's flags"].v.rate < 0.9
-    assert seen.not_right.total() == 300 - sum(seen.lengths[n] for n in seen.lengths if not seen.not_right[n])
+    assert seen.ways["paper's flags"].error.seen == 0 and seen.ways["paper's flags"].v.rate < 0.9
+    wrong = sum(share.seen for share in seen.lengths.values())
+    assert wrong == 300 - sum(share.n for share in seen.lengths.values() if not share.seen)
 
 
 def test_collisions_of_clustered_errors_exceed_independence():
@@ -51,4 +52,4 @@ def test_collisions_of_clustered_errors_exceed_independence():
         way = red_flags.counted(bench, bench.draws(DISKS, list(range(1, 1201)), 2)).ways["default flags"]
     ratio = way.both.rate / way.error.rate**2
     assert 3.5 < ratio < 7.5  # 1 + 0.5 * 9 = 5.5
-    assert way.same_wrong == way.both_wrong  # one rival a step
+    assert way.same_wrong == way.both.seen  # one rival a step

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 from maker.decision.flags import PAPER
 from maker.decision.poll import Poll
 from maker.decision.wave import FLAGGED
-from maker.experiments.kit.bench import Bench, Source, neural, oracle, said_of, sources, spread
-from maker.experiments.kit.figure import points, style
+from maker.experiments.kit.bench import DISKS, STEPS, Bench, Source, neural, oracle, said_of, sources, spread
+from maker.experiments.kit.figure import legend, line, points
 from maker.experiments.kit.study import Options, Row, Share, Study, short
 from maker.theory import walks
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-DISKS = 20
 K = 3
 ROUNDS = 12
 VOTES = 30
@@ -51,7 +50,7 @@ def run(options: Options) -> Study:
     found: dict[Source, Counted] = {}
     for source in used:
         with Bench(source, options.seed) as bench:
-            steps, _ = spread(2**DISKS - 1, n, options.seed)
+            steps, _ = spread(STEPS, n, options.seed)
             found[source] = counted(bench, bench.votes(DISKS, steps, K, PAPER))
         options.say(f"{source.name}: {found[source].open} of {n:,} steps stay undecided")
     rows = [row for source, seen in found.items() for row in _rows(source, seen)]
@@ -92,12 +91,11 @@ def counted(bench: Bench, polls: list[Poll]) -> Counted:
 
 
 def _rows(source: Source, seen: Counted) -> list[Row]:
-    rows: list[Row] = []
-    for kind, shares, theory in (("round", seen.rounds, _rounds(seen)), ("vote", seen.votes, _votes(seen))):
-        for at, (share, expected) in enumerate(zip(shares, theory, strict=True)):
-            row: Row = {"model": source.name, "simulated": source.simulated, "k": K, "p": seen.p.rate, "v": seen.v.rate}
-            rows.append({**row, "after": kind, "number": at, **share.row("undecided"), "one_p": expected})
-    return rows
+    return [
+        source.row(k=K, p=seen.p.rate, v=seen.v.rate, after=kind, number=at, **share.row("undecided"), one_p=expected)
+        for kind, shares, theory in (("round", seen.rounds, _rounds(seen)), ("vote", seen.votes, _votes(seen)))
+        for at, (share, expected) in enumerate(zip(shares, theory, strict=True))
+    ]
 
 
 def _rounds(seen: Counted) -> list[float]:
@@ -140,9 +138,8 @@ def _shows(found: dict[Source, Counted]) -> str:
 def _draw(figure: Figure, found: dict[Source, Counted]) -> None:
     left, right = figure.subplots(1, 2, sharey=True)
     for number, (source, seen) in enumerate(found.items()):
-        look = {"color": style(number)["color"], "alpha": 0.7}
-        left.plot(range(ROUNDS + 1), _rounds(seen), **look)
-        right.plot(range(VOTES + 1), _votes(seen), **look)
+        line(left, range(ROUNDS + 1), _rounds(seen), number, alpha=0.7)
+        line(right, range(VOTES + 1), _votes(seen), number, alpha=0.7)
         points(left, range(ROUNDS + 1), _to_none(seen.rounds), number, source.name)
         points(right, range(1, VOTES, 2), _to_none(seen.votes[1:VOTES:2]), number, source.name, markersize=4)
     least = min(share.low for seen in found.values() for share in (*seen.rounds, *seen.votes) if share.seen)
@@ -152,14 +149,10 @@ def _draw(figure: Figure, found: dict[Source, Counted]) -> None:
     figure.suptitle(
         "Points: counted. Lines: theory with one p and v for all steps, as measured. Arrow: none left.", fontsize=10
     )
-    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    legend(figure, left, 2)
 
 
 def _to_none(shares: list[Share]) -> list[Share]:
     """Return shares up to the first of 0, with as many empty ones after it: none is left from there on."""
-    zeros = 0
-    shown = []
-    for share in shares:
-        zeros += not share.seen
-        shown.append(share if zeros <= 1 else Share(0, 0))
-    return shown
+    first = next((at for at, share in enumerate(shares) if not share.seen), len(shares))
+    return [share if at <= first else Share(0, 0) for at, share in enumerate(shares)]

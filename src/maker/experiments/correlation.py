@@ -13,12 +13,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from maker.decision.flags import DEFAULT, PAPER, Flag
-from maker.experiments.kit.bench import Bench, Source, neural, oracle, said_of, sources, spread
-from maker.experiments.kit.exact import measured
-from maker.experiments.kit.figure import points, style
+from maker.experiments.kit.bench import DISKS, STEPS, Bench, Source, neural, oracle, said_of, sources, spread
+from maker.experiments.kit.exact import Floats, measured
+from maker.experiments.kit.figure import line, points, style
 from maker.experiments.kit.study import Options, Row, Share, Study, short
 from maker.theory.mixture import Steps
 
@@ -27,12 +26,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-DISKS = 20
 P = 0.95
 RHOS = (0.0, 0.01, 0.05, 0.1, 0.3)
 MARGINS = (1, 2, 3, 4, 6, 8)
 FEWER = (1, 3, 8)  # for a quick run
-Floats = NDArray[np.float64]
 Lost = dict[int, tuple[Share, int]]  # by k: steps lost (wrong or undecided), and how many of them undecided
 
 
@@ -43,7 +40,7 @@ def run(options: Options) -> Study:
     (used,) = sources(options, neural(1.0, "early"))
     real = {"paper's flags": votes(used, PAPER, n, options), "default flags": votes(used, DEFAULT, n, options)}
     exact = _exact(used, options)
-    rows = [_row(f"oracle, p = {P} (simulated)", True, rho, "paper's flags", k, seen, _expected(rho, k))
+    rows = [_row(f"oracle, p = {P} (simulated)", True, rho, "paper's flags", k, seen, Steps(P, rho).error(k))
             for rho, lost in sweep.items() for k, seen in lost.items()]  # fmt: skip
     rows += [_row(used.name, used.simulated, None, flags, k, seen, _from(exact, k) if "paper" in flags else None)
              for flags, lost in real.items() for k, seen in lost.items()]  # fmt: skip
@@ -68,7 +65,7 @@ def run(options: Options) -> Study:
 
 def votes(source: Source, flags: tuple[Flag, ...], n: int, options: Options) -> Lost:
     """Vote on n steps at each k; a step is lost when a wrong answer wins or none does."""
-    steps, _ = spread(2**DISKS - 1, n, options.seed)
+    steps, _ = spread(STEPS, n, options.seed)
     lost: Lost = {}
     with Bench(source, options.seed) as bench:
         for k in FEWER if options.quick else MARGINS:
@@ -77,11 +74,6 @@ def votes(source: Source, flags: tuple[Flag, ...], n: int, options: Options) -> 
             lost[k] = (Share(sum(winner != right for winner, right in winners), n), undecided)
     options.say(f"{source.name}: " + ", ".join(f"k = {k} loses {share.seen}" for k, (share, _) in lost.items()))
     return lost
-
-
-def _expected(rho: float, k: int) -> float:
-    """Return the error of a step at margin k when p_s is Beta with mean P and this rho."""
-    return Steps(P, rho).error(k)
 
 
 def _exact(source: Source, options: Options) -> Floats | None:
@@ -116,7 +108,7 @@ def _table(
     for rho, lost in sweep.items():
         table.append([
             f"oracle (simulated), rho = {rho:g}", *(lost[k][0].text() for k in shown),
-            *(short(_expected(rho, k)) for k in shown), short(Steps(P, rho).lost()),
+            *(short(Steps(P, rho).error(k)) for k in shown), short(Steps(P, rho).lost()),
         ])  # fmt: skip
     for flags, lost in real.items():
         theory_cells = ["-"] * (len(shown) + 1)
@@ -129,8 +121,9 @@ def _table(
 def _shows(sweep: dict[float, Lost], used: Source, real: dict[str, Lost], exact: Floats | None) -> str:
     top = MARGINS[-1]
     inside = [
-        share.low <= _expected(rho, k) <= share.high for rho, lost in sweep.items() for k, (share, _) in lost.items()
-    ]
+        share.low <= Steps(P, rho).error(k) <= share.high
+        for rho, lost in sweep.items() for k, (share, _) in lost.items()
+    ]  # fmt: skip
     worst = sweep[RHOS[-1]][top][0]
     paper, full = real["paper's flags"][top], real["default flags"][top]
     floor = "" if exact is None else (
@@ -139,9 +132,9 @@ def _shows(sweep: dict[float, Lost], used: Source, real: dict[str, Lost], exact:
     )  # fmt: skip
     return (
         f"At the same mean p = {P}, independent errors vanish with k (theory at k = {top}: "
-        f"{short(_expected(0.0, top))}), but at rho = {RHOS[-1]:g} k = {top} still loses {worst.text()} of the steps, "
-        f"where the floor is {short(Steps(P, RHOS[-1]).lost())}: no k helps a step that is "
-        f"wrong more often than right. Theory lies inside {sum(inside)} of {len(inside)} simulated 95% intervals. "
+        f"{short(Steps(P, 0.0).error(top))}), but at rho = {RHOS[-1]:g} k = {top} still loses {worst.text()} of the "
+        f"steps, where the floor is {short(Steps(P, RHOS[-1]).lost())}: no k helps a step that is wrong more often "
+        f"than right. Theory lies inside {sum(inside)} of {len(inside)} simulated 95% intervals. "
         f"{used.name}: k = {top} loses {paper[0].text()} under the paper's flags ({paper[1]} of {paper[0].seen} "
         f"undecided).{floor} Under the default flags it loses {full[0].text()} ({full[1]} of {full[0].seen} undecided)."
     )
@@ -150,10 +143,9 @@ def _shows(sweep: dict[float, Lost], used: Source, real: dict[str, Lost], exact:
 def _draw_sweep(axes: Axes, sweep: dict[float, Lost]) -> None:
     every = range(1, MARGINS[-1] + 1)
     for number, (rho, lost) in enumerate(sweep.items()):
-        colour = style(number)["color"]
-        axes.plot(every, [_expected(rho, k) for k in every], color=colour)
+        line(axes, every, [Steps(P, rho).error(k) for k in every], number)
         if rho >= 0.05:
-            axes.axhline(Steps(P, rho).lost(), color=colour, linestyle=":")
+            axes.axhline(Steps(P, rho).lost(), color=style(number)["color"], linestyle=":")
         points(axes, list(lost), [share for share, _ in lost.values()], number, f"rho = {rho:g}")
     axes.set(xlabel="k, margin of votes that wins", ylabel="share of steps lost", yscale="log", ylim=(1e-5, 0.3))
     axes.set_title(
@@ -167,12 +159,9 @@ def _draw_real(axes: Axes, used: Source, real: dict[str, Lost], exact: Floats | 
     for number, (flags, lost) in enumerate(real.items()):
         points(axes, list(lost), [share for share, _ in lost.values()], number, flags)
     if exact is not None:
-        colour = style(0)["color"]
-        axes.plot(
-            every, [_from(exact, k) or 0.0 for k in every], color=colour, label="theory, from exact p_s, one rival"
-        )
+        line(axes, every, [_from(exact, k) or 0.0 for k in every], 0, label="theory, from exact p_s, one rival")
         floor = float((exact > 0.5).mean())
-        axes.axhline(floor, color=colour, linestyle=":", label="floor: share with p_s < 1/2")
+        axes.axhline(floor, color=style(0)["color"], linestyle=":", label="floor: share with p_s < 1/2")
     axes.set(xlabel="k, margin of votes that wins", yscale="log", ylabel="share of steps lost (wrong or undecided)")
     axes.set_title(f"{used.name}{' (simulated)' if used.simulated else ', real errors'}", fontsize=9.5)
     axes.legend(fontsize=8)

@@ -10,7 +10,7 @@ Not covered: a model that writes m steps in one text; a long prompt that m steps
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,22 +18,20 @@ import numpy as np
 from maker import theory
 from maker.decision.address import Address, draw_seeds, seed_key
 from maker.decision.flags import PAPER, judge
-from maker.decision.race import Outcome, first_to_ahead
-from maker.decision.sample import Request
+from maker.decision.poll import Poll
+from maker.decision.sample import Request, Sample
 from maker.decision.step import Rules, Step
-from maker.experiments.kit.bench import TOKEN_CAP, Bench, Source, neural, oracle, said_of, sources
-from maker.experiments.kit.figure import plain, points, style
+from maker.experiments.kit.bench import DISKS, STEPS, TOKEN_CAP, Bench, Source, neural, oracle, said_of, sources
+from maker.experiments.kit.figure import legend, line, plain, points, style
 from maker.experiments.kit.study import Options, Row, Share, Study, short
 from maker.task.canonical import canonical
+from maker.task.coarse import coarse
 from maker.task.prompt import render
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
-DISKS = 20
-STEPS = 2**DISKS - 1
 K = 3
 SIZES = (1, 2, 4, 8, 16, 32)
 LEAST = 0.1  # of replies right, by the formula: beyond that a subtask takes too many calls to be played
@@ -44,31 +42,29 @@ MOST = 2000  # votes, or flagged replies, of one subtask
 class Chain:
     """One reply of m steps under way: where it is, and what it has written; `broken` is a red flag."""
 
+    start: int
+    draw: int
     state: Any
     answers: list[Any] = field(default_factory=list)
     broken: bool = False
-    calls: int = 0
+
+    @property
+    def calls(self) -> int:
+        """How often the model was called for it."""
+        return len(self.answers) + self.broken
+
+    def good(self, right: Sequence[Any]) -> int:
+        """Return how many of its answers are right before the first that is wrong or missing."""
+        return next((at for at, answer in enumerate(right) if self.answers[at : at + 1] != [answer]), len(right))
 
 
 @dataclass(slots=True)
 class Subtask:
-    """m steps from `start`, decided together; `right` are the right answers' keys.
+    """m steps decided together: the vote on whole replies, the right answers, and the replies."""
 
-    Of its first wave, whose size nothing has chosen yet: `asked` are the calls from right states, `valid` and
-    `good` those of them that passed the flags and that were right.
-    """
-
-    start: int
-    right: list[bytes]
-    race: Any
-    need: int = 0
-    drawn: int = 0
-    calls: int = 0
-    first_right: bool = False
-    asked: int = 0
-    valid: int = 0
-    good: int = 0
-    ended: Outcome | None = None
+    poll: Poll
+    right: tuple[Any, ...]
+    chains: list[Chain] = field(default_factory=list)
 
 
 @dataclass(slots=True, frozen=True)
@@ -126,9 +122,20 @@ def run(options: Options) -> Study:
 
     def draw(figure: Figure) -> None:
         left, right = figure.subplots(1, 2)
-        _draw_right(left, found)
-        _draw_calls(right, found)
-        figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=3)
+        for number, (source, sizes) in enumerate(found.items()):
+            every, one = range(1, max(sizes) + 1), single(sizes)
+            line(left, every, [one.right(m) for m in every], number, alpha=0.7)
+            points(left, list(sizes), [seen.right for seen in sizes.values()], number, source.name)
+            line(right, every, [one.calls(m) for m in every], number, alpha=0.7)
+            means, halves = [seen.calls for seen in sizes.values()], [seen.half for seen in sizes.values()]
+            right.errorbar(list(sizes), means, yerr=halves, linestyle="none", capsize=2.5, **style(number))
+        left.set(ylabel="share of replies right", title="A whole reply is right\n(lines: (v p)$^m$, from single calls)")
+        right.set(ylabel="model calls for one step of the run")
+        right.set_title(f"Cost at k = {K}\n(lines: the formula, from single calls)")
+        for axes in (left, right):
+            axes.set(xlabel="m, steps asked for at once", yscale="log")
+            plain(axes)
+        legend(figure, left, 3)
 
     return Study(
         "decomposition", "What does it cost to ask for several steps at once?", rows, _table(found), draw,
@@ -144,56 +151,55 @@ def run(options: Options) -> Study:
 def play(bench: Bench, m: int, n: int) -> list[Subtask]:
     """Decide n subtasks of m steps each by votes on whole replies."""
     task = bench.task(DISKS)
-    starts = np.random.default_rng(bench.seed).choice(STEPS - m, n, replace=False).tolist()
-    subtasks = [Subtask(start, _truths(task, start, m), first_to_ahead(K, MOST, MOST)) for start in starts]
-    for subtask in subtasks:
-        subtask.need = next(subtask.race)
-    ready = subtasks
-    while ready:
-        chains = [[Chain(task.state_at(one.start)) for _ in range(one.need)] for one in ready]
-        for link in range(m):
-            _extend(bench, task, ready, chains, link, m)
-        for subtask, made in zip(ready, chains, strict=True):
-            _count(subtask, made)
-        ready = [subtask for subtask in ready if subtask.ended is None]
-    return subtasks
+    whole: Any = coarse(task, m)
+    method = replace(bench.method(K, ()), max_votes=MOST, max_flags=MOST)  # each call is flagged by itself
+    subtasks: dict[int, Subtask] = {}
+    for start in np.random.default_rng(bench.seed).choice(STEPS - m, n, replace=False).tolist():
+        state = task.state_at(start), start
+        poll = Poll.of(method, Rules.of(whole), start, state, "")
+        subtasks[start] = Subtask(poll, whole.truth(state, start))
+
+    async def draw(requests: Sequence[Request]) -> list[Sample]:
+        chains = [Chain(request.address.step, request.address.draw, request.state[0]) for request in requests]
+        for chain in chains:
+            subtasks[chain.start].chains.append(chain)
+        for _ in range(m):
+            await _extend(bench, task, [chain for chain in chains if not chain.broken], m)
+        return [Sample(None if chain.broken else whole.render(chain.answers)) for chain in chains]
+
+    bench.decide([subtask.poll for subtask in subtasks.values()], draw)
+    return list(subtasks.values())
 
 
 def counted(subtasks: Sequence[Subtask], m: int) -> Counted:
-    """Grade the first reply and the winner of each subtask."""
+    """Grade the first reply and the winner of each subtask, and the calls of its first wave."""
     n = len(subtasks)
-    calls = np.array([subtask.calls for subtask in subtasks]) / m
-    valid = sum(subtask.valid for subtask in subtasks)
+    calls = np.array([sum(chain.calls for chain in one.chains) for one in subtasks]) / m
+    # the size of the first wave, k, is the only one that no reply has chosen
+    first = [(chain, chain.good(one.right)) for one in subtasks for chain in one.chains[:K]]
+    valid = sum(min(good + 1, len(chain.answers)) for chain, good in first)
     return Counted(
-        Share(sum(one.first_right for one in subtasks), n),
-        Share(sum(one.ended is None or one.ended.winner != canonical(one.right) for one in subtasks), n),
+        Share(sum(one.chains[0].good(one.right) == m for one in subtasks), n),
+        Share(sum(one.poll.key != canonical(one.right) for one in subtasks), n),
         float(calls.mean()), float(1.96 * calls.std() / np.sqrt(n)),
-        Share(valid, sum(subtask.asked for subtask in subtasks)),
-        Share(sum(subtask.good for subtask in subtasks), valid),
+        Share(valid, sum(min(good + 1, m) for _, good in first)),
+        Share(sum(good for _, good in first), valid),
     )  # fmt: skip
 
 
-def _extend(
-    bench: Bench, task: Any, ready: Sequence[Subtask], chains: Sequence[Sequence[Chain]], link: int, m: int
-) -> None:  # fmt: skip
-    """Let every chain that is not broken write its next step."""
-    rules = Rules.of(task)
-    going: list[tuple[Chain, int]] = []
-    requests = []
-    for subtask, made in zip(ready, chains, strict=True):
-        index = subtask.start + link
-        for number, chain in enumerate(made, subtask.drawn):
-            if not chain.broken:
-                seed = draw_seeds(seed_key(bench.seed, m, subtask.start), index, number)[0]
-                address = Address("experiment", index, number)
-                requests.append(Request(address, render(task, chain.state, index), seed, bench.source.temperature,
-                                        TOKEN_CAP, state=chain.state))  # fmt: skip
-                going.append((chain, index))
-    for (chain, index), sample in zip(going, bench.samples(requests), strict=True):
-        step = Step(index, chain.state, rules, TOKEN_CAP)
-        chain.calls += 1
+async def _extend(bench: Bench, task: Any, chains: Sequence[Chain], m: int) -> None:
+    """Let every chain write its next step."""
+    steps = [Step(chain.start + len(chain.answers), chain.state, Rules.of(task), TOKEN_CAP) for chain in chains]
+    requests = [
+        Request(Address("experiment", step.index, chain.draw), render(task, step.state, step.index),
+                draw_seeds(seed_key(bench.seed, m, chain.start), step.index, chain.draw)[0],
+                bench.source.temperature, TOKEN_CAP, state=step.state)
+        for chain, step in zip(chains, steps, strict=True)
+    ]  # fmt: skip
+    for chain, step, sample in zip(chains, steps, await bench.samples(requests), strict=True):
         answer = step.read(sample.text).answer
-        if judge(sample, step, (), PAPER) is not None or (link < m - 1 and not _readable(answer)):
+        last = len(chain.answers) == m - 1
+        if judge(sample, step, (), PAPER) is not None or not (last or _readable(answer)):
             chain.broken = True
             continue
         chain.answers.append(answer)
@@ -207,33 +213,12 @@ def _readable(answer: Any) -> bool:
     return len(disks) <= DISKS and all(1 <= disk <= DISKS for disk in (moved, *disks))
 
 
-def _count(subtask: Subtask, made: Sequence[Chain]) -> None:
-    """Count one wave of replies."""
-    m = len(subtask.right)
-    keys = [[canonical(answer) for answer in chain.answers] for chain in made]
-    if subtask.drawn == 0:
-        subtask.first_right = keys[0] == subtask.right
-        for written in keys:
-            good = next((i for i in range(m) if i >= len(written) or written[i] != subtask.right[i]), m)
-            subtask.asked += min(good + 1, m)
-            subtask.valid += min(good + 1, m, len(written))
-            subtask.good += good
-    subtask.drawn += len(made)
-    subtask.calls += sum(chain.calls for chain in made)
-    ballots = [None if chain.broken else canonical(written) for chain, written in zip(made, keys, strict=True)]
-    try:
-        subtask.need = subtask.race.send(ballots)
-    except StopIteration as end:
-        subtask.ended = end.value
-
-
 def _row(source: Source, m: int, seen: Counted, one: Single) -> Row:
-    row: Row = {"model": source.name, "simulated": source.simulated, "m": m, "k": K}
-    row.update(seen.right.row("right"))
-    row.update(seen.wrong.row("lost"))
-    row.update({"right_formula": one.right(m), "calls_a_step": seen.calls, "calls_low": seen.calls - seen.half})
-    row.update({"calls_high": seen.calls + seen.half, "calls_formula": one.calls(m)})
-    return row
+    return source.row(
+        m=m, k=K, **seen.right.row("right"), **seen.wrong.row("lost"), right_formula=one.right(m),
+        calls_a_step=seen.calls, calls_low=seen.calls - seen.half, calls_high=seen.calls + seen.half,
+        calls_formula=one.calls(m),
+    )  # fmt: skip
 
 
 def _table(found: dict[Source, dict[int, Counted]]) -> list[list[str]]:
@@ -264,29 +249,3 @@ def _shows(found: dict[Source, dict[int, Counted]]) -> str:
         "wrong reply is enough to be runner-up and costs the leader one more; and replies that err at the same place "
         "and go on alike vote together, as the simulated model's do."
     )
-
-
-def _draw_right(axes: Axes, found: dict[Source, dict[int, Counted]]) -> None:
-    for number, (source, sizes) in enumerate(found.items()):
-        line = [single(sizes).right(m) for m in range(1, max(sizes) + 1)]
-        axes.plot(range(1, max(sizes) + 1), line, color=style(number)["color"], alpha=0.7)
-        points(axes, list(sizes), [seen.right for seen in sizes.values()], number, source.name)
-    axes.set(xlabel="m, steps asked for at once", ylabel="share of replies right", yscale="log")
-    plain(axes)
-    axes.set_title("A whole reply is right\n(lines: (v p)$^m$, from single calls)")
-
-
-def _draw_calls(axes: Axes, found: dict[Source, dict[int, Counted]]) -> None:
-    for number, sizes in enumerate(found.values()):
-        every, one = range(1, max(sizes) + 1), single(sizes)
-        axes.plot(every, [one.calls(m) for m in every], color=style(number)["color"], alpha=0.7)
-        means, halves = [seen.calls for seen in sizes.values()], [seen.half for seen in sizes.values()]
-        axes.errorbar(list(sizes), means, yerr=halves, linestyle="none", capsize=2.5, **style(number))
-    axes.set(xlabel="m, steps asked for at once", ylabel="model calls for one step of the run", yscale="log")
-    plain(axes)
-    axes.set_title(f"Cost at k = {K}\n(lines: the formula, from single calls)")
-
-
-def _truths(task: Any, start: int, m: int) -> list[bytes]:
-    """Return the keys of m right answers."""
-    return [canonical(task.truth(task.state_at(index), index)) for index in range(start, start + m)]

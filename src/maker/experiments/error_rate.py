@@ -15,7 +15,7 @@ from maker.decision.flags import DEFAULT, PAPER, judge
 from maker.decision.poll import Poll
 from maker.experiments.kit.bench import Bench, Source, neural, oracle, said_of, sources, spread
 from maker.experiments.kit.exact import measured
-from maker.experiments.kit.figure import points, style
+from maker.experiments.kit.figure import legend, line, points
 from maker.experiments.kit.study import Options, Row, Share, Study, short
 
 if TYPE_CHECKING:
@@ -61,8 +61,7 @@ def run(options: Options) -> Study:
 def counted(bench: Bench, polls: list[Poll]) -> Counted:
     """Grade all replies of the polls: how many are not right, how many of those that vote are wrong."""
     total = right = 0
-    voting = {"paper": 0, "default": 0}
-    wrong = {"paper": 0, "default": 0}
+    wrong: dict[str, list[bool]] = {"paper": [], "default": []}  # of the replies that vote
     for poll in polls:
         truth = bench.right(poll)
         for sample in poll.samples:
@@ -71,18 +70,17 @@ def counted(bench: Bench, polls: list[Poll]) -> Counted:
             right += reading.key == truth
             for name, flags in (("paper", PAPER), ("default", DEFAULT)):
                 if judge(sample, poll.step, (), flags) is None:
-                    voting[name] += 1
-                    wrong[name] += reading.key != truth
+                    wrong[name].append(reading.key != truth)
     return {
         "not_right": Share(total - right, total),
-        "flagged": Share(total - voting["paper"], total),
-        "wrong": Share(wrong["paper"], voting["paper"]),
-        "wrong_default": Share(wrong["default"], voting["default"]),
+        "flagged": Share(total - len(wrong["paper"]), total),
+        "wrong": Share(sum(wrong["paper"]), len(wrong["paper"])),
+        "wrong_default": Share(sum(wrong["default"]), len(wrong["default"])),
     }
 
 
 def _row(source: Source, disks: int, seen: Counted, exact: float | None) -> Row:
-    row: Row = {"model": source.name, "simulated": source.simulated, "disks": disks, "exact_not_right": exact}
+    row = source.row(disks=disks, exact_not_right=exact)
     for name, share in seen.items():
         row.update(share.row(name))
     return row
@@ -108,12 +106,12 @@ def _shows(used: list[Source], sizes: list[int], found: Found) -> str:
         said.append(
             f"{source.name}: {short(small.rate)} at {sizes[0]} disks, {short(large.rate)} at {sizes[-1]} ({word})"
         )
-    votes = sum(seen["wrong_default"].n for (source, _), seen in found.items() if not source.simulated)
-    wrong = sum(seen["wrong_default"].seen for (source, _), seen in found.items() if not source.simulated)
+    votes = [seen["wrong_default"] for (source, _), seen in found.items() if not source.simulated]
     real = (
-        f" Under the default flags, which compare the claimed next state with what the move leads to, {wrong} of the "
-        f"{votes:,} votes of real models, at all sizes together, were wrong."
-        if votes
+        " Under the default flags, which compare the claimed next state with what the move leads to, "
+        f"{sum(share.seen for share in votes)} of the {sum(share.n for share in votes):,} votes of real models, at all "
+        "sizes together, were wrong."
+        if any(share.n for share in votes)
         else ""
     )
     return (
@@ -130,10 +128,10 @@ def _draw(figure: Figure, used: list[Source], sizes: list[int], found: Found, ex
         for axes, name in ((left, "not_right"), (right, "wrong")):
             points(axes, shifted, [found[source, disks][name] for disks in sizes], number, source.name)
         if (source, sizes[0]) in exact:
-            left.plot(sizes, [exact[source, disks] for disks in sizes], color=style(number)["color"], alpha=0.7)
+            line(left, sizes, [exact[source, disks] for disks in sizes], number, alpha=0.7)
     left.set(title="All replies: not right\n(lines: exact, from token probabilities)", ylabel="share of replies")
     right.set(title="Replies that vote under the paper's flags: wrong\n(arrow: none seen, upper end of the interval)")
     for axes in (left, right):
         axes.set(xlabel="disks (steps = $2^{disks} - 1$)", yscale="log")
         axes.set_xticks(range(4, 21, 4))
-    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    legend(figure, left, 3)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from maker.api.run import run_sync
@@ -188,14 +189,11 @@ class Tried:
 def arms(other: Clerk) -> dict[str, list[Rung]]:
     """Return the ladders, each with one rung more than the one before."""
     rungs: dict[str, list[Rung]] = {
-        "+ more votes": [ladder.more_votes], "+ refine": [ladder.refine], "+ reword": [ladder.reword],
+        "off": [], "+ more votes": [ladder.more_votes], "+ refine": [ladder.refine], "+ reword": [ladder.reword],
         "+ another model": [ladder.another_model(other)], "+ finer": [ladder.finer],
         "+ go back, twice": [ladder.go_back(6), ladder.go_back(6)],
     }  # fmt: skip
-    found: dict[str, list[Rung]] = {"off": []}
-    for name, more in rungs.items():
-        found[name] = [*list(found.values())[-1], *more]
-    return found
+    return dict(zip(rungs, accumulate(rungs.values()), strict=True))
 
 
 def run(options: Options) -> Study:

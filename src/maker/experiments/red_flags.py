@@ -12,16 +12,16 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
 
 from maker import theory
 from maker.decision.flags import DEFAULT, PAPER, Flag, judge
 from maker.decision.poll import Poll
 from maker.decision.sample import Sample
-from maker.experiments.kit.bench import Bench, Source, neural, oracle, said_of, sources, spread
-from maker.experiments.kit.figure import points, style
+from maker.experiments.kit.bench import DISKS, STEPS, Bench, Source, neural, oracle, said_of, sources, spread
+from maker.experiments.kit.figure import legend, line, points
 from maker.experiments.kit.study import Options, Row, Share, Study, short
 from maker.task.canonical import canonical
 
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-DISKS = 20
-STEPS = 2**DISKS - 1
 FEWEST = 20  # replies of a length that is drawn
 EACH = 4  # replies to a step: two votes nearly always
 TARGET = 0.95
@@ -39,53 +37,35 @@ _NUMBERS = re.compile(r"\d+")
 _LIST = re.compile(r"\[([\d\s,]*)")
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, frozen=True)
 class Way:
     """What one way of reading made of a source's replies, a step at a time."""
 
-    steps: int = 0
-    valid: int = 0  # of the first replies
-    voting: int = 0  # steps with a vote
-    wrong: int = 0  # first votes
-    pairs: int = 0  # steps with two votes
-    both_wrong: int = 0
-    same_wrong: int = 0
+    v: Share  # of the first replies: those that vote
+    error: Share  # of the first votes: the wrong ones
+    both: Share  # of the steps with two votes: both wrong
+    same_wrong: int  # of these: both the same
 
-    def count(self, keys: list[bytes | None], right: bytes) -> None:
-        """Count the replies of one step: their vote keys, None for one that does not vote."""
-        votes = [key for key in keys if key is not None]
-        self.steps += 1
-        self.valid += keys[0] is not None
-        self.voting += bool(votes)
-        self.wrong += bool(votes) and votes[0] != right
-        if len(votes) >= 2:
-            self.pairs += 1
-            self.both_wrong += right not in votes[:2]
-            self.same_wrong += votes[0] != right and votes[0] == votes[1]
-
-    @property
-    def v(self) -> Share:
-        """The share of replies that vote."""
-        return Share(self.valid, self.steps)
-
-    @property
-    def error(self) -> Share:
-        """The share of votes that is wrong."""
-        return Share(self.wrong, self.voting)
-
-    @property
-    def both(self) -> Share:
-        """The share of steps whose first two votes are both wrong."""
-        return Share(self.both_wrong, self.pairs)
+    @classmethod
+    def of(cls, keys: Sequence[Sequence[bytes | None]], rights: Sequence[bytes]) -> Self:
+        """Count the replies of each step: their vote keys, None for one that does not vote."""
+        votes = [[key for key in replies if key is not None] for replies in keys]
+        firsts = [own[0] != right for own, right in zip(votes, rights, strict=True) if own]
+        pairs = [own[:2] for own, right in zip(votes, rights, strict=True) if len(own) >= 2 and right not in own[:2]]
+        return cls(
+            Share(sum(replies[0] is not None for replies in keys), len(keys)),
+            Share(sum(firsts), len(firsts)),
+            Share(len(pairs), sum(len(own) >= 2 for own in votes)),
+            sum(first == second for first, second in pairs),
+        )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, frozen=True)
 class Counted:
-    """Of one source: what each way of reading made of it, and wrong replies by length in tokens."""
+    """Of one source: what each way of reading made of it, and the replies not right by length in tokens."""
 
-    ways: dict[str, Way] = field(default_factory=dict)
-    lengths: Counter[int] = field(default_factory=Counter)
-    not_right: Counter[int] = field(default_factory=Counter)
+    ways: dict[str, Way]
+    lengths: dict[int, Share]
 
 
 def run(options: Options) -> Study:
@@ -101,7 +81,7 @@ def run(options: Options) -> Study:
             found[source] = counted(bench, bench.draws(DISKS, steps, EACH))
         options.say(f"{source.name}: {n * EACH:,} replies read")
     rows = [_row(source, name, way) for source, seen in found.items() for name, way in seen.ways.items()]
-    rows += [_length_row(source, seen, length) for source, seen in found.items() for length in sorted(seen.lengths)]
+    rows += [_length_row(source, *length) for source, seen in found.items() for length in seen.lengths.items()]
 
     def draw(figure: Figure) -> None:
         grid = figure.add_gridspec(2, 2 * len(found))
@@ -109,9 +89,12 @@ def run(options: Options) -> Study:
             axes = figure.add_subplot(grid[0, 2 * number : 2 * number + 2])
             _draw_lengths(axes, source, seen, number)
         errors = figure.add_subplot(grid[1, : len(found)])
-        _draw_errors(errors, found)
-        _draw_pairs(figure.add_subplot(grid[1, len(found) :]), found)
-        figure.legend(*errors.get_legend_handles_labels(), loc="outside lower center", ncols=2)
+        _draw_ways(errors, found, pairs=False)
+        errors.set(ylabel="share of the votes that is wrong", title="Error by way of reading")
+        both = figure.add_subplot(grid[1, len(found) :])
+        _draw_ways(both, found, pairs=True)
+        both.set(ylabel="share of steps, first two votes wrong", title="Collisions (dash: if errors were independent)")
+        legend(figure, errors, 2)
 
     return Study(
         "red-flags", "What do flags catch, and does repairing replies help?", rows, _table(found), draw, _shows(found),
@@ -161,22 +144,22 @@ def counted(bench: Bench, polls: list[Poll]) -> Counted:
     Shares of replies are taken over the first reply of each step, shares of votes over the first vote, so that
     all trials are independent draws and the intervals exact.
     """
-    seen = Counted({name: Way() for name in WAYS})
-    for poll in polls:
-        truth = bench.task(DISKS).truth(poll.step.state, poll.step.index)
-        right = canonical([list(truth.move), [list(peg) for peg in truth.next_state]])
-        for name, read in WAYS.items():
-            keys = [read(poll, sample) for sample in poll.samples]
-            seen.ways[name].count(keys, right)
-        first = poll.samples[0]
-        seen.lengths[first.tokens_out or 0] += 1
-        seen.not_right[first.tokens_out or 0] += strict(poll, first, ()) != right
-    return seen
+    truths = [bench.task(DISKS).truth(poll.step.state, poll.step.index) for poll in polls]
+    rights = [canonical([list(truth.move), [list(peg) for peg in truth.next_state]]) for truth in truths]
+    keys = {name: [[read(poll, sample) for sample in poll.samples] for poll in polls] for name, read in WAYS.items()}
+    lengths = [poll.samples[0].tokens_out or 0 for poll in polls]
+    wrong = Counter(
+        length for length, key, right in zip(lengths, keys["strict parser"], rights, strict=True) if key[0] != right
+    )
+    return Counted(
+        {name: Way.of(found, rights) for name, found in keys.items()},
+        {length: Share(wrong[length], n) for length, n in sorted(Counter(lengths).items())},
+    )
 
 
 def replies_needed(way: Way) -> tuple[int, float] | None:
     """Return k and the replies a step for a million steps at 95%, from the lower bound of p; None where no k helps."""
-    low = theory.p_lower(way.wrong, way.voting) if way.voting else 0.0
+    low = theory.p_lower(way.error.seen, way.error.n) if way.error.n else 0.0
     if low <= 0.5:
         return None
     k = theory.k_min(low, STEPS, TARGET)
@@ -185,19 +168,16 @@ def replies_needed(way: Way) -> tuple[int, float] | None:
 
 def _row(source: Source, name: str, way: Way) -> Row:
     needed = replies_needed(way)
-    row: Row = {"model": source.name, "simulated": source.simulated, "read": name, "tokens": None}
-    row.update(way.v.row("v"))
-    row.update(way.error.row("error"))
-    row.update(way.both.row("both_wrong"))
-    row.update({"independent": way.error.rate**2 if way.voting else None, "same_wrong": way.same_wrong})
-    row.update({"k": needed[0] if needed else None, "replies_a_step": needed[1] if needed else None})
-    return row
+    return source.row(
+        read=name, tokens=None, **way.v.row("v"), **way.error.row("error"), **way.both.row("both_wrong"),
+        independent=way.error.rate**2 if way.error.n else None, same_wrong=way.same_wrong,
+        k=needed[0] if needed else None, replies_a_step=needed[1] if needed else None,
+    )  # fmt: skip
 
 
-def _length_row(source: Source, seen: Counted, length: int) -> Row:
-    row = dict.fromkeys(_row(source, "", Way()), None) | {"model": source.name, "simulated": source.simulated}
-    share = Share(seen.not_right[length], seen.lengths[length])
-    return row | {"read": "by length", "tokens": length} | share.row("error")
+def _length_row(source: Source, length: int, share: Share) -> Row:
+    empty = dict.fromkeys(_row(source, "", Way.of([], [])))
+    return empty | source.row(read="by length", tokens=length, **share.row("error"))
 
 
 def _table(found: dict[Source, Counted]) -> list[list[str]]:
@@ -208,7 +188,7 @@ def _table(found: dict[Source, Counted]) -> list[list[str]]:
             needed = replies_needed(way)
             table.append([
                 source.name, name, f"{way.v.rate:.4f}", way.error.text(), way.both.text(),
-                short(way.error.rate**2) if way.voting else "-", str(way.same_wrong),
+                short(way.error.rate**2) if way.error.n else "-", str(way.same_wrong),
                 str(needed[0]) if needed else "none", f"{needed[1]:.2f}" if needed else "-",
             ])  # fmt: skip
     return table
@@ -216,7 +196,7 @@ def _table(found: dict[Source, Counted]) -> list[list[str]]:
 
 def _ratio(way: Way) -> float | None:
     """Return how much more often the first two votes are both wrong than independence gives; None of no error."""
-    return way.both.rate / way.error.rate**2 if way.wrong and way.pairs else None
+    return way.both.rate / way.error.rate**2 if way.error.seen and way.both.n else None
 
 
 def _shows(found: dict[Source, Counted]) -> str:
@@ -244,9 +224,9 @@ def _shows(found: dict[Source, Counted]) -> str:
 
 
 def _draw_lengths(axes: Axes, source: Source, seen: Counted, number: int) -> None:
-    shown = [length for length, n in sorted(seen.lengths.items()) if n >= FEWEST]
-    shares = [Share(seen.not_right[length], seen.lengths[length]) for length in shown]
-    points(axes, shown, shares, number, source.name, markersize=3.5)
+    often = {length: share for length, share in seen.lengths.items() if share.n >= FEWEST}
+    shown = list(often)
+    points(axes, shown, list(often.values()), number, source.name, markersize=3.5)
     axes.set_title(source.name.replace(", rho", ",\nrho").replace(" (sim", "\n(sim"), fontsize=8)
     axes.set(xlabel="tokens of the reply", ylim=(-0.03, 1.03))
     if shown and shown[-1] > 10 * shown[0]:
@@ -257,21 +237,15 @@ def _draw_lengths(axes: Axes, source: Source, seen: Counted, number: int) -> Non
         axes.set_yticklabels([])
 
 
-def _draw_errors(axes: Axes, found: dict[Source, Counted]) -> None:
+def _draw_ways(axes: Axes, found: dict[Source, Counted], *, pairs: bool) -> None:
+    """Draw the error by way of reading, or with `pairs` how often two votes are both wrong."""
     for number, (source, seen) in enumerate(found.items()):
         places = [i + 0.1 * (number - len(found) / 2) for i in range(len(WAYS))]
-        points(axes, places, [seen.ways[name].error for name in WAYS], number, source.name)
-    axes.set(yscale="log", ylabel="share of the votes that is wrong", title="Error by way of reading")
-    axes.set_xticks(range(len(WAYS)), [name.replace(" ", "\n") for name in WAYS])
-
-
-def _draw_pairs(axes: Axes, found: dict[Source, Counted]) -> None:
-    for number, (source, seen) in enumerate(found.items()):
-        places = [i + 0.1 * (number - len(found) / 2) for i in range(len(WAYS))]
-        points(axes, places, [seen.ways[name].both for name in WAYS], number, source.name)
-        alone = [seen.ways[name].error.rate ** 2 or float("nan") for name in WAYS]
-        axes.plot(places, alone, linestyle="none", marker="_", markersize=14, markeredgewidth=2.5,
-                  color=style(number)["color"], alpha=0.6)  # fmt: skip
-    axes.set(yscale="log", ylabel="share of steps, first two votes wrong")
-    axes.set_title("Collisions (dash: if errors were independent)")
+        shares = [way.both if pairs else way.error for way in seen.ways.values()]
+        points(axes, places, shares, number, source.name)
+        if pairs:
+            alone = [way.error.rate**2 or float("nan") for way in seen.ways.values()]
+            dash = {"linestyle": "none", "marker": "_", "markersize": 14, "markeredgewidth": 2.5}
+            line(axes, places, alone, number, **dash, alpha=0.6)
+    axes.set(yscale="log")
     axes.set_xticks(range(len(WAYS)), [name.replace(" ", "\n") for name in WAYS])

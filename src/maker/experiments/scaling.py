@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from maker import theory
-from maker.experiments.kit.figure import points, style
+from maker.decision.race import Ballot
+from maker.experiments.kit.figure import line, points, style
 from maker.experiments.kit.races import coins, race
 from maker.experiments.kit.study import Options, Row, Share, Study, short
 
@@ -35,7 +36,7 @@ TARGET = 0.95
 CHANCES = (0.75, 0.9, 0.99, 0.9978)
 MANY = 1e6  # steps of the fourth figure
 SIZES = (1, 2, 3, 5, 8, 12, 20)
-Points = list[tuple[float, float, float]]  # place, mean, half of the 95% interval
+Points = dict[float, tuple[float, float]]  # by place: mean, half of the 95% interval
 
 
 def run(options: Options) -> Study:
@@ -52,12 +53,12 @@ def run(options: Options) -> Study:
     votes: dict[float, Points] = {}
     for p in CHANCES:
         votes[p] = played_votes(rng, p, options.size(10_000, 2000))
-        rows += [_cost_row("samples a step", p, s, 1, _mean_at(votes[p], s)) for s in STEPS]
+        rows += [_cost_row("samples a step", p, s, 1, votes[p].get(s)) for s in STEPS]
         options.say(f"samples a step, p = {p}: played")
     sizes: dict[float, Points] = {}
     for p in CHANCES:
         sizes[p] = played_sizes(rng, p, options.size(2000, 400))
-        rows += [_cost_row("steps written", p, MANY, m, _mean_at(sizes[p], m)) for m in SIZES]
+        rows += [_cost_row("steps written", p, MANY, m, sizes[p].get(m)) for m in SIZES]
         options.say(f"steps written against m, p = {p}: played")
 
     def draw(figure: Figure) -> None:
@@ -99,32 +100,24 @@ def played_runs(rng: np.random.Generator, k: int, races: int) -> dict[int, Share
 def played_votes(rng: np.random.Generator, p: float, races: int) -> Points:
     """Return the mean samples a step at the smallest k that reaches the target, for runs of 1, 1,000, ... steps."""
     ballots = coins(rng, p)
-    points: Points = []
-    for steps in STEPS[::3]:
-        k = theory.k_min(p, steps, TARGET)
-        points.append((steps, *_mean([race(ballots, k).replies for _ in range(races)])))
-    return points
+    return {steps: _replies(ballots, theory.k_min(p, steps, TARGET), races) for steps in STEPS[::3]}
 
 
 def played_sizes(rng: np.random.Generator, p: float, races: int) -> Points:
     """Return the steps written in a run of a million steps, by m, where a subtask takes fewer than 200."""
-    points: Points = []
+    points: Points = {}
     for m in SIZES:
         k = theory.k_min(p, MANY, TARGET, m)
         if theory.expected_cost(p, k, m, m=m) < 200:
-            ballots = coins(rng, p, m=m)
-            mean, half = _mean([race(ballots, k).replies for _ in range(races)])
-            points.append((m, mean * MANY, half * MANY))  # a reply has m steps, a run MANY / m subtasks
+            mean, half = _replies(coins(rng, p, m=m), k, races)
+            points[m] = mean * MANY, half * MANY  # a reply has m steps, a run MANY / m subtasks
     return points
 
 
-def _mean(values: Sequence[int]) -> tuple[float, float]:
-    """Return mean and half of its 95% interval (normal)."""
-    return float(np.mean(values)), float(1.96 * np.std(values) / np.sqrt(len(values)))
-
-
-def _mean_at(points: Points, place: float) -> tuple[float, float] | None:
-    return next(((mean, half) for at, mean, half in points if at == place), None)
+def _replies(ballots: Callable[[], Ballot], k: int, races: int) -> tuple[float, float]:
+    """Return the mean replies of a race and half of its 95% interval (normal)."""
+    replies = [race(ballots, k).replies for _ in range(races)]
+    return float(np.mean(replies)), float(1.96 * np.std(replies) / np.sqrt(races))
 
 
 def _votes_by_formula(p: float, steps: float) -> float:
@@ -136,21 +129,18 @@ def _written_by_formula(p: float, m: int) -> float:
 
 
 def _success_row(k: int, steps: float, seen: Share | None) -> Row:
-    row: Row = {"figure": "P(run right)", "p": P, "k": k, "m": 1, "steps": steps}
-    row["theory"] = theory.run_success(P, k, steps)
-    row["simulated"] = seen.rate if seen else None
-    row["low"], row["high"], row["n"] = (seen.low, seen.high, seen.n) if seen else (None, None, None)
-    return row
+    rate, low, high, n = (seen.rate, seen.low, seen.high, seen.n) if seen else (None, None, None, None)
+    return {"figure": "P(run right)", "p": P, "k": k, "m": 1, "steps": steps, "theory": theory.run_success(P, k, steps),
+            "simulated": rate, "low": low, "high": high, "n": n}  # fmt: skip
 
 
 def _cost_row(what: str, p: float, steps: float, m: int, seen: tuple[float, float] | None) -> Row:
-    row: Row = {"figure": what, "p": p, "k": theory.k_min(p, steps, TARGET, m) if steps >= m else None, "m": m}
-    row["steps"] = steps
-    row["theory"] = _votes_by_formula(p, steps) if what == "samples a step" else _written_by_formula(p, m)
-    row["simulated"] = seen[0] if seen else None
-    row["low"], row["high"] = (seen[0] - seen[1], seen[0] + seen[1]) if seen else (None, None)
-    row["n"] = None
-    return row
+    return {
+        "figure": what, "p": p, "k": theory.k_min(p, steps, TARGET, m) if steps >= m else None, "m": m, "steps": steps,
+        "theory": _votes_by_formula(p, steps) if what == "samples a step" else _written_by_formula(p, m),
+        "simulated": seen[0] if seen else None, "low": seen[0] - seen[1] if seen else None,
+        "high": seen[0] + seen[1] if seen else None, "n": None,
+    }  # fmt: skip
 
 
 def _table() -> list[list[str]]:
@@ -171,10 +161,10 @@ def _shows(wins: dict[int, dict[int, Share]], votes: dict[float, Points], sizes:
         share.low <= theory.run_success(P, k, steps) <= share.high
         for k, shares in wins.items() for steps, share in shares.items()
     ]  # fmt: skip
-    close = [abs(mean - _votes_by_formula(p, at)) <= half for p, points in votes.items() for at, mean, half in points]
-    above = max(
-        (mean / _written_by_formula(p, int(m)), p, int(m)) for p, points in sizes.items() for m, mean, _ in points
-    )
+    close = [
+        abs(mean - _votes_by_formula(p, at)) <= half for p, seen in votes.items() for at, (mean, half) in seen.items()
+    ]
+    above = max((seen[m][0] / _written_by_formula(p, int(m)), p, m) for p, seen in sizes.items() for m in seen)
     return (
         "Each vote of margin multiplies the length that a run survives by about p/(1-p), so k, and with it the "
         f"samples a step, grow like the logarithm of the number of steps: at p = {P} k = "
@@ -207,7 +197,7 @@ def _draw_success(axes: Axes, wins: dict[int, dict[int, Share]]) -> None:
 def _draw_margins(axes: Axes, wins: dict[int, dict[int, Share]]) -> None:
     for number, steps in enumerate((100, 1000, 10**6, 10**9, 10**14)):
         every = range(1, 21)
-        axes.plot(every, [theory.run_success(P, k, steps) for k in every], color=style(number)["color"])
+        line(axes, every, [theory.run_success(P, k, steps) for k in every], number)
         played = [k for k in wins if steps in wins[k]]
         label = f"s = {steps:,}" if steps <= 1000 else f"s = {steps:.0e}".replace("e+0", "e").replace("e+", "e")
         axes.plot([], [], label=label, **style(number))
@@ -223,8 +213,8 @@ def _draw_cost(
 ) -> None:
     """Draw a cost by formula at some places, and as it was played, for each p."""
     for number, (p, seen) in enumerate(played.items()):
-        axes.plot(places, [formula(p, place) for place in places], color=style(number)["color"])
-        at, means, halves = zip(*seen, strict=True)
-        axes.errorbar(at, means, halves, linestyle="none", capsize=2.5, label=f"p = {p:g}", **style(number))
+        line(axes, places, [formula(p, place) for place in places], number)
+        means, halves = zip(*seen.values(), strict=True)
+        axes.errorbar(list(seen), means, halves, linestyle="none", capsize=2.5, label=f"p = {p:g}", **style(number))
     axes.set(yscale="log")
     axes.legend()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -103,10 +104,7 @@ def settings(candidates: int) -> dict[str, list[Rule]]:
         *(stops.beta_posterior(1 - level) for level in levels),
         *(stops.window(w) for w in range(1, 13)), *(stops.ppr(level, candidates) for level in levels),
     ]  # fmt: skip
-    by_name: dict[str, list[Rule]] = {}
-    for rule in rules:
-        by_name.setdefault(rule.name, []).append(rule)
-    return by_name
+    return {name: list(same) for name, same in groupby(rules, lambda rule: rule.name)}
 
 
 def frontiers(scene: Scene, races: int, rng: np.random.Generator) -> Found:

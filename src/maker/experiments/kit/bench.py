@@ -27,7 +27,7 @@ from maker.decision.sample import Request, Sample
 from maker.decision.step import Rules
 from maker.errors import ModelError, first_error
 from maker.models import load_model
-from maker.sending.dispatcher import Dispatcher, decide, take_wave
+from maker.sending.dispatcher import Dispatcher, Draw, decide, take_wave
 from maker.sending.limits import Limits
 from maker.sending.usage import Usage
 from maker.task.canonical import canonical
@@ -35,9 +35,11 @@ from maker.task.load import load_task
 from maker.task.prompt import render
 
 if TYPE_CHECKING:
-    from maker.experiments.kit.study import Options
+    from maker.experiments.kit.study import Cell, Options, Row
 
 
+DISKS = 20  # of the tower that most experiments ask about
+STEPS = 2**DISKS - 1
 BATCH = 512  # requests of one call to a lock-step model
 TOKEN_CAP = 1024
 
@@ -54,6 +56,10 @@ class Source:
     def simulated(self) -> bool:
         """Whether its answers are made up with the truth at hand."""
         return self.spec.startswith("oracle")
+
+    def row(self, **cells: Cell) -> Row:
+        """Return a row of its own, with these cells."""
+        return {"model": self.name, "simulated": self.simulated, **cells}
 
 
 def neural(temperature: float, weights: str | None = None) -> Source:
@@ -99,7 +105,6 @@ class Bench:
         self._dispatcher = Dispatcher(load_model(source.spec), Limits(), Usage())
         self._traits = self._dispatcher.traits
         self._task: Any = None
-        self._rules: Rules | None = None
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -117,7 +122,6 @@ class Bench:
             # The bundled model reads the compact style alone; the simulated one reads none.
             plain = self.source.simulated or self.source.spec.startswith("neural")
             self._task = load_task("hanoi", disks=disks, style="compact" if plain else "full")
-            self._rules = Rules.of(self._task)
             if self._traits.bind is not None:
                 self._traits.bind(self._task)
         return self._task
@@ -131,30 +135,31 @@ class Bench:
     def draws(self, disks: int, steps: Sequence[int], each: int) -> list[Poll]:
         """Draw `each` replies to every step, unjudged but for what cannot be parsed; they are in `poll.samples`."""
         polls = self._polls(disks, steps, self.method(each, ()))
-        self._portal.call(take_wave, polls, self._samples)
+        self._portal.call(take_wave, polls, self.samples)
         return polls
 
     def votes(self, disks: int, steps: Sequence[int], k: int, flags: tuple[Flag, ...]) -> list[Poll]:
         """Vote on every step until it is decided, or undecided at the engine's default limits."""
         polls = self._polls(disks, steps, self.method(k, flags))
-        self._portal.call(decide, polls, self._samples, lambda _poll, _wave: None)
+        self.decide(polls, self.samples)
         return polls
+
+    def decide(self, polls: Sequence[Poll], draw: Draw) -> None:
+        """Take waves of all polls until each is decided or at its limits. draw: brings the samples."""
+        self._portal.call(decide, polls, draw, lambda _poll, _wave: None)
 
     def right(self, poll: Poll) -> bytes:
         """Return the vote key of a step's right answer, to grade with."""
         return canonical(self._task.truth(poll.step.state, poll.step.index))
 
-    def samples(self, requests: Sequence[Request]) -> list[Sample]:
-        """Draw a sample for each request, in order."""
-        return self._portal.call(self._samples, list(requests))
-
     def _polls(self, disks: int, steps: Sequence[int], method: Method) -> list[Poll]:
         task = self.task(disks)
-        assert self._rules is not None, "a task has rules"
+        rules = Rules.of(task)
         states = [(index, task.state_at(index)) for index in steps]
-        return [Poll.of(method, self._rules, index, state, render(task, state, index)) for index, state in states]
+        return [Poll.of(method, rules, index, state, render(task, state, index)) for index, state in states]
 
-    async def _samples(self, requests: Sequence[Request]) -> list[Sample]:
+    async def samples(self, requests: Sequence[Request]) -> list[Sample]:
+        """Draw a sample for each request, in order; called where a wave is taken."""
         found: dict[int, list[Sample]] = {}
         slots = anyio.CapacityLimiter(self._traits.callers if self._traits.lockstep else 8)
 

@@ -17,6 +17,7 @@ from maker.experiments.kit.study import Share, Study
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C6D1F")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
@@ -53,6 +54,16 @@ def plain(axes: Axes) -> None:
 def style(number: int) -> dict[str, Any]:
     """Return colour and marker of a series by its number."""
     return {"color": COLOURS[number % len(COLOURS)], "marker": MARKERS[number % len(MARKERS)]}
+
+
+def line(axes: Axes, x: Sequence[float], y: Sequence[float], number: int, **more: Any) -> None:
+    """Draw a line in the colour of a series."""
+    axes.plot(x, y, **{"color": style(number)["color"], **more})
+
+
+def legend(figure: Figure, axes: Axes, columns: int) -> None:
+    """Name the series of one of the axes below the figure."""
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=columns)
 
 
 def points(axes: Axes, x: Sequence[float], shares: Sequence[Share], number: int, label: str, **more: Any) -> None:

@@ -64,24 +64,23 @@ def on_path(pegs: Ints) -> NDArray[np.bool_]:
     return good
 
 
-def _tops(pegs: Ints) -> Ints:
-    """Return [b, 3]: the smallest disk on each peg, disks + 1 for an empty peg."""
+def _other(pegs: Ints) -> Ints:
+    """Return [b, 3]: the one legal move of another disk than 1, as (disk, from, to)."""
     disks = pegs.shape[1]
-    disk = np.arange(1, disks + 1)
     here = pegs[:, None, :] == np.arange(3)[:, None]
-    return np.asarray(np.where(here, disk, disks + 1).min(-1))
+    tops = np.where(here, np.arange(1, disks + 1), disks + 1).min(-1)  # disks + 1 for an empty peg
+    rows, a, b = np.arange(len(pegs)), (pegs[:, 0] + 1) % 3, (pegs[:, 0] + 2) % 3
+    a_moves = tops[rows, a] < tops[rows, b]
+    disk = np.minimum(tops[rows, a], tops[rows, b])
+    return np.stack([disk, np.where(a_moves, a, b), np.where(a_moves, b, a)], 1)
 
 
 def answers(batch: Batch) -> Ints:
     """Return [b, 3]: the strategy's move as (disk, from, to)."""
-    rows = np.arange(len(batch.pegs))
-    tops = _tops(batch.pegs)
     first = batch.pegs[:, 0]
     turned = (first + np.where(batch.clockwise, 1, 2)) % 3
-    a, b = (first + 1) % 3, (first + 2) % 3
-    a_moves = tops[rows, a] < tops[rows, b]
-    other = np.stack([np.minimum(tops[rows, a], tops[rows, b]), np.where(a_moves, a, b), np.where(a_moves, b, a)], 1)
     one = np.stack([np.ones_like(first), first, turned], 1)
+    other = _other(batch.pegs)
     return np.asarray(np.where((batch.previous[:, 0] == 1)[:, None], other, one))
 
 
@@ -94,16 +93,16 @@ def moved(pegs: Ints, move: Ints) -> Ints:
 
 def _previous(rng: np.random.Generator, pegs: Ints, clockwise: NDArray[np.bool_]) -> Ints:
     """Return a previous move that can have led to each state: half disk 1, half another disk."""
-    rows = np.arange(len(pegs))
-    tops, first = _tops(pegs), pegs[:, 0]
-    natural = (first + np.where(clockwise, 2, 1)) % 3
-    source = np.where(rng.random(len(pegs)) < 0.8, natural, (first + rng.integers(1, 3, len(pegs))) % 3)
-    one = np.stack([np.ones_like(first), source, first], 1)
-    a, b = (first + 1) % 3, (first + 2) % 3
-    came_to_a = tops[rows, a] < tops[rows, b]
-    disk = np.minimum(tops[rows, a], tops[rows, b])
-    other = np.stack([disk, np.where(came_to_a, b, a), np.where(came_to_a, a, b)], 1)
+    one = _first_came(rng, pegs[:, 0], clockwise)
+    other = _other(pegs)[:, [0, 2, 1]]  # the disk that can go now is the one that came, the other way round
     return np.asarray(np.where((rng.random(len(pegs)) < 0.5)[:, None], one, other))
+
+
+def _first_came(rng: np.random.Generator, peg: Ints, clockwise: NDArray[np.bool_]) -> Ints:
+    """Return a previous move of disk 1 to a peg, four times in five or more the way round that the strategy has."""
+    natural = (peg + np.where(clockwise, 2, 1)) % 3
+    source = np.where(rng.random(len(peg)) < 0.8, natural, (peg + rng.integers(1, 3, len(peg))) % 3)
+    return np.stack([np.ones_like(peg), source, peg], 1)
 
 
 def _even(rng: np.random.Generator, size: int, disks: int, clockwise: NDArray[np.bool_]) -> tuple[Ints, Ints]:
@@ -114,9 +113,7 @@ def _even(rng: np.random.Generator, size: int, disks: int, clockwise: NDArray[np
     numbers = np.arange(1, disks + 1)
     pegs = np.where(numbers < disk[:, None], place[:, :1], pegs)
     pegs[np.arange(size), disk - 1] = place[:, 1]
-    natural = (place[:, 0] + np.where(clockwise, 2, 1)) % 3
-    source = np.where(rng.random(size) < 0.8, natural, (place[:, 0] + rng.integers(1, 3, size)) % 3)
-    before = np.stack([np.ones(size, np.int64), source, place[:, 0]], 1)
+    before = _first_came(rng, place[:, 0], clockwise)
     after = np.stack([disk, place[:, 2], place[:, 1]], 1)
     return pegs, np.where((rng.random(size) < 0.6)[:, None], before, after)
 

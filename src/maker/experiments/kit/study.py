@@ -119,5 +119,14 @@ def aligned(table: Sequence[Sequence[str]]) -> str:
 
 def markdown(table: Sequence[Sequence[str]]) -> str:
     """Return a table as Markdown."""
-    head, *rest = ("| " + " | ".join(row) + " |" for row in table)
-    return "\n".join([head, "|" + "---|" * len(table[0]), *rest])
+    return "\n".join([markdown_head(table[0]), *map(markdown_row, table[1:])])
+
+
+def markdown_head(cells: Sequence[str]) -> str:
+    """Return the two lines that begin a table in Markdown."""
+    return markdown_row(cells) + "\n|" + "---|" * len(cells)
+
+
+def markdown_row(cells: Sequence[object], digits: int = 5) -> str:
+    """Return a line of a table in Markdown. digits: of its floats."""
+    return "| " + " | ".join(f"{cell:.{digits}g}" if isinstance(cell, float) else str(cell) for cell in cells) + " |"

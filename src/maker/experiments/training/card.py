@@ -11,59 +11,56 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from maker.experiments.kit.exact import measure, summary
+from maker.experiments.kit.study import markdown_head, markdown_row
 from maker.models.neural.bundled import build, weight_file
 
 _MARKS = ("<!-- measured: written by maker.experiments.training.card -->", "<!-- end of measured -->")
 
 
-def _row(*cells: object) -> str:
-    return "| " + " | ".join(f"{cell:.6g}" if isinstance(cell, float) else str(cell) for cell in cells) + " |"
+def _table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
+    """Return a table under its title, as lines."""
+    return [title, "", markdown_head(columns), *(markdown_row(row, 6) for row in rows), ""]
 
 
-def tables(weights: str, steps: int, fewer: int, temperatures: Sequence[float], seed: int) -> Iterator[str]:
-    """Yield the lines of the tables for one weight file."""
+def tables(weights: str, steps: int, fewer: int, temperatures: Sequence[float], seed: int) -> list[str]:
+    """Return the lines of the tables for one weight file."""
     sampler = build(weights)
     number, p = measure(sampler, 20, steps, temperatures, seed)
-    yield f"### Weights `{weights}`: {len(number):,} of the 1,048,575 steps of the 20-disk path"
-    yield ""
-    yield _row("temperature", "p", "rho", "share with p_s < 1/2", "smallest p_s", "steps with p_s < .9")
-    yield "|---|---|---|---|---|---|"
-    for i, temperature in enumerate(temperatures):
-        s = summary(p[i])
-        yield _row(temperature, s["p"], s["rho"], s["lost"], s["least"], int((p[i] < 0.9).sum()))
-    yield ""
-    worst = np.argsort(p[0])[:5]
-    yield f"Hardest steps found, p_s at temperature {temperatures[0]}: " + ", ".join(
-        f"{number[i]} ({p[0, i]:.3g})" for i in worst
-    )
-    yield ""
-    yield f"Other towers, temperature {temperatures[0]} (all steps, or {fewer:,} of them and step 0):"
-    yield ""
-    yield _row("disks", "steps", "p", "share with p_s < 1/2", "smallest p_s")
-    yield "|---|---|---|---|---|"
-    for disks in range(3, 20):
-        s = summary(measure(sampler, disks, fewer, temperatures[:1], seed)[1][0])
-        yield _row(disks, s["steps"], s["p"], s["lost"], s["least"])
-    yield ""
+    found = [summary(row) for row in p]
+    others = [(disks, summary(measure(sampler, disks, fewer, temperatures[:1], seed)[1][0])) for disks in range(3, 20)]
+    worst = ", ".join(f"{number[i]} ({p[0, i]:.3g})" for i in np.argsort(p[0])[:5])
+    return [
+        *_table(
+            f"### Weights `{weights}`: {len(number):,} of the 1,048,575 steps of the 20-disk path",
+            ("temperature", "p", "rho", "share with p_s < 1/2", "smallest p_s", "steps with p_s < .9"),
+            [(temperature, s["p"], s["rho"], s["lost"], s["least"], int((row < 0.9).sum()))
+             for temperature, s, row in zip(temperatures, found, p, strict=True)],
+        ),
+        f"Hardest steps found, p_s at temperature {temperatures[0]}: {worst}",
+        "",
+        *_table(
+            f"Other towers, temperature {temperatures[0]} (all steps, or {fewer:,} of them and step 0):",
+            ("disks", "steps", "p", "share with p_s < 1/2", "smallest p_s"),
+            [(disks, s["steps"], s["p"], s["lost"], s["least"]) for disks, s in others],
+        ),
+    ]  # fmt: skip
 
 
-def curve() -> Iterator[str]:
-    """Yield the training curve as a table, from the file beside the weights."""
+def curve() -> list[str]:
+    """Return the training curve as a table, from the file beside the weights."""
     path = weight_file(None)[0].with_name("curve.json")
-    rows = [row for row in json.loads(path.read_text())["curve"] if "path_p" in row]
-    yield "### Training curve (`curve.json` beside the weights; loss with mined states in the batch)"
-    yield ""
-    yield _row("step", "seconds", "loss", "p on the 20-disk path", "share with p_s < 1/2 there")
-    yield "|---|---|---|---|---|"
-    for row in rows:
-        yield _row(row["step"], row["seconds"], row["loss"], row["path_p"], row["path_lost"])
-    yield ""
+    return _table(
+        "### Training curve (`curve.json` beside the weights; loss with mined states in the batch)",
+        ("step", "seconds", "loss", "p on the 20-disk path", "share with p_s < 1/2 there"),
+        [(row["step"], row["seconds"], row["loss"], row["path_p"], row["path_lost"])
+         for row in json.loads(path.read_text())["curve"] if "path_p" in row],
+    )  # fmt: skip
 
 
 def main() -> None:

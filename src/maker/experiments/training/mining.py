@@ -18,6 +18,15 @@ from maker.models.neural import vocabulary as v
 Rows = NDArray[np.int64]
 
 
+def rows_of(batch: data.Batch, length: int) -> Rows:
+    """Return [b, length + 2]: tokens, then prompt length and total length."""
+    tokens, prompt = data.encode_batch(batch)
+    rows = np.full((len(tokens), length + 2), v.END)
+    rows[:, : tokens.shape[1]] = tokens
+    rows[:, -2], rows[:, -1] = prompt, prompt + batch.pegs.shape[1] + 7
+    return rows
+
+
 class Source:
     """Batches of one group of disk counts: fresh examples, and hard ones met before."""
 
@@ -28,18 +37,14 @@ class Source:
         self.hard: list[Rows] = []
 
     def fresh(self, size: int) -> Rows:
-        """Return [size, length + 2]: tokens, then prompt length and total length."""
+        """Return `size` rows."""
         rows: list[Rows] = []
         while sum(map(len, rows)) < size:
             disks = int(self.rng.integers(self.low, self.high + 1))
             if self.high == v.MAX_DISKS and self.rng.random() < 0.3:
                 disks = self.high
             batch = data.examples(self.rng, 3 * (size // 9 + 1), disks, self.runs)
-            tokens, prompt = data.encode_batch(batch)
-            wide = np.full((len(tokens), self.length + 2), v.END)
-            wide[:, : tokens.shape[1]] = tokens
-            wide[:, -2], wide[:, -1] = prompt, prompt + disks + 7
-            rows.append(wide)
+            rows.append(rows_of(batch, self.length))
         return self.rng.permutation(np.concatenate(rows))[:size]
 
     def draw(self) -> Rows:
@@ -49,7 +54,7 @@ class Source:
         fresh = self.fresh(self.size - old)
         return np.concatenate([fresh, np.stack(taken)]) if taken else fresh
 
-    def learn(self, rows: Rows, each: Rows) -> None:
+    def learn(self, rows: Rows, each: NDArray[np.float64]) -> None:
         """Store the hardest eighth of a batch; the store forgets its oldest beyond 4,096."""
         self.hard.extend(rows[np.argsort(each)[-(self.size // 8) :]])
         del self.hard[:-4096]
@@ -59,7 +64,7 @@ class Source:
         found = 0
         for _ in range(size // 512):
             rows = self.fresh(512)
-            worst = rows[score(rows) >= at_least]
+            worst = rows[np.asarray(score(rows)) >= at_least]
             self.hard.extend(worst)
             found += len(worst)
         return found

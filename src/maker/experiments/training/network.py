@@ -69,10 +69,9 @@ def forward(params: Params, tokens: jax.Array, shape: Shape, keep: int) -> jax.A
     return logits
 
 
-def losses(
-    params: Params, tokens: jax.Array, prompt: jax.Array, ends: jax.Array, *, shape: Shape, keep: int
-) -> jax.Array:
-    """Return [b]: minus the log probability of each whole answer (end token included)."""
+def losses(params: Params, rows: jax.Array, *, shape: Shape, keep: int) -> jax.Array:
+    """Return [b]: minus the log probability of each whole answer (end token included). rows: as of `mining.Source`."""
+    tokens, prompt, ends = rows[:, :-2], rows[:, -2], rows[:, -1]
     logits = forward(params, tokens[:, :-1], shape, keep)
     target = tokens[:, -keep:]
     place = jnp.arange(tokens.shape[1] - keep, tokens.shape[1])

@@ -15,6 +15,7 @@ from typing import Any
 
 from maker import theory
 from maker.api.run import run_sync
+from maker.experiments.kit.study import markdown_head, markdown_row
 from maker.task.load import load_task
 
 SETTINGS: tuple[dict[str, Any], ...] = (
@@ -36,7 +37,7 @@ def main() -> None:
     options = parser.parse_args()
     task = load_task("hanoi", disks=options.disks, style="compact")
     columns = ("model", "T", "flags", "k", "p", "v", "rho", "samples a step, predicted", "observed", "wrong", "ended")
-    print("| " + " | ".join(columns) + " |\n|" + "---|" * len(columns))
+    print(markdown_head(columns))
     for setting in SETTINGS:
         result = run_sync(task, seed=options.seed, **setting)
         seen, k = result.observed, setting["k"]
@@ -47,7 +48,7 @@ def main() -> None:
             setting["model"], setting["temperature"], setting.get("flags", "default"), k, seen["p"], seen["v"],
             seen["rho"], predicted, observed, result.wrong, f"{ended} after {result.steps:,} steps",
         )  # fmt: skip
-        print("| " + " | ".join(f"{cell:.5g}" if isinstance(cell, float) else str(cell) for cell in cells) + " |")
+        print(markdown_row(cells))
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ import optax
 from numpy.typing import NDArray
 
 from maker.experiments.kit import hanoi_data as data
-from maker.experiments.training.mining import Rows, Source
+from maker.experiments.training.mining import Rows, Source, rows_of
 from maker.experiments.training.network import Params, init, losses
 from maker.models.neural import vocabulary as v
 from maker.models.neural.weights import Shape, read_weights, write_weights
@@ -72,20 +72,12 @@ def _matrices(params: Params) -> Params:
 
 @partial(jax.jit, static_argnames=("shape", "keep", "rule"))
 def update(
-    params: Params,
-    state: Any,
-    tokens: jax.Array,
-    prompt: jax.Array,
-    ends: jax.Array,
-    *,
-    shape: Shape,
-    keep: int,
-    rule: Any,
+    params: Params, state: Any, rows: jax.Array, *, shape: Shape, keep: int, rule: Any
 ) -> tuple[Params, Any, jax.Array]:
     """Take one step; return the new weights, the new state and the loss of every example."""
 
     def mean(weights: Params) -> tuple[jax.Array, jax.Array]:
-        each = losses(weights, tokens, prompt, ends, shape=shape, keep=keep)
+        each = losses(weights, rows, shape=shape, keep=keep)
         return each.mean(), each
 
     gradient, each = jax.grad(mean, has_aux=True)(params)
@@ -104,32 +96,39 @@ def schedule(steps: int, peak: float) -> optax.Schedule:
 Progress = tuple[int, Params, float, int]
 
 
-def sources_of(seed: int, size: int, runs: bool = False) -> tuple[np.random.Generator, list[Source]]:
-    """Return the generator of a phase and its batches, one source a group."""
-    rng = np.random.default_rng(seed)
-    return rng, [Source(rng, low, high, size, runs) for low, high, _ in GROUPS]
+class Phase:
+    """A phase under way: its weights and the state of its rule, and its batches, one source a group."""
+
+    def __init__(self, params: Params, rule: optax.GradientTransformation, shape: Shape, seed: int, size: int,
+                 *, runs: bool = False) -> None:  # fmt: skip
+        self.params, self.rule, self.shape = params, rule, shape
+        self.state = rule.init(params)
+        self.rng = np.random.default_rng(seed)
+        self.sources = [Source(self.rng, low, high, size, runs) for low, high, _ in GROUPS]
+
+    def source(self) -> Source:
+        """Draw the group of the next batch."""
+        return self.sources[int(self.rng.choice(len(GROUPS), p=[share for *_, share in GROUPS]))]
+
+    def learn(self, step: int, rows: Rows, keep: int) -> tuple[Progress, NDArray[np.float64]]:
+        """Take one step on a batch; return where the phase is, and the loss of every row."""
+        self.params, self.state, each = update(
+            self.params, self.state, rows, shape=self.shape, keep=keep, rule=self.rule
+        )
+        loss = np.asarray(each)
+        return (step, self.params, float(loss.mean()), int((loss > np.log(2)).sum())), loss
 
 
 def learn(shape: Shape, a: argparse.Namespace) -> Iterator[Progress]:
     """Phase 1: from random weights, on the first `stop` steps of the schedule, hard examples drawn again."""
-    rng, sources = sources_of(a.seed, a.size)
-    rule = optimizer(schedule(a.steps, a.peak), a.decay)
-    params = init(jax.random.key(a.seed), shape)
-    state = rule.init(params)
+    phase = Phase(init(jax.random.key(a.seed), shape), optimizer(schedule(a.steps, a.peak), a.decay), shape, a.seed,
+                  a.size)  # fmt: skip
     for step in range(1, a.stop + 1):
-        source = sources[int(rng.choice(len(GROUPS), p=[share for *_, share in GROUPS]))]
+        source = phase.source()
         rows = source.draw()
-        params, state, each = update(
-            params, state, rows[:, :-2], rows[:, -2], rows[:, -1], shape=shape, keep=source.keep, rule=rule
-        )
-        loss = np.asarray(each)
+        progress, loss = phase.learn(step, rows, source.keep)
         source.learn(rows, loss)
-        yield step, params, float(loss.mean()), int((loss > np.log(2)).sum())
-
-
-def _score(params: Params, shape: Shape, keep: int, rows: Rows) -> NDArray[np.float64]:
-    """Return the loss of every row."""
-    return np.asarray(_look(params, rows[:, :-2], rows[:, -2], rows[:, -1], shape=shape, keep=keep))
+        yield progress
 
 
 class Polish(NamedTuple):
@@ -149,37 +148,26 @@ POLISH = (Polish(1, 3600, 0.003, False, 49152, 0.9, 600), Polish(2, 1500, 0.0015
 
 def polish(start: Path, shape: Shape, a: argparse.Namespace, part: Polish) -> Iterator[Progress]:
     """Phase 2: from a file written before; now and then look through many fresh states for those still hard."""
-    rng, sources = sources_of(a.seed + part.number, a.size, part.runs)
-    rule = optimizer(optax.linear_schedule(part.peak, 0, part.steps), a.decay)
     params: Params = {name: jnp.asarray(weight) for name, weight in read_weights(start)[0].items()}
-    state = rule.init(params)
+    rule = optimizer(optax.linear_schedule(part.peak, 0, part.steps), a.decay)
+    phase = Phase(params, rule, shape, a.seed + part.number, a.size, runs=part.runs)
+    before = a.stop + sum(p.steps for p in POLISH[: part.number - 1])
     for step in range(1, part.steps + 1):
         if step % part.mine_every == 1:
-            for source, (*_, share) in zip(sources, GROUPS, strict=True):
-                score = partial(_score, params, shape, source.keep)
+            for source, (*_, share) in zip(phase.sources, GROUPS, strict=True):
+                score = partial(_look, phase.params, shape=shape, keep=source.keep)
                 found = source.mine(score, int(part.pool * share), -np.log(part.right))
                 print(f"mined {found} of {int(part.pool * share)}, {len(source.hard)} stored", flush=True)
-        source = sources[int(rng.choice(len(GROUPS), p=[share for *_, share in GROUPS]))]
-        rows = source.draw_mined()
-        params, state, each = update(
-            params, state, rows[:, :-2], rows[:, -2], rows[:, -1], shape=shape, keep=source.keep, rule=rule
-        )
-        loss = np.asarray(each)
-        yield (
-            a.stop + sum(p.steps for p in POLISH[: part.number - 1]) + step,
-            params,
-            float(loss.mean()),
-            int((loss > np.log(2)).sum()),
-        )
+        source = phase.source()
+        yield phase.learn(before + step, source.draw_mined(), source.keep)[0]
 
 
 def on_the_path(params: Params, shape: Shape, chunks: int = 20, size: int = 96) -> dict[str, float]:
     """Return p and the share of lost steps (p_s < 1/2) on random 20-disk path steps: watched, never trained on."""
     steps = np.random.default_rng(0).integers(0, (1 << v.MAX_DISKS) - 1, chunks * size)
-    tokens, prompt = data.encode_batch(data.path_batch(steps, v.MAX_DISKS))
-    keep = tokens.shape[1] - v.MAX_DISKS - 5
-    parts = zip(np.split(tokens, chunks), np.split(prompt, chunks), strict=True)
-    each = np.exp(-np.concatenate([_look(params, t, p, p + v.MAX_DISKS + 7, shape=shape, keep=keep) for t, p in parts]))
+    rows = rows_of(data.path_batch(steps, v.MAX_DISKS), 2 * v.MAX_DISKS + 13)
+    look = partial(_look, params, shape=shape, keep=v.MAX_DISKS + 8)
+    each = np.exp(-np.concatenate([look(part) for part in np.split(rows, chunks)]))
     return {"path_p": round(float(each.mean()), 6), "path_lost": round(float((each < 0.5).mean()), 6)}
 
 

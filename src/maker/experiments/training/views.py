@@ -19,6 +19,7 @@ import numpy as np
 
 from maker.experiments.kit import hanoi_data as data
 from maker.experiments.kit.exact import Floats, right_probability, summary
+from maker.experiments.kit.study import markdown_head, markdown_row
 from maker.models.neural.bundled import build
 from maker.models.neural.sampler import Sampler
 
@@ -61,10 +62,10 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     columns = ("weights", "temperature", "draws", "p", "rho", "share with p_s < 1/2", "smallest p_s")
-    print("| " + " | ".join(columns) + " |\n|" + "---|" * len(columns))
+    print(markdown_head(columns))
     for weights, temperature in (("neural", 1.8), ("early", 1.0)):
         for row in rows(weights, options.steps, temperature, options.seed):
-            print("| " + " | ".join(f"{cell:.5g}" if isinstance(cell, float) else str(cell) for cell in row) + " |")
+            print(markdown_row(row))
 
 
 if __name__ == "__main__":
