@@ -9,11 +9,10 @@ import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
-from maker.api.run import run_sync
 from maker.cli.screen import Rows, print_rows, progress_bar
 from maker.decision.sample import Model
 from maker.engine.result import RunResult
@@ -91,12 +90,13 @@ def print_json(said: Mapping[str, Any]) -> None:
     print(json.dumps(said))  # noqa: T201 -- the command's output
 
 
-def say(said: Mapping[str, Any], rows: Rows, title: str, *, as_json: bool) -> None:
-    """Print what a command has to say, for a program or as a table for a person."""
+def say(said: Mapping[str, Any], rows: Rows, title: str, *, as_json: bool, code: int = 0) -> NoReturn:
+    """Print what a command has to say, for a program or as a table for a person, and leave with an exit code."""
     if as_json:
         print_json(said)
     else:
         print_rows(rows, title)
+    raise typer.Exit(code)
 
 
 def task_options(args: list[str]) -> dict[str, str]:
@@ -153,14 +153,14 @@ def _prices(text: str | None, spec: str) -> Any:
         ) from None
 
 
-def run_shown(task: Any, settings: dict[str, Any], label: str, *, quiet: bool) -> RunResult:
-    """Run a task with a progress bar; the first interrupt stops it cleanly."""
-    with interrupts() as interrupted, progress_bar(label, quiet=quiet) as bar:
-        return run_sync(task, **settings, progress=bar.show, interrupted=interrupted)
+def shown(work: Callable[..., RunResult], what: Any, settings: dict[str, Any], label: str, *, quiet: bool) -> RunResult:
+    """Run a task, or solve a problem, with a progress bar; the first interrupt stops it cleanly."""
+    with _interrupts() as interrupted, progress_bar(label, quiet=quiet) as bar:
+        return work(what, **settings, progress=bar.show, interrupted=interrupted)
 
 
 @contextmanager
-def interrupts() -> Iterator[Any]:
+def _interrupts() -> Iterator[Any]:
     """Turn the first SIGINT or SIGTERM into a clean stop; the second ends the process at once."""
     seen: list[int] = []
 

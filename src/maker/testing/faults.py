@@ -16,19 +16,19 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import threading
 import time
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import orjson
+from anyio.from_thread import start_blocking_portal
 
 from maker.testing.replies import Entry, Ledger, Received, Reply, completion, error
 
 if TYPE_CHECKING:
     from aiohttp import web
-
 
 _CHUNK = 65_536  # bytes of an endless body at a time
 _MOST_BUFFERED = 2**20  # bytes that wait for a client that does not read
@@ -56,7 +56,7 @@ class FaultServer:
             told = iter(script)
             self._next = lambda _: next(told, None)
         self._runner: web.ServerRunner | None = None
-        self._thread: tuple[threading.Thread, asyncio.AbstractEventLoop, asyncio.Event] | None = None
+        self._thread = ExitStack()  # what `with` has begun
 
     @property
     def url(self) -> str:
@@ -92,27 +92,14 @@ class FaultServer:
         await self.stop()
 
     def __enter__(self) -> FaultServer:
-        ready = threading.Event()
-
-        async def serve() -> None:
-            await self.start()
-            end = asyncio.Event()
-            self._thread = thread, asyncio.get_running_loop(), end
-            ready.set()
-            await end.wait()
-            await self.stop()
-
-        thread = threading.Thread(target=lambda: asyncio.run(serve()), name="fault-server", daemon=True)
-        thread.start()
-        if not ready.wait(10):
-            raise OSError(f"the fault server did not start on port {self.port}: is it taken?")
+        with ExitStack() as begun:
+            portal = begun.enter_context(start_blocking_portal())
+            begun.enter_context(portal.wrap_async_context_manager(self))
+            self._thread = begun.pop_all()
         return self
 
     def __exit__(self, *reason: object) -> None:
-        assert self._thread is not None, "left without having been entered"
-        thread, loop, end = self._thread
-        loop.call_soon_threadsafe(end.set)
-        thread.join()
+        self._thread.close()
 
     # -- one request ---------------------------------------------------------------------------------
 
