@@ -11,7 +11,7 @@ from maker.cli.options import Json, TaskName, say, task_options, with_settings
 from maker.cli.screen import Rows, progress_bar, safe
 from maker.task.load import load_task
 from maker.theory.findings import Rate
-from maker.theory.needs import Amount
+from maker.theory.planner import Amount
 
 SHOWN = 6  # kinds and flags on one screen
 UNITS = (("h", 3600.0, 7200.0), ("min", 60.0, 120.0), ("s", 1.0, 0.0))  # name, seconds, from so many seconds on

@@ -7,7 +7,7 @@ import inspect
 import json
 import signal
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -137,11 +137,9 @@ def _prices(text: str | None, spec: str) -> Any:
     """Read --prices: two numbers, or a file with a table of models."""
     if text is None:
         return None
-    try:
-        told, _, given = text.partition(",")
+    told, _, given = text.partition(",")
+    with suppress(ValueError):
         return {"input": float(told), "output": float(given)}
-    except ValueError:
-        pass
     model = spec.partition("#")[2] or spec.partition(":")[2]
     try:
         table = json.loads(Path(text).read_bytes())

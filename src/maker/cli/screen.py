@@ -99,7 +99,8 @@ def run_rows(result: RunResult) -> Rows:
     if result.escalations:
         rows.append(("tried again", f"{counts(result.escalations)} (steps that did not decide, by rung)"))
     if result.cost is not None:
-        rows.append(("cost", f"${result.cost:,.4f}" + (_assumed(result) if result.usage.assumed else "")))
+        assumed = f", at most: {result.usage.assumed:,} tokens that nobody reported are in it"
+        rows.append(("cost", f"${result.cost:,.4f}" + (assumed if result.usage.assumed else "")))
     if result.independence:
         rows.append(("independence", result.independence))
     if result.journal:
@@ -107,10 +108,6 @@ def run_rows(result: RunResult) -> Rows:
     if result.detail:
         rows.append(("what to do" if result.stopped else "why", safe(result.detail)))
     return rows
-
-
-def _assumed(result: RunResult) -> str:
-    return f", at most: {result.usage.assumed:,} tokens that nobody reported are in it"
 
 
 def _short(text: str) -> str:

@@ -62,7 +62,14 @@ class Steps:
         """
         if self.alike and self.spread == 1:
             return theory.step_success(1 - self.p, k)
-        return self._mean(lambda y: self._log_error(y, k), slope=k, kinks=(0.0, self._surrender(k)))
+        import numpy as np  # noqa: PLC0415 -- `import maker` stays light
+
+        surrender = math.log(self.spread) * (1 / k - 1)  # log-odds above which the bound says nothing
+
+        def log_error(y: Array) -> Array:
+            return -np.logaddexp(0.0, -k * y) if self.spread == 1 else np.minimum(0.0, k * (y - surrender))
+
+        return self._mean(log_error, slope=k, kinks=(0.0, surrender))
 
     def lost(self) -> float:
         """Return the share of steps whose most common wrong answer comes oftener than the right one."""
@@ -104,17 +111,6 @@ class Steps:
     @cached_property
     def _log_whole(self) -> float:
         return math.log(self._integral(lambda y: 0.0 * y, slope=0, kinks=(), start=-math.inf))
-
-    def _surrender(self, k: int) -> float:
-        """Return the log-odds above which the bound says nothing."""
-        return math.log(self.spread) * (1 / k - 1)
-
-    def _log_error(self, y: Array, k: int) -> Array:
-        import numpy as np  # noqa: PLC0415 -- `import maker` stays light
-
-        if self.spread == 1:
-            return -np.logaddexp(0.0, -k * y)
-        return np.minimum(0.0, k * (y - self._surrender(k)))
 
     def _mean(
         self, log_value: Callable[[Array], Array], *, slope: float, kinks: tuple[float, ...], start: float = -math.inf
