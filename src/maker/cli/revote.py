@@ -61,7 +61,6 @@ def _function(name: str) -> Callable[[str], Any]:
 def rows(found: Revote) -> Rows:
     """Return a recount as a table, a row each."""
     n = found.same + len(found.changed)
-    saved = found.samples_recorded - found.samples
     shown: Rows = [
         ("run", safe(found.run) + ("  (simulated model)" if found.simulated else "")),
         ("recount", f"{_rule(found.rule, found.k)}, flags {safe(' '.join(found.flags)) or 'none'}"),
@@ -83,6 +82,7 @@ def rows(found: Revote) -> Rows:
         dropped = f"{found.dropped.total():,} votes are flagged now{kinds}"
         shown.append(("red flags", f"{dropped}, {found.admitted:,} flagged ones vote"))
     if n:
+        saved = found.samples_recorded - found.samples
         share = f"{abs(saved):,} {'saved' if saved >= 0 else 'added'} ({abs(saved) / found.samples_recorded:.1%})"
         instead = f"{found.samples:,} instead of {found.samples_recorded:,}"
         shown.append(("samples", f"{instead} for {n:,} decidable steps: {share}"))

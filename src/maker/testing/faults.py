@@ -74,8 +74,7 @@ class FaultServer:
         server = web.Server(self._handle, handler_cancellation=True, access_log=None)
         self._runner = web.ServerRunner(server, shutdown_timeout=0.01)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_address=True, backlog=4096)
-        await site.start()
+        await web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_address=True, backlog=4096).start()
         self.port = self._runner.addresses[0][1]
 
     async def stop(self) -> None:
@@ -128,10 +127,10 @@ class FaultServer:
         except orjson.JSONDecodeError:
             body = None
         now = time.monotonic()
-        headers = request.headers
-        received = Received(len(self.requests), now, request.path, body if isinstance(body, dict) else {}, headers)
+        asked = body if isinstance(body, dict) else {}
+        received = Received(len(self.requests), now, request.path, asked, request.headers)
         self.requests.append(received)
-        sent = headers.get("Authorization")
+        sent = request.headers.get("Authorization")
         digest = hashlib.sha256(sent.encode("utf-8", "replace")).hexdigest()[:16] if sent else None
         self.ledger.append(Entry("received", received.number, now, request.path, received.body.get("seed"), digest))
         return received
