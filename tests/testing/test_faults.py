@@ -185,6 +185,7 @@ async def test_stopping_ends_what_hangs():
 
 def test_it_runs_in_a_thread():
     """Code without an event loop uses `with`; the thread ends with the block."""
+    before = threading.enumerate()
     with FaultServer([418]) as server:
         request = urllib.request.Request(f"{server.url}/chat/completions", json.dumps(QUESTION).encode())
         with pytest.raises(urllib.error.HTTPError) as caught:
@@ -192,7 +193,7 @@ def test_it_runs_in_a_thread():
         caught.value.close()
         with urllib.request.urlopen(request, timeout=5) as reply:
             assert reply.status == 200
-    assert not [thread for thread in threading.enumerate() if thread.name == "fault-server"]
+    assert threading.enumerate() == before
 
 
 def test_aiohttp_is_loaded_only_when_a_server_starts():

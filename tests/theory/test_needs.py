@@ -6,8 +6,8 @@ import pytest
 
 from gathered import evidence
 from maker.decision.sample import Prices
-from maker.theory.needs import Amount, Needs, plain
-from maker.theory.planner import project
+from maker.theory.needs import Needs, plain
+from maker.theory.planner import Amount, project
 
 PRICES = Prices(input=1.0, output=2.0)
 PLAN = project(evidence(20, 1000), 500, 0.95)

@@ -118,12 +118,10 @@ def test_intervals_of_samples_and_success_hold_the_estimate() -> None:
     """Low, likely and high stand in order, and flagged samples cost their share."""
     plans = [project(evidence(10, 400, ((1, 20),) * 10, flagged=flagged), 1000, 0.95) for flagged in (0, 100)]
     for plan in plans:
-        assert plan.samples_low is not None
         assert plan.samples is not None
-        assert plan.samples_high is not None
-        assert plan.samples_low <= plan.samples <= plan.samples_high
+        assert plan.samples.low <= plan.samples.value <= plan.samples.high
         assert plan.success_low <= plan.success <= plan.success_high
-    assert plans[1].samples == pytest.approx(1.25 * plans[0].samples)  # type: ignore[operator]
+    assert plans[1].samples.value == pytest.approx(1.25 * plans[0].samples.value)  # type: ignore[union-attr]
 
 
 def test_the_planned_k_reaches_the_target_where_the_truth_is_known() -> None:

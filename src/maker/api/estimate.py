@@ -30,8 +30,8 @@ from maker.task.load import load_task
 from maker.task.plan import plan_of
 from maker.task.task import Task, guarded, task_name
 from maker.theory.findings import Entropy, FlagEffect, Lengths, Rate, entropy, flag_effects, kinds, lengths
-from maker.theory.needs import Amount, Needs, plain
-from maker.theory.planner import ENOUGH, project
+from maker.theory.needs import Needs, plain
+from maker.theory.planner import ENOUGH, Amount, project
 
 MOST_AGAIN = 100  # erring steps that are drawn again
 ESTIMATE_EPOCH = 2**32 + 1  # its seeds meet neither those of a run nor of a calibration

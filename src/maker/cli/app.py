@@ -48,7 +48,6 @@ def main() -> None:
     except (KeyboardInterrupt, typer.Abort):
         _fail("interrupted at once; what was acknowledged is in the journal. Run the same command to resume.", 3)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads on: say no more
         _leave(3)
     except Exception as error:
         if hasattr(error, "format_message"):  # a usage error of the option parser
@@ -59,7 +58,7 @@ def main() -> None:
 def _leave(code: int) -> None:
     try:
         sys.stdout.flush()
-    except BrokenPipeError:
+    except BrokenPipeError:  # nobody reads on: say no more
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(code)
 
@@ -69,7 +68,3 @@ def _fail(message: str, code: int) -> None:
         print_json({"solved": False, "error": message, "exit_code": code})
     print(f"maker: {safe(message).replace(chr(92) + '[', '[')}", file=sys.stderr)  # noqa: T201
     _leave(code)
-
-
-if __name__ == "__main__":
-    main()

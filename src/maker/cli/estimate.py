@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import typer
@@ -12,7 +11,7 @@ from maker.cli.options import Json, TaskName, say, task_options, with_settings
 from maker.cli.screen import Rows, progress_bar, safe
 from maker.task.load import load_task
 from maker.theory.findings import Rate
-from maker.theory.needs import Amount
+from maker.theory.planner import Amount
 
 SHOWN = 6  # kinds and flags on one screen
 UNITS = (("h", 3600.0, 7200.0), ("min", 60.0, 120.0), ("s", 1.0, 0.0))  # name, seconds, from so many seconds on
@@ -29,28 +28,31 @@ def estimate(ctx: typer.Context, task: TaskName, settings: dict[str, Any], as_js
     """
     with progress_bar("estimate", quiet=as_json) as bar:
         found = estimate_sync(load_task(task, **task_options(ctx.args)), **settings, progress=bar.steps)
-    say(found.as_json(), estimate_rows(found), "maker estimate", as_json=as_json)
-    raise typer.Exit(found.exit_code)
+    say(found.as_json(), _rows(found), "maker estimate", as_json=as_json, code=found.exit_code)
 
 
-def estimate_rows(found: Estimate) -> Rows:
+def _rows(found: Estimate) -> Rows:
     """Return an estimate on one screen, a row each."""
     simulated = "  (simulated)" if found.simulated else ""
+    proven = "proven" if found.proven else "not proven"
+    feasible = f"feasible, {proven}: k = {found.k} for target {found.target:g}"
     rows: Rows = [
-        ("verdict", _verdict(found)), ("why", safe(found.reason)),
+        ("verdict", feasible if found.feasible else "INFEASIBLE by voting"), ("why", safe(found.reason)),
         ("model", safe(found.model) + simulated), ("task", f"{safe(found.task)}, {found.steps:,} steps"),
         ("drawn", f"{found.draws:,} samples on {found.n:,} steps, graded by {found.against}"),
         ("p", _interval(found, "p") + f"; {found.wrong:,} of {found.n:,} wrong, one draw a step"),
         ("v", _interval(found, "v")),
         ("rho", _interval(found, "rho") + f"; {found.collisions:,} of {found.pairs:,} pairs both wrong"),
     ]  # fmt: skip
-    if found.k is not None:
-        rows += _needs(found)
+    if found.samples:
+        rows += [("samples", _amount(found.samples)), *_needs(found)]
     rows.append(
         ("success", f"{_percent(found.success)} ({_percent(found.success_low)} to {_percent(found.success_high)})")
     )
-    if found.kinds:
-        rows.append(("kinds", _errors(found.kinds)))
+    if found.kinds:  # the most wrong ones first
+        worst = sorted(found.kinds.items(), key=lambda item: -item[1].wrong / max(item[1].n, 1))[:SHOWN]
+        more = f"; and {len(found.kinds) - SHOWN} more" if len(found.kinds) > SHOWN else ""
+        rows.append(("kinds", "; ".join(f"{safe(name)} {_rate(rate)}" for name, rate in worst) + more))
     if found.flags:
         rows.append(("red flags", "; ".join(_flag(name, found) for name in list(found.flags)[:SHOWN])))
     if len(found.lengths.bins) > 1:
@@ -65,19 +67,14 @@ def estimate_rows(found: Estimate) -> Rows:
     return rows
 
 
-def _verdict(found: Estimate) -> str:
-    if not found.feasible:
-        return "INFEASIBLE by voting"
-    return f"feasible, {'proven' if found.proven else 'not proven'}: k = {found.k} for target {found.target:g}"
-
-
 def _needs(found: Estimate) -> Rows:
-    """Return what a run takes."""
-    rows: Rows = [("samples", _amount(found.samples))]
+    """Return what the samples of a run take."""
+    rows: Rows = []
     if found.tokens and found.tokens_in and found.tokens_out:
         each = f"{found.tokens_in.value:.0f} in, {found.tokens_out.value:.0f} out a sample"
         rows.append(("tokens", f"{_amount(found.tokens)}: {each}"))
-    rows.append(("cost", f"${_amount(found.cost, _cents(found.cost))}" if found.cost else "not known: no prices"))
+    digits = 2 if found.cost and found.cost.value >= 1 else 4
+    rows.append(("cost", f"${_amount(found.cost, digits)}" if found.cost else "not known: no prices"))
     if found.seconds:
         unit, size = next(unit for unit in UNITS if found.seconds.value >= unit[2])[:2]
         rows.append(("time", f"{_amount(found.seconds.times(1 / size), 1)} {unit} at the pace of this estimate"))
@@ -89,26 +86,12 @@ def _interval(found: Estimate, name: str) -> str:
     return f"{value:.5f} (95%: {low:.5f} to {high:.5f})"
 
 
-def _amount(amount: Amount | None, digits: int = 0) -> str:
-    if amount is None:
-        return "not known"
+def _amount(amount: Amount, digits: int = 0) -> str:
     return f"{amount.value:,.{digits}f} ({amount.low:,.{digits}f} to {amount.high:,.{digits}f})"
-
-
-def _cents(cost: Amount) -> int:
-    """Return how many decimals dollars are shown with: two, more for small sums."""
-    return 2 if cost.value >= 1 else 4
 
 
 def _percent(share: float) -> str:
     return f"{share:.2%}" if share < 0.9999 or share == 1 else f"1 - {1 - share:.1g}"
-
-
-def _errors(rates: Mapping[str, Rate]) -> str:
-    """Return error rates with intervals, the most wrong ones first."""
-    worst = sorted(rates.items(), key=lambda item: -item[1].wrong / max(item[1].n, 1))[:SHOWN]
-    more = f"; and {len(rates) - SHOWN} more" if len(rates) > SHOWN else ""
-    return "; ".join(f"{safe(name)} {_rate(rate)}" for name, rate in worst) + more
 
 
 def _rate(rate: Rate) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -15,6 +16,8 @@ from maker.experiments.kit.study import Options, Study, aligned
 from maker.experiments.registry import NAMES, load
 
 NO_FIGURE = "no figure will be drawn: matplotlib is missing, install it with `pip install 'maker[plots]'`"
+
+_TOLD = ("name", "question", "seed", "n", "simulated", "shows", "shows_not", "files", "rows")  # what a program reads
 
 
 def experiment(
@@ -37,12 +40,13 @@ def experiment(
     if seed < 0:
         raise TaskError(f"--seed {seed}: give a whole number of 0 or more")
     run = load(name)
+    tell = functools.partial(typer.echo, err=True)
     if not can_draw():
-        _say(NO_FIGURE)
-    study = run(Options(quick, seed, model, temperature, (lambda _line: None) if as_json else _say))
+        tell(NO_FIGURE)
+    study = run(Options(quick, seed, model, temperature, (lambda _line: None) if as_json else tell))
     write(study, out)
     if as_json:
-        print_json(_as_json(study))
+        print_json({key: getattr(study, key) for key in _TOLD})
     else:
         _show(study)
 
@@ -54,16 +58,3 @@ def _show(study: Study) -> None:
         f"drawn: {study.n}; seed {study.seed}\nsimulated: {study.simulated}\n"
         + "".join(f"{kind}: {path}\n" for kind, path in study.files.items())
     )
-
-
-def _as_json(study: Study) -> dict[str, Any]:
-    """Return all that a program reads."""
-    return {
-        "name": study.name, "question": study.question, "seed": study.seed, "n": study.n,
-        "simulated": study.simulated, "shows": study.shows, "shows_not": study.shows_not,
-        "files": study.files, "rows": study.rows,
-    }  # fmt: skip
-
-
-def _say(line: str) -> None:
-    sys.stderr.write(line + "\n")

@@ -7,7 +7,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -43,12 +43,12 @@ def show(
         del shown["segments"]
         shown["answer"] = said["answer"] or "open"
         shown |= {role: _counted(counts) for role, counts in solve.roles.items()}
+        said |= {"roles": {role: dict(counts) for role, counts in solve.roles.items()}, "tree": solve.tree.as_json()}
     if tree and solve and not as_json:
-        for line in tree_lines(solve):
-            sys.stdout.write(line + "\n")
+        sys.stdout.writelines(line + "\n" for line in _tree_lines(solve))
         return
     rows = [(key, safe(str(value))) for key, value in shown.items()]
-    say({**said, **_numbers(solve)} if solve else said, rows, str(journal), as_json=as_json)
+    say(said, rows, str(journal), as_json=as_json)
 
 
 def _checked(story: Story) -> Recheck:
@@ -64,11 +64,7 @@ def _counted(counts: Counter[str]) -> str:
     return said if counts else "not asked"
 
 
-def _numbers(solve: Recheck) -> dict[str, object]:
-    return {"roles": {role: dict(counts) for role, counts in solve.roles.items()}, "tree": solve.tree.as_json()}
-
-
-def tree_lines(solve: Recheck, number: int = 1, first: str = "", rest: str = "") -> Iterator[str]:
+def _tree_lines(solve: Recheck, number: int = 1, first: str = "", rest: str = "") -> Iterator[str]:
     """Yield a problem and its parts, a line each: number, problem, answer, how it came about."""
     node = solve.tree.node(number)
     parts = sorted(solve.tree.graph.predecessors(number))
@@ -79,7 +75,7 @@ def tree_lines(solve: Recheck, number: int = 1, first: str = "", rest: str = "")
     yield f"{first}{number}  {_short(node.problem)} = {answer}  ({how}; {solve.samples[number]} samples)"
     for part in parts:
         last = part == parts[-1]
-        yield from tree_lines(solve, part, rest + ("└─ " if last else "├─ "), rest + ("   " if last else "│  "))
+        yield from _tree_lines(solve, part, rest + ("└─ " if last else "├─ "), rest + ("   " if last else "│  "))
 
 
 def _short(text: str) -> str:
@@ -104,7 +100,7 @@ def verify(
 
 def verify_and_leave(
     journal: Path, task: Any, *, as_json: bool, before: RunResult | None = None, expect: str | None = None
-) -> None:
+) -> NoReturn:
     """Verify a journal, print what was found, and leave with its exit code."""
     with progress_bar("verify", quiet=as_json) as bar:
         audit = audit_of(journal, task, progress=bar.steps, expect=expect)
@@ -119,8 +115,7 @@ def verify_and_leave(
         ("verified", f"{verdict}; {goal}"), ("checks", ", ".join(audit.checked)),
     ]  # fmt: skip
     said = {**(before.as_json() if before else {}), **audit.as_json()}
-    say(said, rows, "maker verify" if before is None else "maker demo", as_json=as_json)
-    raise typer.Exit(audit.exit_code)
+    say(said, rows, "maker verify" if before is None else "maker demo", as_json=as_json, code=audit.exit_code)
 
 
 def export(

@@ -7,13 +7,12 @@ import inspect
 import json
 import signal
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
-from maker.api.run import run_sync
 from maker.cli.screen import Rows, print_rows, progress_bar
 from maker.decision.sample import Model
 from maker.engine.result import RunResult
@@ -91,12 +90,13 @@ def print_json(said: Mapping[str, Any]) -> None:
     print(json.dumps(said))  # noqa: T201 -- the command's output
 
 
-def say(said: Mapping[str, Any], rows: Rows, title: str, *, as_json: bool) -> None:
-    """Print what a command has to say, for a program or as a table for a person."""
+def say(said: Mapping[str, Any], rows: Rows, title: str, *, as_json: bool, code: int = 0) -> NoReturn:
+    """Print what a command has to say, for a program or as a table for a person, and leave with an exit code."""
     if as_json:
         print_json(said)
     else:
         print_rows(rows, title)
+    raise typer.Exit(code)
 
 
 def task_options(args: list[str]) -> dict[str, str]:
@@ -137,11 +137,9 @@ def _prices(text: str | None, spec: str) -> Any:
     """Read --prices: two numbers, or a file with a table of models."""
     if text is None:
         return None
-    try:
-        told, _, given = text.partition(",")
+    told, _, given = text.partition(",")
+    with suppress(ValueError):
         return {"input": float(told), "output": float(given)}
-    except ValueError:
-        pass
     model = spec.partition("#")[2] or spec.partition(":")[2]
     try:
         table = json.loads(Path(text).read_bytes())
@@ -153,14 +151,14 @@ def _prices(text: str | None, spec: str) -> Any:
         ) from None
 
 
-def run_shown(task: Any, settings: dict[str, Any], label: str, *, quiet: bool) -> RunResult:
-    """Run a task with a progress bar; the first interrupt stops it cleanly."""
-    with interrupts() as interrupted, progress_bar(label, quiet=quiet) as bar:
-        return run_sync(task, **settings, progress=bar.show, interrupted=interrupted)
+def shown(work: Callable[..., RunResult], what: Any, settings: dict[str, Any], label: str, *, quiet: bool) -> RunResult:
+    """Run a task, or solve a problem, with a progress bar; the first interrupt stops it cleanly."""
+    with _interrupts() as interrupted, progress_bar(label, quiet=quiet) as bar:
+        return work(what, **settings, progress=bar.show, interrupted=interrupted)
 
 
 @contextmanager
-def interrupts() -> Iterator[Any]:
+def _interrupts() -> Iterator[Any]:
     """Turn the first SIGINT or SIGTERM into a clean stop; the second ends the process at once."""
     seen: list[int] = []
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from maker.cli.options import JournalFile, Json, TaskFile, own_task, say
-from maker.cli.screen import Rows, progress_bar, safe
+from maker.cli.screen import Rows, counts, progress_bar, safe
 from maker.errors import TaskError
 from maker.review.revote import RULES, Revote, Steps
 from maker.review.revote import revote as recount
@@ -61,7 +61,6 @@ def _function(name: str) -> Callable[[str], Any]:
 def rows(found: Revote) -> Rows:
     """Return a recount as a table, a row each."""
     n = found.same + len(found.changed)
-    saved = found.samples_recorded - found.samples
     shown: Rows = [
         ("run", safe(found.run) + ("  (simulated model)" if found.simulated else "")),
         ("recount", f"{_rule(found.rule, found.k)}, flags {safe(' '.join(found.flags)) or 'none'}"),
@@ -79,15 +78,14 @@ def rows(found: Revote) -> Rows:
     if found.tied:
         shown.append(("tied", _listed(found.tied)))
     if found.dropped or found.admitted:
-        kinds = (
-            f" ({', '.join(f'{safe(kind)} {n:,}' for kind, n in found.dropped.most_common())})" if found.dropped else ""
-        )
+        kinds = f" ({counts(found.dropped)})" if found.dropped else ""
         dropped = f"{found.dropped.total():,} votes are flagged now{kinds}"
         shown.append(("red flags", f"{dropped}, {found.admitted:,} flagged ones vote"))
     if n:
+        saved = found.samples_recorded - found.samples
         share = f"{abs(saved):,} {'saved' if saved >= 0 else 'added'} ({abs(saved) / found.samples_recorded:.1%})"
-        counts = f"{found.samples:,} instead of {found.samples_recorded:,}"
-        shown.append(("samples", f"{counts} for {n:,} decidable steps: {share}"))
+        instead = f"{found.samples:,} instead of {found.samples_recorded:,}"
+        shown.append(("samples", f"{instead} for {n:,} decidable steps: {share}"))
     if found.changed:
         shown.append(("what it means", _meaning(found)))
     shown += [(f"  step {change.step}", f"{_short(change.recorded)}  ->  {_short(change.now)}")

@@ -8,8 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
+from maker.api.run import run_sync
 from maker.cli.journals import verify_and_leave
-from maker.cli.options import Json, TaskName, named_model, run_shown, say, task_options, with_settings
+from maker.cli.options import Json, TaskName, named_model, say, shown, task_options, with_settings
 from maker.cli.screen import run_rows
 from maker.decision.sample import Model
 from maker.engine.ladder import Rung, another_model, finer, go_back, more_votes, refine, reword
@@ -44,10 +45,8 @@ def run(
     prices, concurrency = ctx.params["prices"], ctx.params["concurrency"]
     settings["k"] = _k(k)
     settings["ladder"] = read_ladder(ladder, lambda name: named_model(name, _table(prices, name), None, concurrency))
-    loaded = load_task(task, **task_options(ctx.args))
-    result = run_shown(loaded, settings, task, quiet=as_json)
-    say(result.as_json(), run_rows(result), "maker run", as_json=as_json)
-    raise typer.Exit(result.exit_code)
+    result = shown(run_sync, load_task(task, **task_options(ctx.args)), settings, task, quiet=as_json)
+    say(result.as_json(), run_rows(result), "maker run", as_json=as_json, code=result.exit_code)
 
 
 def read_ladder(text: str | None, make: Callable[[str], Model | str] = str) -> list[Rung] | None:
@@ -116,8 +115,7 @@ def demo(
         "model": "neural", "temperature": DEMO_TEMPERATURE, "k": "auto", "seed": seed, "segments": segments,
         "journal": journal,
     }  # fmt: skip
-    result = run_shown(task, settings, f"hanoi, {disks} disks", quiet=as_json)
+    result = shown(run_sync, task, settings, f"hanoi, {disks} disks", quiet=as_json)
     if result.solved:
         verify_and_leave(journal, None, as_json=as_json, before=result)
-    say(result.as_json(), run_rows(result), "maker run", as_json=as_json)
-    raise typer.Exit(result.exit_code)
+    say(result.as_json(), run_rows(result), "maker run", as_json=as_json, code=result.exit_code)

@@ -6,14 +6,15 @@ characters escaped, so that it cannot drive the terminal.
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from maker.engine.result import Progress as Glimpse
@@ -30,25 +31,23 @@ class Bar:
 
     def __init__(self, bar: Progress | None, label: str) -> None:
         self._bar = bar
-        self._task = bar.add_task(label, total=None, stats="") if bar else None
+        self._task = bar.add_task(label, total=None, stats="") if bar else TaskID(0)
 
     def show(self, glimpse: Glimpse) -> None:
         """Draw what is acknowledged: steps, steps a second, samples a step, flag rate."""
-        if self._bar is None or self._task is None:
+        if self._bar is None:
             return
         done = glimpse.steps - glimpse.replayed
         rate = done / glimpse.seconds if glimpse.seconds else 0.0
         samples = glimpse.samples / glimpse.steps if glimpse.steps else 0.0
         flagged = glimpse.flagged / glimpse.samples if glimpse.samples else 0.0
         stats = f"{rate:,.0f} steps/s, {samples:.2f} samples a step, {flagged:.1%} flagged{_paid(glimpse)}"
-        self._bar.update(self._task, completed=glimpse.steps, total=glimpse.total, stats=stats)
-        self._bar.refresh()
+        self.steps(glimpse.steps, glimpse.total, stats)
 
-    def steps(self, count: int, total: int) -> None:
+    def steps(self, count: int, total: int | None, stats: str = "") -> None:
         """Draw a plain count."""
-        if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, completed=count, total=total)
-            self._bar.refresh()
+        if self._bar is not None:
+            self._bar.update(self._task, completed=count, total=total, stats=stats, refresh=True)
 
 
 def _paid(glimpse: Glimpse) -> str:
@@ -92,15 +91,16 @@ def run_rows(result: RunResult) -> Rows:
         ("segments", f"{result.segments:,}" + (", side by side by plan" if result.segments > 1 else ", sequential")),
         ("samples", _samples(result)),
         ("observed", _observed(result)),
-        ("red flags", _counts(result.flags) or "none"),
+        ("red flags", counts(result.flags) or "none"),
         ("undecided", _rounds(result.waves)),
         ("time", f"{result.seconds:,.1f} s, {fresh / max(result.seconds, 1e-9):,.0f} steps/s"),
         ("state", result.state_digest or "the initial one"), ("chain", result.chain),
     ]  # fmt: skip
     if result.escalations:
-        rows.append(("tried again", f"{_counts(result.escalations)} (steps that did not decide, by rung)"))
+        rows.append(("tried again", f"{counts(result.escalations)} (steps that did not decide, by rung)"))
     if result.cost is not None:
-        rows.append(("cost", f"${result.cost:,.4f}" + (_assumed(result) if result.usage.assumed else "")))
+        assumed = f", at most: {result.usage.assumed:,} tokens that nobody reported are in it"
+        rows.append(("cost", f"${result.cost:,.4f}" + (assumed if result.usage.assumed else "")))
     if result.independence:
         rows.append(("independence", result.independence))
     if result.journal:
@@ -108,10 +108,6 @@ def run_rows(result: RunResult) -> Rows:
     if result.detail:
         rows.append(("what to do" if result.stopped else "why", safe(result.detail)))
     return rows
-
-
-def _assumed(result: RunResult) -> str:
-    return f", at most: {result.usage.assumed:,} tokens that nobody reported are in it"
 
 
 def _short(text: str) -> str:
@@ -145,17 +141,15 @@ def _calibrated(found: dict[str, Any]) -> str:
     return f"  (auto: {seen}, so p >= {found['p_plan']:.4f} at 95%; {rho})"
 
 
-def _counts(counts: dict[str, int] | Counter[str]) -> str:
-    return ", ".join(f"{safe(kind)} {n:,}" for kind, n in sorted(counts.items(), key=lambda item: -item[1]))
+def counts(found: Mapping[str, int]) -> str:
+    """Return what was counted by kind, the most frequent first."""
+    return ", ".join(f"{safe(kind)} {n:,}" for kind, n in sorted(found.items(), key=lambda item: -item[1]))
 
 
 def _rounds(waves: Counter[int]) -> str:
     """Return how many steps were still undecided after each wave."""
-    left = sum(waves.values())
-    parts = []
-    for wave in range(1, max(waves, default=0) + 1):
-        left -= waves[wave]
-        parts.append(f"{left:,}")
+    decided = itertools.accumulate(waves[wave] for wave in range(1, max(waves, default=0) + 1))
+    parts = [f"{waves.total() - count:,}" for count in decided]
     if len(parts) > SHOWN_WAVES:
         parts[SHOWN_WAVES - 1 :] = [f"... > 0 after {len(parts)}"]
     return "steps left after each wave: " + " > ".join(parts) if parts else "no step was decided"

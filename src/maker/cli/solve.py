@@ -7,8 +7,8 @@ from typing import Annotated, Any
 import typer
 
 from maker.api.solve import solve_sync
-from maker.cli.options import Json, interrupts, say, with_settings
-from maker.cli.screen import Rows, progress_bar, run_rows, safe
+from maker.cli.options import Json, say, shown, with_settings
+from maker.cli.screen import Rows, run_rows, safe
 from maker.engine.result import RunResult
 
 _OWN = ("answer", "wrong steps", "segments", "state")  # a solve says its answer whole, and has none of the others
@@ -32,10 +32,9 @@ def solve(
 
     The same command on an existing journal resumes it.
     """
-    with interrupts() as interrupted, progress_bar("solve", quiet=as_json) as bar:
-        result = solve_sync(problem, **settings, k=k, progress=bar.show, interrupted=interrupted)
-    say({**result.as_json(), "tree": result.state}, _rows(result), "maker solve", as_json=as_json)
-    raise typer.Exit(result.exit_code)
+    result = shown(solve_sync, problem, {**settings, "k": k}, "solve", quiet=as_json)
+    said = {**result.as_json(), "tree": result.state}
+    say(said, _rows(result), "maker solve", as_json=as_json, code=result.exit_code)
 
 
 def _rows(result: RunResult) -> Rows:

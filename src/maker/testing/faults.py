@@ -16,19 +16,19 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import threading
 import time
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import orjson
+from anyio.from_thread import start_blocking_portal
 
 from maker.testing.replies import Entry, Ledger, Received, Reply, completion, error
 
 if TYPE_CHECKING:
     from aiohttp import web
-
 
 _CHUNK = 65_536  # bytes of an endless body at a time
 _MOST_BUFFERED = 2**20  # bytes that wait for a client that does not read
@@ -56,7 +56,7 @@ class FaultServer:
             told = iter(script)
             self._next = lambda _: next(told, None)
         self._runner: web.ServerRunner | None = None
-        self._thread: tuple[threading.Thread, asyncio.AbstractEventLoop, asyncio.Event] | None = None
+        self._thread = ExitStack()  # what `with` has begun
 
     @property
     def url(self) -> str:
@@ -74,8 +74,7 @@ class FaultServer:
         server = web.Server(self._handle, handler_cancellation=True, access_log=None)
         self._runner = web.ServerRunner(server, shutdown_timeout=0.01)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_address=True, backlog=4096)
-        await site.start()
+        await web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_address=True, backlog=4096).start()
         self.port = self._runner.addresses[0][1]
 
     async def stop(self) -> None:
@@ -92,27 +91,14 @@ class FaultServer:
         await self.stop()
 
     def __enter__(self) -> FaultServer:
-        ready = threading.Event()
-
-        async def serve() -> None:
-            await self.start()
-            end = asyncio.Event()
-            self._thread = thread, asyncio.get_running_loop(), end
-            ready.set()
-            await end.wait()
-            await self.stop()
-
-        thread = threading.Thread(target=lambda: asyncio.run(serve()), name="fault-server", daemon=True)
-        thread.start()
-        if not ready.wait(10):
-            raise OSError(f"the fault server did not start on port {self.port}: is it taken?")
+        with ExitStack() as begun:
+            portal = begun.enter_context(start_blocking_portal())
+            begun.enter_context(portal.wrap_async_context_manager(self))
+            self._thread = begun.pop_all()
         return self
 
     def __exit__(self, *reason: object) -> None:
-        assert self._thread is not None, "left without having been entered"
-        thread, loop, end = self._thread
-        loop.call_soon_threadsafe(end.set)
-        thread.join()
+        self._thread.close()
 
     # -- one request ---------------------------------------------------------------------------------
 
@@ -141,10 +127,10 @@ class FaultServer:
         except orjson.JSONDecodeError:
             body = None
         now = time.monotonic()
-        headers = request.headers
-        received = Received(len(self.requests), now, request.path, body if isinstance(body, dict) else {}, headers)
+        asked = body if isinstance(body, dict) else {}
+        received = Received(len(self.requests), now, request.path, asked, request.headers)
         self.requests.append(received)
-        sent = headers.get("Authorization")
+        sent = request.headers.get("Authorization")
         digest = hashlib.sha256(sent.encode("utf-8", "replace")).hexdigest()[:16] if sent else None
         self.ledger.append(Entry("received", received.number, now, request.path, received.body.get("seed"), digest))
         return received

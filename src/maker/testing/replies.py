@@ -1,8 +1,5 @@
 """What a `FaultServer` is told, what it received, and what it billed.
 
-`Reply` is one reply with all that is wrong with it; `error` makes one of the common kind. `Ledger` is
-append-only and holds no key, only a digest of it.
-
 Not covered: sending any of it (`faults.py`).
 """
 

@@ -20,7 +20,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 from maker import theory
 from maker.theory.draws import CLEARED, Seen
@@ -130,10 +129,14 @@ class Evidence:
 
     # -- rho -------------------------------------------------------------------------------------
 
-    @property
+    @cached_property
     def rho(self) -> float:
         """The intra-class correlation of errors that fits best, 0 where no error was seen."""
-        return self._fit
+        if not self.wrongs or not self.rights:
+            return 0.0
+        best = max(range(len(_GRID)), key=lambda i: self._profile(_GRID[i]))
+        rho = _peak(self._profile, _GRID[max(best - 1, 0)], _GRID[min(best + 1, len(_GRID) - 1)])
+        return max(0.0, rho, key=self._profile)
 
     @property
     def rho_low(self) -> float:
@@ -144,14 +147,6 @@ class Evidence:
     def rho_high(self) -> float:
         """The upper end of it; 1 where no error was seen."""
         return self._ends[1]
-
-    @cached_property
-    def _fit(self) -> float:
-        if not self.wrongs or not self.rights:
-            return 0.0
-        best = max(range(len(_GRID)), key=lambda i: self._profile(_GRID[i]))
-        rho = _peak(self._profile, _GRID[max(best - 1, 0)], _GRID[min(best + 1, len(_GRID) - 1)])
-        return max(0.0, rho, key=self._profile)
 
     @cached_property
     def _ends(self) -> tuple[float, float]:
@@ -176,7 +171,7 @@ class Evidence:
         import numpy as np  # noqa: PLC0415 -- `import maker` stays light
 
         t = rho / (1 - rho)
-        wrong, right, total = self._counts
+        wrong, right, total = (np.array(count, float) for count in (self.wrongs, self.rights, self.valids))
         steps = [t * np.arange(len(count)) for count in (wrong, right, total)]
         low, high = 0.0, 1.0
         q = float(wrong[0] / (wrong[0] + right[0]))
@@ -195,12 +190,6 @@ class Evidence:
             + (right * np.log(1 - q + steps[1])).sum()
             - (total * np.log1p(steps[2])).sum()
         )
-
-    @cached_property
-    def _counts(self) -> tuple[Any, Any, Any]:
-        import numpy as np  # noqa: PLC0415 -- `import maker` stays light
-
-        return tuple(np.array(count, float) for count in (self.wrongs, self.rights, self.valids))  # type: ignore[return-value]
 
     # -- lost steps and rivals ---------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from maker import theory
 from maker.theory.draws import Draw, Seen
@@ -111,10 +112,8 @@ def lengths(seen: Sequence[Seen]) -> Lengths:
         return Lengths([], None)
     shortest, longest = max(readable[0][0], 1), readable[-1][0]
     edges = [shortest * (longest / shortest) ** (i / BINS) for i in range(1, BINS)]
-    bins: dict[int, list[tuple[int, bool]]] = defaultdict(list)
-    for tokens, wrong in readable:
-        bins[bisect.bisect_left(edges, tokens)].append((tokens, wrong))
-    shown = [(part[0][0], part[-1][0], _rate([wrong for _, wrong in part])) for _, part in sorted(bins.items())]
+    bins = [list(part) for _, part in groupby(readable, key=lambda reply: bisect.bisect_left(edges, reply[0]))]
+    shown = [(part[0][0], part[-1][0], _rate([wrong for _, wrong in part])) for part in bins]
     return Lengths(shown, _best_cap(readable, sum(len(step.draws) for step in seen)))
 
 

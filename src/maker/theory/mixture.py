@@ -62,7 +62,14 @@ class Steps:
         """
         if self.alike and self.spread == 1:
             return theory.step_success(1 - self.p, k)
-        return self._mean(lambda y: self._log_error(y, k), slope=k, kinks=(0.0, self._surrender(k)))
+        import numpy as np  # noqa: PLC0415 -- `import maker` stays light
+
+        surrender = math.log(self.spread) * (1 / k - 1)  # log-odds above which the bound says nothing
+
+        def log_error(y: Array) -> Array:
+            return -np.logaddexp(0.0, -k * y) if self.spread == 1 else np.minimum(0.0, k * (y - surrender))
+
+        return self._mean(log_error, slope=k, kinks=(0.0, surrender))
 
     def lost(self) -> float:
         """Return the share of steps whose most common wrong answer comes oftener than the right one."""
@@ -102,23 +109,8 @@ class Steps:
     # -- the integral over the log-odds y of a wrong answer, in which every factor is log-concave ---------------
 
     @cached_property
-    def _shape(self) -> tuple[float, float, float]:
-        """(a of right answers, b of wrong ones, log of the integral of the density as `_log_density` has it)."""
-        c = (1 - self.rho) / self.rho
-        a, b = self.p * c, (1 - self.p) * c
-        whole = self._integral(a, b, lambda y: 0.0 * y, slope=0, kinks=(), start=-math.inf)
-        return a, b, math.log(whole)
-
-    def _surrender(self, k: int) -> float:
-        """Return the log-odds above which the bound says nothing."""
-        return math.log(self.spread) * (1 / k - 1)
-
-    def _log_error(self, y: Array, k: int) -> Array:
-        import numpy as np  # noqa: PLC0415 -- `import maker` stays light
-
-        if self.spread == 1:
-            return -np.logaddexp(0.0, -k * y)
-        return np.minimum(0.0, k * (y - self._surrender(k)))
+    def _log_whole(self) -> float:
+        return math.log(self._integral(lambda y: 0.0 * y, slope=0, kinks=(), start=-math.inf))
 
     def _mean(
         self, log_value: Callable[[Array], Array], *, slope: float, kinks: tuple[float, ...], start: float = -math.inf
@@ -128,12 +120,11 @@ class Steps:
 
         if self.alike:
             return float(np.exp(log_value(np.array([math.log1p(-self.p) - math.log(self.p)])))[0])
-        a, b, log_whole = self._shape
-        return self._integral(a, b, lambda y: log_value(y) - log_whole, slope=slope, kinks=kinks, start=start)
+        log_whole = self._log_whole
+        return self._integral(lambda y: log_value(y) - log_whole, slope=slope, kinks=kinks, start=start)
 
-    @staticmethod
     def _integral(
-        a: float, b: float, log_value: Callable[[Array], Array], *, slope: float, kinks: tuple[float, ...], start: float
+        self, log_value: Callable[[Array], Array], *, slope: float, kinks: tuple[float, ...], start: float
     ) -> float:
         """Integrate exp(log_value(y)) against a density of y, 1 at its peak, from `start` up.
 
@@ -142,6 +133,8 @@ class Steps:
         """
         import numpy as np  # noqa: PLC0415 -- `import maker` stays light
 
+        c = (1 - self.rho) / self.rho
+        a, b = self.p * c, (1 - self.p) * c  # of right answers, and of wrong ones
         peak = math.log(b / a)
         tilted = math.log((b + slope) / max(a - slope, a / 2)) if slope else peak
         width = min(1 / math.sqrt(max(b, 1e-3)), 1 / math.sqrt(a) + 1 / math.sqrt(b + 1), 1.0)

@@ -15,28 +15,9 @@ from typing import Any
 
 from maker import theory
 from maker.theory.evidence import Evidence
-from maker.theory.planner import Projection
+from maker.theory.planner import Amount, Projection
 
 _MOST_WAVES_K = 50  # beyond it the waves of a step are not worked out
-
-
-@dataclass(slots=True, frozen=True)
-class Amount:
-    """A projected quantity with the ends of its 95% interval."""
-
-    value: float
-    low: float
-    high: float
-
-    def __mul__(self, other: Amount) -> Amount:
-        return Amount(self.value * other.value, self.low * other.low, self.high * other.high)
-
-    def __add__(self, other: Amount) -> Amount:
-        return Amount(self.value + other.value, self.low + other.low, self.high + other.high)
-
-    def times(self, factor: float) -> Amount:
-        """Return the amount in another unit."""
-        return Amount(self.value * factor, self.low * factor, self.high * factor)
 
 
 @dataclass(slots=True, frozen=True)
@@ -65,9 +46,7 @@ class Needs:
         `output`, or None. parallel: the run can send samples of many steps at once, as the drawing did.
         """
         told, written = _mean(tokens_in), _mean(tokens_out)
-        samples = None
-        if plan.samples is not None and plan.samples_low is not None and plan.samples_high is not None:
-            samples = Amount(plan.samples, plan.samples_low, plan.samples_high)
+        samples = plan.samples
         tokens = cost = None
         if samples and told and written:
             tokens = samples * (told + written)

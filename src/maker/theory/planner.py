@@ -29,12 +29,31 @@ _ALMOST = 1e-12  # how near p may come to 0 and 1 in a mixture
 _WHAT_TO_DO = "Make the steps finer, ask in other words (paraphrases), or take another model."
 
 
+@dataclass(slots=True, frozen=True)
+class Amount:
+    """A projected quantity with the ends of its 95% interval."""
+
+    value: float
+    low: float
+    high: float
+
+    def __mul__(self, other: Amount) -> Amount:
+        return Amount(self.value * other.value, self.low * other.low, self.high * other.high)
+
+    def __add__(self, other: Amount) -> Amount:
+        return Amount(self.value + other.value, self.low + other.low, self.high + other.high)
+
+    def times(self, factor: float) -> Amount:
+        """Return the amount in another unit."""
+        return Amount(self.value * factor, self.low * factor, self.high * factor)
+
+
 @dataclass(frozen=True)
 class Projection:
     """What a run of `steps` steps would need, and whether it can reach its target.
 
-    k: the margin to vote with, None where voting cannot do it. samples, with its low and high end: replies
-    of the whole run, flagged ones included, retries not. success: P(every step is won by the right answer)
+    k: the margin to vote with, None where voting cannot do it. samples: replies of the whole run, flagged
+    ones included, retries not. success: P(every step is won by the right answer)
     at the best estimate; its ends are those of the evidence. Without a k, success is what no k passes.
     by: "majority", or "plurality" where p may be below 1/2. reason: one paragraph for a person.
     """
@@ -42,9 +61,7 @@ class Projection:
     steps: int
     target: float
     k: int | None
-    samples: float | None
-    samples_low: float | None
-    samples_high: float | None
+    samples: Amount | None
     success: float
     success_low: float
     success_high: float
@@ -93,7 +110,7 @@ def project(evidence: Evidence, steps: int, target: float, *, own: bool = True) 
     reason = _forbidden(evidence, steps, target, points, own=own)
     if reason:
         ceilings = sorted(point.ceiling(steps) for point in (points.cautious, points.likely, points.hopeful))
-        return Projection(steps, target, None, None, None, None, ceilings[1], ceilings[0], ceilings[2],
+        return Projection(steps, target, None, None, ceilings[1], ceilings[0], ceilings[2],
                           feasible=False, proven=False, by=by, reason=reason)  # fmt: skip
     return _planned(evidence, steps, target, points, by)
 
@@ -113,8 +130,8 @@ def _planned(evidence: Evidence, steps: int, target: float, points: _Points, by:
     proven = low >= target and by == "majority"
     said = [_why_k(evidence, k, by), _open(evidence, steps, target, likely, low, by, proven=proven)]
     return Projection(
-        steps, target, k, samples[0], min(samples), max(samples), likely, low, high, feasible=True, proven=proven,
-        by=by, reason=" ".join(said),
+        steps, target, k, Amount(samples[0], min(samples), max(samples)), likely, low, high, feasible=True,
+        proven=proven, by=by, reason=" ".join(said),
     )  # fmt: skip
 
 
