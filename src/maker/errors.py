@@ -1,5 +1,14 @@
 """Every exception maker raises on purpose, in one tree.
 
+    MakerError
+    |-- TaskError          yours: the task, its parameters or the configuration is wrong      exit 2
+    |   `-- Infeasible     no k reaches the target: a step is right no more than half the time exit 2
+    |-- ModelError         theirs: the model cannot be used at all                            exit 5
+    |-- JournalError       the file: damaged, locked, foreign, or of another run              exit 6
+    |   `-- JournalFull    the disk: it took no more; what was committed stands, resumable    exit 3
+    |-- Undecided          a limit was met before one answer was k ahead; carries the tally   exit 4
+    `-- InternalError      ours: an invariant of maker itself does not hold, please report    exit 70
+
 A red flag is a value, never an exception; a limit that ends a run is `RunResult.stopped`.
 Foreign exceptions are mapped where they enter: task code in `task/task.py`, SQLite in `journal/database.py`,
 HTTP in `models/openai/wire.py`. Every message says what happened, where, and what to do next.
@@ -66,7 +75,7 @@ class Undecided(MakerError):
 
 
 class InternalError(MakerError):
-    """An invariant of maker itself does not hold: please report. Nothing was committed after it was noticed."""
+    """An invariant of maker itself does not hold. Nothing was committed after it was noticed."""
 
 
 def first_error(errors: BaseExceptionGroup[BaseException]) -> BaseException:
