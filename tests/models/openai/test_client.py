@@ -530,18 +530,6 @@ async def test_a_field_refused_by_many_at_once_is_dropped_once():
         assert kind(await one(model)) == "sample"
 
 
-@alone
-async def test_a_name_that_was_asked_for_is_kept():
-    """With an explicit name of the token limit nothing is tried; a refusal of it is fatal."""
-    refuse = error(400, "Unsupported parameter: max_tokens")
-    async with FaultServer(lambda r: refuse) as server, on(server, max_tokens_name="max_tokens") as model:
-        assert kind(await one(model)) == "fatal"
-    async with FaultServer() as server, on(server, max_tokens_name="max_completion_tokens", seeds=False) as model:
-        await one(model)
-        assert "max_completion_tokens" in server.requests[0].body
-        assert "seed" not in server.requests[0].body
-
-
 # -- servers that are not there ------------------------------------------------------------------------
 
 

@@ -45,7 +45,7 @@ def test_refused_fields_are_left_out_once():
         assert dialect.without(name) is None
     body = orjson.loads(encode_request(request(schema={}), CHAT, dialect))
     assert sorted(body) == ["max_completion_tokens", "messages", "model", "temperature"]
-    assert Dialect("max_completion_tokens", auto_name=False).without("max_tokens") is None
+    assert Dialect("max_completion_tokens").without("max_tokens") is None
     assert Dialect().without("temperature") is None
 
 

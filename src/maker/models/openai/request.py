@@ -83,16 +83,15 @@ _KEYS = "Keys do not belong into URLs, they end up in logs: put the key into MAK
 
 @dataclass(slots=True, frozen=True)
 class Dialect:
-    """What a server takes. tokens_name: of the token limit, which may be switched once if auto_name."""
+    """What a server takes. tokens_name: of the token limit, which may be switched once."""
 
     tokens_name: str = "max_tokens"
-    auto_name: bool = True
     refused: frozenset[str] = frozenset()
 
     def without(self, field: str) -> Dialect | None:
         """Return the dialect that does without a refused field, or None when there is nothing left to drop."""
         if field == "max_tokens":
-            return replace(self, tokens_name="max_completion_tokens", auto_name=False) if self.auto_name else None
+            return replace(self, tokens_name="max_completion_tokens") if self.tokens_name == field else None
         return None if field in self.refused or field not in OPTIONAL else replace(self, refused=self.refused | {field})
 
 
