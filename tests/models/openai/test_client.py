@@ -819,7 +819,7 @@ async def cancelled_requests(rounds: int) -> None:
             ended = await asyncio.gather(*draws, return_exceptions=True)
             strange = [e for e in ended if not isinstance(e, (Sample, Failure, asyncio.CancelledError))]
             assert strange == []
-            assert (model._gate.out, model._gate.waiting) == (0, 0)
+            assert (model._gate.out, len(model._gate._waiting)) == (0, 0)
         await model.aclose()
         for _ in range(100):
             if len(asyncio.all_tasks()) <= tasks and descriptors() <= before:

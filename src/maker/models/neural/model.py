@@ -13,7 +13,6 @@ Not covered: training (`experiments/training/train.py`), other prompts than the 
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,9 +21,9 @@ import numpy as np
 
 from maker.decision.sample import Request, Sample
 from maker.errors import ModelError
-from maker.models.neural import vocabulary
 from maker.models.neural.bundled import build
 from maker.models.neural.sampler import Answered, Job, Text
+from maker.models.neural.vocabulary import encode_prompt
 from maker.models.neural.worker import Workers
 
 
@@ -90,13 +89,7 @@ def _job(prompt: str, temperature: float, requests: list[Request]) -> Job:
     """Return the draws of one prompt as plain data; raise ModelError if the prompt cannot be read."""
     if not 0 <= temperature < np.inf:
         raise ModelError(f"the bundled model 'neural' needs a temperature of 0 or more, not {temperature!r}")
-    return Job(_tokens(prompt), temperature, [r.seed for r in requests], [r.max_tokens for r in requests])
-
-
-@functools.lru_cache(maxsize=4096)
-def _tokens(prompt: str) -> list[int]:
-    """Encode a prompt; waves of one step ask for the same one again."""
-    return vocabulary.encode_prompt(prompt)
+    return Job(encode_prompt(prompt), temperature, [r.seed for r in requests], [r.max_tokens for r in requests])
 
 
 def _sample(text: Text, tokens_in: int, stop: tuple[str, ...]) -> Sample:

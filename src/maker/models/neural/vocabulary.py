@@ -13,6 +13,7 @@ Not covered: whether a prompt makes sense. `[[3, 3], [], []]` is well-formed tex
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable
 
@@ -68,6 +69,7 @@ def decode(tokens: Iterable[int]) -> str:
     return "".join([_TEXTS[token] for token in tokens])
 
 
+@functools.lru_cache(maxsize=4096)  # waves of one step ask for the same prompt again
 def encode_prompt(prompt: str) -> list[int]:
     """Return the tokens of a compact Hanoi prompt; raise ModelError if the model cannot answer it."""
     tokens = encode(prompt)

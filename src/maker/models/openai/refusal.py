@@ -88,9 +88,7 @@ def refusal(status: int, headers: Mapping[str, str], error: Any, asked: Asked) -
         wait = retry_after(headers)
         failure = bill_unknown(told, wait) if status in _GAVE_UP else Failure("transient", told, wait)
         return Trouble(failure, status, own=status not in REFUSED)
-    optional = _optional_field(_label(error, "param"), evidence)
-    if asked.choices > 1 and (OPTIONAL["n"].search(_label(error, "param")) or OPTIONAL["n"].search(evidence)):
-        optional = "n"
+    optional = _optional_field(_label(error, "param"), evidence, asked.choices)
     return Trouble(Failure("poison" if optional is None else "transient", told), status, optional)
 
 
@@ -108,16 +106,14 @@ def _hopeless(status: int, labels: str, evidence: str, asked: Asked) -> str | No
     return None
 
 
-def _optional_field(param: str, evidence: str) -> str | None:
+def _optional_field(param: str, evidence: str, choices: int) -> str | None:
     """Return the optional field that a complaint is about: refused as such, not for its value here."""
-    if not _UNFIT.search(evidence):
-        return None
-    for name, pattern in OPTIONAL.items():
-        if name != "n" and (pattern.search(param) or pattern.search(evidence)):
-            if name == "max_tokens" and _TOO_LONG.search(evidence) and "max_completion_tokens" not in evidence:
-                continue  # the prompt is too long: another name would not help
-            return name
-    return None
+    named = [name for name, pattern in OPTIONAL.items() if pattern.search(param) or pattern.search(evidence)]
+    if "n" in named and choices > 1:
+        return "n"
+    if _TOO_LONG.search(evidence) and "max_completion_tokens" not in evidence:
+        named = [name for name in named if name != "max_tokens"]  # the prompt is too long: another name would not help
+    return next((name for name in named if name != "n"), None) if _UNFIT.search(evidence) else None
 
 
 def _named(error: Any) -> int:

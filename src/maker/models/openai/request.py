@@ -57,9 +57,9 @@ class Target:
             raise ModelError(_EXPECTED + " The one given cannot be read.") from None
         if parts.scheme not in ("http", "https") or not host or any(c.isspace() for c in host):
             raise ModelError(_EXPECTED)
-        if parts.username is not None or parts.password is not None or "@" in parts.netloc:
+        if "@" in parts.netloc:
             raise ModelError(f"the URL of {host} has a user name or password in it. {_KEYS}")
-        if parts.query or "?" in base_url:
+        if "?" in base_url:
             raise ModelError(f"the URL of {host} has a query ('?...') in it. {_KEYS}")
         if not model:
             raise ModelError(f"which model of {host}? Add its name to the URL: http://HOST:PORT/v1#NAME")
