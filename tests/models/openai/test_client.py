@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import gc
 import logging
@@ -125,8 +126,8 @@ async def test_a_draw_is_a_request_and_a_sample():
 
 @alone
 async def test_plain_completions_for_base_models():
-    """api="completions" posts the bare prompt."""
-    async with FaultServer(["yes"]) as server, on(server, api="completions") as model:
+    """An address that ends in /completions is posted the bare prompt."""
+    async with FaultServer(["yes"]) as server, contextlib.aclosing(OpenAI(f"{server.url}/completions", "m")) as model:
         assert kind(await one(model)) == "sample"
         assert server.requests[0].path == "/v1/completions"
         assert (server.requests[0].body["prompt"], server.requests[0].body["logprobs"]) == ("what now?", 1)

@@ -5,9 +5,6 @@ token, so its mistakes, malformed texts and over-long replies are its own, and e
 (prompt, seed, temperature) only, up to float32 rounding. A prompt it cannot read, or one with more
 than 20 disks, raises `ModelError` before anything is sampled; so does a damaged weight file.
 
-The arithmetic runs in `workers` child processes with one thread each (two busy threads on a small
-machine can be slower than one); `workers=0` computes in this process, with numpy's own threads.
-
 Not covered: training (`experiments/training/train.py`), other prompts than the compact one, schemas.
 """
 
@@ -15,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import anyio.to_thread
 import numpy as np
@@ -22,7 +20,7 @@ import numpy as np
 from maker.decision.sample import Request, Sample
 from maker.errors import ModelError
 from maker.models.neural.bundled import build
-from maker.models.neural.sampler import Answered, Job, Text
+from maker.models.neural.sampler import Job, Text
 from maker.models.neural.vocabulary import encode_prompt
 from maker.models.neural.worker import Workers
 
@@ -30,7 +28,8 @@ from maker.models.neural.worker import Workers
 class NeuralModel:
     """The bundled model as the engine sees it: in lock-step, best in batches of 64 steps or a multiple.
 
-    workers: child processes (0: compute here). The other parameters are those of `build`. `callers`
+    workers: child processes with one thread each, as two busy threads on a small machine can be slower than one
+    (0: compute here, with numpy's own threads). The other parameters are those of `build`. `callers`
     says how many calls of `draw` to make at once: one more than there are workers, so that a batch waits
     while others are drawn and one is judged. `draw` survives cancellation: a batch under way is finished first.
     `aclose` ends the workers; a model can be used again after it.
@@ -54,9 +53,10 @@ class NeuralModel:
         extra += [f"noise={noise}"] if noise else []
         extra += [f"seed={seed}"] if noise and seed else []
         self.name = "neural" + (":" + ",".join(extra) if extra else "")
-        self._options = {"weights": weights, "dtype": dtype, "noise": noise, "seed": seed}
-        self._here = build(weights, dtype, noise, seed)  # with workers, a check of the options before the first draw
-        self._workers = Workers(self._options, workers) if workers else None
+        options: dict[str, Any] = {"weights": weights, "dtype": dtype, "noise": noise, "seed": seed}
+        here = build(**options)  # with workers, a check of the options before the first draw
+        self._workers = Workers(options, workers) if workers else None
+        self._answer = here.answer if self._workers is None else self._workers.answer
         self.callers = workers + 1
 
     async def draw(self, requests: Sequence[Request]) -> list[Sample]:
@@ -75,9 +75,6 @@ class NeuralModel:
                     made[key] = _sample(texts[which], len(job.tokens), requests[i].stop)
                 samples[i] = made[key]
         return [sample for sample in samples if sample is not None]
-
-    def _answer(self, jobs: list[Job]) -> list[Answered]:
-        return self._here.answer(jobs) if self._workers is None else self._workers.answer(jobs)
 
     async def aclose(self) -> None:
         """End the worker processes, if any were started."""

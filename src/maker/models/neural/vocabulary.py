@@ -60,7 +60,14 @@ def encode(text: str) -> list[int]:
     """Return the tokens of `text`; raise ModelError where a part of it is in no piece."""
     pieces = _LONGEST_FIRST.findall(text)
     if sum(map(len, pieces)) != len(text):
-        raise ModelError(_unknown(text))
+        place = 0
+        while match := _LONGEST_FIRST.match(text, place):
+            place = match.end()
+        raise ModelError(
+            f"the bundled model 'neural' has no token for {text[place : place + 20]!r} at character {place} "
+            f"of the prompt (it reads numbers 0 to {MAX_NUMBER} and the words of the compact Hanoi prompt). "
+            "Use the task hanoi with its prompt style 'compact', or another model."
+        )
     return [_IDS[piece] for piece in pieces]
 
 
@@ -86,15 +93,3 @@ def encode_prompt(prompt: str) -> list[int]:
             f"{max(numbers)} or {len(numbers)} numbers. Use fewer disks, or another model."
         )
     return tokens
-
-
-def _unknown(text: str) -> str:
-    """Say where the first character lies that no piece covers."""
-    place = 0
-    while match := _LONGEST_FIRST.match(text, place):
-        place = match.end()
-    return (
-        f"the bundled model 'neural' has no token for {text[place : place + 20]!r} at character {place} "
-        f"of the prompt (it reads numbers 0 to {MAX_NUMBER} and the words of the compact Hanoi prompt). "
-        "Use the task hanoi with its prompt style 'compact', or another model."
-    )

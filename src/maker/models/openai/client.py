@@ -31,7 +31,7 @@ from maker.log import debugging, log
 from maker.models.openai.gate import Gate, Held, gate_of
 from maker.models.openai.health import Prober
 from maker.models.openai.refusal import REFUSED, Asked, Trouble
-from maker.models.openai.request import OPENAI, Api, Dialect, Target, encode_request
+from maker.models.openai.request import OPENAI, Dialect, Target, encode_request
 from maker.models.openai.retry_after import retry_after
 from maker.models.openai.wire import Wire
 from maker.sending.dispatcher import ATTEMPTS
@@ -44,9 +44,9 @@ _MOST_SUSPECTS = 10_000  # requests whose failures are counted
 class OpenAI:
     """A model behind an OpenAI-compatible HTTP interface.
 
-    base_url: for example http://127.0.0.1:8080/v1. model: its name there. key: sent as a bearer token, to
-    this origin alone. api: chat completions, or plain completions for base models. timeout: seconds of
-    one attempt, body included. concurrency: the most requests out at once; the gate goes lower when the
+    base_url: for example http://127.0.0.1:8080/v1; with /completions behind it, for plain completions of base
+    models. model: its name there. key: sent as a bearer token, to this origin alone. timeout: seconds of one
+    attempt, body included. concurrency: the most requests out at once; the gate goes lower when the
     server asks for it. n: draws of one prompt that may share a call (if one `draw` holds them together).
     gate: by default all models of one origin share one. prices: US dollars a million tokens (`input`, `output`,
     `cached`); none are built in.
@@ -57,13 +57,13 @@ class OpenAI:
     lockstep = False
 
     def __init__(
-        self, base_url: str, model: str, *, key: str | None = None, api: Api = "chat", timeout: float = 120.0,
+        self, base_url: str, model: str, *, key: str | None = None, timeout: float = 120.0,
         concurrency: int = 512, n: int = 1, prices: Prices | Mapping[str, float] | None = None,
         gate: Gate | None = None, clock: Callable[[], float] = time.monotonic,
     ) -> None:  # fmt: skip
         if not timeout > 0 or concurrency < 1 or n < 1:
             raise ModelError("a model over HTTP needs a timeout above 0, and concurrency and n of at least 1")
-        self._target = Target.of(base_url, model, api)
+        self._target = Target.of(base_url, model)
         self._wire = Wire(self._target, key)
         self._gate = gate or gate_of(self._target.origin, concurrency)
         self._clock = clock
@@ -180,14 +180,14 @@ class OpenAI:
     async def _do_without(self, request: Request, trouble: Trouble, dialect: Dialect) -> Failure:
         """Leave out the field that the server refuses from now on; refused again, it is the request's fault."""
         assert trouble.optional is not None
-        if dialect != self.dialect:  # another request has found out meanwhile
-            return replace(trouble.failure, kind="again")
-        less = dialect.without(trouble.optional)
-        if less is None:
-            return await self._blame(request, trouble)
-        self.dialect = less
-        log.debug("model.without", model=self.name, field=trouble.optional)
-        detail = f"{trouble.failure.detail}. It is asked without {trouble.optional} now"
+        detail = trouble.failure.detail
+        if dialect == self.dialect:  # otherwise another request has found out meanwhile
+            less = dialect.without(trouble.optional)
+            if less is None:
+                return await self._blame(request, trouble)
+            self.dialect = less
+            log.debug("model.without", model=self.name, field=trouble.optional)
+            detail += f". It is asked without {trouble.optional} now"
         return replace(trouble.failure, kind="again", detail=detail)
 
     async def _blame(self, request: Request, trouble: Trouble) -> Failure:

@@ -10,7 +10,6 @@ Not covered: what follows from the answer (`client.py`).
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
@@ -27,7 +26,7 @@ _INTERRUPTED = Trouble(Failure("transient", "the probe was interrupted"))
 class Prober:
     """Asks the endpoint. clock: monotonic seconds."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float]) -> None:
         self.calls = 0
         self._clock = clock
         self._last: tuple[float, asyncio.Future[Trouble | None]] | None = None

@@ -75,11 +75,12 @@ def bill_unknown(detail: str, wait: float | None = None) -> Failure:
 
 def refusal(status: int, headers: Mapping[str, str], error: Any, asked: Asked) -> Trouble:
     """Return what an error status, or an error object in a good reply, means."""
-    if status < 300:
-        status = _named(error)
+    code = _label(error, "code")
+    if status < 300:  # the error object may name another
+        status = int(code) if re.fullmatch(r"[45]\d\d", code) else 0
     words = words_of(error, asked)
     told = f"{asked.where} answered " + (str(status) if status else "with an error") + (f": {words}" if words else "")
-    labels = " ".join(_label(error, key) for key in ("code", "type"))
+    labels = f"{code} {_label(error, 'type')}"
     evidence = f"{labels} {_message(error)}"
     hopeless = _hopeless(status, labels, evidence, asked)
     if hopeless is not None:
@@ -114,12 +115,6 @@ def _optional_field(param: str, evidence: str, choices: int) -> str | None:
     if _TOO_LONG.search(evidence) and "max_completion_tokens" not in evidence:
         named = [name for name in named if name != "max_tokens"]  # the prompt is too long: another name would not help
     return next((name for name in named if name != "n"), None) if _UNFIT.search(evidence) else None
-
-
-def _named(error: Any) -> int:
-    """Return the HTTP status that an error object names as its code, 0 for none."""
-    code = _label(error, "code")
-    return int(code) if re.fullmatch(r"[45]\d\d", code) else 0
 
 
 def _label(error: Any, name: str) -> str:
