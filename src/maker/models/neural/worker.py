@@ -54,7 +54,7 @@ class Workers:
         alive: subprocess.Popen[bytes] | None = None
         try:
             _send(process.stdin, jobs)
-            kind, value = _receive(process)
+            kind, value = _receive(process.stdout)
             alive = process
         except (OSError, EOFError, ValueError) as error:
             self.processes.remove(process)
@@ -94,13 +94,12 @@ def _send(pipe: IO[bytes] | None, value: object) -> None:
     pipe.flush()
 
 
-def _receive(process: subprocess.Popen[bytes]) -> tuple[str, Any]:
-    assert process.stdout is not None, "a worker is started with pipes"
-    line = process.stdout.readline()
+def _receive(pipe: IO[bytes] | None) -> Any:
+    assert pipe is not None, "a worker is started with pipes"
+    line = pipe.readline()
     if not line.endswith(b"\n"):
         raise EOFError("its answer was cut off")
-    kind, value = json.loads(line)
-    return kind, value
+    return json.loads(line)
 
 
 def _end(processes: list[subprocess.Popen[bytes]]) -> None:
