@@ -36,7 +36,6 @@ class NeuralModel:
     """
 
     lockstep = True
-    simulated = False
 
     def __init__(
         self,
