@@ -16,7 +16,8 @@ import hashlib
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Any
 
 import anyio
@@ -32,18 +33,12 @@ _RAMBLE = "Let me think about this again. "
 
 @dataclass(slots=True)
 class _Known:
-    """What the oracle knows about one step: texts, and seed thresholds of each kind of reply.
+    """What the oracle knows about the step of a request. A seed below `right` writes the right answer."""
 
-    A seed below `right` writes the right answer, below `wrong` the rival's, below `confused` a
-    rambling reply with the rival's answer; the rest is invalid text.
-    """
-
-    right: int
-    wrong: int
-    confused: int
-    good: Sample
-    tokens_in: int
     request: Request
+    truth: Any
+    right: int
+    good: Sample
     bad: Sample | None = None
 
 
@@ -77,6 +72,7 @@ class Oracle:
         settings = {**shares, "rivals": rivals, "seed": seed}
         self.name = "oracle:" + ",".join(f"{key}={value}" for key, value in settings.items())
         self._share = v - confusion  # of samples that are valid in every way
+        # other seeds: below `wrong` the rival's answer, below `confused` a rambling reply with it, else invalid text
         self._wrong = int(self._share * _SEED_RANGE)
         self._confused = int(v * _SEED_RANGE)
         self._task: Task | None = None
@@ -88,8 +84,9 @@ class Oracle:
         self._task = task
         self._render = getattr(task, "render", None) or _find_render(task)
 
-    def _write(self, answer: Any, step: int) -> str:
-        return str(guarded(self._render, step, "render", answer))
+    def _write(self, answer: Any, request: Request) -> Sample:
+        text = str(guarded(self._render, request.address.step, "render", answer))
+        return Sample(text, len(request.prompt) // 4, len(text) // 2)
 
     async def draw(self, requests: Sequence[Request]) -> list[Sample]:
         """Answer every request; requests of one step that stand together share their work."""
@@ -98,11 +95,7 @@ class Oracle:
         for request in requests:
             if step is None or not _same_step(step.request, request):
                 step = self._study(request)
-            seed = request.seed
-            if seed < step.right:
-                samples.append(step.good)
-            else:
-                samples.append(self._other(step, request))
+            samples.append(step.good if request.seed < step.right else self._other(step, request))
         if self.copies:
             samples = [self._copy(request, sample) for request, sample in zip(requests, samples, strict=True)]
         if self.latency:
@@ -117,10 +110,8 @@ class Oracle:
         step = request.address.step
         truth = guarded(self._task.truth, step, "truth", request.state, step)  # type: ignore[attr-defined]
         p = self.p if not self.rho else self._own_p(request)
-        text = self._write(truth, step)
-        tokens_in = len(request.prompt) // 4
         right = int(self._share * p * _SEED_RANGE)
-        return _Known(right, self._wrong, self._confused, Sample(text, tokens_in, len(text) // 2), tokens_in, request)
+        return _Known(request, truth, right, self._write(truth, request))
 
     def _own_p(self, request: Request) -> float:
         """Draw the step's own p from Beta(p c, (1 - p) c) with c = (1 - rho) / rho."""
@@ -141,50 +132,46 @@ class Oracle:
     # -- replies that are not right ------------------------------------------------------------------
 
     def _other(self, step: _Known, request: Request) -> Sample:
-        if request.seed < step.wrong:
+        if request.seed < self._wrong:
             if self.rivals > 1:
-                return self._rival(request, step, request.seed)
+                return self._rival(step, request.seed)
             if step.bad is None:
-                step.bad = self._rival(request, step, 0)
+                step.bad = self._rival(step, 0)
             return step.bad
-        if request.seed < step.confused:
-            bad = self._rival(request, step, 0)
-            return Sample(_RAMBLE * 200 + str(bad.text), step.tokens_in, request.max_tokens - 1)
+        if request.seed < self._confused:
+            bad = self._rival(step, 0)
+            return Sample(_RAMBLE * 200 + str(bad.text), step.good.tokens_in, request.max_tokens - 1)
         return self._invalid(step, request)
 
-    def _rival(self, request: Request, step: _Known, pick: int) -> Sample:
+    def _rival(self, step: _Known, pick: int) -> Sample:
         """Return one of the step's fixed wrong answers, in an order that depends on the step alone."""
-        assert self._task is not None
-        index = request.address.step
-        truth = guarded(self._task.truth, index, "truth", request.state, index)  # type: ignore[attr-defined]
+        request, index = step.request, step.request.address.step
         find = getattr(self._task, "rivals", None)
-        wrong = list(guarded(find, index, "rivals", request.state, index)) if find else _others(truth)
+        wrong = list(guarded(find, index, "rivals", request.state, index)) if find else _others(step.truth)
         if not wrong:
             raise TaskError(f"step {index}: rivals returned no wrong answer, which a simulated model needs")
         first = self._hash(request, "rival") % len(wrong)
         chosen = wrong[(first + pick % min(self.rivals, len(wrong))) % len(wrong)]
-        text = self._write(chosen, index)
-        return Sample(text, step.tokens_in, len(text) // 2)
+        return self._write(chosen, request)
 
     def _invalid(self, step: _Known, request: Request) -> Sample:
         """Return text without a vote: malformed, cut off in the middle, or rambling to the cap."""
-        text = str(step.good.text)
+        text, tokens_in = str(step.good.text), step.good.tokens_in
         kind = request.seed % 3
         if kind == 0:
-            return Sample(text[: len(text) // 2].replace("=", ":") + " ...", step.tokens_in, len(text) // 4)
-        if kind == 1:
-            return Sample(text[: len(text) * 2 // 3], step.tokens_in, request.max_tokens, "length")
-        return Sample(_RAMBLE * 200, step.tokens_in, request.max_tokens, "length")
+            return Sample(text[: len(text) // 2].replace("=", ":") + " ...", tokens_in, len(text) // 4)
+        cut = text[: len(text) * 2 // 3] if kind == 1 else _RAMBLE * 200
+        return Sample(cut, tokens_in, request.max_tokens, "length")
 
     def _copy(self, request: Request, sample: Sample) -> Sample:
         """Give every reply an id; with probability `copies` the id and text of the step's stored reply."""
         chance = int.from_bytes(hashlib.blake2b(b"copy%d" % request.seed, digest_size=8).digest(), "little")
         if chance >= self.copies * _SEED_RANGE:
-            return Sample(sample.text, sample.tokens_in, sample.tokens_out, sample.finish_reason, f"r{request.seed:x}")
+            return replace(sample, response_id=f"r{request.seed:x}")
         stored = self._hash(request, "stored")
         step = self._study(request)
-        kept = step.good if stored < step.right else self._rival(request, step, 0)
-        return Sample(kept.text, kept.tokens_in, kept.tokens_out, kept.finish_reason, f"s{stored:x}")
+        kept = step.good if stored < step.right else self._rival(step, 0)
+        return replace(kept, response_id=f"s{stored:x}")
 
     async def _wait(self, requests: Sequence[Request]) -> None:
         """Sleep as long as the slowest of the requests takes: between 0 and 2 latencies, by its seed."""
@@ -196,24 +183,14 @@ def _find_render(task: Task) -> Any:
     """Return the inverse of the task's parse: bare text or JSON, whichever parses back to the truth."""
     state = guarded(task.initial_state, None, "initial_state")
     truth = guarded(task.truth, 0, "truth", state, 0)  # type: ignore[attr-defined]
-    for render in (_json, _bare):
-        try:
+    for render in (json.dumps, str):
+        with suppress(Exception):  # a parser may raise anything at a form it does not know
             if canonical(task.parse(render(truth))) == canonical(truth):
                 return render
-        except Exception:  # noqa: BLE001, S112 -- a parser may raise anything at a form it does not know
-            continue
     raise TaskError(
         f"task {task_name(task)}: neither the JSON of the truth nor its str parses back to the truth; "
         "give the task a render(answer) method, the inverse of parse"
     )
-
-
-def _bare(answer: Any) -> str:
-    return str(answer)
-
-
-def _json(answer: Any) -> str:
-    return json.dumps(answer)
 
 
 def _same_step(one: Request, other: Request) -> bool:

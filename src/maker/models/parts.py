@@ -20,7 +20,6 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from maker.decision.address import Address
 from maker.decision.sample import Failure, Model, Request, Sample, Traits, desk
 from maker.errors import TaskError
 from maker.task.prompt import render
@@ -42,9 +41,10 @@ class _Asking:
     def ask(self) -> Request:
         """Return the next question."""
         whole, part = self.request, len(self.replies)
-        address = Address(whole.address.run, whole.address.step, whole.address.draw)
         text = guarded(render, whole.address.step, "finer", self.task, self.state, part)
-        return Request(address, text, _seed(whole.seed, part), whole.temperature, whole.max_tokens, state=self.state)
+        key = hashlib.blake2b(b"part %d of %d" % (part, whole.seed), digest_size=8).digest()
+        seed = int.from_bytes(key, "little")
+        return Request(whole.address, text, seed, whole.temperature, whole.max_tokens, state=self.state)
 
 
 class InParts:
@@ -78,28 +78,28 @@ class InParts:
             walk.end = reply
             return
         walk.replies.append(reply)
+        walk.end = None  # unless the part can be read, is legal, and ends the walk or lets it go on
         step, smaller = walk.request.address.step, walk.task
         try:
             action = smaller.parse(reply.text or "")
         except Exception:  # noqa: BLE001 -- whatever the parser raises, the part cannot be read
-            walk.end = None
             return
         if not guarded(smaller.legal, step, "finer", walk.state, action):
-            walk.end = None
             return
         walk.state = guarded(smaller.apply, step, "finer", walk.state, action)
         if guarded(smaller.done, step, "finer", walk.state):
             walk.end = guarded(self._task.render, step, "render", smaller.answer(walk.state)) or None
-        elif len(walk.replies) == MOST_PARTS:
-            walk.end = None
+        elif len(walk.replies) < MOST_PARTS:
+            walk.end = ""
 
     async def _whole(self, walk: _Asking) -> Sample | Failure:
         """Return what the parts make: one sample, with the figures of the longest; the others are booked beside it."""
         longest = max(walk.replies, key=lambda reply: reply.tokens_out or 0, default=None)
-        payer = desk.get()
+        payer, address = desk.get(), walk.request.address
+        beside = replace(walk.request, address=replace(address, run=f"{address.run}/part"))
         for reply in walk.replies:
             if payer is not None and (reply is not longest or isinstance(walk.end, Failure)):
-                await payer.pay(_beside(walk.request), partial(_came, reply))
+                await payer.pay(beside, partial(_came, reply))
         if isinstance(walk.end, Failure) or longest is None:
             assert isinstance(walk.end, Failure), "a walk without a reply has failed"
             return walk.end
@@ -107,16 +107,5 @@ class InParts:
         return replace(longest, text=walk.end or None, finish_reason=cut, response_id=None, logprob=None)
 
 
-def _beside(whole: Request) -> Request:
-    """Return the request under which a part is booked that is not the one whose figures the sample has."""
-    address = whole.address
-    return replace(whole, address=Address(f"{address.run}/part", address.step, address.draw))
-
-
 async def _came(reply: Sample, _: Request) -> Sample:
     return reply
-
-
-def _seed(seed: int, part: int) -> int:
-    """Return the seed of one part of a draw."""
-    return int.from_bytes(hashlib.blake2b(b"part %d of %d" % (part, seed), digest_size=8).digest(), "little")

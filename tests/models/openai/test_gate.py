@@ -93,7 +93,7 @@ async def test_no_more_than_the_limit_are_out_and_the_line_is_in_order():
     senders = Sender(gate(time, 2))
     senders.send(0, 1, 2, 3, 4)
     await settled()
-    assert (senders.out, senders.door.waiting) == ([0, 1], 3)
+    assert (senders.out, len(senders.door._waiting)) == ([0, 1], 3)
     senders.back(1)
     await settled()
     senders.back(0)
@@ -210,7 +210,7 @@ async def test_a_window_longer_than_the_patience_is_told_at_once():
     senders.back(0, lambda ticket: senders.door.refused(ticket, 3600.0))
     senders.send(2)
     await settled()
-    assert (sorted(senders.held), senders.out, senders.door.waiting, senders.door.out) == ([1, 2], [0], 0, 0)
+    assert (sorted(senders.held), senders.out, len(senders.door._waiting), senders.door.out) == ([1, 2], [0], 0, 0)
 
 
 @alone
@@ -251,7 +251,7 @@ async def test_cancelled_waiters_hold_nothing():
             await settled()
         assert senders.out[-1] == 2, moment
         senders.back(2)
-        assert (senders.door.out, senders.door.waiting) == (0, 0)
+        assert (senders.door.out, len(senders.door._waiting)) == (0, 0)
 
 
 @alone
@@ -288,7 +288,7 @@ async def test_random_traffic_loses_no_slot():
                 break
             if choose.random() < 0.5:
                 senders.tasks[waiting[0]].cancel()
-    assert (senders.door.out, senders.door.waiting, closed_entries) == (0, 0, [])
+    assert (senders.door.out, len(senders.door._waiting), closed_entries) == (0, 0, [])
 
 
 def test_a_gate_outlives_its_loop():

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from maker.decision.sample import Failure, Sample
 from maker.models.openai.refusal import Asked, Trouble
-from maker.models.openai.reply import Said, read_reply, same_model
+from maker.models.openai.reply import read_reply, same_model
 
 CANARY = "sk-canary-5f1e77"
 ASKED = Asked("http://h:1", "m-1", "state = [[3, 2, 1], [], []]\nmove?", CANARY)
@@ -41,10 +41,10 @@ def read(body, status=200, headers=None, asked=ASKED):
 def sample(body, **options):
     """Return the one sample of a good reply."""
     said = read(body, **options)
-    assert isinstance(said, Said), said
-    assert len(said.samples) == 1
-    assert isinstance(said.samples[0], Sample)
-    return said.samples[0]
+    assert isinstance(said, list), said
+    assert len(said) == 1
+    assert isinstance(said[0], Sample)
+    return said[0]
 
 
 def trouble(body, *args, **options) -> Trouble:
@@ -66,7 +66,7 @@ def test_everything_a_reply_says_is_kept():
     """Text, tokens, finish reason, id, logprob, model, latency and fingerprint come into the sample."""
     body = choice(logprobs={"content": [{"token": "y", "logprob": -0.25}, {"token": "es", "logprob": -0.5}]})
     said = read({**body, "system_fingerprint": "fp_1"})
-    assert said == Said([Sample("yes", 12, 3, "stop", "r-1", -0.75, "m-1", 0.5, "fp_1")])
+    assert said == [Sample("yes", 12, 3, "stop", "r-1", -0.75, "m-1", 0.5, "fp_1")]
 
 
 @pytest.mark.parametrize(
@@ -166,15 +166,15 @@ def test_several_choices_are_several_draws():
     whole = completion(usage={"prompt_tokens": 12, "completion_tokens": 7})
     whole["choices"] *= 2
     said = read(whole, asked=asked)
-    assert [s.response_id for s in said.samples[:2]] == ["r-1#0", "r-1#1"]
-    assert [s.tokens_in for s in said.samples[:2]] == [12, 0]
-    assert [s.tokens_out for s in said.samples[:2]] == [4, 3]
-    assert said.samples[2] == Failure("transient", "http://h:1 sent 2 of 3 choices")
+    assert [s.response_id for s in said[:2]] == ["r-1#0", "r-1#1"]
+    assert [s.tokens_in for s in said[:2]] == [12, 0]
+    assert [s.tokens_out for s in said[:2]] == [4, 3]
+    assert said[2] == Failure("transient", "http://h:1 sent 2 of 3 choices")
     for choice in whole["choices"]:  # a server that counts the tokens of one choice only
         choice["logprobs"] = {"content": [{"logprob": -0.5}] * 6}
-    assert [s.tokens_out for s in read(whole, asked=asked).samples[:2]] == [6, 6]
+    assert [s.tokens_out for s in read(whole, asked=asked)[:2]] == [6, 6]
     whole["choices"] = [whole["choices"][0], {}, 7]
-    kinds = [type(reply).__name__ for reply in read(whole, asked=asked).samples]
+    kinds = [type(reply).__name__ for reply in read(whole, asked=asked)]
     assert kinds == ["Sample", "Failure", "Failure"]
 
 
@@ -413,12 +413,12 @@ def test_no_json_is_too_strange(body, status, choices):
     asked = Asked("http://h:1", "m-1", "prompt", CANARY, choices)
     found = read_reply(status, {}, json.dumps(body).encode(), asked, 0.1)
     assert CANARY not in repr(found)
-    if isinstance(found, Said):
-        assert len(found.samples) == choices
+    if isinstance(found, list):
+        assert len(found) == choices
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.binary(max_size=200), st.integers(100, 599), st.dictionaries(st.text(max_size=10), st.text(max_size=10)))
 def test_no_bytes_are_too_strange(body, status, headers):
     """Any bytes with any headers become something without an exception."""
-    assert isinstance(read_reply(status, headers, body, ASKED, 0.1), (Said, Trouble))
+    assert isinstance(read_reply(status, headers, body, ASKED, 0.1), (list, Trouble))

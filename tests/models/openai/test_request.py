@@ -19,7 +19,7 @@ def request(**changes):
     return Request(**{**fields, **changes})
 
 
-CHAT = Target.of("http://h:1/v1", "m-1", "chat")
+CHAT = Target.of("http://h:1/v1", "m-1")
 
 
 def test_a_request_says_all_that_was_asked():
@@ -33,7 +33,7 @@ def test_a_request_says_all_that_was_asked():
         "response_format": {"type": "json_schema",
                             "json_schema": {"name": "answer", "strict": True, "schema": {"type": "integer"}}},
     }  # fmt: skip
-    plain = orjson.loads(encode_request(request(), Target.of("http://h:1/v1", "m-1", "completions"), Dialect()))
+    plain = orjson.loads(encode_request(request(), Target.of("http://h:1/v1/completions", "m-1"), Dialect()))
     assert plain == {"model": "m-1", "prompt": "p", "temperature": 0.5, "max_tokens": 9, "seed": seed, "logprobs": 1}
 
 
@@ -45,7 +45,7 @@ def test_refused_fields_are_left_out_once():
         assert dialect.without(name) is None
     body = orjson.loads(encode_request(request(schema={}), CHAT, dialect))
     assert sorted(body) == ["max_completion_tokens", "messages", "model", "temperature"]
-    assert Dialect("max_completion_tokens", auto_name=False).without("max_tokens") is None
+    assert Dialect("max_completion_tokens").without("max_tokens") is None
     assert Dialect().without("temperature") is None
 
 
@@ -73,7 +73,7 @@ def test_prompts_that_json_cannot_hold_are_the_tasks_fault():
 )
 def test_addresses_are_read(url, api, posts_to, name):
     """The base URL gives the route and the name of the fingerprint; one that ends in a route names the API."""
-    target = Target.of(url, "m-1", "chat")
+    target = Target.of(url, "m-1")
     assert (target.api, target.url, target.name) == (api, posts_to, name)
 
 
@@ -85,7 +85,7 @@ def test_addresses_are_read(url, api, posts_to, name):
 def test_addresses_that_could_hold_a_key_are_refused(url):
     """User names, queries and what is no URL are refused without being repeated."""
     with pytest.raises(ModelError) as caught:
-        Target.of(url, "m-1", "chat")
+        Target.of(url, "m-1")
     assert CANARY not in str(caught.value)
     assert caught.value.__cause__ is None
 
@@ -93,4 +93,4 @@ def test_addresses_that_could_hold_a_key_are_refused(url):
 def test_a_missing_model_name_is_asked_for():
     """An address without #NAME says how to give one."""
     with pytest.raises(ModelError, match="#NAME"):
-        Target.of("http://h/v1", "", "chat")
+        Target.of("http://h/v1", "")

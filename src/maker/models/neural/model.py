@@ -5,40 +5,37 @@ token, so its mistakes, malformed texts and over-long replies are its own, and e
 (prompt, seed, temperature) only, up to float32 rounding. A prompt it cannot read, or one with more
 than 20 disks, raises `ModelError` before anything is sampled; so does a damaged weight file.
 
-The arithmetic runs in `workers` child processes with one thread each (two busy threads on a small
-machine can be slower than one); `workers=0` computes in this process, with numpy's own threads.
-
 Not covered: training (`experiments/training/train.py`), other prompts than the compact one, schemas.
 """
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import anyio.to_thread
 import numpy as np
 
 from maker.decision.sample import Request, Sample
 from maker.errors import ModelError
-from maker.models.neural import vocabulary
 from maker.models.neural.bundled import build
-from maker.models.neural.sampler import Answered, Job, Text
+from maker.models.neural.sampler import Job, Text
+from maker.models.neural.vocabulary import encode_prompt
 from maker.models.neural.worker import Workers
 
 
 class NeuralModel:
     """The bundled model as the engine sees it: in lock-step, best in batches of 64 steps or a multiple.
 
-    workers: child processes (0: compute here). The other parameters are those of `build`. `callers`
+    workers: child processes with one thread each, as two busy threads on a small machine can be slower than one
+    (0: compute here, with numpy's own threads). The other parameters are those of `build`. `callers`
     says how many calls of `draw` to make at once: one more than there are workers, so that a batch waits
     while others are drawn and one is judged. `draw` survives cancellation: a batch under way is finished first.
     `aclose` ends the workers; a model can be used again after it.
     """
 
     lockstep = True
-    simulated = False
 
     def __init__(
         self,
@@ -55,9 +52,10 @@ class NeuralModel:
         extra += [f"noise={noise}"] if noise else []
         extra += [f"seed={seed}"] if noise and seed else []
         self.name = "neural" + (":" + ",".join(extra) if extra else "")
-        self._options = {"weights": weights, "dtype": dtype, "noise": noise, "seed": seed}
-        self._here = build(weights, dtype, noise, seed)  # with workers, a check of the options before the first draw
-        self._workers = Workers(self._options, workers) if workers else None
+        options: dict[str, Any] = {"weights": weights, "dtype": dtype, "noise": noise, "seed": seed}
+        here = build(**options)  # with workers, a check of the options before the first draw
+        self._workers = Workers(options, workers) if workers else None
+        self._answer = here.answer if self._workers is None else self._workers.answer
         self.callers = workers + 1
 
     async def draw(self, requests: Sequence[Request]) -> list[Sample]:
@@ -77,9 +75,6 @@ class NeuralModel:
                 samples[i] = made[key]
         return [sample for sample in samples if sample is not None]
 
-    def _answer(self, jobs: list[Job]) -> list[Answered]:
-        return self._here.answer(jobs) if self._workers is None else self._workers.answer(jobs)
-
     async def aclose(self) -> None:
         """End the worker processes, if any were started."""
         if self._workers is not None:
@@ -90,13 +85,7 @@ def _job(prompt: str, temperature: float, requests: list[Request]) -> Job:
     """Return the draws of one prompt as plain data; raise ModelError if the prompt cannot be read."""
     if not 0 <= temperature < np.inf:
         raise ModelError(f"the bundled model 'neural' needs a temperature of 0 or more, not {temperature!r}")
-    return Job(_tokens(prompt), temperature, [r.seed for r in requests], [r.max_tokens for r in requests])
-
-
-@functools.lru_cache(maxsize=4096)
-def _tokens(prompt: str) -> list[int]:
-    """Encode a prompt; waves of one step ask for the same one again."""
-    return vocabulary.encode_prompt(prompt)
+    return Job(encode_prompt(prompt), temperature, [r.seed for r in requests], [r.max_tokens for r in requests])
 
 
 def _sample(text: Text, tokens_in: int, stop: tuple[str, ...]) -> Sample:

@@ -195,6 +195,6 @@ class _Batch:
         rows = np.flatnonzero(used)
         if len(rows) > 0.75 * len(used):
             return
-        self.cache.copy_rows(rows, np.arange(len(rows)), self.cache.places)
+        self.cache.copy_rows(rows, np.arange(len(rows)), None)
         self.row = np.searchsorted(rows, self.row)
         self.written, self.temperature, self.logprob = self.written[rows], self.temperature[rows], self.logprob[rows]

@@ -29,26 +29,19 @@ class Cache:
     """Keys and values, each [layers, rows, kv heads, places, e], grown on demand."""
 
     def __init__(self, shape: Shape, dtype: Any) -> None:
-        self.shape = shape
-        self.dtype = dtype
-        self.rows = self.places = 0
-        self.keys: Array = np.empty(0, dtype)
-        self.values: Array = np.empty(0, dtype)
+        empty = (shape.layers, 0, shape.kv_heads, 0, shape.head_dim)
+        self.keys: Array = np.zeros(empty, dtype)
+        self.values: Array = np.zeros(empty, dtype)
 
     def reserve(self, rows: int, places: int) -> None:
         """Make room; what is there is kept."""
-        if rows <= self.rows and places <= self.places:
-            return
-        old_rows, old_places, keys, values = self.rows, self.places, self.keys, self.values
-        self.rows, self.places = max(rows, old_rows), max(places, old_places)
-        size = (self.shape.layers, self.rows, self.shape.kv_heads, self.places, self.shape.head_dim)
-        self.keys, self.values = np.zeros(size, self.dtype), np.zeros(size, self.dtype)
-        if old_rows:
-            self.keys[:, :old_rows, :, :old_places] = keys
-            self.values[:, :old_rows, :, :old_places] = values
+        more_rows, more_places = max(rows - self.keys.shape[1], 0), max(places - self.keys.shape[3], 0)
+        if more_rows or more_places:
+            more = ((0, 0), (0, more_rows), (0, 0), (0, more_places), (0, 0))
+            self.keys, self.values = np.pad(self.keys, more), np.pad(self.values, more)
 
-    def copy_rows(self, source: Array, target: Array, places: int) -> None:
-        """Copy the first `places` places of rows `source` to rows `target`."""
+    def copy_rows(self, source: Array, target: Array, places: int | None) -> None:
+        """Copy the first `places` places (None: all) of rows `source` to rows `target`."""
         self.keys[:, target, :, :places] = self.keys[:, source, :, :places]
         self.values[:, target, :, :places] = self.values[:, source, :, :places]
 

@@ -13,6 +13,7 @@ Not covered: whether a prompt makes sense. `[[3, 3], [], []]` is well-formed tex
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable
 
@@ -59,7 +60,14 @@ def encode(text: str) -> list[int]:
     """Return the tokens of `text`; raise ModelError where a part of it is in no piece."""
     pieces = _LONGEST_FIRST.findall(text)
     if sum(map(len, pieces)) != len(text):
-        raise ModelError(_unknown(text))
+        place = 0
+        while match := _LONGEST_FIRST.match(text, place):
+            place = match.end()
+        raise ModelError(
+            f"the bundled model 'neural' has no token for {text[place : place + 20]!r} at character {place} "
+            f"of the prompt (it reads numbers 0 to {MAX_NUMBER} and the words of the compact Hanoi prompt). "
+            "Use the task hanoi with its prompt style 'compact', or another model."
+        )
     return [_IDS[piece] for piece in pieces]
 
 
@@ -68,6 +76,7 @@ def decode(tokens: Iterable[int]) -> str:
     return "".join([_TEXTS[token] for token in tokens])
 
 
+@functools.lru_cache(maxsize=4096)  # waves of one step ask for the same prompt again
 def encode_prompt(prompt: str) -> list[int]:
     """Return the tokens of a compact Hanoi prompt; raise ModelError if the model cannot answer it."""
     tokens = encode(prompt)
@@ -84,15 +93,3 @@ def encode_prompt(prompt: str) -> list[int]:
             f"{max(numbers)} or {len(numbers)} numbers. Use fewer disks, or another model."
         )
     return tokens
-
-
-def _unknown(text: str) -> str:
-    """Say where the first character lies that no piece covers."""
-    place = 0
-    while match := _LONGEST_FIRST.match(text, place):
-        place = match.end()
-    return (
-        f"the bundled model 'neural' has no token for {text[place : place + 20]!r} at character {place} "
-        f"of the prompt (it reads numbers 0 to {MAX_NUMBER} and the words of the compact Hanoi prompt). "
-        "Use the task hanoi with its prompt style 'compact', or another model."
-    )

@@ -21,7 +21,7 @@ import sys
 import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from maker.errors import InternalError, ModelError
 from maker.models.process import fresh_interpreter
@@ -53,8 +53,8 @@ class Workers:
             self.processes.append(process)
         alive: subprocess.Popen[bytes] | None = None
         try:
-            _send(process, jobs)
-            kind, value = _receive(process)
+            _send(process.stdin, jobs)
+            kind, value = _receive(process.stdout)
             alive = process
         except (OSError, EOFError, ValueError) as error:
             self.processes.remove(process)
@@ -67,7 +67,9 @@ class Workers:
             self._free.put(alive)
         if kind != "replies":
             raise InternalError(f"a worker of the bundled model failed: {value}")
-        return decode_replies(value)
+        from maker.models.neural.sampler import Text  # noqa: PLC0415 -- numpy is loaded where it is used
+
+        return [([Text(*text) for text in texts], own) for texts, own in value]
 
     def close(self) -> None:
         """End all workers and wait for them; no call may be under way."""
@@ -78,34 +80,26 @@ class Workers:
             self._free.put(None)
 
 
-def decode_replies(value: list[Any]) -> list[Answered]:
-    """Return replies from what JSON made of them."""
-    from maker.models.neural.sampler import Text  # noqa: PLC0415 -- numpy is loaded where it is used
-
-    return [([Text(*text) for text in texts], own) for texts, own in value]
-
-
 def _start(options: Mapping[str, Any]) -> subprocess.Popen[bytes]:
     """Start one worker with one thread."""
     variables = dict.fromkeys(_THREADS, "1")
     process = fresh_interpreter("maker.models.neural.worker", variables=variables)
-    _send(process, {key: str(value) if isinstance(value, Path) else value for key, value in options.items()})
+    _send(process.stdin, {key: str(value) if isinstance(value, Path) else value for key, value in options.items()})
     return process
 
 
-def _send(process: subprocess.Popen[bytes], value: object) -> None:
-    assert process.stdin is not None, "a worker is started with pipes"
-    process.stdin.write(json.dumps(value, separators=(",", ":")).encode() + b"\n")
-    process.stdin.flush()
+def _send(pipe: IO[bytes] | None, value: object) -> None:
+    assert pipe is not None, "a worker is started with pipes"
+    pipe.write(json.dumps(value, separators=(",", ":")).encode() + b"\n")
+    pipe.flush()
 
 
-def _receive(process: subprocess.Popen[bytes]) -> tuple[str, Any]:
-    assert process.stdout is not None, "a worker is started with pipes"
-    line = process.stdout.readline()
+def _receive(pipe: IO[bytes] | None) -> Any:
+    assert pipe is not None, "a worker is started with pipes"
+    line = pipe.readline()
     if not line.endswith(b"\n"):
         raise EOFError("its answer was cut off")
-    kind, value = json.loads(line)
-    return kind, value
+    return json.loads(line)
 
 
 def _end(processes: list[subprocess.Popen[bytes]]) -> None:
@@ -138,5 +132,4 @@ def main() -> None:
             answer = ["replies", sampler.answer([Job(*job) for job in json.loads(line)])]
         except Exception as error:  # noqa: BLE001 -- told to the parent, which raises it
             answer = ["error", repr(error)]
-        target.write(json.dumps(answer, separators=(",", ":")).encode() + b"\n")
-        target.flush()
+        _send(target, answer)

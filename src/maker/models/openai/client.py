@@ -3,10 +3,8 @@
 `from_spec("openai:gpt-4.1-mini")` or `from_spec("http://127.0.0.1:8080/v1#name")`.
 
 Promises: one draw is one HTTP request, and every reply, however wild, becomes a Sample or a Failure
-(the table is in `reply.py`); an attempt ends at its deadline whatever the server does, its body
-is capped before and after unpacking; the key goes to the origin it was given for and nowhere else: no
-redirect, no proxy of the environment, no message, log or repr has it. After a refusal nobody sends
-anything before the window is over (`gate.py`). What was cancelled leaves no slot, task or socket.
+(the table is in `reply.py`), in time, of a limited size, and without the key (`wire.py`). After a refusal nobody
+sends anything before the window is over (`gate.py`). What was cancelled leaves no slot, task or socket.
 
 What a server does not take (seeds, logprobs, schemas, several choices, the old name of the token limit) is
 left out from its first complaint on: the failure's kind is then "again", which is no attempt. A request that the
@@ -24,17 +22,16 @@ import os
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
 from maker.decision.address import Address
-from maker.decision.sample import Failure, Prices, Request, Sample, groups, make_prices
-from maker.errors import ModelError, first_error
+from maker.decision.sample import Failure, Prices, Reply, Request, groups, make_prices
+from maker.errors import ModelError, ungrouped
 from maker.log import debugging, log
 from maker.models.openai.gate import Gate, Held, gate_of
 from maker.models.openai.health import Prober
 from maker.models.openai.refusal import REFUSED, Asked, Trouble
-from maker.models.openai.reply import Said
-from maker.models.openai.request import OPENAI, Api, Dialect, Target, encode_request
+from maker.models.openai.request import OPENAI, Dialect, Target, encode_request
 from maker.models.openai.retry_after import retry_after
 from maker.models.openai.wire import Wire
 from maker.sending.dispatcher import ATTEMPTS
@@ -47,11 +44,10 @@ _MOST_SUSPECTS = 10_000  # requests whose failures are counted
 class OpenAI:
     """A model behind an OpenAI-compatible HTTP interface.
 
-    base_url: for example http://127.0.0.1:8080/v1. model: its name there. key: sent as a bearer token, to
-    this origin alone. api: chat completions, or plain completions for base models. timeout: seconds of
-    one attempt, body included. concurrency: the most requests out at once; the gate goes lower when the
+    base_url: for example http://127.0.0.1:8080/v1; with /completions behind it, for plain completions of base
+    models. model: its name there. key: sent as a bearer token, to this origin alone. timeout: seconds of one
+    attempt, body included. concurrency: the most requests out at once; the gate goes lower when the
     server asks for it. n: draws of one prompt that may share a call (if one `draw` holds them together).
-    seeds, logprobs: ask for them, until the server refuses. max_tokens_name: None tries "max_tokens" first.
     gate: by default all models of one origin share one. prices: US dollars a million tokens (`input`, `output`,
     `cached`); none are built in.
 
@@ -61,22 +57,19 @@ class OpenAI:
     lockstep = False
 
     def __init__(
-        self, base_url: str, model: str, *, key: str | None = None, api: Api = "chat", timeout: float = 120.0,
-        concurrency: int = 512, n: int = 1, seeds: bool = True, logprobs: bool = True,
-        max_tokens_name: Literal["max_tokens", "max_completion_tokens"] | None = None,
-        prices: Prices | Mapping[str, float] | None = None,
+        self, base_url: str, model: str, *, key: str | None = None, timeout: float = 120.0,
+        concurrency: int = 512, n: int = 1, prices: Prices | Mapping[str, float] | None = None,
         gate: Gate | None = None, clock: Callable[[], float] = time.monotonic,
     ) -> None:  # fmt: skip
         if not timeout > 0 or concurrency < 1 or n < 1:
             raise ModelError("a model over HTTP needs a timeout above 0, and concurrency and n of at least 1")
-        self._target = Target.of(base_url, model, api)
+        self._target = Target.of(base_url, model)
         self._wire = Wire(self._target, key)
         self._gate = gate or gate_of(self._target.origin, concurrency)
         self._clock = clock
         self.name = self._target.name
         self.timeout, self.n = timeout, n
-        left_out = [name for name, asked in (("seed", seeds), ("logprobs", logprobs)) if not asked]
-        self.dialect = Dialect(max_tokens_name or "max_tokens", max_tokens_name is None, frozenset(left_out))
+        self.dialect = Dialect()
         self.probes = Prober(clock)  # counts what probing costs
         self.prices = make_prices(prices)
         self._first_use: float | None = None
@@ -87,7 +80,7 @@ class OpenAI:
     def __repr__(self) -> str:
         return f"OpenAI({self.name!r})"
 
-    def draw(self, requests: Sequence[Request]) -> Coroutine[Any, Any, Sequence[Sample | Failure]]:
+    def draw(self, requests: Sequence[Request]) -> Coroutine[Any, Any, Sequence[Reply]]:
         """Return one sample or failure for each request, in order; each is tried once.
 
         Raises TaskError for a prompt that JSON cannot hold. Cancelled, it closes what it had opened.
@@ -100,25 +93,15 @@ class OpenAI:
 
     # -- one attempt -----------------------------------------------------------------------------------
 
-    async def _ask_in_parts(self, requests: Sequence[Request]) -> list[Sample | Failure]:
+    async def _ask_in_parts(self, requests: Sequence[Request]) -> list[Reply]:
         """Send requests in as many calls as they need, all at once."""
         parts = groups(requests, 1 if "n" in self.dialect.refused else self.n)
-        replies: list[Sample | Failure | None] = [None] * len(requests)
-
-        async def one(part: list[int]) -> None:
-            """Send one part and put its replies where they belong."""
-            for i, reply in zip(part, await self._ask([requests[i] for i in part]), strict=True):
-                replies[i] = reply
-
-        try:
+        with ungrouped():
             async with asyncio.TaskGroup() as group:
-                for part in parts:
-                    group.create_task(one(part))
-        except BaseExceptionGroup as errors:
-            raise first_error(errors) from None
-        return [reply for reply in replies if reply is not None]
+                calls = [group.create_task(self._ask([requests[i] for i in part])) for part in parts]
+        return [reply for call in calls for reply in call.result()]
 
-    async def _ask(self, alike: Sequence[Request]) -> Sequence[Sample | Failure]:
+    async def _ask(self, alike: Sequence[Request]) -> Sequence[Reply]:
         """Send one call for requests that share a prompt, and judge what comes of it."""
         if self._first_use is None:
             self._first_use = self._clock()
@@ -131,9 +114,9 @@ class OpenAI:
         self._proven = True
         if self._suspects:
             self._suspects.pop(_identity(alike[0]), None)
-        return outcome.samples
+        return outcome
 
-    async def _send(self, request: Request, choices: int, dialect: Dialect, seconds: float) -> Said | Trouble:
+    async def _send(self, request: Request, choices: int, dialect: Dialect, seconds: float) -> list[Reply] | Trouble:
         """Wait for the gate, exchange once, and tell the gate what came of it."""
         body = encode_request(request, self._target, dialect, choices)
         asked = Asked(self._target.origin, self._target.model, request.prompt, self._wire.key, choices)
@@ -155,7 +138,7 @@ class OpenAI:
 
         try:
             outcome = await self._wire.exchange(body, asked, seconds, noticed)
-            if isinstance(outcome, Said) or outcome.failure.kind == "poison":
+            if isinstance(outcome, list) or outcome.failure.kind == "poison":
                 gate.good(ticket)
             elif outcome.slow or outcome.status in (502, 504):
                 gate.slowed(ticket)
@@ -197,14 +180,14 @@ class OpenAI:
     async def _do_without(self, request: Request, trouble: Trouble, dialect: Dialect) -> Failure:
         """Leave out the field that the server refuses from now on; refused again, it is the request's fault."""
         assert trouble.optional is not None
-        if dialect != self.dialect:  # another request has found out meanwhile
-            return replace(trouble.failure, kind="again")
-        less = dialect.without(trouble.optional)
-        if less is None:
-            return await self._blame(request, trouble)
-        self.dialect = less
-        log.debug("model.without", model=self.name, field=trouble.optional)
-        detail = f"{trouble.failure.detail}. It is asked without {trouble.optional} now"
+        detail = trouble.failure.detail
+        if dialect == self.dialect:  # otherwise another request has found out meanwhile
+            less = dialect.without(trouble.optional)
+            if less is None:
+                return await self._blame(request, trouble)
+            self.dialect = less
+            log.debug("model.without", model=self.name, field=trouble.optional)
+            detail += f". It is asked without {trouble.optional} now"
         return replace(trouble.failure, kind="again", detail=detail)
 
     async def _blame(self, request: Request, trouble: Trouble) -> Failure:
@@ -219,7 +202,7 @@ class OpenAI:
         return Failure("fatal", f"{detail}. A short request with the same settings fails, too: {ill.failure.detail}. "
                        "Change the settings or the model")  # fmt: skip
 
-    async def _send_probe(self, request: Request) -> Said | Trouble:
+    async def _send_probe(self, request: Request) -> list[Reply] | Trouble:
         return await self._send(request, 1, self.dialect, min(self.timeout, PROBE_TIMEOUT))
 
 
@@ -228,10 +211,10 @@ def _identity(request: Request) -> tuple[Address, int]:
     return request.address, hash(request.prompt)
 
 
-def from_spec(
-    spec: str, *, timeout: float = 120.0, concurrency: int = 512, prices: Prices | Mapping[str, float] | None = None
-) -> OpenAI:
+def from_spec(spec: str, **settings: Any) -> OpenAI:
     """Return the model that a specification names: "openai:NAME", or "http(s)://HOST:PORT/v1#NAME".
+
+    settings: timeout, concurrency and prices, as `OpenAI` takes them.
 
     The key comes from the environment alone: OPENAI_API_KEY for openai:, MAKER_API_KEY (if set) for a
     URL. Raises ModelError, without repeating what could be a key.
@@ -241,7 +224,6 @@ def from_spec(
         key = os.environ.get("OPENAI_API_KEY", "").strip()
         if not key:
             raise ModelError(f"{spec} needs a key: set OPENAI_API_KEY in the environment")
-        return OpenAI(OPENAI, rest, key=key, timeout=timeout, concurrency=concurrency, prices=prices)
+        return OpenAI(OPENAI, rest, key=key, **settings)
     url, _, model = spec.partition("#")
-    own = os.environ.get("MAKER_API_KEY")
-    return OpenAI(url, model, key=own, timeout=timeout, concurrency=concurrency, prices=prices)
+    return OpenAI(url, model, key=os.environ.get("MAKER_API_KEY"), **settings)

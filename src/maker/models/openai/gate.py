@@ -76,11 +76,6 @@ class Gate:
         """Seconds until the window is over; 0 when the gate is open."""
         return max(0.0, self.opens_at - self._clock())
 
-    @property
-    def waiting(self) -> int:
-        """How many wait for a slot or for the window's end."""
-        return len(self._waiting)
-
     def raise_ceiling(self, ceiling: int) -> None:
         """Allow more at once than before; a lower ceiling changes nothing."""
         if ceiling > self.ceiling:
@@ -206,8 +201,6 @@ def gate_of(origin: str, ceiling: int) -> Gate:
     gates: weakref.WeakValueDictionary[str, Gate] | None = getattr(_of_thread, "gates", None)
     if gates is None:
         gates = _of_thread.gates = weakref.WeakValueDictionary()
-    gate = gates.get(origin)
-    if gate is None:
-        gate = gates[origin] = Gate(ceiling)
+    gate = gates.setdefault(origin, Gate(ceiling))
     gate.raise_ceiling(ceiling)
     return gate

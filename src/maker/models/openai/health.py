@@ -10,26 +10,23 @@ Not covered: what follows from the answer (`client.py`).
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
-from maker.decision.address import Address
-from maker.decision.sample import Failure, Request, Sample, desk
+from maker.decision.sample import Failure, Reply, Request, desk
 from maker.log import log
 from maker.models.openai.refusal import Trouble
-from maker.models.openai.reply import Said
 
 PROBE_EVERY = 60.0  # seconds
 PROBE_PROMPT = "Reply with the word OK."
-Send = Callable[[Request], Awaitable[Said | Trouble]]
+Send = Callable[[Request], Awaitable[list[Reply] | Trouble]]
 _INTERRUPTED = Trouble(Failure("transient", "the probe was interrupted"))
 
 
 class Prober:
     """Asks the endpoint. clock: monotonic seconds."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float]) -> None:
         self.calls = 0
         self._clock = clock
         self._last: tuple[float, asyncio.Future[Trouble | None]] | None = None
@@ -43,8 +40,7 @@ class Prober:
         self._last = now, answer
         found: Trouble | None = _INTERRUPTED
         try:
-            run, step, draw = request.address.run, request.address.step, request.address.draw
-            address = Address(f"{run}/probe", step, draw)
+            address = replace(request.address, run=f"{request.address.run}/probe")
             found = await self._probe(replace(request, prompt=PROBE_PROMPT, address=address), send)
         finally:
             answer.set_result(found)
@@ -56,13 +52,13 @@ class Prober:
         self.calls += 1
         ill: Trouble | None = None
 
-        async def sent(probe: Request) -> Sample | Failure:
+        async def sent(probe: Request) -> Reply:
             nonlocal ill
             outcome = await send(probe)
             if isinstance(outcome, Trouble):
                 ill = outcome
                 return outcome.failure
-            return outcome.samples[0]
+            return outcome[0]
 
         payer = desk.get()
         await (payer.pay(request, sent) if payer else sent(request))

@@ -75,11 +75,12 @@ def bill_unknown(detail: str, wait: float | None = None) -> Failure:
 
 def refusal(status: int, headers: Mapping[str, str], error: Any, asked: Asked) -> Trouble:
     """Return what an error status, or an error object in a good reply, means."""
-    if status < 300:
-        status = _named(error)
+    code = _label(error, "code")
+    if status < 300:  # the error object may name another
+        status = int(code) if re.fullmatch(r"[45]\d\d", code) else 0
     words = words_of(error, asked)
     told = f"{asked.where} answered " + (str(status) if status else "with an error") + (f": {words}" if words else "")
-    labels = " ".join(_label(error, key) for key in ("code", "type"))
+    labels = f"{code} {_label(error, 'type')}"
     evidence = f"{labels} {_message(error)}"
     hopeless = _hopeless(status, labels, evidence, asked)
     if hopeless is not None:
@@ -88,9 +89,7 @@ def refusal(status: int, headers: Mapping[str, str], error: Any, asked: Asked) -
         wait = retry_after(headers)
         failure = bill_unknown(told, wait) if status in _GAVE_UP else Failure("transient", told, wait)
         return Trouble(failure, status, own=status not in REFUSED)
-    optional = _optional_field(_label(error, "param"), evidence)
-    if asked.choices > 1 and (OPTIONAL["n"].search(_label(error, "param")) or OPTIONAL["n"].search(evidence)):
-        optional = "n"
+    optional = _optional_field(_label(error, "param"), evidence, asked.choices)
     return Trouble(Failure("poison" if optional is None else "transient", told), status, optional)
 
 
@@ -108,22 +107,14 @@ def _hopeless(status: int, labels: str, evidence: str, asked: Asked) -> str | No
     return None
 
 
-def _optional_field(param: str, evidence: str) -> str | None:
+def _optional_field(param: str, evidence: str, choices: int) -> str | None:
     """Return the optional field that a complaint is about: refused as such, not for its value here."""
-    if not _UNFIT.search(evidence):
-        return None
-    for name, pattern in OPTIONAL.items():
-        if name != "n" and (pattern.search(param) or pattern.search(evidence)):
-            if name == "max_tokens" and _TOO_LONG.search(evidence) and "max_completion_tokens" not in evidence:
-                continue  # the prompt is too long: another name would not help
-            return name
-    return None
-
-
-def _named(error: Any) -> int:
-    """Return the HTTP status that an error object names as its code, 0 for none."""
-    code = _label(error, "code")
-    return int(code) if re.fullmatch(r"[45]\d\d", code) else 0
+    named = [name for name, pattern in OPTIONAL.items() if pattern.search(param) or pattern.search(evidence)]
+    if "n" in named and choices > 1:
+        return "n"
+    if _TOO_LONG.search(evidence) and "max_completion_tokens" not in evidence:
+        named = [name for name in named if name != "max_tokens"]  # the prompt is too long: another name would not help
+    return next((name for name in named if name != "n"), None) if _UNFIT.search(evidence) else None
 
 
 def _label(error: Any, name: str) -> str:

@@ -32,14 +32,14 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
 import orjson
 
-from maker.decision.sample import Failure, Sample
+from maker.decision.sample import Failure, Reply, Sample
 from maker.models.openai.refusal import ADDRESS, WAIT, Asked, Trouble, bill_unknown, clean, fatal, refusal, words_of
 
 MOST_TOKENS = 2**31 - 1
@@ -48,15 +48,10 @@ _SPEAKS = WAIT | {401, 402, 403, 404, 405, 413}  # the status says it all, whate
 _DATED = r"[-@:](\d{4}-\d\d-\d\d|\d{8}|\d{6}|\d{4}|latest)"
 
 
-@dataclass(slots=True)
-class Said:
-    """What a good reply says: one sample (or failure) for each draw asked for."""
-
-    samples: list[Sample | Failure]
-
-
-def read_reply(status: int, headers: Mapping[str, str], body: bytes, asked: Asked, latency: float) -> Said | Trouble:
-    """Return what one reply says. Never raises, whatever the bytes are."""
+def read_reply(
+    status: int, headers: Mapping[str, str], body: bytes, asked: Asked, latency: float
+) -> list[Reply] | Trouble:
+    """Return a sample (or failure) for each draw asked for, or what went wrong. Never raises."""
     if 300 <= status < 400:
         host = clean(_host(headers), asked)
         return fatal(status, f"{asked.where} redirects to {host}; redirects are not followed, because key and prompts "
@@ -68,16 +63,16 @@ def read_reply(status: int, headers: Mapping[str, str], body: bytes, asked: Aske
         if good and not error:
             return _good(reply, asked, latency)
         trouble = refusal(status, headers, error or reply, asked)
-        return _billed(trouble, reply) if good else trouble
-    if status in _SPEAKS or status >= 500:
+        if good and (usage := _usage(reply)):  # it was paid for, whatever came of it
+            tokens_in, tokens_out = _tokens(usage)
+            trouble = replace(trouble, failure=replace(trouble.failure, tokens_in=tokens_in, tokens_out=tokens_out))
+        return trouble
+    page = body.lstrip()[:1] == b"<" or "html" in headers.get("Content-Type", "")
+    if status in _SPEAKS or status >= 500 or not (good or page):
         return refusal(status, headers, None, asked)
-    if body.lstrip()[:1] == b"<" or "html" in headers.get("Content-Type", ""):
+    if page:
         return fatal(status, f"{asked.where} answered {status} with an HTML page where JSON was expected. Check the "
                      f"address: {ADDRESS}")  # fmt: skip
-    return _no_object(status, body, asked) if good else refusal(status, headers, None, asked)
-
-
-def _no_object(status: int, body: bytes, asked: Asked) -> Trouble:
     cut = not body.strip() or body.lstrip()[:1] == b"{"
     detail = f"{asked.where} sent a reply that " + ("was cut off" if cut else "is no JSON object")
     return Trouble(bill_unknown(detail), status, alien=True, own=True)
@@ -86,16 +81,15 @@ def _no_object(status: int, body: bytes, asked: Asked) -> Trouble:
 # -- good replies ------------------------------------------------------------------------------------
 
 
-def _good(reply: dict[str, Any], asked: Asked, latency: float) -> Said | Trouble:
+def _good(reply: dict[str, Any], asked: Asked, latency: float) -> list[Reply] | Trouble:
     declared = _name(reply.get("model"), asked)
-    if declared is not None and not same_model(declared, asked.model):
-        detail = (
-            f"{asked.where} was asked for the model {asked.model!r} and answered as {declared!r}. If that is the one "
-        )
-        return _billed(Trouble(Failure("fatal", detail + "you want, give its name", None, None, None), 200), reply)
-    choices = reply.get("choices")
     usage = _usage(reply)
-    tokens_in, tokens_out = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
+    tokens_in, tokens_out = _tokens(usage)
+    if declared is not None and not same_model(declared, asked.model):
+        detail = f"{asked.where} was asked for the model {asked.model!r} and answered as {declared!r}. "
+        detail += "If that is the one you want, give its name"
+        return Trouble(Failure("fatal", detail, None, tokens_in, tokens_out), 200)
+    choices = reply.get("choices")
     if not isinstance(choices, list) or not choices:
         detail = f"{asked.where} sent a reply without choices"
         return Trouble(Failure("transient", detail, None, tokens_in, tokens_out), 200, alien=True, own=True)
@@ -110,10 +104,10 @@ def _good(reply: dict[str, Any], asked: Asked, latency: float) -> Said | Trouble
         _share_out(samples, choices, asked)
     elif isinstance(samples[0], Failure):
         return Trouble(samples[0], 200, own=True)
-    return Said(samples)
+    return samples
 
 
-def _share_out(samples: list[Sample | Failure], choices: list[Any], asked: Asked) -> None:
+def _share_out(samples: list[Reply], choices: list[Any], asked: Asked) -> None:
     """Split among several choices what their reply says of all of them; those that are missing have failed."""
     shares = _shares(samples[0].tokens_out, choices[: asked.choices])
     for number, (sample, share) in enumerate(zip(samples, shares, strict=True)):
@@ -134,16 +128,11 @@ def _usage(reply: dict[str, Any]) -> dict[str, Any]:
     return usage if isinstance(usage, dict) else {}
 
 
-def _billed(trouble: Trouble, reply: dict[str, Any]) -> Trouble:
-    """Return the trouble with the tokens that the reply reports: they were paid for, whatever came of them."""
-    usage = _usage(reply)
-    if not usage:
-        return trouble
-    tokens_in, tokens_out = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
-    return replace(trouble, failure=replace(trouble.failure, tokens_in=tokens_in, tokens_out=tokens_out))
+def _tokens(usage: dict[str, Any]) -> tuple[int | None, int | None]:
+    return _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
 
 
-def _sample(choice: Any, asked: Asked) -> Sample | Failure:
+def _sample(choice: Any, asked: Asked) -> Reply:
     """Return the sample of one choice, its usage not yet filled in."""
     if not isinstance(choice, dict):
         return Failure("transient", f"{asked.where} sent a choice that is none")

@@ -19,8 +19,6 @@ import orjson
 from maker.decision.sample import Request
 from maker.errors import ModelError, TaskError
 
-Api = Literal["chat", "completions"]
-
 SEED_RANGE = 2**31 - 1  # the least that servers take: some keep seeds in 32 bits, with a sign
 OPENAI = "https://api.openai.com/v1"
 OPTIONAL = {  # fields that not all servers take, and what a complaint of each looks like
@@ -31,7 +29,7 @@ OPTIONAL = {  # fields that not all servers take, and what a complaint of each l
     # choices in one reply: llama.cpp takes no more than it has slots
     "n": re.compile(r"^n$|['\"`]n['\"`]|\bn (must|should|>|>=|=|is|greater)"),
 }
-_ROUTES = {"chat": "/chat/completions", "completions": "/completions"}
+_CHAT, _PLAIN = "/chat/completions", "/completions"  # the routes
 
 
 @dataclass(slots=True, frozen=True)
@@ -41,12 +39,12 @@ class Target:
     origin: str
     url: str
     model: str
-    api: Api
+    api: Literal["chat", "completions"]
     name: str
 
     @classmethod
-    def of(cls, base_url: str, model: str, api: Api) -> Target:
-        """Read a base URL such as http://127.0.0.1:8080/v1; one that ends in a route names the API too.
+    def of(cls, base_url: str, model: str) -> Target:
+        """Read a base URL such as http://127.0.0.1:8080/v1; one that ends in a route names the API, too.
 
         Raises ModelError, without repeating the URL, for one that is not usable or could hold a key.
         """
@@ -57,24 +55,19 @@ class Target:
             raise ModelError(_EXPECTED + " The one given cannot be read.") from None
         if parts.scheme not in ("http", "https") or not host or any(c.isspace() for c in host):
             raise ModelError(_EXPECTED)
-        if parts.username is not None or parts.password is not None or "@" in parts.netloc:
+        if "@" in parts.netloc:
             raise ModelError(f"the URL of {host} has a user name or password in it. {_KEYS}")
-        if parts.query or "?" in base_url:
+        if "?" in base_url:
             raise ModelError(f"the URL of {host} has a query ('?...') in it. {_KEYS}")
         if not model:
             raise ModelError(f"which model of {host}? Add its name to the URL: http://HOST:PORT/v1#NAME")
         path = parts.path.rstrip("/")
-        if path.endswith(_ROUTES["chat"]):
-            path, api = path.removesuffix(_ROUTES["chat"]), "chat"
-        elif path.endswith(_ROUTES["completions"]):
-            path, api = path.removesuffix(_ROUTES["completions"]), "completions"
         shown = f"[{host}]" if ":" in host else host
         origin = f"{parts.scheme}://{shown}" + (f":{port}" if port is not None else "")
-        base = origin + path
-        name = f"openai:{model}" if base == OPENAI else f"{base}#{model}"
-        if api == "completions":
-            name = f"{base}{_ROUTES[api]}#{model}"
-        return cls(origin, base + _ROUTES[api], model, api, name)
+        if path.endswith(_PLAIN) and not path.endswith(_CHAT):
+            return cls(origin, origin + path, model, "completions", f"{origin}{path}#{model}")
+        base = origin + path.removesuffix(_CHAT)
+        return cls(origin, base + _CHAT, model, "chat", f"openai:{model}" if base == OPENAI else f"{base}#{model}")
 
 
 _EXPECTED = "the address of a model is http://HOST:PORT/v1#NAME (or https://)."
@@ -83,16 +76,15 @@ _KEYS = "Keys do not belong into URLs, they end up in logs: put the key into MAK
 
 @dataclass(slots=True, frozen=True)
 class Dialect:
-    """What a server takes. tokens_name: of the token limit, which may be switched once if auto_name."""
+    """What a server takes. tokens_name: of the token limit, which may be switched once."""
 
     tokens_name: str = "max_tokens"
-    auto_name: bool = True
     refused: frozenset[str] = frozenset()
 
     def without(self, field: str) -> Dialect | None:
         """Return the dialect that does without a refused field, or None when there is nothing left to drop."""
         if field == "max_tokens":
-            return replace(self, tokens_name="max_completion_tokens", auto_name=False) if self.auto_name else None
+            return replace(self, tokens_name="max_completion_tokens") if self.tokens_name == field else None
         return None if field in self.refused or field not in OPTIONAL else replace(self, refused=self.refused | {field})
 
 

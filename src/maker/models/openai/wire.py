@@ -20,12 +20,12 @@ from typing import Any
 import aiohttp
 import aiohttp.abc
 
-from maker.decision.sample import Failure
+from maker.decision.sample import Failure, Reply
 from maker.errors import ModelError
 from maker.models.openai.body import ENCODINGS, BadBody, read_body
 from maker.models.openai.deadline import Deadline
 from maker.models.openai.refusal import Asked, Trouble, bill_unknown, fatal
-from maker.models.openai.reply import Said, read_reply
+from maker.models.openai.reply import read_reply
 from maker.models.openai.request import Target
 
 CONNECT = 10.0  # seconds to open a connection; a host that needs longer counts as not reachable
@@ -50,7 +50,7 @@ class Wire:
         self._keeper: AsyncGenerator[None, None] | None = None
         self._deadlines: dict[float, Deadline] = {}  # by seconds
 
-    async def exchange(self, body: bytes, asked: Asked, seconds: float, noticed: Noticed) -> Said | Trouble:
+    async def exchange(self, body: bytes, asked: Asked, seconds: float, noticed: Noticed) -> list[Reply] | Trouble:
         """Post a body and return what came of it within `seconds`; `noticed` sees status and headers at once."""
         session = self._session
         if session is None or session.closed or self._loop is not asyncio.get_running_loop():
@@ -63,10 +63,8 @@ class Wire:
             with deadline:
                 response = await session.post(self.target.url, data=body, allow_redirects=False)
                 whole = await _read(response, noticed)
-        except (aiohttp.ClientError, OSError, BadBody) as error:  # a deadline is an OSError, too
+        except (aiohttp.ClientError, OSError, ValueError, BadBody) as error:  # a deadline is an OSError, too
             return _trouble(error, self.target.origin, seconds)
-        except ValueError:  # a host that no name server can be asked for
-            return _trouble(aiohttp.InvalidURL(self.target.origin), self.target.origin, seconds)
         return read_reply(response.status, response.headers, whole, asked, time.monotonic() - began)
 
     async def _open(self) -> aiohttp.ClientSession:
@@ -138,7 +136,7 @@ async def _keep(session: aiohttp.ClientSession) -> AsyncGenerator[None, None]:
 
 def _trouble(error: Exception, where: str, seconds: float) -> Trouble:
     """Return what an exception of the connection means."""
-    if isinstance(error, (aiohttp.ClientSSLError, aiohttp.InvalidURL)):
+    if isinstance(error, (aiohttp.ClientSSLError, ValueError)):  # the latter for a host that cannot be looked up
         return fatal(0, f"{where} has no certificate that can be trusted, or is no address. Check it, and the clock")
     if isinstance(error, (aiohttp.ClientConnectorError, aiohttp.ServerTimeoutError)):
         return Trouble(Failure("transient", f"{where} cannot be reached ({_reason(error)})"), alien=True)
