@@ -13,7 +13,7 @@ import sqlite3
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -91,7 +91,7 @@ def check(story: Story, task: Task | None, progress: Callable[[int, int], None] 
         problem = str(failed)
     finally:
         checker.close()
-    solved = problem is None and complete and reached
+    solved = problem is None and reached
     return Audit(summary, solved, complete, checker.wrong, answer, checker.checked, problem)
 
 
@@ -304,14 +304,10 @@ class Checker:
             return
         self._store()
         try:
-            complaint = self.task.check(self._actions())
+            texts = self._winners.execute("SELECT text FROM winners ORDER BY step")
+            complaint = self.task.check(self._read(text) for (text,) in texts)
         except Exception as error:
             raise Failed(f"independent checker raised {type(error).__name__}: {error}") from error
         if complaint is not None and self.wrong in (0, None):
             raise Failed(f"independent checker: {complaint}")
         self.checked.append("independent checker" + ("" if complaint is None else f" (says: {complaint})"))
-
-    def _actions(self) -> Iterator[Any]:
-        with closing(self._winners.execute("SELECT text FROM winners ORDER BY step")) as rows:
-            for (text,) in rows:
-                yield self._read(text)

@@ -9,8 +9,6 @@ Undecidable from the store are a step whose draws run out first (a larger k, str
 have been drawn), and one that needs a text of which the journal has only a digest. Another k or rule never needs
 a text, because the ballots themselves are stored; what other flags and parsers can do without it says `rejudge.py`.
 
-Other flags and parsers need the task's code: states are rebuilt by replaying the recorded winners.
-
 Not covered: other prompts, temperatures or models (the draws would be others), and whether the recorded
 winner was right.
 """

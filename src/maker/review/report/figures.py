@@ -52,7 +52,7 @@ def draw(found: Contents) -> list[Drawn]:
     """Return the figures of a report."""
     steps = found.summary.steps
     unanimous = f"{found.unanimous:,} of {steps:,} steps were unanimous (H = 0) and are not drawn." if steps else ""
-    theory = " Line: theory at the run's own p and v, independent samples." if _has_theory(found) else ""
+    theory = " Line: theory at the run's own p and v, independent samples." if _fitted_p(found) is not None else ""
     stretch = found.along.width
     along = "of each step" if stretch == 1 else f"in stretches of {stretch:,} steps"
     plans: list[tuple[str, str, Callable[[Axes, Contents], None], bool]] = [
@@ -74,8 +74,10 @@ def draw(found: Contents) -> list[Drawn]:
     ]
 
 
-def _has_theory(found: Contents) -> bool:
-    return found.summary.k is not None and found.summary.k <= LARGEST_K and own_p(found) is not None
+def _fitted_p(found: Contents) -> float | None:
+    """Return the run's own p; None where theory has no line."""
+    p, k = own_p(found), found.summary.k
+    return None if p is None or k is None or k > LARGEST_K else p.value
 
 
 def _figure(prefix: str, title: str, plot: Callable[[Axes, Contents], None], found: Contents) -> str:
@@ -137,18 +139,17 @@ def _rounds(axes: Axes, found: Contents) -> None:
     """Draw how many steps were undecided after each round of sampling, on a log scale."""
     steps, waves = found.summary.steps, found.summary.waves
     rounds = max(waves)
-    left = [(r, steps - sum(waves[w] for w in range(1, r + 1))) for r in range(rounds)]
-    ends = [(steps, steps) if r == 0 else _ends(count, steps) for r, count in left]
-    low = [count - low for (_, count), (low, _) in zip(left, ends, strict=True)]
-    high = [high - count for (_, count), (_, high) in zip(left, ends, strict=True)]
-    axes.errorbar(range(rounds), [count for _, count in left], yerr=[low, high], fmt="o", color=SEEN, ecolor=SEEN,
+    left = [steps - sum(waves[w] for w in range(1, r + 1)) for r in range(rounds)]
+    ends = [(steps, steps), *(_ends(count, steps) for count in left[1:])]
+    reach = [(count - low, high - count) for count, (low, high) in zip(left, ends, strict=True)]
+    axes.errorbar(range(rounds), left, yerr=list(zip(*reach, strict=True)), fmt="o", color=SEEN, ecolor=SEEN,
                   elinewidth=1, capsize=2.5, label="this run", zorder=3)  # fmt: skip
-    p = own_p(found)
-    if p is not None and _has_theory(found):
+    p = _fitted_p(found)
+    if p is not None:
         from maker.theory import walks  # noqa: PLC0415 -- numpy is slow to load
 
         v = 1 - found.flagged / found.samples
-        expected = walks.after_waves(p.value, v, found.summary.k or 1, rounds) * steps
+        expected = walks.after_waves(p, v, found.summary.k or 1, rounds) * steps
         axes.plot(range(rounds + 1), expected, "-", color=THEORY, label="theory")
     _log_counts(axes, steps * 2, "steps undecided")
     _whole_ticks(axes, "rounds of sampling")
@@ -158,8 +159,8 @@ def _rounds(axes: Axes, found: Contents) -> None:
 def _ends(count: int, n: int) -> tuple[float, float]:
     """Return the ends of the exact 95% interval of a count among n."""
     estimate = share(count, n)
-    assert estimate is not None and estimate.interval is not None, "there are steps"
-    return estimate.interval[0] * n, estimate.interval[1] * n
+    assert estimate is not None, "there are steps"
+    return estimate.ends[0] * n, estimate.ends[1] * n
 
 
 def _votes(axes: Axes, found: Contents) -> None:
@@ -167,11 +168,11 @@ def _votes(axes: Axes, found: Contents) -> None:
     votes = sorted(found.votes.items())
     k, most = found.summary.k or 1, votes[-1][0]
     axes.bar([n for n, _ in votes], [steps for _, steps in votes], width=0.8, color=SEEN, label="this run")
-    p = own_p(found)
-    if p is not None and _has_theory(found):
+    p = _fitted_p(found)
+    if p is not None:
         from maker.theory import walks  # noqa: PLC0415 -- numpy is slow to load
 
-        chances = walks.ending_at(p.value, k, most)
+        chances = walks.ending_at(p, k, most)
         at = [n for n in range(k, most + 1) if chances[n]]
         axes.plot(at, [chances[n] * found.summary.steps for n in at], "-o", color=THEORY, markersize=3, label="theory")
     _log_counts(axes, found.summary.steps * 2, "steps")
