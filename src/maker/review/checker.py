@@ -167,7 +167,6 @@ class Checker:
         self._steps = 0
         self._winners = sqlite3.connect("")  # winning texts by step, on disk: a million do not fit in memory
         self._winners.execute("CREATE TABLE winners (step INTEGER PRIMARY KEY, text BLOB)")
-        self._batch: list[tuple[int, bytes]] = []
 
     def close(self) -> None:
         """Drop what was kept on the disk."""
@@ -243,18 +242,12 @@ class Checker:
         self._at[number] = (step + 1, after)
         self._steps += 1
         if hasattr(self.task, "check"):
-            self._batch.append((step, text))
-            if len(self._batch) == 4096:
-                self._store()
+            self._winners.execute("INSERT INTO winners VALUES (?, ?)", (step, text))
         if self._progress and self._steps % 4096 == 0:
             self._progress(self._steps, self._summary.steps)
 
     def _read(self, text: bytes) -> Any:
         return self.task.parse(text.decode("utf-8", "surrogatepass"))
-
-    def _store(self) -> None:
-        self._winners.executemany("INSERT INTO winners VALUES (?, ?)", self._batch)
-        self._batch = []
 
     def _entry(self, step: int, segment: Segment) -> Any:
         """Return the state in which a segment begins, joined from its predecessors where it is not known."""
@@ -302,7 +295,6 @@ class Checker:
         """Run the task's independent checker over the winning answers in step order."""
         if not hasattr(self.task, "check"):
             return
-        self._store()
         try:
             texts = self._winners.execute("SELECT text FROM winners ORDER BY step")
             complaint = self.task.check(self._read(text) for (text,) in texts)

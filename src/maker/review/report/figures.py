@@ -51,21 +51,17 @@ class Drawn:
 def draw(found: Contents) -> list[Drawn]:
     """Return the figures of a report."""
     steps = found.summary.steps
+    decided, flagged = steps > 0, found.flagged > 0
     unanimous = f"{found.unanimous:,} of {steps:,} steps were unanimous (H = 0) and are not drawn." if steps else ""
     theory = " Line: theory at the run's own p and v, independent samples." if _fitted_p(found) is not None else ""
     stretch = found.along.width
     along = "of each step" if stretch == 1 else f"in stretches of {stretch:,} steps"
     plans: list[tuple[str, str, Callable[[Axes, Contents], None], bool]] = [
-        ("Undecided steps after each round", f"A round draws k minus the margin.{theory}", _rounds, steps > 0),
-        ("Votes a step took", f"Steps far to the right were hard.{theory}", _votes, steps > 0),
-        ("Samples a step, along the run", f"Samples {along}, flagged ones included.", _along, steps > 0),
-        ("Red flags by kind", "Share of all samples of steps, with exact 95% intervals.", _flags, found.flagged > 0),
-        (
-            "Red flags, along the run",
-            f"Share of samples {along}; dotted: of all.",
-            _flags_along,
-            found.flagged > 0 and steps > 0,
-        ),
+        ("Undecided steps after each round", f"A round draws k minus the margin.{theory}", _rounds, decided),
+        ("Votes a step took", f"Steps far to the right were hard.{theory}", _votes, decided),
+        ("Samples a step, along the run", f"Samples {along}, flagged ones included.", _along, decided),
+        ("Red flags by kind", "Share of all samples of steps, with exact 95% intervals.", _flags, flagged),
+        ("Red flags, along the run", f"Share of samples {along}; dotted: of all.", _flags_along, flagged and decided),
         ("Entropy of the votes", f"H = -sum f ln f. {unanimous}", _entropy, bool(found.entropies)),
     ]
     return [
@@ -200,9 +196,8 @@ def _along(axes: Axes, found: Contents) -> None:
 def _flags_along(axes: Axes, found: Contents) -> None:
     """Draw the share of flagged samples along the run."""
     points = found.along.points()
-    axes.plot(
-        [point.step for point in points], [100 * point.flagged for point in points], ".", color=SEEN, markersize=3
-    )
+    shares = [100 * point.flagged for point in points]
+    axes.plot([point.step for point in points], shares, ".", color=SEEN, markersize=3)
     axes.axhline(100 * found.flagged / found.samples, color=MUTED, linewidth=1, linestyle=":")
     axes.set_ylim(0, 110 * max(point.flagged for point in points))
     _whole_ticks(axes, "step")
