@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import sqlite3
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -90,7 +91,7 @@ def check(story: Story, task: Task | None, progress: Callable[[int, int], None] 
         problem = str(failed)
     finally:
         checker.close()
-    solved = problem is None and complete and reached
+    solved = problem is None and reached
     return Audit(summary, solved, complete, checker.wrong, answer, checker.checked, problem)
 
 
@@ -104,33 +105,75 @@ def expected(story: Story, expect: str | None) -> Iterator[Wave | Note]:
         raise Failed(f"its record chain never had the hash {expect}: an older copy, or it was rewritten")
 
 
+@contextmanager
+def findings(step: int) -> Iterator[None]:
+    """Make whatever the block raises a finding about a step; a TaskError goes on as it is."""
+    try:
+        yield
+    except (Failed, TaskError):
+        raise
+    except Exception as error:
+        raise Failed(f"step {step}: {type(error).__name__}: {error}") from error
+
+
+@dataclass(slots=True)
+class Race:
+    """The recount of one round of a decision, one ballot at a time.
+
+    name: what is decided, for messages. first: what each candidate said first, entered by whoever counts.
+    """
+
+    name: str
+    k: int | None
+    round: int = 0
+    votes: Counter[int] = field(default_factory=Counter)
+    first: dict[int, Any] = field(default_factory=dict)
+    texts: list[bytes | None] = field(default_factory=list)
+
+    def ballots(self, wave: Wave) -> Iterator[tuple[int, bytes | None]]:
+        """Count a wave; yield for each draw the candidate, or FLAGGED, and the text of a vote where it is stored."""
+        self.texts += [raw if full else None for full, raw in wave.texts]
+        for candidate, number in zip(wave.draws[0::4], wave.draws[1::4], strict=True):
+            if self.margin() >= (self.k or 1):
+                raise Failed(f"{self.name}: samples were drawn after the vote was decided")
+            if candidate != FLAGGED:
+                self.votes[candidate] += 1
+            yield candidate, None if candidate == FLAGGED else self.texts[number]
+
+    def margin(self) -> int:
+        """Return the votes of the leader minus those of the runner-up."""
+        first, second = ([*sorted(self.votes.values(), reverse=True), 0, 0])[:2]
+        return first - second
+
+    def won_by(self, winner: int) -> bool:
+        """Say whether a candidate leads by exactly k."""
+        return self.margin() == self.k and self.votes[winner] == max(self.votes.values())
+
+
 class Checker:
     """Checks one record after another; each step with code that the engine does not share."""
 
     def __init__(self, summary: Summary, task: Task, progress: Callable[[int, int], None] | None) -> None:
         self.task = task
         self.k: int | None = None
-        self._abandoned = summary.abandoned
-        self.header = summary.header
-        self._total = summary.steps
+        self._summary = summary
         self.wrong = 0 if hasattr(task, "truth") else None
         self.checked = ["record chain", "verdicts follow from ballots", "transitions legal", "states and hashes"]
         self._progress = progress
         self._plan = self._make_plan()
         self._starts = [segment.start for segment in self._plan.segments]
         self._at: dict[int, tuple[int, Any]] = {}  # by segment: next step and its state
-        self._open: dict[int, _Race] = {}
+        self._open: dict[int, Race] = {}
         self._steps = 0
         self._winners = sqlite3.connect("")  # winning texts by step, on disk: a million do not fit in memory
         self._winners.execute("CREATE TABLE winners (step INTEGER PRIMARY KEY, text BLOB)")
-        self._batch: list[tuple[int, bytes]] = []
 
     def close(self) -> None:
         """Drop what was kept on the disk."""
         self._winners.close()
 
     def _make_plan(self) -> Plan:
-        count = self.header["segments"]
+        count = self._summary.header["segments"]
         if count > MOST_SEGMENTS:
             raise JournalError(f"the header claims {count} segments; more than {MOST_SEGMENTS} are not checked")
         if count == 1:
@@ -143,7 +186,7 @@ class Checker:
         return plan
 
     def take(self, item: Wave | Note) -> None:
-        """Check one wave; follow k. Whatever the task's code raises is a finding."""
+        """Check one wave; follow k."""
         match item:
             case Epoch():
                 self._open.clear()  # steps that are not decided begin anew
@@ -151,42 +194,32 @@ class Checker:
             case Calibration():
                 self.k = item.k
             case Wave():
-                try:
+                with findings(item.step):
                     self.wave(item)
-                except (Failed, TaskError):
-                    raise
-                except Exception as error:
-                    raise Failed(f"step {item.step}: {type(error).__name__}: {error}") from error
 
     def wave(self, wave: Wave) -> None:
         """Count a wave's ballots one at a time; check the verdict it claims. What was rolled back is passed over."""
-        if self._abandoned and wave in self._abandoned:
+        if self._summary.abandoned and wave in self._summary.abandoned:
             return
         race = self._open.get(wave.step)
         if race is None or race.round != round_of(wave.first):
-            race = self._open[wave.step] = _Race(round_of(wave.first))
-        race.texts += [raw if full else None for full, raw in wave.texts]
-        for position, candidate in enumerate(wave.draws[0::4]):
-            if race.margin() >= (self.k or 1):
-                raise Failed(f"step {wave.step}: samples were drawn after the vote was decided")
-            race.drawn += 1
+            race = self._open[wave.step] = Race(f"step {wave.step}", self.k, round_of(wave.first))
+        for candidate, text in race.ballots(wave):
             if candidate != FLAGGED:
-                race.votes[candidate] = race.votes.get(candidate, 0) + 1
-                race.first.setdefault(candidate, wave.draws[4 * position + 1])
+                race.first.setdefault(candidate, text)
         if wave.verdict is None:
             return
         winner, hashed, state_digest = wave.verdict
-        if race.margin() != self.k or race.votes.get(winner) != max(race.votes.values()):
-            raise Failed(f"step {wave.step}: the verdict does not follow from the votes {race.votes}")
+        if not race.won_by(winner):
+            raise Failed(f"{race.name}: the verdict does not follow from the votes {dict(race.votes)}")
         self._distinct(wave.step, race)
         del self._open[wave.step]
-        self._step(wave.step, race.texts[race.first[winner]], hashed, state_digest)
+        self._step(wave.step, race.first[winner], hashed, state_digest)
 
-    def _distinct(self, step: int, race: _Race) -> None:
+    def _distinct(self, step: int, race: Race) -> None:
         """Check that the candidates are different answers, as their votes were counted apart."""
         if len(race.votes) > 1:
-            texts = [race.texts[number] for number in race.first.values()]
-            keys = {canonical(self.task.parse((text or b"").decode("utf-8", "surrogatepass"))) for text in texts}
+            keys = {canonical(self._read(text or b"")) for text in race.first.values()}
             if len(keys) != len(race.votes):
                 raise Failed(f"step {step}: two candidates are the same answer")
 
@@ -198,7 +231,7 @@ class Checker:
         due, state = self._at.get(number) or (self._starts[number], self._entry(step, self._plan.segments[number]))
         if step != due:
             raise Failed(f"step {step} was decided where step {due} was due")
-        answer = self.task.parse(text.decode("utf-8", "surrogatepass"))
+        answer = self._read(text)
         if not self.task.legal(state, answer):
             raise Failed(f"step {step}: the winning answer is illegal: {answer!r}")
         after = self.task.apply(state, answer)
@@ -209,15 +242,12 @@ class Checker:
         self._at[number] = (step + 1, after)
         self._steps += 1
         if hasattr(self.task, "check"):
-            self._batch.append((step, text))
-            if len(self._batch) == 4096:
-                self._store()
+            self._winners.execute("INSERT INTO winners VALUES (?, ?)", (step, text))
         if self._progress and self._steps % 4096 == 0:
-            self._progress(self._steps, self._total)
+            self._progress(self._steps, self._summary.steps)
 
-    def _store(self) -> None:
-        self._winners.executemany("INSERT INTO winners VALUES (?, ?)", self._batch)
-        self._batch = []
+    def _read(self, text: bytes) -> Any:
+        return self.task.parse(text.decode("utf-8", "surrogatepass"))
 
     def _entry(self, step: int, segment: Segment) -> Any:
         """Return the state in which a segment begins, joined from its predecessors where it is not known."""
@@ -265,31 +295,11 @@ class Checker:
         """Run the task's independent checker over the winning answers in step order."""
         if not hasattr(self.task, "check"):
             return
-        self._store()
         try:
-            complaint = self.task.check(self._actions())
+            texts = self._winners.execute("SELECT text FROM winners ORDER BY step")
+            complaint = self.task.check(self._read(text) for (text,) in texts)
         except Exception as error:
             raise Failed(f"independent checker raised {type(error).__name__}: {error}") from error
         if complaint is not None and self.wrong in (0, None):
             raise Failed(f"independent checker: {complaint}")
         self.checked.append("independent checker" + ("" if complaint is None else f" (says: {complaint})"))
-
-    def _actions(self) -> Iterator[Any]:
-        with closing(self._winners.execute("SELECT text FROM winners ORDER BY step")) as rows:
-            for (text,) in rows:
-                yield self.task.parse(text.decode("utf-8", "surrogatepass"))
-
-
-@dataclass(slots=True)
-class _Race:
-    """The recount of one round of a step."""
-
-    round: int
-    votes: dict[int, int] = field(default_factory=dict)
-    first: dict[int, int] = field(default_factory=dict)  # each candidate's first text
-    texts: list[bytes | None] = field(default_factory=list)
-    drawn: int = 0
-
-    def margin(self) -> int:
-        counts = sorted(self.votes.values(), reverse=True)
-        return 0 if not counts else counts[0] - (counts[1] if len(counts) > 1 else 0)

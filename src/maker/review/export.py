@@ -73,15 +73,14 @@ def export(
     write = _WRITERS.get(output.suffix.lower())
     if write is None:
         raise TaskError(f"{output}: give a name that ends in {', '.join(_WRITERS)}")
-    made = rows(journal, what)
+    made = enumerate(rows(journal, what), 1)
     summary = Story(journal).summary()
     total = summary.steps if what == "steps" else 0
     count = 0
 
     def counted() -> Iterator[Row]:
         nonlocal count
-        for row in made:
-            count += 1
+        for count, row in made:
             if progress is not None and count % 10_000 == 0:
                 progress(count, total)
             yield row
@@ -112,17 +111,15 @@ def replacing(output: Path, journal: str | Path) -> Iterator[Path]:
 
 
 def _rows(journal: str | Path, what: str) -> Iterator[Row]:
+    make = _step_rows if what == "steps" else _sample_rows
     for stored in Story(journal).steps():
-        if what == "steps":
-            yield _step_row(stored)
-        else:
-            yield from _sample_rows(stored)
+        yield from make(stored)
 
 
-def _step_row(stored: StoredStep) -> Row:
+def _step_rows(stored: StoredStep) -> Iterator[Row]:
     tally, winner = stored.tally(), stored.winner
     votes = sorted(tally.counts.values(), reverse=True)
-    return {
+    yield {
         "step": stored.step, "decided": winner is not None,
         "answer": None if winner is None else _storable(stored.answer(winner)),
         "votes": votes[0] if votes else 0, "runner_up": votes[1] if len(votes) > 1 else 0, "margin": tally.margin,
@@ -168,10 +165,7 @@ def _number(fact: object) -> float | None:
     return None
 
 
-Columns = dict[str, str]
-
-
-def _write_csv(path: Path, made: Iterator[Row], columns: Columns, header: Row) -> None:
+def _write_csv(path: Path, made: Iterator[Row], columns: dict[str, str], header: Row) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(columns)
@@ -191,13 +185,13 @@ def _flat(value: Any) -> Any:
     return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else value
 
 
-def _write_jsonl(path: Path, made: Iterator[Row], columns: Columns, header: Row) -> None:
+def _write_jsonl(path: Path, made: Iterator[Row], columns: dict[str, str], header: Row) -> None:
     with path.open("w", encoding="utf-8", newline="\n") as file:
         for row in made:
             file.write(json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n")
 
 
-def _write_parquet(path: Path, made: Iterator[Row], columns: Columns, header: Row) -> None:
+def _write_parquet(path: Path, made: Iterator[Row], columns: dict[str, str], header: Row) -> None:
     """Write row groups; the run's header goes into the file's metadata under "maker"."""
     try:
         import pyarrow as pa  # noqa: PLC0415 -- an extra: only this format needs it

@@ -16,9 +16,10 @@ Not covered: counting (`revote.py`).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 from maker.decision.address import ROUND
@@ -101,8 +102,6 @@ class Judge:
         self._policy: Policy | None = None
         self._front = Front(task, plan_of(task, header["segments"]))
         self._rules = Rules.of(task)
-        self._lane: Lane | None = None
-        self._poll: Poll | None = None
 
     def under(self, epoch: Epoch) -> Policy:
         """Return what holds in an epoch."""
@@ -112,28 +111,31 @@ class Judge:
                 self.notes.append(_BLIND)
         return self._policy
 
-    def stand(self, stored: StoredStep) -> Judged:
-        """Return the step with its state, ready to be judged. Raises JournalError where it does not fit."""
-        self._lane = self._front.lane_of(stored.step)
-        if self._lane is None:
-            raise JournalError(f"step {stored.step} is not the next one of its segment: the journal does not fit "
-                               "this task's plan.")  # fmt: skip
-        policy = self.under(stored.epoch)
-        token_cap, long_answer = policy.limits
-        step = Step(stored.step, self._lane.state, self._rules, token_cap * stored.longer, long_answer, {}, 0.0)
-        method = Method("", b"", stored.epoch.k or 1, MOST_VOTES, MOST_VOTES, (), 0.0, None, 1, 1)
-        self._poll = Poll(step, method, first=stored.round * ROUND)
-        for wave in stored.waves:
-            if len(wave):
-                self._poll.replay(wave)
-        if self.parse is not None:
-            step = replace(step, rules=replace(self._rules, parse=self.parse), readings={})
-        return Judged(policy, self.parse is not None, stored, step)
+    def judged(self, steps: Iterable[StoredStep]) -> Iterator[Judged]:
+        """Yield each step with its state, ready to be judged, and go on by its recorded winner.
 
-    def advance(self, stored: StoredStep) -> None:
-        """Go on by the recorded winner. Raises JournalError where the task's code gives another result."""
-        lane, poll = self._lane, self._poll
-        assert lane is not None and poll is not None, "a step is judged before it is left"
+        Raises JournalError where a step does not fit, or the task's code gives another result.
+        """
+        for stored in steps:
+            lane = self._front.lane_of(stored.step)
+            if lane is None:
+                raise JournalError(f"step {stored.step} is not the next one of its segment: the journal does not fit "
+                                   "this task's plan.")  # fmt: skip
+            policy = self.under(stored.epoch)
+            token_cap, long_answer = policy.limits
+            step = Step(stored.step, lane.state, self._rules, token_cap * stored.longer, long_answer, {}, 0.0)
+            method = Method("", b"", stored.epoch.k or 1, MOST_VOTES, MOST_VOTES, (), 0.0, None, 1, 1)
+            poll = Poll(step, method, first=stored.round * ROUND)
+            for wave in stored.waves:
+                if len(wave):
+                    poll.replay(wave)
+            if self.parse is not None:
+                step = replace(step, rules=replace(self._rules, parse=self.parse), readings={})
+            yield Judged(policy, self.parse is not None, stored, step)
+            if stored.winner is not None:
+                self._advance(lane, poll, stored)
+
+    def _advance(self, lane: Lane, poll: Poll, stored: StoredStep) -> None:
         try:
             state, winner = conclude(poll)
         except (InternalError, Stop) as error:
@@ -145,19 +147,40 @@ class Judge:
             self._front.advance(lane, poll, state, winner)
 
 
-class Judged:
+class Recorded:
+    """The ballots of one step as the run judged them; a candidate's number is its key."""
+
+    def __init__(self, stored: StoredStep) -> None:
+        self.stored = stored
+        self.dropped: Counter[str] = Counter()  # recorded votes that are flagged now, by kind
+        self.admitted = 0  # the reverse
+
+    def ballots(self) -> Iterator[bytes | None]:
+        """Yield the ballots in draw order."""
+        return self.stored.ballots()
+
+    def recorded(self) -> bytes | None:
+        """Return the vote key of the recorded winner."""
+        return b"%d" % (self.stored.winner or 0)
+
+    def text(self, key: bytes) -> str:
+        """Return the text that first gave an answer."""
+        return self.stored.answer(int(key))
+
+
+class Judged(Recorded):
     """The ballots of one step under other flags or another parser."""
 
     def __init__(self, policy: Policy, reparsed: bool, stored: StoredStep, step: Step) -> None:
-        self._policy, self._reparsed, self._stored, self._step = policy, reparsed, stored, step
-        self._texts: dict[bytes, str] | None = None
+        super().__init__(stored)
+        self._policy, self._reparsed, self._step = policy, reparsed, step
         self._by_key: dict[bytes, str] = {}
-        self.dropped: Counter[str] = Counter()  # recorded votes that are flagged now, by kind
 
     def ballots(self) -> Iterator[bytes | None]:
         """Judge draw after draw. Raises Unreadable at one whose text is needed and not stored."""
-        stored, earlier = self._stored, []  # type: ignore[var-annotated]
-        for draw in range(len(stored.candidates)):
+        stored = self.stored
+        earlier: list[Sample] = []
+        for draw, candidate in enumerate(stored.candidates):
             text = self._text(draw)
             sample = stored.sample(draw, text)
             if text is not None or stored.silent(draw):
@@ -166,31 +189,33 @@ class Judged:
             else:
                 key = self._unseen(draw, sample)
             if key is not None:
-                self._by_key.setdefault(key, text if text is not None else stored.answer(stored.candidates[draw]))
+                self._by_key.setdefault(key, text if text is not None else stored.answer(candidate))
+                self.admitted += candidate == FLAGGED
             earlier.append(sample)
             yield key
 
     def recorded(self) -> bytes | None:
         """Return the vote key that the recorded winner has now, None where it can no longer be read."""
-        return self._step.read(self._stored.answer(self._stored.winner or 0)).key
+        return self._step.read(self.stored.answer(self.stored.winner or 0)).key
 
     def text(self, key: bytes) -> str:
-        """Return the text that first gave an answer."""
+        """Return the text that gave it first."""
         return self._by_key[key]
+
+    @cached_property
+    def _texts(self) -> dict[bytes, str]:
+        return self.stored.texts_by_digest()
 
     def _text(self, draw: int) -> str | None:
         """Return a draw's text, also where its digest is that of a text of the step which is stored."""
-        stored = self._stored
-        text = stored.text(draw)
-        if text is None and not stored.silent(draw):
-            if self._texts is None:
-                self._texts = stored.texts_by_digest()
-            text = self._texts.get(stored.digest(draw))
+        text = self.stored.text(draw)
+        if text is None and not self.stored.silent(draw):
+            text = self._texts.get(self.stored.digest(draw))
         return text
 
     def _unseen(self, draw: int, sample: Sample) -> bytes | None:
         """Judge a draw without its text, where what is stored of it allows."""
-        by, stored = self._policy, self._stored
+        by, stored = self._policy, self.stored
         if red := self._flagged_by_facts(sample):
             return self._ballot(draw, red, None)
         candidate = stored.candidates[draw]
@@ -214,7 +239,7 @@ class Judged:
         """Return the ballot of a judged draw; a vote that is lost by it is counted under its flag."""
         if red is None:
             return self._step.read(text).key
-        if self._stored.candidates[draw] != FLAGGED:
+        if self.stored.candidates[draw] != FLAGGED:
             self.dropped[red.kind] += 1
         return None
 

@@ -9,8 +9,6 @@ Undecidable from the store are a step whose draws run out first (a larger k, str
 have been drawn), and one that needs a text of which the journal has only a digest. Another k or rule never needs
 a text, because the ballots themselves are stored; what other flags and parsers can do without it says `rejudge.py`.
 
-Other flags and parsers need the task's code: states are rebuilt by replaying the recorded winners.
-
 Not covered: other prompts, temperatures or models (the draws would be others), and whether the recorded
 winner was right.
 """
@@ -26,12 +24,10 @@ from typing import Any
 from maker.decision.config import MOST_VOTES
 from maker.decision.flags import Flag, flag_name
 from maker.decision.race import Tally
-from maker.decision.wave import FLAGGED
 from maker.errors import JournalError, TaskError
 from maker.journal.notes import Epoch
-from maker.journal.steps import StoredStep
 from maker.journal.story import Story
-from maker.review.rejudge import Judge, Judged, Unreadable, flag_names
+from maker.review.rejudge import Judge, Recorded, Unreadable, flag_names
 from maker.task.load import journaled_task
 from maker.task.task import Task
 
@@ -53,7 +49,6 @@ class Steps:
     def __init__(self) -> None:
         self._last: dict[int, int] = {}  # the end of a range, by its start
         self._first: dict[int, int] = {}  # the start, by the step after its end
-        self._count = 0
 
     def add(self, step: int) -> None:
         """Take a step that is not in the set."""
@@ -61,10 +56,9 @@ class Steps:
         last = self._last.pop(step + 1, step)
         self._last[first] = last
         self._first[last + 1] = first
-        self._count += 1
 
     def __len__(self) -> int:
-        return self._count
+        return sum(last + 1 - first for first, last in self._last.items())
 
     def __iter__(self) -> Iterator[int]:
         for first, last in self.ranges():
@@ -142,16 +136,6 @@ class Revote:
         return said
 
 
-@dataclass(slots=True, frozen=True)
-class _Count:
-    """How the recount of one step ended: decided (`winner` None: a tie), short of votes, or at an unstored text."""
-
-    ballots: list[bytes | None]
-    winner: bytes | None = None
-    short: int = 0
-    unreadable: bool = False
-
-
 def revote(
     journal: str | Path,
     *,
@@ -191,12 +175,8 @@ def revote(
         known = task or journaled_task(summary.header, NEEDS_CODE)
         judge = Judge(known, summary.header, flags, parse)
         found.flags = tuple(map(flag_name, judge.under(Epoch(summary.header)).flags))
-    for stored in story.steps():
-        stand = judge.stand(stored) if judge else _Recorded(stored)
-        count = _count(stand.ballots(), RULES[rule], k or stored.epoch.k or summary.k)
-        _book(found, stored, stand, count)
-        if judge and stored.winner is not None:
-            judge.advance(stored)
+    for stand in judge.judged(story.steps()) if judge else map(Recorded, story.steps()):
+        _recount(found, stand, RULES[rule], k or stand.stored.epoch.k or summary.k)
         if progress is not None and found.steps % 1000 == 0:
             progress(found.steps, summary.steps)
     if judge:
@@ -204,63 +184,46 @@ def revote(
     return found
 
 
-def _count(ballots: Iterator[bytes | None], need: Callable[[Tally, int], int], k: int) -> _Count:
-    """Count ballots one at a time until the rule decides, they run out, or one cannot be read."""
-    tally = Tally()
-    counted: list[bytes | None] = []
+def _recount(found: Revote, stand: Recorded, need: Callable[[Tally, int], int], k: int) -> None:
+    """Count the ballots of a step until the rule decides, they run out, or one is unreadable, and enter how it went."""
+    stored, tally, readable = stand.stored, Tally(), True
+    short = need(tally, k)
     try:
-        for ballot in ballots:
-            counted.append(ballot)
+        for ballot in stand.ballots():
             tally.add(ballot)
-            if ballot is not None and need(tally, k) <= 0:
-                return _Count(counted, tally.leader if tally.margin else None)
+            short = need(tally, k)
+            if short <= 0:
+                break
     except Unreadable:
-        return _Count(counted, unreadable=True)
-    return _Count(counted, short=need(tally, k))
-
-
-def _book(found: Revote, stored: StoredStep, stand: _Recorded | Judged, count: _Count) -> None:
-    """Enter the recount of one step."""
-    decided = stored.winner is not None
-    found.steps += decided
-    if isinstance(stand, Judged):
-        found.dropped += stand.dropped
-        counted = zip(count.ballots, stored.candidates, strict=False)
-        found.admitted += sum(ballot is not None and candidate == FLAGGED for ballot, candidate in counted)
-    if not decided:
-        if count.winner is None:
+        readable = False
+    found.dropped += stand.dropped
+    found.admitted += stand.admitted
+    winner = tally.leader if short <= 0 and tally.margin else None
+    if stored.winner is None:
+        if winner is None:
             found.open += 1
         else:
             found.settled.add(stored.step)
-    elif count.unreadable:
+        return
+    found.steps += 1
+    if not readable:
         found.unreadable.add(stored.step)
-    elif count.short:
+    elif short > 0:
         found.missing.add(stored.step)
-        found.missing_votes += count.short
-    elif count.winner is None:
+        found.missing_votes += short
+    elif winner is None:
         found.tied.add(stored.step)
     else:
-        found.samples += len(count.ballots)
+        found.samples += tally.total + tally.flagged
         found.samples_recorded += len(stored.candidates)
-        if count.winner == stand.recorded():
-            found.same += 1
-        else:
-            found.changed.add(stored.step)
-            if len(found.changes) < KEPT_CHANGES:
-                found.changes.append(Change(stored.step, stored.answer(stored.winner or 0), stand.text(count.winner)))
+        _compare(found, stand, winner)
 
 
-class _Recorded:
-    """The ballots of a step as the run judged them; a candidate's number is its key."""
-
-    def __init__(self, stored: StoredStep) -> None:
-        self._stored = stored
-
-    def ballots(self) -> Iterator[bytes | None]:
-        return self._stored.ballots()
-
-    def recorded(self) -> bytes | None:
-        return b"%d" % (self._stored.winner or 0)
-
-    def text(self, key: bytes) -> str:
-        return self._stored.answer(int(key))
+def _compare(found: Revote, stand: Recorded, winner: bytes) -> None:
+    if winner == stand.recorded():
+        found.same += 1
+        return
+    stored = stand.stored
+    found.changed.add(stored.step)
+    if len(found.changes) < KEPT_CHANGES:
+        found.changes.append(Change(stored.step, stored.answer(stored.winner or 0), stand.text(winner)))

@@ -11,8 +11,7 @@ Not covered: what `checker.py` does not cover either, and whether any answer is 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 from maker.decision.wave import FLAGGED, Wave
 from maker.engine.solve.roles import ROLES, legal, read
@@ -20,7 +19,7 @@ from maker.engine.solve.tree import Decision, Tree
 from maker.errors import JournalError, TaskError
 from maker.journal.chain import Fold
 from maker.journal.story import Story, Summary
-from maker.review.checker import Audit, Failed, expected
+from maker.review.checker import Audit, Failed, Race, expected, findings
 from maker.task.canonical import canonical
 
 
@@ -56,7 +55,8 @@ def recheck(story: Story, expect: str | None = None) -> Recheck:
     try:
         for item in expected(story, expect):
             if isinstance(item, Wave):
-                reader.take(item)
+                with findings(item.step):
+                    reader.take(item)
     except Failed as failed:
         problem = str(failed)
     tree = reader.tree
@@ -71,19 +71,6 @@ def recheck(story: Story, expect: str | None = None) -> Recheck:
     return Recheck(audit, tree, reader.samples, reader.roles)
 
 
-@dataclass(slots=True)
-class _Race:
-    """The recount of one decision: its candidates as plain values, and votes by candidate."""
-
-    candidates: list[dict[str, Any]] = field(default_factory=list)
-    votes: list[int] = field(default_factory=list)
-    texts: list[bytes | None] = field(default_factory=list)
-
-    def margin(self) -> int:
-        first, second = ([*sorted(self.votes, reverse=True), 0, 0])[:2]
-        return first - second
-
-
 class _Reader:
     """Takes waves in order; each decision is counted, checked and applied."""
 
@@ -96,50 +83,37 @@ class _Reader:
         self.samples: Counter[int] = Counter()
         self.roles: dict[str, Counter[str]] = {role: Counter() for role in ROLES}
         self._k = summary.k or 1
-        self._races: dict[int, _Race] = {}
+        self._races: dict[int, Race] = {}
 
     def take(self, wave: Wave) -> None:
-        """Check one wave; whatever it makes our own code raise is a finding."""
-        try:
-            self._take(wave)
-        except Failed:
-            raise
-        except Exception as error:
-            raise Failed(f"step {wave.step}: {type(error).__name__}: {error}") from error
-
-    def _take(self, wave: Wave) -> None:
+        """Check one wave."""
         if wave.step not in self.tree.open:
             self._dispute(wave.step)
         decision = self.tree.open[wave.step]
-        race = self._races.setdefault(wave.step, _Race())
-        race.texts += [raw if full else None for full, raw in wave.texts]
+        race = self._races.setdefault(wave.step, Race(str(decision), self._k))
         self.samples[decision.number] += len(wave)
         counts = self.roles[ROLES[decision.role]]
-        for position, candidate in enumerate(wave.draws[0::4]):
-            if race.margin() >= self._k:
-                raise Failed(f"{decision}: samples were drawn after the vote was decided")
+        for candidate, text in race.ballots(wave):
             counts["flagged" if candidate == FLAGGED else "valid"] += 1
             if candidate != FLAGGED:
-                self._vote(decision, race, candidate, race.texts[wave.draws[4 * position + 1]])
+                self._vote(decision, race, candidate, text)
         if wave.verdict is not None:
             self._verdict(decision, race, wave.verdict)
             counts["decisions"] += 1
 
-    def _vote(self, decision: Decision, race: _Race, candidate: int, text: bytes | None) -> None:
-        """Count one ballot: what its text says is what its candidate said first, and nothing else's."""
+    def _vote(self, decision: Decision, race: Race, candidate: int, text: bytes | None) -> None:
+        """Check one ballot: what its text says is what its candidate said first, and nothing else's."""
         try:
             said = read(decision.role, (text or b"").decode("utf-8", "surrogatepass"))
         except ValueError as error:
             raise Failed(f"{decision}: a counted vote cannot be read: {error}") from None
-        if candidate == len(race.candidates):
+        if candidate == len(race.first):
             if not legal(decision.state, said):
                 raise Failed(f"{decision}: a reply that is not possible here was counted: {said}")
-            race.candidates.append(said)
-            race.votes.append(0)
-        same = [canonical(said) == canonical(known) for known in race.candidates]
+            race.first[candidate] = said
+        same = [canonical(said) == canonical(known) for known in race.first.values()]
         if same.count(True) != 1 or not same[candidate]:
             raise Failed(f"{decision}: a vote for candidate {candidate} says something else")
-        race.votes[candidate] += 1
 
     def _dispute(self, step: int) -> None:
         """Open a judge's decision. Raises where its proposals were not open, or could still be decided."""
@@ -147,14 +121,15 @@ class _Reader:
         race = self._races.get(step - 1)
         if proposals is None or not proposals.proposes or race is None:
             raise Failed(f"step {step} was not open when it was decided")
-        if sum(race.votes) + self._k - race.margin() <= 2 * self._k - 1:
-            raise Failed(f"{proposals}: a judge was asked while the proposals {race.votes} could still be decided")
-        self.tree.dispute(step - 1, race.candidates)
+        if race.votes.total() + self._k - race.margin() <= 2 * self._k - 1:
+            votes = list(race.votes.values())
+            raise Failed(f"{proposals}: a judge was asked while the proposals {votes} could still be decided")
+        self.tree.dispute(step - 1, list(race.first.values()))
 
-    def _verdict(self, decision: Decision, race: _Race, verdict: tuple[int, bytes, bytes]) -> None:
+    def _verdict(self, decision: Decision, race: Race, verdict: tuple[int, bytes, bytes]) -> None:
         winner, hashed, state_digest = verdict
-        if race.margin() != self._k or race.votes[winner] != max(race.votes):
-            raise Failed(f"{decision}: the verdict does not follow from the votes {race.votes}")
-        _, after = self.tree.decide(decision.step, race.candidates[winner])
+        if not race.won_by(winner):
+            raise Failed(f"{decision}: the verdict does not follow from the votes {list(race.votes.values())}")
+        _, after = self.tree.decide(decision.step, race.first[winner])
         if (self.tree.hashes[decision.step], after) != (hashed, state_digest):
             raise Failed(f"{decision}: the recorded hashes are not those of the answer and its problem")

@@ -43,32 +43,26 @@ class Along:
 
     def __init__(self) -> None:
         self.width = 1  # steps in a stretch
-        self._steps, self._samples, self._flagged, self._most = ([0] * BINS for _ in range(4))
+        self._stretches: dict[int, tuple[int, int, int, int]] = {}  # steps, samples, flagged, most samples of a step
 
     def add(self, step: int, samples: int, flagged: int) -> None:
         """Count one step; stretches are joined in pairs when they do not reach it."""
         while step // self.width >= BINS:
-            self._join()
-        at = step // self.width
-        self._steps[at] += 1
-        self._samples[at] += samples
-        self._flagged[at] += flagged
-        self._most[at] = max(self._most[at], samples)
+            self.width *= 2
+            halves, self._stretches = self._stretches, {}
+            for at, half in halves.items():
+                self._put(at // 2, *half)
+        self._put(step // self.width, 1, samples, flagged, samples)
 
-    def _join(self) -> None:
-        rest = [0] * (BINS // 2)
-        for column, joined in ((self._steps, sum), (self._samples, sum), (self._flagged, sum), (self._most, max)):
-            column[:] = [joined(pair) for pair in zip(column[0::2], column[1::2], strict=True)] + rest
-        self.width *= 2
+    def _put(self, at: int, steps: int, samples: int, flagged: int, most: int) -> None:
+        had = self._stretches.get(at, (0, 0, 0, 0))
+        self._stretches[at] = (had[0] + steps, had[1] + samples, had[2] + flagged, max(had[3], most))
 
     def points(self) -> list[Span]:
         """Return every stretch that has a step."""
         return [
             Span((at + 0.5) * self.width - 0.5, samples / steps, most, flagged / samples)
-            for at, (steps, samples, flagged, most) in enumerate(
-                zip(self._steps, self._samples, self._flagged, self._most, strict=True)
-            )
-            if steps
+            for at, (steps, samples, flagged, most) in sorted(self._stretches.items())
         ]
 
 
@@ -120,18 +114,23 @@ def collect(journal: str | Path, progress: Callable[[int, int], None] | None = N
     found = Contents(story.summary())
     hardest, fullest = list[Hardness](), list[Hardness]()
     for number, stored in enumerate(story.steps(found.note), 1):
-        tally = stored.tally()
-        _count(found, stored)
-        hardness = ((len(stored.candidates), tally.entropy if tally.total else 0.0), -stored.step, stored)
+        tally, samples = stored.tally(), len(stored.candidates)
+        found.samples += samples
+        found.flagged += tally.flagged
+        found.flags += stored.flags
+        found.tokens_in = _added(found.tokens_in, stored.tokens_in)
+        found.tokens_out = _added(found.tokens_out, stored.tokens_out)
+        hardness = ((samples, tally.entropy if tally.total else 0.0), -stored.step, stored)
         if stored.winner is None:
             found.open_count += 1
             _keep(fullest, hardness)
         else:
             _keep(hardest, hardness)
             found.votes[tally.total] += 1
-            found.along.add(stored.step, len(stored.candidates), stored.flagged)
-            found.unanimous += len(tally.counts) == 1
-            if len(tally.counts) > 1:
+            found.along.add(stored.step, samples, tally.flagged)
+            if len(tally.counts) == 1:
+                found.unanimous += 1
+            else:
                 found.entropies[min(int(tally.entropy / ENTROPY_WIDTH), ENTROPY_BINS - 1)] += 1
             first = next(candidate for candidate in stored.candidates if candidate != FLAGGED)
             found.agreed += first == stored.winner
@@ -145,16 +144,6 @@ def collect(journal: str | Path, progress: Callable[[int, int], None] | None = N
 def _keep(heap: list[Hardness], item: Hardness) -> None:
     """Keep a step if it is among the hardest. Step numbers differ, so steps themselves are never compared."""
     (heapq.heappush if len(heap) < HARDEST else heapq.heappushpop)(heap, item)
-
-
-def _count(found: Contents, stored: StoredStep) -> None:
-    found.samples += len(stored.candidates)
-    flagged = stored.flagged
-    if flagged:
-        found.flagged += flagged
-        found.flags += stored.flags
-    found.tokens_in = _added(found.tokens_in, stored.tokens_in)
-    found.tokens_out = _added(found.tokens_out, stored.tokens_out)
 
 
 def _added(total: int | None, tokens: list[int]) -> int | None:

@@ -51,21 +51,17 @@ class Drawn:
 def draw(found: Contents) -> list[Drawn]:
     """Return the figures of a report."""
     steps = found.summary.steps
+    decided, flagged = steps > 0, found.flagged > 0
     unanimous = f"{found.unanimous:,} of {steps:,} steps were unanimous (H = 0) and are not drawn." if steps else ""
-    theory = " Line: theory at the run's own p and v, independent samples." if _has_theory(found) else ""
+    theory = " Line: theory at the run's own p and v, independent samples." if _fitted_p(found) is not None else ""
     stretch = found.along.width
     along = "of each step" if stretch == 1 else f"in stretches of {stretch:,} steps"
     plans: list[tuple[str, str, Callable[[Axes, Contents], None], bool]] = [
-        ("Undecided steps after each round", f"A round draws k minus the margin.{theory}", _rounds, steps > 0),
-        ("Votes a step took", f"Steps far to the right were hard.{theory}", _votes, steps > 0),
-        ("Samples a step, along the run", f"Samples {along}, flagged ones included.", _along, steps > 0),
-        ("Red flags by kind", "Share of all samples of steps, with exact 95% intervals.", _flags, found.flagged > 0),
-        (
-            "Red flags, along the run",
-            f"Share of samples {along}; dotted: of all.",
-            _flags_along,
-            found.flagged > 0 and steps > 0,
-        ),
+        ("Undecided steps after each round", f"A round draws k minus the margin.{theory}", _rounds, decided),
+        ("Votes a step took", f"Steps far to the right were hard.{theory}", _votes, decided),
+        ("Samples a step, along the run", f"Samples {along}, flagged ones included.", _along, decided),
+        ("Red flags by kind", "Share of all samples of steps, with exact 95% intervals.", _flags, flagged),
+        ("Red flags, along the run", f"Share of samples {along}; dotted: of all.", _flags_along, flagged and decided),
         ("Entropy of the votes", f"H = -sum f ln f. {unanimous}", _entropy, bool(found.entropies)),
     ]
     return [
@@ -74,8 +70,10 @@ def draw(found: Contents) -> list[Drawn]:
     ]
 
 
-def _has_theory(found: Contents) -> bool:
-    return found.summary.k is not None and found.summary.k <= LARGEST_K and own_p(found) is not None
+def _fitted_p(found: Contents) -> float | None:
+    """Return the run's own p; None where theory has no line."""
+    p, k = own_p(found), found.summary.k
+    return None if p is None or k is None or k > LARGEST_K else p.value
 
 
 def _figure(prefix: str, title: str, plot: Callable[[Axes, Contents], None], found: Contents) -> str:
@@ -137,18 +135,17 @@ def _rounds(axes: Axes, found: Contents) -> None:
     """Draw how many steps were undecided after each round of sampling, on a log scale."""
     steps, waves = found.summary.steps, found.summary.waves
     rounds = max(waves)
-    left = [(r, steps - sum(waves[w] for w in range(1, r + 1))) for r in range(rounds)]
-    ends = [(steps, steps) if r == 0 else _ends(count, steps) for r, count in left]
-    low = [count - low for (_, count), (low, _) in zip(left, ends, strict=True)]
-    high = [high - count for (_, count), (_, high) in zip(left, ends, strict=True)]
-    axes.errorbar(range(rounds), [count for _, count in left], yerr=[low, high], fmt="o", color=SEEN, ecolor=SEEN,
+    left = [steps - sum(waves[w] for w in range(1, r + 1)) for r in range(rounds)]
+    ends = [(steps, steps), *(_ends(count, steps) for count in left[1:])]
+    reach = [(count - low, high - count) for count, (low, high) in zip(left, ends, strict=True)]
+    axes.errorbar(range(rounds), left, yerr=list(zip(*reach, strict=True)), fmt="o", color=SEEN, ecolor=SEEN,
                   elinewidth=1, capsize=2.5, label="this run", zorder=3)  # fmt: skip
-    p = own_p(found)
-    if p is not None and _has_theory(found):
+    p = _fitted_p(found)
+    if p is not None:
         from maker.theory import walks  # noqa: PLC0415 -- numpy is slow to load
 
         v = 1 - found.flagged / found.samples
-        expected = walks.after_waves(p.value, v, found.summary.k or 1, rounds) * steps
+        expected = walks.after_waves(p, v, found.summary.k or 1, rounds) * steps
         axes.plot(range(rounds + 1), expected, "-", color=THEORY, label="theory")
     _log_counts(axes, steps * 2, "steps undecided")
     _whole_ticks(axes, "rounds of sampling")
@@ -158,8 +155,8 @@ def _rounds(axes: Axes, found: Contents) -> None:
 def _ends(count: int, n: int) -> tuple[float, float]:
     """Return the ends of the exact 95% interval of a count among n."""
     estimate = share(count, n)
-    assert estimate is not None and estimate.interval is not None, "there are steps"
-    return estimate.interval[0] * n, estimate.interval[1] * n
+    assert estimate is not None, "there are steps"
+    return estimate.ends[0] * n, estimate.ends[1] * n
 
 
 def _votes(axes: Axes, found: Contents) -> None:
@@ -167,11 +164,11 @@ def _votes(axes: Axes, found: Contents) -> None:
     votes = sorted(found.votes.items())
     k, most = found.summary.k or 1, votes[-1][0]
     axes.bar([n for n, _ in votes], [steps for _, steps in votes], width=0.8, color=SEEN, label="this run")
-    p = own_p(found)
-    if p is not None and _has_theory(found):
+    p = _fitted_p(found)
+    if p is not None:
         from maker.theory import walks  # noqa: PLC0415 -- numpy is slow to load
 
-        chances = walks.ending_at(p.value, k, most)
+        chances = walks.ending_at(p, k, most)
         at = [n for n in range(k, most + 1) if chances[n]]
         axes.plot(at, [chances[n] * found.summary.steps for n in at], "-o", color=THEORY, markersize=3, label="theory")
     _log_counts(axes, found.summary.steps * 2, "steps")
@@ -199,9 +196,8 @@ def _along(axes: Axes, found: Contents) -> None:
 def _flags_along(axes: Axes, found: Contents) -> None:
     """Draw the share of flagged samples along the run."""
     points = found.along.points()
-    axes.plot(
-        [point.step for point in points], [100 * point.flagged for point in points], ".", color=SEEN, markersize=3
-    )
+    shares = [100 * point.flagged for point in points]
+    axes.plot([point.step for point in points], shares, ".", color=SEEN, markersize=3)
     axes.axhline(100 * found.flagged / found.samples, color=MUTED, linewidth=1, linestyle=":")
     axes.set_ylim(0, 110 * max(point.flagged for point in points))
     _whole_ticks(axes, "step")

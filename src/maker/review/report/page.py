@@ -23,7 +23,7 @@ from maker.review.export import replacing
 from maker.review.report.data import Contents, collect
 from maker.review.report.figures import draw
 from maker.review.report.steps import show_step
-from maker.review.report.theory import Comparison, Value, compare
+from maker.review.report.theory import Value, compare
 from maker.task.canonical import jsonable, visible
 
 SHOWN_WORD = 300  # characters of a field of the header
@@ -51,9 +51,8 @@ def render_report(found: Contents) -> str:
     """Return the report as HTML. Raises TaskError where jinja2 or matplotlib is missing."""
     try:
         import jinja2  # noqa: PLC0415 -- an extra: only reports need it
-        import markupsafe  # noqa: PLC0415
 
-        figures = [(drawn, markupsafe.Markup(drawn.svg)) for drawn in draw(found)]  # noqa: S704 -- our own SVG
+        figures = draw(found)
     except ImportError as error:
         raise TaskError(f"a report needs {error.name}: pip install 'maker[plots]'") from None
     folder = resources.files("maker.review.report")
@@ -62,12 +61,12 @@ def render_report(found: Contents) -> str:
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters["count"] = lambda number: f"{number:,}"
+    environment.filters |= {"count": "{:,}".format, "shown": _shown}
     template = environment.from_string((folder / "report.html").read_text(encoding="utf-8"))
     return template.render(
-        policy=POLICY.format(hash=hashed), style=markupsafe.Markup(style),  # noqa: S704 -- our own style sheet
+        policy=POLICY.format(hash=hashed), style=style,
         head=_head(found), tiles=_tiles(found), facts=_facts(found), figures=figures,
-        comparisons=[_row(comparison) for comparison in compare(found)], calibrated=bool(found.summary.calibration),
+        comparisons=compare(found), calibrated=bool(found.summary.calibration),
         k=found.summary.k, open=[show_step(stored) for stored in found.open], open_count=found.open_count,
         hardest=[show_step(stored) for stored in found.hardest], steps=found.summary.steps,
     )  # fmt: skip
@@ -143,23 +142,15 @@ def _number(value: object) -> float:
     return float(value) if isinstance(value, (int, float)) else 0.0
 
 
-def _row(comparison: Comparison) -> dict[str, str]:
-    return {
-        "name": comparison.name, "planned": _shown(comparison.planned), "fitted": _shown(comparison.fitted),
-        "observed": _shown(comparison.observed),
-    }  # fmt: skip
-
-
 def _shown(value: Value | None) -> str:
     """Return a number with its interval and n, with as many digits as tell its parts apart."""
     if value is None:
-        return ""
-    ends = value.interval
-    width = 1.0 if ends is None else max(ends) - min(ends)
-    digits = 3 if width > 0.02 else 4 if width > 0.002 else 6
+        return "-"
+    low, high = value.ends
+    digits = 3 if value.interval is None or high - low > 0.02 else 4 if high - low > 0.002 else 6
     text = f"{value.value:.{digits}f}"
-    if ends is not None:
-        text += f" ({min(ends):.{digits}f} to {max(ends):.{digits}f})"
+    if value.interval is not None:
+        text += f" ({low:.{digits}f} to {high:.{digits}f})"
     return text + (f", n = {value.n:,}" if value.n is not None else "")
 
 

@@ -43,7 +43,8 @@ def show_step(stored: StoredStep) -> dict[str, Any]:
         "ballots": _ballots(stored, counts[0][0] if counts else None),
         "more_ballots": max(0, len(stored.candidates) - SHOWN_BALLOTS),
         "answers": answers, "more_answers": max(0, len(counts) - SHOWN_ANSWERS),
-        "flagged": _flagged(stored, flagged), "more_flagged": max(0, len(flagged) - SHOWN_ANSWERS),
+        "flagged": [_flagged(stored, draw) for draw in flagged[:SHOWN_ANSWERS]],
+        "more_flagged": max(0, len(flagged) - SHOWN_ANSWERS),
     }  # fmt: skip
 
 
@@ -59,22 +60,12 @@ def _ballots(stored: StoredStep, top: int | None) -> list[dict[str, str]]:
     return shown
 
 
-def _flagged(stored: StoredStep, draws: list[int]) -> list[dict[str, Any]]:
-    """Return the first flagged draws of a step with their texts, where those are stored."""
-    shown = []
-    for draw in draws[:SHOWN_ANSWERS]:
-        text = stored.text(draw)
-        if text is None:
-            why = (
-                "the reply had no text"
-                if stored.silent(draw)
-                else f"text not stored, digest {stored.digest(draw).hex()}"
-            )
-            said: dict[str, Any] = {"text": None, "why": why, "cut": 0}
-        else:
-            said = _text(text)
-        shown.append({"draw": draw, "kind": _kind(stored.flag(draw)), **said})
-    return shown
+def _flagged(stored: StoredStep, draw: int) -> dict[str, Any]:
+    """Return a flagged draw with its text, or why there is none."""
+    text = stored.text(draw)
+    why = "the reply had no text" if stored.silent(draw) else f"text not stored, digest {stored.digest(draw).hex()}"
+    said = {"text": None, "why": why} if text is None else _text(text)
+    return {"draw": draw, "kind": _kind(stored.flag(draw)), **said}
 
 
 def _text(text: str) -> dict[str, Any]:

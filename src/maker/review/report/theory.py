@@ -14,6 +14,7 @@ Not covered: how long races take (`theory/walks.py`), more than two answers, rho
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from maker import theory
@@ -22,6 +23,7 @@ from maker.review.report.data import Contents
 LARGEST_K = 40  # above it the sums over paths take too long for a picture
 MOST = 10_000_000  # observations that the exact interval takes
 SURE = 0.975  # each end of a two-sided 95% interval
+PREDICTED = ("votes a step", "samples a step", "steps undecided after round 1")
 
 Interval = tuple[float, float]
 
@@ -33,6 +35,11 @@ class Value:
     value: float
     interval: Interval | None = None
     n: int | None = None
+
+    @property
+    def ends(self) -> Interval:
+        """The ends of the interval; the number itself where it has none."""
+        return self.interval or (self.value, self.value)
 
 
 @dataclass(slots=True, frozen=True)
@@ -70,53 +77,42 @@ def compare(found: Contents) -> list[Comparison]:
     summary, k = found.summary, found.summary.k
     if k is None:
         return []
-    calibration = summary.calibration
-    planned_p = planned_v = None
-    if calibration:
-        planned_p = share(calibration["valid"] - calibration["wrong"], calibration["valid"])
-        planned_v = share(calibration["valid"], calibration["draws"])
+    seen, steps = summary.calibration, summary.steps
+    planned_p = share(seen["valid"] - seen["wrong"], seen["valid"]) if seen else None
+    planned_v = share(seen["valid"], seen["draws"]) if seen else None
     p, v = own_p(found), share(found.samples - found.flagged, found.samples)
-    total = summary.header.get("steps")
+    observed = (
+        _mean_votes(found),
+        Value(found.samples / steps, None, steps) if steps else None,  # those of open steps too: they were paid for
+        share(steps - summary.waves[1], steps),
+    )
     rows = [
         Comparison("p: first valid samples that agree with the winner", planned_p, None, p),
         Comparison("v, valid among samples", planned_v, None, v),
-        Comparison("votes a step", _votes(planned_p, k), _votes(p, k), _mean_votes(found)),
-        Comparison("samples a step", _samples(planned_p, planned_v, k), _samples(p, v, k), _mean_samples(found)),
-        Comparison("steps undecided after round 1", _undecided(planned_p, planned_v, k), _undecided(p, v, k),
-                   share(summary.steps - summary.waves[1], summary.steps)),
-    ]  # fmt: skip
-    if isinstance(total, int):
-        rows.append(Comparison("P(the whole run is right)", _success(planned_p, k, total), None, None))
+        *map(Comparison, PREDICTED, _predicted(planned_p, planned_v, k), _predicted(p, v, k), observed),
+    ]
+    total = summary.header.get("steps")
+    if isinstance(total, int) and total > 0 and planned_p:
+        low, high = (theory.run_success(end, k, total) for end in planned_p.ends)
+        success = Value(theory.run_success(planned_p.value, k, total), (low, high))
+        rows.append(Comparison("P(the whole run is right)", success, None, None))
     return [row for row in rows if row.planned or row.fitted or row.observed]
 
 
-def _votes(p: Value | None, k: int) -> Value | None:
-    """Return the expected votes of a step, over the interval of p (the fewer, the further p is from 1/2)."""
-    if p is None or p.interval is None:
-        return None
-    ends = [theory.expected_votes(end, k) for end in p.interval]
-    most = float(k) * k if p.interval[0] <= 0.5 <= p.interval[1] else max(ends)
-    return Value(theory.expected_votes(p.value, k), (min(ends), most))
-
-
-def _samples(p: Value | None, v: Value | None, k: int) -> Value | None:
-    votes = _votes(p, k)
-    if votes is None or v is None or votes.interval is None or v.interval is None or not v.interval[0]:
-        return None
-    return Value(votes.value / v.value, (votes.interval[0] / v.interval[1], votes.interval[1] / v.interval[0]))
-
-
-def _undecided(p: Value | None, v: Value | None, k: int) -> Value | None:
-    if p is None or v is None:
-        return None
-    return Value(1 - (p.value * v.value) ** k - ((1 - p.value) * v.value) ** k)
-
-
-def _success(p: Value | None, k: int, steps: int) -> Value | None:
-    if p is None or p.interval is None or steps < 1:
-        return None
-    low, high = (theory.run_success(end, k, steps) for end in p.interval)
-    return Value(theory.run_success(p.value, k, steps), (low, high))
+def _predicted(p: Value | None, v: Value | None, k: int) -> Sequence[Value | None]:
+    """Return what is `PREDICTED`, over the intervals of p and v (the fewer votes, the further p is from 1/2)."""
+    if p is None or v is None or not v.ends[0]:
+        return [None] * len(PREDICTED)
+    low, high = p.ends
+    fewest, most = sorted(theory.expected_votes(end, k) for end in p.ends)
+    if low <= 0.5 <= high:
+        most = float(k) * k
+    votes = theory.expected_votes(p.value, k)
+    return (
+        Value(votes, (fewest, most)),
+        Value(votes / v.value, (fewest / v.ends[1], most / v.ends[0])),
+        Value(1 - (p.value * v.value) ** k - ((1 - p.value) * v.value) ** k),
+    )
 
 
 def _mean_votes(found: Contents) -> Value | None:
@@ -130,9 +126,3 @@ def _mean_votes(found: Contents) -> Value | None:
     spread = math.sqrt(sum(steps * (votes - mean) ** 2 for votes, steps in found.votes.items()) / (n - 1))
     reach = 1.96 * spread / math.sqrt(n)
     return Value(mean, (mean - reach, mean + reach), n)
-
-
-def _mean_samples(found: Contents) -> Value | None:
-    """Return the samples of a decided step; open steps count with theirs, for they were paid for."""
-    steps = found.summary.steps
-    return Value(found.samples / steps, None, steps) if steps else None
