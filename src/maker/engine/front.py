@@ -145,7 +145,7 @@ class Front:
     def _lane(self, segment: Segment) -> Lane | None:
         """Return the lane of a segment, begun if it was not; None if it is finished or its entry is not known yet."""
         index = segment.index
-        if segment.enter is not None and index not in self._lanes and index not in self._finished:
+        if index not in self._lanes and index not in self._finished and segment.enter is not None:
             self._begin(segment, segment.entry)
         return self._lanes.get(index)
 
