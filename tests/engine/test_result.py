@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 import maker
 from maker.decision.sample import Sample
-from maker.engine.result import Glimpses, Progress
+from maker.engine.result import Reporter
+from maker.engine.senders import Senders
 from maker.models.oracle import Oracle
+from maker.sending.dispatcher import Dispatcher
+from maker.sending.limits import make_limits
+from maker.sending.usage import Usage
 from maker.task.canonical import jsonable
 from maker.testing import ScriptedModel
 
@@ -164,13 +169,16 @@ def test_state_of_a_stopped_run() -> None:
     assert longer.state_digest != stopped.state_digest
 
 
-def test_glimpses_wait_for_their_commit() -> None:
+def test_glimpses_wait_for_their_commit(monkeypatch: pytest.MonkeyPatch) -> None:
     """A glimpse is shown only when all records that it counts are acknowledged, the newest such first."""
-    glimpses = Glimpses(Progress())
-    one, two, three = (Progress(steps=n) for n in (1, 2, 3))
-    assert glimpses.acknowledged(one, appended=10, acknowledged=5).steps == 0
-    assert glimpses.acknowledged(two, appended=20, acknowledged=19).steps == 1
-    assert glimpses.acknowledged(three, appended=30, acknowledged=30).steps == 3
+    monkeypatch.setattr("maker.engine.result.REPORT_SECONDS", 0.0)
+    shown: list[int] = []
+    journal: Any = SimpleNamespace(appended=0, acknowledged=0)
+    senders = Senders(Dispatcher(ScriptedModel(["1"]), make_limits(None), Usage()))
+    reporter = Reporter(lambda seen: shown.append(seen.steps), journal, senders, lambda: (journal.appended // 10, 0, 3))
+    for journal.appended, journal.acknowledged in ((10, 5), (20, 19), (30, 30)):
+        reporter.report()
+    assert shown == [0, 1, 3]
 
 
 def test_free_and_lockstep_say_the_same() -> None:

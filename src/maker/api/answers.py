@@ -79,7 +79,10 @@ def reader_of(
             raise TaskError(f"{caller}: {name} = {function!r} is not callable")
     if parse is not None and answer is not None:
         raise TaskError(f"{caller}: give parse= or answer=, not both")
-    reader = _of_parser(parse) if parse is not None else _of_type(caller, answer, key is None)
+    if parse is not None:
+        reader: Reader[Any] = Reader(parse, None, {"parse": _source(parse)})
+    else:
+        reader = _of_type(caller, answer, key is None)
     if key is None:
         return reader
     read, by = reader.parse, key
@@ -142,10 +145,6 @@ class KeyedVotes(Votes[T]):
         return len(other) == len(self) and all(self.get(answer) == votes for answer, votes in other.items())
 
     __hash__ = None  # as in Votes
-
-
-def _of_parser(parse: Callable[[str], Any]) -> Reader[Any]:
-    return Reader(parse, None, {"parse": _source(parse)})
 
 
 def _of_type(caller: str, answer: Any, counted: bool) -> Reader[Any]:

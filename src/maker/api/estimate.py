@@ -3,9 +3,6 @@
 `estimate` draws on random steps of a task (`engine/probe.py`), sums up what was seen (`theory/evidence.py`), and plans
 (`theory/planner.py`). Every figure has its interval and its n; what the sample cannot show is said in `reason`.
 
-Samples are graded by the task's truth; without one by the verdicts of votes, which hides steps that most
-samples get wrong alike. Grades never reach flags or votes.
-
 Not covered: a journal. An estimate that a limit stopped says what it has seen; it is not resumed.
 """
 
@@ -23,7 +20,7 @@ from maker.decision.flags import Flag
 from maker.decision.sample import Model
 from maker.decision.step import Rules
 from maker.engine.probe import Probe
-from maker.errors import Infeasible, MakerError, ModelError, TaskError
+from maker.errors import Infeasible, ModelError, TaskError
 from maker.journal.notes import UNKNOWN_STEPS
 from maker.sending.limits import Limits
 from maker.task.load import load_task
@@ -103,7 +100,7 @@ class Estimate:
         said: dict[str, Any] = {}
         for field in fields(self):
             value = getattr(self, field.name)
-            if field.name in _AMOUNTS:
+            if field.name in Needs.__slots__:
                 for end in ("value", "low", "high"):
                     name = field.name if end == "value" else f"{field.name}_{end}"
                     said[name] = None if value is None else plain(getattr(value, end))
@@ -119,14 +116,6 @@ class Estimate:
         said["entropy"] = self.entropy and {**asdict(self.entropy), "answers": self.entropy.answers}
         said["exit_code"] = self.exit_code
         return said
-
-
-_AMOUNTS = ("samples", "tokens_in", "tokens_out", "tokens", "cost", "seconds")
-_FROM_EVIDENCE = (
-    "n", "wrong", "p", "p_low", "p_high", "p_plan", "v", "v_low", "v_high", "rho", "rho_low", "rho_high", "pairs",
-    "collisions",
-)  # fmt: skip
-_FROM_PLAN = ("steps", "target", "k", "by", "success", "success_low", "success_high", "feasible", "proven")
 
 
 async def estimate(
@@ -188,18 +177,13 @@ async def _draw(probe: Probe, steps: int, repeats: int) -> str | None:
         await probe.first(steps, repeats)
         await probe.again(MOST_AGAIN)
     except Stop as stop:
-        if len(probe.seen) >= ENOUGH and stop.kind != "undecided":
-            return stop.kind
-        raise _refused(stop, len(probe.seen)) from None
+        if stop.kind == "undecided":
+            raise Infeasible(f"estimate: {stop}") from None
+        if len(probe.seen) < ENOUGH:
+            kind = ModelError if stop.kind == "model_lost" else TaskError
+            raise kind(f"estimate: {len(probe.seen)} steps were seen, {ENOUGH} are needed. {stop}") from None
+        return stop.kind
     return None
-
-
-def _refused(stop: Stop, seen: int) -> MakerError:
-    """Return a stop after which there is nothing to estimate from, as an error."""
-    said = f"estimate: {seen} steps were seen, {ENOUGH} are needed. {stop}"
-    if stop.kind == "model_lost":
-        return ModelError(said)
-    return Infeasible(f"estimate: {stop}") if stop.kind == "undecided" else TaskError(said)
 
 
 def _summed(probe: Probe, config: Config, total_steps: int | None, stopped: str | None) -> Estimate:
@@ -220,10 +204,11 @@ def _summed(probe: Probe, config: Config, total_steps: int | None, stopped: str 
         notes.append(f"How long the task is nobody says: planned for {total:,} steps (total_steps).")
     if stopped:
         notes.append(f"The drawing was stopped early by {stopped}.")
+    names = [field.name for field in fields(Estimate)]
+    told = {name: getattr(part, name) for part in (found, plan, needs) for name in names if hasattr(part, name)}
+    told |= {"lost": [lost.step for lost in found.lost_steps], "reason": " ".join(notes)}
     return Estimate(
-        task=task_name(task), model=traits.name, simulated=traits.simulated, against=probe.against,
-        draws=len(replies), lost=[lost.step for lost in found.lost_steps], reason=" ".join(notes), stopped=stopped,
-        kinds=kinds(seen), flags=flag_effects(seen), lengths=lengths(seen), entropy=entropy(seen),
-        **{name: getattr(found, name) for name in _FROM_EVIDENCE},
-        **{name: getattr(plan, name) for name in _FROM_PLAN}, **{name: getattr(needs, name) for name in _AMOUNTS},
+        task=task_name(task), model=traits.name, simulated=traits.simulated, against=probe.against, draws=len(replies),
+        kinds=kinds(seen), flags=flag_effects(seen), lengths=lengths(seen), entropy=entropy(seen), stopped=stopped,
+        **told,
     )  # fmt: skip

@@ -5,9 +5,6 @@ an existing journal goes on where it ends, and is refused if any item's prompt h
 depend on each other: each is a segment of its own (of more than 16,384 items, neighbours share one),
 and as many go side by side as the limits allow.
 
-An item that does not decide gives no answer, ever: the run ends with a named stop, what is decided
-stays readable (`verdicts.py`), and the same call with a higher limit goes on.
-
 Not covered: items that are not at hand at the start, and prompts that change from call to call.
 """
 
@@ -23,7 +20,7 @@ from maker.api.answers import Reader, reader_of
 from maker.api.run import run
 from maker.api.sync import twin
 from maker.api.verdicts import Verdicts
-from maker.api.vote import Flags, Settings, check_k, places
+from maker.api.vote import Asking, Flags, check_k, places
 from maker.decision.config import validated
 from maker.decision.sample import Model
 from maker.engine.result import Progress
@@ -35,12 +32,13 @@ from maker.task.prompt import render
 
 T = TypeVar("T")
 Item = TypeVar("Item")
+Asker = Callable[[Item], str] | str
 
 MOST_SEGMENTS = 16_384  # a segment takes about 250 bytes
 
 
-class MapSettings(Settings, total=False):
-    """How to map: as `Settings`, and where to keep it; what each means is told at `map`."""
+class MapAsking(Asking, total=False):
+    """How to map: as `Asking`, and where to keep it; what each means is told at `map`."""
 
     journal: str | Path | None
     concurrency: int | None
@@ -50,24 +48,21 @@ class MapSettings(Settings, total=False):
 
 @overload
 async def map(
-    prompt: Callable[[Item], str] | str, items: Sequence[Item], *, model: Model | str, parse: None = ...,
-    answer: None = ..., key: Callable[[Any], Any] | None = ..., **settings: Unpack[MapSettings],
-) -> Verdicts[str]: ...  # fmt: skip
+    prompt: Asker[Item], items: Sequence[Item], *, parse: None = ..., answer: None = ..., **asking: Unpack[MapAsking]
+) -> Verdicts[str]: ...
 @overload
 async def map(
-    prompt: Callable[[Item], str] | str, items: Sequence[Item], *, model: Model | str, parse: Callable[[str], T],
-    answer: None = ..., key: Callable[[Any], Any] | None = ..., **settings: Unpack[MapSettings],
+    prompt: Asker[Item], items: Sequence[Item], *, parse: Callable[[str], T], answer: None = ...,
+    **asking: Unpack[MapAsking],
 ) -> Verdicts[T]: ...  # fmt: skip
 @overload
 async def map(
-    prompt: Callable[[Item], str] | str, items: Sequence[Item], *, model: Model | str, parse: None = ...,
-    answer: type[T], key: Callable[[Any], Any] | None = ..., **settings: Unpack[MapSettings],
-) -> Verdicts[T]: ...  # fmt: skip
+    prompt: Asker[Item], items: Sequence[Item], *, parse: None = ..., answer: type[T], **asking: Unpack[MapAsking]
+) -> Verdicts[T]: ...
 @overload
 async def map(
-    prompt: Callable[[Item], str] | str, items: Sequence[Item], *, model: Model | str, parse: None = ...,
-    answer: Any, key: Callable[[Any], Any] | None = ..., **settings: Unpack[MapSettings],
-) -> Verdicts[Any]: ...  # fmt: skip
+    prompt: Asker[Item], items: Sequence[Item], *, parse: None = ..., answer: Any, **asking: Unpack[MapAsking]
+) -> Verdicts[Any]: ...
 async def map(
     prompt: Callable[[Item], str] | str,
     items: Sequence[Item],

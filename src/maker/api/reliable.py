@@ -35,38 +35,21 @@ from maker.errors import TaskError
 
 P = ParamSpec("P")
 T = TypeVar("T")
+Answer_co = TypeVar("Answer_co", covariant=True)
+Judged_co = TypeVar("Judged_co", covariant=True)
 
 
-class Reliable(Protocol[P, T]):
-    """A decorated `def`."""
+class Reliable(Protocol[P, Answer_co, Judged_co]):
+    """A decorated function: what a call of it gives, and what `verdict` gives; of an `async def` both are awaited."""
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Answer_co:
         """Return the answer. Raises as `vote` does."""
-        ...
 
-    def verdict(self, *args: P.args, **kwargs: P.kwargs) -> Verdict[T]:
+    def verdict(self, *args: P.args, **kwargs: P.kwargs) -> Judged_co:
         """Return the whole verdict. Raises as `vote` does."""
-        ...
 
     def prompt(self, *args: P.args, **kwargs: P.kwargs) -> str:
         """Return the prompt. Raises TaskError when an argument does not fit its place."""
-        ...
-
-
-class AsyncReliable(Protocol[P, T]):
-    """A decorated `async def`."""
-
-    async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Return the answer. Raises as `vote` does."""
-        ...
-
-    async def verdict(self, *args: P.args, **kwargs: P.kwargs) -> Verdict[T]:
-        """Return the whole verdict. Raises as `vote` does."""
-        ...
-
-    def prompt(self, *args: P.args, **kwargs: P.kwargs) -> str:
-        """Return the prompt. Raises TaskError when an argument does not fit its place."""
-        ...
 
 
 class Decorator(Protocol):
@@ -75,12 +58,11 @@ class Decorator(Protocol):
     @overload
     def __call__(  # type: ignore[overload-overlap]  # a coroutine is also a result: the narrower comes first
         self, function: Callable[P, Coroutine[Any, Any, T]]
-    ) -> AsyncReliable[P, T]: ...
+    ) -> Reliable[P, Coroutine[Any, Any, T], Coroutine[Any, Any, Verdict[T]]]: ...
     @overload
-    def __call__(self, function: Callable[P, T]) -> Reliable[P, T]: ...
+    def __call__(self, function: Callable[P, T]) -> Reliable[P, T, Verdict[T]]: ...
     def __call__(self, function: Callable[..., Any]) -> Any:
         """Return the function that asks. Raises TaskError for one that is no question."""
-        ...
 
 
 def reliable(*, model: Model | str, key: Callable[[Any], Any] | None = None, **settings: Unpack[Settings]) -> Decorator:

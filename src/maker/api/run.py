@@ -3,10 +3,6 @@
 A run is the replay of its journal and what follows: the journal is opened, every record in it goes through the same
 code as a live wave, and the run goes on. A new run is an empty journal.
 
-A limit, an interrupt or a lost model ends the run with `RunResult.stopped`, to be resumed by the
-same call. Raised are only TaskError, ModelError and JournalError; whatever is raised, and on
-cancellation, everything acknowledged stays in the journal.
-
 Not covered: the run itself (`engine/loop.py`).
 """
 
@@ -75,8 +71,7 @@ async def run(
     ModelError, JournalError. On failure or cancellation the journal keeps all that was acknowledged;
     the same call resumes it.
     """
-    if isinstance(task, str):
-        task = load_task(task)
+    task = load_task(task) if isinstance(task, str) else task
     check_accepted(accept_change)
     rungs = make_ladder(ladder)
     if flags == "paper" and first_temperature is None:

@@ -10,11 +10,8 @@ has a judge. Everything is decided by first-to-ahead-by-k; there is no plurality
 3. If the judge says "none", those candidates are refused, are named as refused to the proposer, and
    a new round begins at 1. All rounds together make no more proposals than a step may have votes.
 
-The two parts of a problem are solved at the same time. Every wave is journaled under an address
-that depends on the problem's place in the tree alone (`engine/solve/tree.py`), and opening a solve is
-replaying its journal: one that was killed ends as the undisturbed one would have.
-
-Stops are named and resumable, as those of `run`; an undecided role is named with its problem.
+The two parts of a problem are solved at the same time. Opening a solve is replaying its journal: one that was killed
+ends as the undisturbed one would have. An undecided role is named with its problem.
 
 Not covered: proposals that say the same in other words are different candidates, so that splits
 seldom agree where "atomic" does; a judge wrong more often than right; whether the answer is true.

@@ -23,10 +23,7 @@ def twin(call: Callable[P, Awaitable[T]]) -> Callable[P, T]:
 
     @functools.wraps(call)
     def called(*args: P.args, **kwargs: P.kwargs) -> T:
-        async def main() -> T:
-            """Await the call: an event loop runs coroutines, not awaitables."""
-            return await call(*args, **kwargs)
-
+        main = functools.partial(call, *args, **kwargs)
         if not _inside_a_loop():
             return anyio.run(main)
         with ThreadPoolExecutor(1) as thread:

@@ -3,9 +3,6 @@
 They are read from the journal when asked for, through an index in a temporary file: in item order
 whatever the order of decision, and without holding them in memory. The index is as of its first use.
 
-An item without a verdict has no answer: `answers` gives one for each item or raises, so that answers
-cannot slip against their items.
-
 Not covered: running and resuming (`map.py`).
 """
 
@@ -25,8 +22,6 @@ from maker.journal.steps import StoredStep, steps_of
 from maker.journal.story import Story
 
 T = TypeVar("T")
-
-_TABLE = "CREATE TABLE waves (number INTEGER PRIMARY KEY, step INTEGER, decided INTEGER, record BLOB)"
 
 
 class Verdicts(Generic[T]):
@@ -72,7 +67,7 @@ class Verdicts(Generic[T]):
         return f"<Verdicts on {self.result.steps} of {self._items} items, stopped: {self.stopped}>"
 
     def answers(self) -> Iterator[T]:
-        """Return the answer to each item, in item order. Raises Undecided if any item has none."""
+        """Return the answer to each item, in item order. Raises Undecided if any has none, so that no answer slips."""
         for position in self.missing():
             self[position]
         return (verdict.answer for verdict in self)
@@ -93,15 +88,15 @@ class Verdicts(Generic[T]):
             assert journal is not None, "a run without a file keeps its journal open"
             db = sqlite3.connect("", check_same_thread=False)
             weakref.finalize(self, db.close)
-            db.execute(_TABLE)
+            db.execute("CREATE TABLE waves (step INTEGER, decided INTEGER, record BLOB)")
             for stored in Story(journal).steps():
                 rows = [(stored.step, stored.winner is not None, encode_wave(wave)) for wave in stored.waves]
-                db.executemany("INSERT INTO waves (step, decided, record) VALUES (?, ?, ?)", rows)
+                db.executemany("INSERT INTO waves VALUES (?, ?, ?)", rows)
             db.execute("CREATE INDEX by_step ON waves (step)")
             self._db = db
         return self._db
 
     def _steps(self, which: str, *values: int) -> Iterator[StoredStep]:
         """Yield the steps of some waves, which come in item order."""
-        rows = self._index.execute(f"SELECT record FROM waves WHERE {which} ORDER BY step, number", values)  # noqa: S608
+        rows = self._index.execute(f"SELECT record FROM waves WHERE {which} ORDER BY step, rowid", values)  # noqa: S608
         return steps_of(decode(record) for (record,) in rows)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import string
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ParamSpec, TypedDict, TypeVar, Unpack, overload
+from typing import Any, Required, TypedDict, TypeVar, Unpack, overload
 
 from maker.api.answers import reader_of
 from maker.api.opened import opened
@@ -28,7 +28,6 @@ from maker.sending.dispatcher import decide
 from maker.sending.limits import Limits
 
 T = TypeVar("T")
-P = ParamSpec("P")
 Flags = str | Sequence[Flag] | None
 
 
@@ -42,26 +41,23 @@ class Settings(TypedDict, total=False):
     seed: int
 
 
+class Asking(Settings, total=False):
+    """How to vote, and on whose answers."""
+
+    model: Required[Model | str]
+    key: Callable[[Any], Any] | None
+
+
+@overload
+async def vote(prompt: str, *, parse: None = ..., answer: None = ..., **asking: Unpack[Asking]) -> Verdict[str]: ...
 @overload
 async def vote(
-    prompt: str, *, model: Model | str, parse: None = ..., answer: None = ...,
-    key: Callable[[Any], Any] | None = ..., **settings: Unpack[Settings],
-) -> Verdict[str]: ...  # fmt: skip
+    prompt: str, *, parse: Callable[[str], T], answer: None = ..., **asking: Unpack[Asking]
+) -> Verdict[T]: ...
 @overload
-async def vote(
-    prompt: str, *, model: Model | str, parse: Callable[[str], T], answer: None = ...,
-    key: Callable[[Any], Any] | None = ..., **settings: Unpack[Settings],
-) -> Verdict[T]: ...  # fmt: skip
+async def vote(prompt: str, *, parse: None = ..., answer: type[T], **asking: Unpack[Asking]) -> Verdict[T]: ...
 @overload
-async def vote(
-    prompt: str, *, model: Model | str, parse: None = ..., answer: type[T],
-    key: Callable[[Any], Any] | None = ..., **settings: Unpack[Settings],
-) -> Verdict[T]: ...  # fmt: skip
-@overload
-async def vote(
-    prompt: str, *, model: Model | str, parse: None = ..., answer: Any,
-    key: Callable[[Any], Any] | None = ..., **settings: Unpack[Settings],
-) -> Verdict[Any]: ...  # fmt: skip
+async def vote(prompt: str, *, parse: None = ..., answer: Any, **asking: Unpack[Asking]) -> Verdict[Any]: ...
 async def vote(
     prompt: str,
     *,

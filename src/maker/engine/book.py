@@ -1,8 +1,7 @@
 """The journal of one run as its engine uses it: header, account of what was sent, last word.
 
-Opening a book is replaying it. Notes about what was spent go into the account, all else to the run, in the order in
-which it was written; a new journal gets its header. What was sent without a wave to show for it is noted when the run
-ends, or as it comes where receipts are kept (`sending/receipts.py`). Runs, maps and solves have the same book.
+What was sent without a wave to show for it is noted when the run ends, or as it comes where receipts are kept
+(`sending/receipts.py`). Runs, maps and solves have the same book.
 
 Not covered: what a wave or a note means (`course.py`, `solve/solver.py`).
 """
@@ -36,7 +35,7 @@ class Book:
         self.closed: Close | None = None
 
     def open(self, take: Callable[[Wave | Note], bool]) -> bool:
-        """Replay the journal, or begin it; say whether it holds a run already.
+        """Replay the journal in the order in which it was written, or begin it; say whether it holds a run already.
 
         take: gets each wave, and each note that the account has no use for; True ends the replay there.
         Raises JournalError for what makes no sense, and what `take` raises.

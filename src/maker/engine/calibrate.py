@@ -4,8 +4,7 @@ Draws once on each of 300 random steps, again on up to 20 of those that erred, a
 smallest k with which the whole run reaches its target. Where that leaves it open whether any k can (errors seem
 to cluster, but too few were seen to be sure), it draws on 300 more steps, up to 1,200.
 
-Samples are graded as `probe.py` says: by the task's truth, or else by the verdicts of votes on the first 100 steps,
-*agreement*, which cannot see a step that most samples get wrong in the same way.
+Samples are graded as `probe.py` says; without a truth it votes on the first 100 steps.
 
 Not covered: what a few hundred steps cannot show. `maker estimate` says how much that is.
 """
@@ -31,7 +30,6 @@ MOST_DRAWS = 1200  # steps, where it stays open whether any k can do
 AGREEMENT_STEPS = 100  # steps voted on where there is no truth, 5 draws or more each
 MOST_AGAIN = 20  # erring steps that are drawn again
 
-_BOUNDS = ("p", "p_plan", "rho", "rho_low", "rho_high")
 CALIBRATION_EPOCH = 2**32  # its seeds never meet those of the run
 
 
@@ -61,7 +59,7 @@ async def calibrate(
         tokens_in=sum(reply.tokens_in or 0 for reply in probe.replies),
         tokens_out=sum(reply.tokens_out or 0 for reply in probe.replies),
         steps=found.n, erred=found.wrong, evidence=asdict(found),
-        **{name: getattr(found, name) for name in _BOUNDS} if found.n else {},
+        **{name: getattr(found, name) for name in ("p", "p_plan", "rho", "rho_low", "rho_high")} if found.n else {},
     )  # fmt: skip
 
 

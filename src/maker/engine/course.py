@@ -4,8 +4,8 @@ A `Course` moves by waves: live ones, which it journals, and those of a journal,
 through the same code. So a resumed run is where the first one was, or the journal is refused. Settings that
 were changed on purpose begin a new epoch: what is decided stands, open steps begin anew with seeds of their own.
 
-A step that does not decide is tried in another way, as the ladder says, or stops the run. Rolled-back steps are
-the one thing that a Course cannot take back: it is `rolled_back`, and another one is made from the journal.
+Rolled-back steps are the one thing that a Course cannot take back: it is `rolled_back`, and another one is made from
+the journal.
 
 Not covered: what to do next (`loop.py`), and sampling (`sending/dispatcher.py`).
 """
@@ -30,8 +30,9 @@ from maker.engine.front import Front, Lane
 from maker.engine.ladder import Rung, describe
 from maker.engine.senders import Senders
 from maker.errors import JournalError
-from maker.journal.header import changed_fields, check_header, latest_header, make_header
+from maker.journal.header import changed_fields, check_header, make_header
 from maker.journal.notes import Abandoned, Calibration, Change, Epoch, Escalation, Note
+from maker.journal.story import Story
 from maker.journal.writer import Journal
 from maker.log import log
 from maker.sending.account import Account
@@ -214,7 +215,7 @@ class Course:
     def replay(self) -> None:
         """Bring the run to where the journal ends; a new journal gets its header. Raises JournalError.
 
-        It ends before a rollback that is not among those known beforehand.
+        Accepted changes begin a new epoch. It ends before a rollback that is not among those known beforehand.
         """
         known = self.book.open(self._replay)
         if self.rolled_back:
@@ -224,7 +225,9 @@ class Course:
         if known:
             check_header(self._latest, self.header, self.journal.path, self.accepted)
             if changed := changed_fields(self._latest, self.header):
-                self._change_settings(changed)
+                self.book.note({"epoch": {"number": self.epoch + 1, "changed": changed, "header": self.header}})
+                log.warning("run.epoch", run=self.header["run"], number=self.epoch + 1, changed=changed)
+                self._enter_epoch(self.header)
         try:
             self.account.close_replay()
         except Stop as stop:
@@ -252,10 +255,9 @@ class Course:
 
     def _same_run(self, stored: dict[str, Any]) -> None:
         """Take the journal's header. Raises JournalError unless what differs from it now is accepted."""
-        path = self.journal.path
         self._latest = stored
         if changed_fields(stored, self.header):  # a later epoch may agree; if not, say so before the replay
-            check_header(latest_header(stored, self.journal.reader()), self.header, path, self.accepted)
+            check_header(Story(self.journal).latest, self.header, self.journal.path, self.accepted)
         self.header["run"] = stored["run"]
         if stored["k"] != "auto":
             self._set_k(stored["k"])
@@ -269,12 +271,6 @@ class Course:
         self.receipts.forget()
         if header["k"] != "auto":
             self._set_k(header["k"])
-
-    def _change_settings(self, changed: list[str]) -> None:
-        """Journal accepted changes as a new epoch, and enter it."""
-        self.book.note({"epoch": {"number": self.epoch + 1, "changed": changed, "header": self.header}})
-        log.warning("run.epoch", run=self.header["run"], number=self.epoch + 1, changed=changed)
-        self._enter_epoch(self.header)
 
     def _replay_wave(self, wave: Wave) -> None:
         """Take a journaled wave through the code that a live one goes through, and compare."""

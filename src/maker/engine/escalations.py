@@ -1,6 +1,5 @@
 """How the open steps of a run are tried again: which rung is next, and what it changes about the vote.
 
-`Escalations` keeps, for every step that was in trouble, the rungs that it has used and the change in force.
 A change that was journaled is carried out from its note, by a live run and by a replay alike; so a resume is
 tried as before, whatever its own ladder says, and only new trouble climbs that.
 
@@ -14,7 +13,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from maker.decision.address import ATTEMPTS, BRANCHES, ROUND, seed_key
@@ -27,7 +26,6 @@ from maker.sending.limits import Limits
 from maker.task.task import Task, guarded
 
 HOTTEST = 10.0  # the highest temperature that a change can ask for, as in Config
-_UNCHANGED = Change()
 
 
 @dataclass(slots=True)
@@ -36,8 +34,11 @@ class _Tries:
 
     rungs: tuple[str, ...] = ()
     attempt: int = 0
-    change: Change = _UNCHANGED
+    change: Change = field(default_factory=Change)
     more: int = 1
+
+
+_NONE = _Tries()
 
 
 class Escalations:
@@ -51,7 +52,9 @@ class Escalations:
         self._task, self._ladder, self._limits = task, ladder, limits
         self.counts: Counter[str] = Counter()
         self._tries: dict[int, _Tries] = {}
-        self._offers = frozenset() if plain else frozenset(_offers(task))
+        finer = hasattr(task, "finer") and hasattr(task, "render")
+        beside = {"paraphrases": hasattr(task, "paraphrases"), "finer": finer}
+        self._offers = frozenset(name for name, there in beside.items() if there and not plain)
         self._fixed = frozenset(name for name in ("max_votes", "max_flags") if getattr(limits, name) is not None)
 
     def __bool__(self) -> bool:
@@ -59,28 +62,25 @@ class Escalations:
 
     def change(self, step: int) -> Change:
         """Return the change that is in force at a step."""
-        tries = self._tries.get(step)
-        return _UNCHANGED if tries is None else tries.change
+        return self._tries.get(step, _NONE).change
 
     def trouble(self, lane: Lane, reason: str) -> Trouble:
         """Say how an open step stands, in counts. Raises TaskError when the task's `sound` does."""
         assert lane.poll is not None, "only an open step is in trouble"
-        tries = self._tries.get(lane.index, _Tries())
         sound = getattr(self._task, "sound", None)
         unsound = sound is not None and not guarded(sound, lane.index, "sound", lane.state)
         return trouble_of(
-            lane.poll, reason, tried=tries.rungs, decided=lane.index - lane.segment.start, fixed=self._fixed,
-            offers=self._offers, unsound=unsound,
+            lane.poll, reason, tried=self._tries.get(lane.index, _NONE).rungs, offers=self._offers, fixed=self._fixed,
+            decided=lane.index - lane.segment.start, unsound=unsound,
         )  # fmt: skip
 
     def next(self, lane: Lane, trouble: Trouble) -> Escalation | None:
         """Return what is tried next at a step in trouble, None at the end of the ladder. Raises TaskError."""
         found = climb(self._ladder, trouble)
-        tries = self._tries.get(lane.index, _Tries())
-        if found is None or tries.attempt + 1 == ATTEMPTS or lane.branch + 1 == BRANCHES:
+        branch, attempt = lane.branch, self._tries.get(lane.index, _NONE).attempt
+        if found is None or attempt + 1 == ATTEMPTS or branch + 1 == BRANCHES:
             return None
         rung, change = found
-        branch, attempt = lane.branch, tries.attempt
         if change.back:
             branch, attempt = branch + 1, 0
         elif not change.goes_on:
@@ -107,7 +107,7 @@ class Escalations:
         tries = self._tries.get(lane.index)
         if tries is None and not lane.branch:
             return plain, 0
-        tries = tries or _Tries()
+        tries = tries or _NONE
         number = lane.branch * ATTEMPTS + tries.attempt
         change = tries.change
         warm = [None if t is None else min(t + change.warmer, HOTTEST)
@@ -128,9 +128,3 @@ class Escalations:
         """Return the most votes and flagged samples, `more` times the run's own limits."""
         limits = self._limits
         return min(limits.votes_for(k) * more, MOST_VOTES), min(limits.flags_for(k) * more, MOST_VOTES)
-
-
-def _offers(task: Task) -> list[str]:
-    """Return what a task has beside its plain steps."""
-    offers = ["paraphrases"] if hasattr(task, "paraphrases") else []
-    return offers + (["finer"] if hasattr(task, "finer") and hasattr(task, "render") else [])

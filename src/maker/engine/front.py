@@ -63,11 +63,6 @@ class Front:
         self._exits: dict[int, Any] = {}  # of finished segments with successors that still wait
         self._wanted = [len(after) for after in plan.successors]  # successors that have not joined an exit
 
-    @property
-    def complete(self) -> bool:
-        """Every segment is finished."""
-        return len(self._finished) == len(self.plan.segments)
-
     def finished(self, lane: Lane) -> bool:
         """Say whether a lane's segment is finished."""
         return lane.segment.index in self._finished
@@ -88,14 +83,14 @@ class Front:
         while self._ready:
             lane = self._lane(self.plan.segments[heappop(self._ready)])
             self._given += 1
-            if lane is not None and not self.finished(lane):
+            if lane is not None:
                 return lane
         return None
 
     def lane_of(self, step: int) -> Lane | None:
         """Return the lane whose next step this is, or None if the step is not due."""
-        lane = self._lane(self.plan.segments[bisect_right(self._starts, step) - 1])
-        return lane if lane is not None and lane.index == step and not self.finished(lane) else None
+        lane = self.lane_in(step)
+        return lane if lane is not None and lane.index == step else None
 
     def lane_in(self, step: int) -> Lane | None:
         """Return the lane of a step's segment, whichever step is its next; None if it is finished."""
@@ -132,7 +127,7 @@ class Front:
 
     def state(self) -> Any:
         """Return the state after the unbroken sequence of decided steps, if it is at hand."""
-        if self.complete:
+        if len(self._finished) == len(self.plan.segments):
             return self.last_state
         step = self.fold.steps
         number = bisect_right(self._starts, step) - 1
@@ -149,16 +144,15 @@ class Front:
 
     def _lane(self, segment: Segment) -> Lane | None:
         """Return the lane of a segment, begun if it was not; None if it is finished or its entry is not known yet."""
-        lane = self._lanes.get(segment.index)
-        if lane is None and segment.enter is not None and segment.index not in self._finished:
-            lane = self._begin(segment, segment.entry)
-        return lane
+        index = segment.index
+        if index not in self._lanes and index not in self._finished and segment.enter is not None:
+            self._begin(segment, segment.entry)
+        return self._lanes.get(index)
 
-    def _begin(self, segment: Segment, state: Any) -> Lane:
+    def _begin(self, segment: Segment, state: Any) -> None:
         lane = self._lanes[segment.index] = Lane(segment, segment.start, state)
         if segment.stop is None and self.done(state, segment.start):
             self._finish(lane)
-        return lane
 
     def _finish(self, lane: Lane) -> None:
         """Close a segment; begin or check the segments of which it was the last predecessor to end."""

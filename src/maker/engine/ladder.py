@@ -1,10 +1,9 @@
 """What happens to a step that does not decide: rungs are tried in order, and after the last the run stops.
 
-A `Trouble` says how the vote stood, in counts alone: no answer, no text and no ground truth reach a rung. A
-`Rung` is a plain callable that looks at it and returns a `Change` (how the step is tried again) or None (not
-for this case). Each place of the ladder is used at most once a step, so the climb ends; who wants two tries
-of a kind lists the rung twice. A change never touches the margin k nor the red flags: whatever is tried, a
-step advances only on a verdict, and the end is a named stop, never a guess.
+A `Trouble` says how the vote stood, in counts alone: no answer, no text and no ground truth reach a rung. A `Rung`
+returns how the step is tried again, or None (not for this case). Each place of the ladder is used at most once a
+step, so the climb ends; who wants two tries of a kind lists the rung twice. A change never touches the margin k nor
+the red flags: whatever is tried, a step advances only on a verdict, and the end is a named stop, never a guess.
 
 The diagnosis, which the rungs of this module choose by, is the first of these that fits:
     unsound   the task says that the state itself is broken                 -> roll back
@@ -177,12 +176,8 @@ def rung_name(rung: Rung) -> str:
 
 def models_of(ladder: Sequence[Rung]) -> dict[str, Model | str]:
     """Return the other models that rungs may ask, by the name that their changes bear."""
-    found = {}
-    for rung in ladder:
-        model = getattr(rung, "model", None)
-        if model is not None:
-            found[Traits.name_of(model)] = model
-    return found
+    models = [getattr(rung, "model", None) for rung in ladder]
+    return {Traits.name_of(model): model for model in models if model is not None}
 
 
 def make_ladder(ladder: Sequence[Rung] | None) -> tuple[Rung, ...]:
@@ -221,10 +216,9 @@ def _check(change: object, trouble: Trouble, name: str) -> None:
     possible = change.more >= 1 and change.longer >= 1 and math.isfinite(change.warmer)
     if not possible or not 0 <= change.back <= trouble.decided:
         raise TaskError(f"{where}: {change!r} is out of range; {trouble.decided} steps can be given up")
-    missing = [what for what, wanted in (("paraphrases", change.paraphrase), ("finer", change.finer))
-               if wanted and what not in trouble.offers]  # fmt: skip
-    if missing:
-        raise TaskError(f"{where}: the task has no {missing[0]}(state, step)")
+    for what, wanted in (("paraphrases", change.paraphrase), ("finer", change.finer)):
+        if wanted and what not in trouble.offers:
+            raise TaskError(f"{where}: the task has no {what}(state, step)")
 
 
 def trouble_of(poll: Poll, reason: str, **known: Any) -> Trouble:

@@ -201,7 +201,7 @@ def _result(course: Course, seconds: float) -> RunResult:
         collisions=score.collisions if graded else None, waves=score.waves,
         state_digest=front.fold.state_digest.hex(), chain=front.fold.chain, seconds=seconds,
         k=course.method.k if course.method else None, segments=len(course.plan.segments), epochs=course.epoch,
-        escalations=dict(course.escalations.counts), abandoned=course.abandoned, task=course.task,
+        escalations=dict(course.escalations.counts), task=course.task,
         calibration=course.calibration.as_note() if course.calibration else None,
     )  # fmt: skip
     if end is None and not solved:

@@ -60,6 +60,7 @@ class Probe:
         self._plan = plan_of(task, None)
         if self._plan.enter is None and config.segments == 1:  # then a run meets no states of branches
             self._plan = plan_of(task, 1)
+        self._known_steps = None if self._plan.enter is None else self._plan.steps  # that the plan knows the states of
         self.seen: list[Seen] = []
         self.replies: list[Sample] = []
         self._marks: list[tuple[float, int]] = []  # when how many replies were there
@@ -71,7 +72,7 @@ class Probe:
             await self._by_agreement(count)
             return
         fresh = [step for step in self._choose(count) if step.index not in {seen.index for seen in self.seen}]
-        self._next_round()
+        self._round += 1
         for batch in _batches(fresh, repeats):
             await self._ask(batch, [step.picked * repeats for step in batch])
             self.seen += batch
@@ -82,7 +83,7 @@ class Probe:
         """Draw 20 times more on up to `most` of the steps that erred; on some up to 100 times, until they are clear."""
         unclear = [step for step in self.seen if step.erred and not step.again][:most]
         for _ in range(ROUNDS):
-            self._next_round()
+            self._round += 1
             for batch in _batches(unclear, AGAIN):
                 await self._ask(batch, [AGAIN] * len(batch))
             if not unclear or self.evidence.p_plan <= 0.5:  # then most steps are unclear, and it changes nothing
@@ -106,9 +107,6 @@ class Probe:
         return (ended - begun) / max(1, after - before)
 
     # -- asking ----------------------------------------------------------------------------------
-
-    def _next_round(self) -> None:
-        self._round += 1
 
     async def _ask(self, steps: Sequence[Seen], counts: Sequence[int]) -> None:
         """Draw on each step as often as asked, in one wave, and add what came to `again` or, first, to `draws`."""
@@ -147,14 +145,10 @@ class Probe:
 
     def _choose(self, count: int) -> list[Seen]:
         """Return random steps of the run, `count` picks in all, each step as often as any other, or once more."""
-        plan = self._plan
-        if plan.enter is not None and plan.steps is not None:
-            enter = plan.enter
-            picks = _random_picks(plan.steps, count, seed_key(self.config.seed, self.epoch, 2**32))
-            return [self._seen(i, guarded(enter, i, "entry state", i), times) for i, times in picks.items()]
-        path = self._path(_PATH * count)
-        picks = _random_picks(len(path), count, seed_key(self.config.seed, self.epoch, 2**32))
-        return [self._seen(i, path[i], times) for i, times in picks.items()]
+        steps = self._known_steps
+        path = self._path(_PATH * count) if steps is None else []
+        picks = _random_picks(steps or len(path), count, seed_key(self.config.seed, self.epoch, 2**32))
+        return [self._seen(i, path[i] if path else self._plan.state_at(i), times) for i, times in picks.items()]
 
     def _path(self, most: int) -> list[Any]:
         """Walk the right path and return its states, the last one excluded."""
@@ -184,8 +178,8 @@ class Probe:
 
     async def _by_agreement(self, count: int) -> None:
         """Decide `count` steps by votes and grade their samples by the verdicts."""
-        if self._plan.enter is not None and self._plan.steps is not None and self._plan.steps > count:
-            self._next_round()
+        if (self._known_steps or 0) > count:
+            self._round += 1
             for batch in _batches(self._choose(count), AGREEMENT_K):
                 await self._vote(batch)
             return
@@ -196,7 +190,7 @@ class Probe:
         path: Walk | None = None
         for _ in range(count):
             if path is None:
-                self._next_round()
+                self._round += 1
                 path = Walk(self._plan)
             (answer,) = await self._vote([self._seen(path.index, path.state)])
             path.take(guarded(self.task.apply, path.index, "apply", path.state, answer))

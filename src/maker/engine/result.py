@@ -22,7 +22,6 @@ from maker import theory
 from maker.decision.race import Verdict
 from maker.engine.senders import Senders
 from maker.errors import ungrouped
-from maker.journal.notes import Abandoned
 from maker.journal.story import Story
 from maker.journal.writer import Journal
 from maker.sending.usage import Usage
@@ -50,21 +49,6 @@ class Progress:
     retrying: str = ""
 
 
-class Glimpses:
-    """Keeps glimpses until the journal has committed what they count."""
-
-    def __init__(self, first: Progress) -> None:
-        self._shown = first
-        self._waiting: deque[tuple[int, Progress]] = deque()
-
-    def acknowledged(self, newest: Progress, appended: int, acknowledged: int) -> Progress:
-        """Take the newest glimpse, after `appended` records; return the last one that is all committed."""
-        self._waiting.append((appended, newest))
-        while self._waiting and self._waiting[0][0] <= acknowledged:
-            self._shown = self._waiting.popleft()[1]
-        return self._shown
-
-
 @dataclass(slots=True)
 class RunResult:
     """How a run went.
@@ -78,8 +62,8 @@ class RunResult:
     waves they took. first_wrong, collisions: steps whose first valid sample, and whose first two, were
     wrong (None where the truth is not known): what p and rho are estimated from. segments: how many
     were used. simulated: the model was a simulated one. cost: US dollars, None without prices. epochs: how
-    often settings were changed on purpose. escalations: how often steps were tried in another way, by rung;
-    abandoned: what rollbacks left behind. independence: whether copied samples would show, "" where none can be.
+    often settings were changed on purpose. escalations: how often steps were tried in another way, by rung.
+    independence: whether copied samples would show, "" where none can be.
     """
 
     solved: bool
@@ -111,7 +95,6 @@ class RunResult:
     epochs: int = 0
     independence: str = ""
     escalations: dict[str, int] = field(default_factory=dict)
-    abandoned: Abandoned = field(default_factory=Abandoned, repr=False)
     task: Task | None = field(default=None, repr=False)
     _book: Journal | None = field(default=None, repr=False)
 
@@ -172,7 +155,8 @@ class Reporter:
         self._journal, self._senders, self._counts = journal, senders, counts
         self._begun = time.monotonic()
         self._reported = 0.0
-        self._glimpses: Glimpses | None = None
+        self._shown: Progress | None = None
+        self._waiting: deque[tuple[int, Progress]] = deque()  # glimpses, by the records that they count
 
     @property
     def seconds(self) -> float:
@@ -185,11 +169,18 @@ class Reporter:
         if self.progress is None or now - self._reported < REPORT_SECONDS:
             return
         self._reported = now
-        if self._glimpses is None:
-            _, replayed, total = self._counts()
-            self._glimpses = Glimpses(Progress(replayed, total, replayed=replayed))
-        journal = self._journal
-        self.progress(self._glimpses.acknowledged(self._glimpse(), journal.appended, journal.acknowledged))
+        usage, senders = self._senders.own.usage, self._senders
+        steps, replayed, total = self._counts()
+        newest = Progress(
+            steps, total, usage.voted + usage.flagged, usage.flagged, replayed, self.seconds, senders.out,
+            usage.tokens, usage.cost if senders.priced else None, senders.retrying,
+        )  # fmt: skip
+        self._waiting.append((self._journal.appended, newest))
+        shown = self._shown or Progress(replayed, total, replayed=replayed)
+        while self._waiting and self._waiting[0][0] <= self._journal.acknowledged:
+            shown = self._waiting.popleft()[1]
+        self._shown = shown
+        self.progress(shown)
 
     @asynccontextmanager
     async def workers(self) -> AsyncIterator[TaskGroup]:
@@ -209,11 +200,3 @@ class Reporter:
         while self.progress is not None:
             await anyio.sleep(TICK_SECONDS)
             self.report()
-
-    def _glimpse(self) -> Progress:
-        usage, senders = self._senders.own.usage, self._senders
-        steps, replayed, total = self._counts()
-        return Progress(
-            steps, total, usage.voted + usage.flagged, usage.flagged, replayed, self.seconds, senders.out,
-            usage.tokens, usage.cost if senders.priced else None, senders.retrying,
-        )  # fmt: skip

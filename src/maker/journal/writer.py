@@ -207,10 +207,6 @@ class Journal:
         self.flush()
         yield from checked_records(self._db, self.path)
 
-    def reader(self) -> Iterator[bytes]:
-        """Yield the records of `chain`."""
-        return (record for _, record in self.chain())
-
     @property
     def _failed(self) -> bool:
         return self._writing is not None and self._writing.done() and self._writing.exception() is not None

@@ -1,8 +1,6 @@
 """Carries a solve out: all open decisions at once, each wave by wave, until none is open.
 
-`Solver` opens its book (`book.py`), which replays the journal, grows the tree (`tree.py`)
-with every decision, and ends with a RunResult. Live waves and replayed ones change the tree through
-the same `_advance`.
+Live waves and replayed ones change the tree (`tree.py`) through the same code.
 
 Not covered: what is asked and how decisions are made (`api/solve.py`, `roles.py`).
 """
@@ -84,13 +82,12 @@ class Solver:
     @cached_property
     def _methods(self) -> list[Method]:
         """How each role is voted on; made when the journal has said what this solve is called."""
-        return [self._method(role) for role in range(len(ROLES))]
-
-    def _method(self, role: int) -> Method:
-        limits = self.limits
-        votes = limits.votes_for(self.k) if "judge" in ROLES[role] else self._round
-        return Method.of(self.config, self.k, self._flags, (votes, limits.flags_for(self.k)), run=self.header["run"],
-                         schema=SCHEMAS[role])  # fmt: skip
+        votes, flags = self.limits.votes_for(self.k), self.limits.flags_for(self.k)
+        return [
+            Method.of(self.config, self.k, self._flags, (votes if "judge" in role else self._round, flags),
+                      run=self.header["run"], schema=schema)
+            for role, schema in zip(ROLES, SCHEMAS, strict=True)
+        ]  # fmt: skip
 
     # -- the story -----------------------------------------------------------------------------
 

@@ -5,9 +5,8 @@ is decomposed, its two parts are solved, and its answer is composed from theirs;
 one at the depth limit, is answered at once. The problems are the nodes of a networkx DAG, with an
 edge from each part to the problem that waits for it; whatever waits for nothing is open.
 
-Every decision begins with proposals (by the decomposer or the solver). If one of them is k ahead it
-has won. If not, their judge is asked, who sees the distinct candidates by number: `dispute`. If the
-judge says none, the candidates are refused and proposals begin again, one *round* on.
+Every decision begins with proposals. A `dispute` over them opens that of their judge, and where it refuses all of them
+proposals begin again, one *round* on (`api/solve.py` says when).
 
 Addresses: the first problem has number 1, the parts of problem n have 2n and 2n + 1; the step of a
 decision is (n << 18) | (round << 2) | role, the same in every run of the same problem.
