@@ -422,7 +422,7 @@ def timed(task: Mix, monkeypatch: pytest.MonkeyPatch, **limits: int) -> tuple[fl
     result, makespan = anyio.run(carry_out, backend_options={"loop_factory": VirtualLoop})
     assert result.solved
     seconds: dict[int, float] = {}
-    for record in result._book.reader():  # type: ignore[union-attr]
+    for _, record in result._book.chain():  # type: ignore[union-attr]
         wave = decode(record)
         if isinstance(wave, Wave):
             drawn = [model.took[wave.step, draw] for draw in range(wave.first, wave.first + len(wave))]

@@ -30,8 +30,9 @@ from maker.engine.front import Front, Lane
 from maker.engine.ladder import Rung, describe
 from maker.engine.senders import Senders
 from maker.errors import JournalError
-from maker.journal.header import changed_fields, check_header, latest_header, make_header
+from maker.journal.header import changed_fields, check_header, make_header
 from maker.journal.notes import Abandoned, Calibration, Change, Epoch, Escalation, Note
+from maker.journal.story import Story
 from maker.journal.writer import Journal
 from maker.log import log
 from maker.sending.account import Account
@@ -255,7 +256,7 @@ class Course:
         path = self.journal.path
         self._latest = stored
         if changed_fields(stored, self.header):  # a later epoch may agree; if not, say so before the replay
-            check_header(latest_header(stored, self.journal.reader()), self.header, path, self.accepted)
+            check_header(Story(self.journal).latest, self.header, path, self.accepted)
         self.header["run"] = stored["run"]
         if stored["k"] != "auto":
             self._set_k(stored["k"])

@@ -13,7 +13,6 @@ from typing import Any
 from maker.decision.config import Config
 from maker.decision.sample import Model, Traits
 from maker.errors import JournalError, TaskError
-from maker.journal.records import NOTE, decode
 from maker.task.canonical import canonical, digest, kept_name
 from maker.task.prompt import fingerprint, render
 from maker.task.task import Task, guarded, task_name
@@ -81,16 +80,6 @@ def differences(stored: dict[str, Any], ours: dict[str, Any], fields: Iterable[s
     """Return what a journal's header says of some fields and what this run's says, for a person."""
     stored = with_defaults(stored)
     return "; ".join(f"{key}: journal {stored.get(key)!r}, now {ours.get(key)!r}" for key in fields)
-
-
-def latest_header(stored: dict[str, Any], records: Iterable[bytes]) -> dict[str, Any]:
-    """Return the header of the journal's last epoch."""
-    for record in records:
-        if record[0] == NOTE and record.startswith(b'{"epoch"', 1):
-            note = decode(record)
-            assert isinstance(note, dict), "a note is an object"
-            stored = note["epoch"]["header"]
-    return stored
 
 
 def _code_of(task: Task) -> str:
