@@ -18,6 +18,8 @@ from maker.journal.notes import Calibration
 from maker.journal.records import decode
 from maker.models.oracle import Oracle
 from maker.testing import ScriptedModel, check_journal
+from maker.theory.evidence import Evidence
+from maker.theory.planner import project
 
 
 class Known(Adding):
@@ -69,7 +71,7 @@ def test_k_follows_from_the_lower_bound() -> None:
         seen = result.calibration
         assert seen is not None
         assert seen["p_plan"] == theory.p_lower(seen["erred"], seen["steps"]) < 0.9
-        plan = Calibration(**seen).project(2**disks - 1, target)
+        plan = project(Evidence(**seen["evidence"]), 2**disks - 1, target)
         assert result.k == seen["k"] == plan.k
         assert plan.k is not None
         assert plan.k >= theory.k_min(seen["p_plan"], 2**disks - 1, target)

@@ -1,8 +1,6 @@
-"""What a run is told: how to vote, how to ask, where to stop.
+"""What a run is told: how to vote and how to ask.
 
-`Config` holds all that can change a decision; its fields are the run's fingerprint and a resume
-with other values is refused. `Limits` only say when to stop; a resume may raise them.
-Both are frozen and refuse unknown names.
+Not covered: where to stop (`sending/limits.py`).
 """
 
 from __future__ import annotations
@@ -26,7 +24,7 @@ class Frozen(BaseModel):
 
 
 class Config(Frozen):
-    """How a run decides.
+    """How a run decides: all that can change a decision. A resume with other values is refused.
 
     k: votes the winner must be ahead by, or "auto": from a calibration and `target`, the wanted
     probability that the whole run is right. seed: of all draws. temperature: of all draws, except

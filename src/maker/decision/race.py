@@ -1,9 +1,7 @@
 """Ballots -> Tally -> Verdict: first to ahead by k.
 
-`first_to_ahead(k, ...)` is a pure generator: it yields how many more ballots it needs
-(`need = k - margin`), receives them in draw order, and ends with an `Outcome`. Because no wave of
-`need` ballots can decide before its last valid one, drawing in waves takes exactly the samples
-that one-at-a-time voting takes, and has the same winner; the order inside a wave does not matter.
+Because no wave of `need = k - margin` ballots can decide before its last valid one, drawing in waves takes exactly the
+samples that one-at-a-time voting takes, and has the same winner; the order inside a wave does not matter.
 
 A ballot is the canonical bytes of a whole answer, or None for a flagged sample. A limit never
 turns into a plurality: it ends the race undecided, resumable with a higher limit.

@@ -1,10 +1,5 @@
 """Prompt -> Sample: what is asked of a model, what comes back, and what it costs.
 
-A `Request` is one draw of one step. A `Sample` is one reply, whatever its worth; whether it may
-vote is decided in `flags.py`. A `Failure` is a draw that brought no reply at all: it is never a
-red flag and never a vote. A `Model` turns requests into samples or failures, in the same order; `Traits` are what it
-says of itself, `Prices` what it charges. At the `Desk` it pays for what it sends beside its draws, such as a probe.
-
 Not covered: retrying (`sending/dispatcher.py` owns it) and the meaning of the text (`flags.py`, the task).
 """
 
@@ -56,7 +51,7 @@ class Request:
 
 @dataclass(slots=True)
 class Sample:
-    """One reply. Treat it as immutable: a model may return the same object for equal replies.
+    """One reply, whatever its worth. Treat it as immutable: a model may return the same object for equal replies.
 
     text: what the model wrote, or None when the server sent no content.
     tokens_in, tokens_out: as reported by the model, or None when it does not say.
@@ -81,7 +76,7 @@ class Sample:
 
 @dataclass(slots=True)
 class Failure:
-    """A draw that brought no reply.
+    """A draw that brought no reply: never a red flag and never a vote.
 
     kind: "transient" (try again), "again" (put differently now: repeat at once, it was no attempt), "poison" (this
     request always fails), "fatal" (no request can succeed).

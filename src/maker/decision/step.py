@@ -1,9 +1,7 @@
 """One decision, as flags and votes may see it.
 
-`Rules` is the wall between the task and those who judge: it holds the task's parse, legal, apply
-and agrees and nothing else, so no red flag and no vote can reach `truth`. A `Step` reads each text once: only what
-`parse` raises is a reply's fault, and becomes a `Reading` without an answer; all else of the task's that raises is a
-TaskError.
+`Rules` is the wall between the task and those who judge: no red flag and no vote can reach `truth`. Only what `parse`
+raises is a reply's fault, and becomes a `Reading` without an answer; all else of the task's that raises is a TaskError.
 
 Not covered: what is made of a reading (`flags.py`, `poll.py`).
 """

@@ -1,9 +1,7 @@
 """One round of sampling of one step, as a value: what the journal keeps of it, and of each sample.
 
-A `Wave` is the outcome: for each draw its candidate (the answers of a step are numbered as they first appear) or
-that it was flagged, its text, its tokens; and, when the wave decided the step, the winner with the hashes of the step
-and of the next state. A text is stored once a step, in full or as its digest. A candidate's first text is always
-stored in full, because replay reads the winning answer from it.
+The answers of a step are its candidates, numbered as they first appear. A text is stored once a step, in full or as
+its digest. A candidate's first text is always stored in full, because replay reads the winning answer from it.
 
 Not covered: its bytes (`journal/records.py`).
 """

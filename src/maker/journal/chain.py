@@ -51,8 +51,11 @@ class Fold:
             self._hash.update(hashes)
             self.steps += count
             self.state_digest = state_digest
-            if self._by_start:
-                self._drain()
+            while self._by_start and (run := self._by_start.pop(self.steps, None)) is not None:
+                self._hash.update(run.hashes)
+                self.steps += len(run.hashes) // DIGEST_SIZE
+                self.state_digest = run.state_digest
+                del self._by_end[self.steps]
             return
         if step < self.steps or step in self._by_start:
             raise InternalError(f"step {step} was decided twice")
@@ -65,10 +68,3 @@ class Fold:
         run.hashes += hashes
         run.state_digest = state_digest
         self._by_end[step + count] = start
-
-    def _drain(self) -> None:
-        while (run := self._by_start.pop(self.steps, None)) is not None:
-            self._hash.update(run.hashes)
-            self.steps += len(run.hashes) // DIGEST_SIZE
-            self.state_digest = run.state_digest
-            del self._by_end[self.steps]

@@ -29,6 +29,7 @@ START = bytes(DIGEST_SIZE)  # the hash before the first record
 
 LENGTH = struct.Struct("<I")
 _Trouble = (sqlite3.Error, UnicodeDecodeError)  # the latter for a complaint that quotes damaged text
+_NOT_DAMAGE = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
 _GROUPS = "CREATE TABLE groups (first INTEGER PRIMARY KEY, count INTEGER NOT NULL, data BLOB NOT NULL) STRICT"
 NEWEST = "CREATE TABLE newest (id INTEGER PRIMARY KEY CHECK (id = 0), records INTEGER NOT NULL) STRICT"
 
@@ -101,32 +102,27 @@ def open_for_writing(path: Path | None) -> sqlite3.Connection:
     """Open or make the database. The connection is used by one thread at a time."""
     if path is not None and not path.parent.is_dir():
         raise JournalError(f"{path}: there is no folder {path.parent}. Make it first.")
-    try:
-        db = sqlite3.connect("" if path is None else path, isolation_level=None, check_same_thread=False)
-    except sqlite3.Error as error:
-        raise mapped(error, path) from error
-    try:
-        if not _check_format(db, path):
-            db.execute("BEGIN IMMEDIATE")
-            db.execute(f"PRAGMA application_id={APPLICATION_ID}")
-            db.execute(f"PRAGMA user_version={FORMAT}")
-            db.execute(_GROUPS)
-            db.execute(NEWEST)
-            db.execute("INSERT INTO newest VALUES (0, 0)")
-            db.execute("COMMIT")
-            if path is not None:
-                sync(path.parent)
-    except sqlite3.Error as error:
-        db.close()
-        raise mapped(error, path) from error
-    except OSError as error:
-        db.close()
-        raise JournalFull(
-            f"{path}: its folder cannot be synced: {error.strerror}. Mend the disk, or take another."
-        ) from error
-    except BaseException:
-        db.close()
-        raise
+    with contextlib.ExitStack() as undo:
+        try:
+            db = sqlite3.connect("" if path is None else path, isolation_level=None, check_same_thread=False)
+            undo.callback(db.close)
+            if not _check_format(db, path):
+                db.execute("BEGIN IMMEDIATE")
+                db.execute(f"PRAGMA application_id={APPLICATION_ID}")
+                db.execute(f"PRAGMA user_version={FORMAT}")
+                db.execute(_GROUPS)
+                db.execute(NEWEST)
+                db.execute("INSERT INTO newest VALUES (0, 0)")
+                db.execute("COMMIT")
+                if path is not None:
+                    sync(path.parent)
+        except sqlite3.Error as error:
+            raise mapped(error, path) from error
+        except OSError as error:
+            raise JournalFull(
+                f"{path}: its folder cannot be synced: {error.strerror}. Mend the disk, or take another."
+            ) from error
+        undo.pop_all()
     return db
 
 
@@ -178,7 +174,9 @@ def checked_records(db: sqlite3.Connection, path: Path | None, least: int = 0) -
         finally:
             db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, limit)
     except _Trouble as error:
-        raise _unreadable(error, path, expected) from error
+        if _code(error) in _NOT_DAMAGE:
+            raise mapped(error, path) from error
+        raise damaged(path, expected, f"it cannot be read ({error})") from error
     if expected < least:
         raise damaged(path, expected, f"it is missing, as are all after it; {least} records were acknowledged")
 
@@ -221,13 +219,6 @@ def damaged(path: Path | None, record: int, what: str) -> JournalError:
         f"{path}: record {record} is damaged: {what}. Nothing was changed; restore a copy, "
         "or give up a torn end with `maker repair`."
     )
-
-
-def _unreadable(error: Exception, path: Path | None, record: int) -> JournalError:
-    """Return the JournalError that a SQLite error means while records are read."""
-    if _code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN):
-        return mapped(error, path)
-    return damaged(path, record, f"it cannot be read ({error})")
 
 
 def _code(error: Exception) -> int:

@@ -1,9 +1,6 @@
 """Every kind of note that a journal holds, beside the waves: its fields, its type, and its one reader.
 
-An `Escalation` is one change at one step that did not decide, `Change` what it changes. `Abandoned` says what
-rollbacks have left behind: it stays in the journal, is paid for, and counts no more; that is known from the notes
-alone, whatever the order in which waves are read. A `Calibration` is what was seen before the first step. Each
-type is made by its `of` from the object that the journal has, `note_of` finds which one that is.
+Each type is made by its `of` from the object that the journal has, `note_of` finds which one that is.
 
 Not covered: their bytes (`records.py`), what a run makes of them (`engine/course.py`), and the note of a repair,
 which is for people alone.
@@ -12,8 +9,8 @@ which is for people alone.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field, fields
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from maker.decision.address import ATTEMPTS, ROUND, Address
 from maker.decision.sample import Sample
@@ -21,10 +18,7 @@ from maker.decision.wave import Wave, received
 from maker.errors import Infeasible, JournalError
 from maker.journal.records import SENSELESS
 from maker.theory.evidence import Evidence
-from maker.theory.planner import Projection, project
-
-if TYPE_CHECKING:
-    from maker.sending.usage import Usage
+from maker.theory.planner import project
 
 
 @dataclass(slots=True)
@@ -74,10 +68,9 @@ class Change:
 
     def as_note(self) -> dict[str, Any]:
         """Return what differs from a plain vote, as the journal keeps it."""
-        return {name: value for name, value in asdict(self).items() if value != _PLAIN[name]}
+        plain = asdict(Change())
+        return {name: value for name, value in asdict(self).items() if value != plain[name]}
 
-
-_PLAIN = {field.name: field.default for field in fields(Change)}
 
 UNKNOWN_STEPS = 1_000_000  # planned for where a task cannot say how long it is
 
@@ -121,23 +114,10 @@ class Calibration:
         """Return it as the journal keeps it."""
         return asdict(self)
 
-    def book(self, usage: Usage) -> None:
-        """Add the draws of an earlier process to the account."""
-        usage.dispatched += self.draws
-        usage.voted += self.valid
-        usage.flagged += self.draws - self.valid
-        usage.tokens_in += self.tokens_in
-        usage.tokens_out += self.tokens_out
-        usage.flags.update(self.flags)
-
-    def project(self, steps: int | None, target: float) -> Projection:
-        """Return the plan for a run of `steps` steps. Raises Infeasible when hardly a sample could vote."""
-        return project(Evidence(**self.evidence), steps or UNKNOWN_STEPS, target)
-
     def choose(self, steps: int | None, target: float) -> int:
         """Return k for the whole run. Raises Infeasible when the evidence forbids voting."""
         try:
-            plan = self.project(steps, target)
+            plan = project(Evidence(**self.evidence), steps or UNKNOWN_STEPS, target)
         except Infeasible as error:
             raise Infeasible(f"calibration: {error}") from None
         if plan.k is None:
@@ -172,10 +152,7 @@ class Escalation:
 
     def as_note(self) -> dict[str, Any]:
         """Return it as the journal keeps it."""
-        return {"escalation": {
-            "step": self.step, "branch": self.branch, "attempt": self.attempt, "rung": self.rung,
-            "reason": self.reason, "change": self.change.as_note(),
-        }}  # fmt: skip
+        return {"escalation": asdict(self) | {"change": self.change.as_note()}}
 
     @property
     def round(self) -> int:
@@ -191,7 +168,10 @@ class Escalation:
 
 
 class Abandoned:
-    """What rollbacks have left behind. False when there was none."""
+    """What rollbacks have left behind: it stays in the journal, is paid for, and counts no more. False for nothing.
+
+    That is known from the notes alone, whatever the order in which waves are read.
+    """
 
     def __init__(self, escalations: Iterable[Escalation] = ()) -> None:
         self._spans = [(found.steps.start, found.step, found.branch) for found in escalations if found.change.back]
@@ -322,20 +302,16 @@ _KINDS: dict[str, tuple[Any, tuple[str, ...]]] = {
 }
 
 
-def check_note(note: dict[str, Any], path: object) -> None:
-    """Raise JournalError for a note that lacks what its kind must have."""
-    for kind in _KINDS.keys() & note:
+def note_of(note: dict[str, Any], path: object) -> Note:
+    """Return a decoded note as its type. Raises JournalError for one that lacks something, or makes no sense."""
+    kinds = [kind for kind in note if kind in _KINDS]
+    if not kinds:
+        return note
+    for kind in kinds:
         content, names = note[kind], _KINDS[kind][1]
         if not isinstance(content, dict) or not all(name in content for name in names):
             raise JournalError(f"{path}: a {kind} note lacks some of {', '.join(names)}: it is damaged or forged.")
-
-
-def note_of(note: dict[str, Any], path: object) -> Note:
-    """Return a decoded note as its type. Raises JournalError for one that lacks something, or makes no sense."""
-    check_note(note, path)
-    kind = next((kind for kind in note if kind in _KINDS), None)
-    if kind is None:
-        return note
+    kind = kinds[0]
     try:
         return _KINDS[kind][0].of(note)  # type: ignore[no-any-return]
     except SENSELESS as error:

@@ -1,17 +1,11 @@
 """What a journal says, and its bytes: notes (JSON) and waves (packed).
 
-A `Wave` is the outcome of one round of sampling of one step: for each draw its candidate (the
-answers of a step are numbered as they first appear) or that it was flagged, its text, its tokens;
-and, when the wave decided the step, the winner with the hashes of the step and of the next state.
-A text is stored once a step, in full or as its digest. A candidate's first text is always stored
-in full, because replay reads the winning answer from it.
-
 Layout, little endian: kind u8; then for a note the JSON; for a wave step u64, first draw u32,
 draws u16, new texts u16, parts u8; per draw candidate i16 (-1: flagged), text u16, tokens in u32,
 tokens out u32; per new text full u8, length u32, bytes; extras u32 + JSON (if parts & 1); winner
 u16, step hash 16 bytes, state digest 16 bytes (if parts & 2).
 
-Not covered: files, checksums and chaining (`database.py`).
+Not covered: what a wave is (`decision/wave.py`); files, checksums and chaining (`database.py`).
 """
 
 from __future__ import annotations
@@ -25,13 +19,9 @@ import orjson
 
 from maker.decision.wave import Wave
 from maker.errors import JournalError
+from maker.task.canonical import compact_json
 
-_encoder = json.JSONEncoder(check_circular=False, separators=(",", ":"))
-# The C encoder that JSONEncoder builds anew for every call, built once.
-_make = getattr(json.encoder, "c_make_encoder", None)
-_chunks = _make and _make(
-    None, _encoder.default, json.encoder.encode_basestring_ascii, None, ":", ",", False, False, True
-)
+_json = compact_json(allow_nan=True)
 
 NOTE, WAVE = 1, 2
 _NOTE = bytes((NOTE,))
@@ -45,7 +35,7 @@ _EXTRAS, _DECIDED = 1, 2
 
 def encode_note(note: dict[str, Any]) -> bytes:
     """Return the record of a note."""
-    return _NOTE + _json(note)
+    return _NOTE + _json(note).encode("ascii")
 
 
 def encode_receipt(note: dict[str, Any]) -> bytes:
@@ -53,16 +43,12 @@ def encode_receipt(note: dict[str, Any]) -> bytes:
     return _NOTE + _quick_json(note, 0)
 
 
-def _json(content: dict[Any, Any]) -> bytes:
-    return "".join(_chunks(content, 0)).encode("ascii") if _chunks else _encoder.encode(content).encode("ascii")
-
-
 def _quick_json(content: dict[Any, Any], option: int) -> bytes:
     """Return JSON for what every paid sample has: several times as fast, and NaN becomes null."""
     try:
         return orjson.dumps(content, None, option)
     except orjson.JSONEncodeError:  # a lone surrogate, or a number of more than 64 bits
-        return _json(content)
+        return _json(content).encode("ascii")
 
 
 def encode_wave(wave: Wave) -> bytes:
@@ -118,7 +104,10 @@ def _decode_wave(record: bytes) -> Wave:
     if parts & _EXTRAS:
         (length,) = _LENGTH.unpack_from(record, at)
         at += _LENGTH.size
-        wave.extras = _extras(json.loads(_slice(record, at, length)))
+        extras = json.loads(_slice(record, at, length))
+        if not isinstance(extras, dict) or not all(isinstance(facts, dict) for facts in extras.values()):
+            raise ValueError("facts about draws must be objects by position")
+        wave.extras = {int(key): facts for key, facts in extras.items()}
         at += length
     if parts & _DECIDED:
         wave.verdict = _VERDICT.unpack_from(record, at)
@@ -126,12 +115,6 @@ def _decode_wave(record: bytes) -> Wave:
     if at != len(record):
         raise ValueError(f"{len(record) - at} bytes too many")
     return wave
-
-
-def _extras(found: object) -> dict[int, dict[str, Any]]:
-    if not isinstance(found, dict) or not all(isinstance(facts, dict) for facts in found.values()):
-        raise ValueError("facts about draws must be objects by position")
-    return {int(key): facts for key, facts in found.items()}
 
 
 def _slice(record: bytes, at: int, length: int) -> bytes:

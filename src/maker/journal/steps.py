@@ -1,8 +1,7 @@
 """What a journal holds of each step, one step at a time.
 
-`steps_of` takes waves and notes in their order and yields a `StoredStep` as soon as its step is decided,
-then those that are still open. Only open steps are in memory, so a million steps take no more room
-than a hundred. No task code runs: answers are the texts that first gave them.
+Only open steps are in memory, so a million steps take no more room than a hundred. No task code runs: answers are
+the texts that first gave them.
 
 What a journal keeps of a draw: always whether it voted and for which answer, or the kind of its flag,
 its tokens, an unusual finish reason, and the digest of its text. The text itself is kept for the first
@@ -155,8 +154,7 @@ class StoredStep:
 
     def answer(self, candidate: int) -> str:
         """Return the text that first gave an answer."""
-        text = self.text(self.first[candidate])
-        return "" if text is None else text
+        return self.text(self.first[candidate]) or ""
 
     def sample(self, draw: int, text: str | None) -> Sample:
         """Return a draw as a sample with the text given."""

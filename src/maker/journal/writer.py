@@ -22,7 +22,6 @@ import weakref
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from types import TracebackType
 
 from maker.errors import JournalError
 from maker.journal.database import (
@@ -79,9 +78,7 @@ class Journal:
     def __enter__(self) -> Journal:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def replay(self) -> Iterator[bytes]:
@@ -187,7 +184,8 @@ class Journal:
         if os.getpid() != self._process:
             return
         try:
-            with contextlib.suppress(JournalError) if self._failed else contextlib.nullcontext():
+            failed = self._writing is not None and self._writing.done() and self._writing.exception() is not None
+            with contextlib.suppress(JournalError) if failed else contextlib.nullcontext():
                 self.flush()
         finally:
             self._writer.shutdown()
@@ -206,10 +204,6 @@ class Journal:
         """Yield all acknowledged records from the start, each with its hash, also of a temporary journal."""
         self.flush()
         yield from checked_records(self._db, self.path)
-
-    @property
-    def _failed(self) -> bool:
-        return self._writing is not None and self._writing.done() and self._writing.exception() is not None
 
     def _stop_reading(self) -> None:
         if self._reading is not None:

@@ -37,7 +37,12 @@ class Account:
     def take(self, note: Note) -> bool:
         """Book a journaled note; False where it is not about what was spent. Raises JournalError for one that lies."""
         if isinstance(note, Unshown):
-            self._rebook(note)
+            usage = self.usage
+            for field in _UNSHOWN:
+                setattr(usage, field, getattr(usage, field) + getattr(note, field))
+            usage.dispatched += note.failed + note.cancelled
+            usage.tokens_in += note.lost_in
+            usage.tokens_out += note.lost_out
         elif isinstance(note, Reserve | Receipt | ServerChange):
             if self.receipts is not None:
                 self.receipts.replay(note)
@@ -57,11 +62,15 @@ class Account:
     def calibrated(self, found: Calibration, run: str) -> None:
         """Book the calibration of an earlier process. run: the name of the run itself."""
         usage = self.usage
-        sent = (usage.dispatched, usage.tokens_in, usage.tokens_out)
-        found.book(usage)
+        usage.voted += found.valid
+        usage.flagged += found.draws - found.valid
+        usage.flags.update(found.flags)
         if self.paid and self.receipts is not None:  # they have counted what was sent
-            usage.dispatched, usage.tokens_in, usage.tokens_out = sent
             self.receipts.judge_all_but(run)
+        else:
+            usage.dispatched += found.draws
+            usage.tokens_in += found.tokens_in
+            usage.tokens_out += found.tokens_out
 
     def forfeit(self, before: Usage) -> None:
         """Book the samples of a calibration that broke off as lost; receipts keep theirs for a resume."""
@@ -89,11 +98,3 @@ class Account:
         unshown = {field: getattr(self.usage, field) - getattr(self._noted, field) for field in _UNSHOWN}
         shown = self.receipts is not None and self.receipts.used  # by receipts, which are noted as they come
         return {"usage": unshown} if not shown and any(unshown.values()) else None
-
-    def _rebook(self, unshown: Unshown) -> None:
-        usage = self.usage
-        for field in _UNSHOWN:
-            setattr(usage, field, getattr(usage, field) + getattr(unshown, field))
-        usage.dispatched += unshown.failed + unshown.cancelled
-        usage.tokens_in += unshown.lost_in
-        usage.tokens_out += unshown.lost_out

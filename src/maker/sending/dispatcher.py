@@ -1,15 +1,10 @@
 """Drives the vote for a batch of ready steps against a model.
 
-`settle(polls, dispatcher)` takes one wave of every poll at once; who calls it with many polls
-(lock-step) or with one (free) is `engine/loop.py`'s affair.
-
 `Dispatcher` is the one owner of sending: it holds and books every draw before it is sent, asks the model,
-and repeats what failed with the same draw and seed (a failure of the kind "again" at once, and it is no attempt).
-What a model sends beside its draws goes through `Dispatcher.pay`. A limit raises `Stop`, which ends the run and can
-be resumed.
+and repeats what failed with the same draw and seed. A limit raises `Stop`, which ends the run and can be resumed.
 
-Not covered: the journal, except that receipts are written through `Dispatcher.receipts` where there are
-any. A wave that was cancelled leaves no trace in its poll.
+Not covered: whether many polls share a wave (lock-step) or each has its own (`engine/loop.py`), and the journal, except
+that receipts are written through `Dispatcher.receipts`. A wave that was cancelled leaves no trace in its poll.
 """
 
 from __future__ import annotations

@@ -5,8 +5,7 @@ before: the slot of a sample carries no other call until that sample is durable.
 flight, and that is booked: a reservation that was never settled counts as spent at the most it can have taken. Samples
 that came and were not judged yet are used by the run that resumes: nothing acknowledged is paid twice.
 
-The notes are `reserve`, `sample`, `failure` and `change`. A change of the server's model or
-fingerprint in mid-run is noticed here.
+A change of the server's model or fingerprint in mid-run is noticed here.
 
 Not covered: in-process models, whose draws cost nothing, and limits (`limits.py`).
 """
@@ -117,7 +116,12 @@ class Receipts:
         self.used = True
         match note:
             case Reserve():
-                self._reserved(note)
+                for draw, tokens, cost in zip(note.draws, note.tokens, note.cost, strict=True):
+                    address = Address(note.run, note.step, draw)
+                    if address in self._open:  # the process that reserved it first was killed before it settled it
+                        self.usage.cancel([self._open[address]])
+                    self._open[address] = Spent(assumed=tokens, cost=cost)
+                    self.usage.dispatched += 1
             case Receipt(sample=None):
                 self._open.pop(note.address, None)
                 self.usage.fail(Spent(*note.spent))
@@ -154,14 +158,6 @@ class Receipts:
         if self.known:
             dropped = [address for address in self.known if (address.run, address.step) == (run, step)]
             self.usage.lose([self.known.pop(address) for address in dropped])
-
-    def _reserved(self, note: Reserve) -> None:
-        for draw, tokens, cost in zip(note.draws, note.tokens, note.cost, strict=True):
-            address = Address(note.run, note.step, draw)
-            if address in self._open:  # the process that reserved it first was killed before it settled it
-                self.usage.cancel([self._open[address]])
-            self._open[address] = Spent(assumed=tokens, cost=cost)
-            self.usage.dispatched += 1
 
     def _came(self, note: Receipt) -> None:
         if self._open.pop(note.address, None) is None:

@@ -16,7 +16,7 @@ import enum
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Set
+from collections.abc import Callable, Mapping, Set
 from typing import Any
 
 from pydantic import BaseModel
@@ -24,17 +24,20 @@ from pydantic import BaseModel
 DIGEST_SIZE = 16  # bytes; 128 bits make an accidental collision in 1e9 steps a 1e-21 event
 _EMPTY = hashlib.blake2b(digest_size=DIGEST_SIZE)
 
-_encoder = json.JSONEncoder(allow_nan=False, check_circular=False, separators=(",", ":"))
-# The C encoder that JSONEncoder builds anew for every call, built once: half the time of each vote key.
-_make = getattr(json.encoder, "c_make_encoder", None)
-_chunks = _make and _make(
-    None, _encoder.default, json.encoder.encode_basestring_ascii, None, ":", ",", False, False, False
-)
+
+def compact_json(*, allow_nan: bool) -> Callable[[Any], str]:
+    """Return what writes compact JSON in ASCII; it raises TypeError for what JSON does not know, ValueError for NaN."""
+    encoder = json.JSONEncoder(allow_nan=allow_nan, check_circular=False, separators=(",", ":"))
+    make = getattr(json.encoder, "c_make_encoder", None)
+    if make is None:
+        return encoder.encode
+    # The C encoder that JSONEncoder builds anew for every call, built once: half the time of each vote key.
+    ascii_text = json.encoder.encode_basestring_ascii
+    chunks = make(None, encoder.default, ascii_text, None, ":", ",", False, False, allow_nan)
+    return lambda value: "".join(chunks(value, 0))
 
 
-def _encode(value: Any) -> str:
-    """Return compact JSON. Raises ValueError for NaN, TypeError for what JSON does not know."""
-    return "".join(_chunks(value, 0)) if _chunks else _encoder.encode(value)
+_encode = compact_json(allow_nan=False)
 
 
 def canonical(value: Any) -> bytes:

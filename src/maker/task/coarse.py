@@ -135,8 +135,7 @@ class _Coarse:
         return bool(self.task.agrees(actions[-1], next_state[0]))  # type: ignore[attr-defined]
 
     def _check(self, answers: Iterable[Actions]) -> str | None:
-        complaint: str | None = self.task.check(chain.from_iterable(answers))  # type: ignore[attr-defined]
-        return complaint
+        return self.task.check(chain.from_iterable(answers))  # type: ignore[attr-defined, no-any-return]
 
     def _truth(self, state: State, step: int) -> Actions:
         return tuple(self._walk(state[0], state[1], self._due(state)))

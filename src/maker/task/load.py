@@ -1,15 +1,11 @@
 """Names -> tasks: the built-in ones, and your own as `path/to/file.py:Class`.
 
-`load_task("hanoi", disks=3)`, `load_task("path/to/file.py:Class")`. Parameters given as text are converted by the
-constructor's annotations.
-
 Not covered: installing anything. Loading a user's task runs the user's file; only built-in names
 may come from a journal.
 """
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 import inspect
 import sys
@@ -43,21 +39,21 @@ def builtin_tasks() -> list[str]:
 def load_task(name: str, **parameters: Any) -> Task:
     """Return a task by its built-in name or as `path/to/file.py:Class`, constructed with `parameters`.
 
-    In a built-in name, - and _ are the same.
+    In a built-in name, - and _ are the same. Parameters given as text are converted by the constructor's annotations.
     Raises TaskError for an unknown name, a file that cannot be loaded, or parameters that do not fit.
     """
     path, _, attribute = name.rpartition(":") if ".py" in name else ("", "", "")
     if not path and name.replace("_", "-") not in builtin_tasks():
         known = ", ".join(builtin_tasks())
         raise TaskError(f"there is no task {name!r}. Built in: {known}; your own: path/to/file.py:Class")
-    module = _import(Path(path) if path else _builtin_file(name))
     if path:
+        module = _import(Path(path))
         maker = getattr(module, attribute, None)
         if not callable(maker):
             classes = [key for key, value in vars(module).items() if inspect.isclass(value) and hasattr(value, "parse")]
             raise TaskError(f"{path} has no class {attribute!r}. It has: {', '.join(classes) or 'no task at all'}.")
     else:
-        maker = _task_class(module)
+        maker = _builtin(name)
     task = construct(maker, name, parameters)
     missing = [
         method for method in ("initial_state", "prompt", "parse", "legal", "apply", "done", "answer")
@@ -91,15 +87,12 @@ def origin(task: Task) -> str | None:
 
 def task_parameters(name: str) -> dict[str, inspect.Parameter]:
     """Return the constructor's parameters of a built-in task, for its help."""
-    return dict(inspect.signature(_task_class(_import(_builtin_file(name)))).parameters)
+    return dict(inspect.signature(_builtin(name)).parameters)
 
 
-def _builtin_file(name: str) -> Path:
-    return builtin_folder() / f"{name.replace('-', '_')}.py"
-
-
-def _task_class(module: ModuleType) -> type:
-    """Return the task that a built-in module defines."""
+def _builtin(name: str) -> type:
+    """Return the class of a built-in task, the one that its file defines."""
+    module = _import(builtin_folder() / f"{name.replace('-', '_')}.py")
     return next(
         value
         for value in vars(module).values()
@@ -133,7 +126,10 @@ def construct(maker: Any, name: str, values: dict[str, Any]) -> object:
     unknown = [key for key in values if key not in accepted]
     if unknown:
         raise TaskError(f"{name} has no parameter {unknown[0]!r}. It takes: {_described(accepted)}.")
-    hints = _hints(maker)
+    try:
+        hints = typing.get_type_hints(maker.__init__ if inspect.isclass(maker) else maker)
+    except NameError:  # they name what cannot be resolved
+        hints = {}
     converted = {key: _convert(name, key, value, hints.get(key, Any)) for key, value in values.items()}
     try:
         return maker(**converted)
@@ -142,14 +138,6 @@ def construct(maker: Any, name: str, values: dict[str, Any]) -> object:
     except Exception as error:
         problem = f"{type(error).__name__}: {error}"
         raise TaskError(f"{name} cannot be made: {problem}. It takes: {_described(accepted)}.") from error
-
-
-def _hints(maker: Any) -> dict[str, Any]:
-    """Return the annotations of a constructor; none where they name what cannot be resolved."""
-    try:
-        return typing.get_type_hints(maker.__init__ if inspect.isclass(maker) else maker)
-    except NameError:
-        return {}
 
 
 def _convert(name: str, key: str, value: Any, hint: Any) -> Any:

@@ -1,9 +1,8 @@
 """Decomposition: a DAG of segments whose steps unfold lazily.
 
-A `Segment` is a run of consecutive steps. A `Plan` joins segments in a DAG: the exit states of a segment's
-predecessors make its entry state. A segment can begin when its entry state is known: at once where `enter`
-gives it beforehand, else when its predecessors are finished and `join` makes it of their exits. Where both
-are there, the run compares them, and a mismatch ends it.
+A segment can begin when its entry state is known: at once where `enter` gives it beforehand, else when its
+predecessors are finished and `join` makes it of their exits. Where both are there, the run compares them, and a
+mismatch ends it.
 
 The order of the steps is a topological order of the DAG: predecessors have smaller numbers. The last
 segment is the one sink; its exit is the last state of the run. Only segments are nodes (a million-node
@@ -20,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -233,20 +233,12 @@ def _check_edges(segments: Sequence[Segment]) -> None:
         if len(before) > 1 and segment.join is None:
             raise TaskError(f"plan: segment {place} has {len(before)} predecessors and no `join`")
         if any(other >= place for other in before):
-            if cycle := _cycle(segments):
-                raise TaskError(f"plan: cyclic: segments {' -> '.join(map(str, cycle))} wait for one another")
+            try:
+                TopologicalSorter({segment.index: segment.predecessors for segment in segments}).prepare()
+            except CycleError as error:
+                cycle = " -> ".join(map(str, error.args[1]))
+                raise TaskError(f"plan: cyclic: segments {cycle} wait for one another") from None
             raise TaskError(
                 f"plan: segment {place} comes after segment {max(before)}, whose steps have larger numbers. "
                 "Number the steps so that predecessors come first."
             )
-
-
-def _cycle(segments: Sequence[Segment]) -> list[int]:
-    """Return the segments of one cycle, each before the one that waits for it, the first again at the end; or []."""
-    import graphlib  # noqa: PLC0415 -- only for the message about a plan that is wrong
-
-    try:
-        graphlib.TopologicalSorter({segment.index: segment.predecessors for segment in segments}).prepare()
-    except graphlib.CycleError as error:
-        return list(error.args[1])
-    return []

@@ -3,8 +3,7 @@
 The engine takes the prompt as the task writes it. Its fingerprint (of the prompt of step 0) is part of the run's
 own, so a changed template is noticed when a run is resumed.
 
-A `View` is an equivalent question and the way back from its answers. Draws that ask in different
-views share less of a model's systematic error than draws of one text.
+Draws that ask in different views share less of a model's systematic error than draws of one text.
 
 Not covered: chat roles and tokens, which belong to the model; whether views really are equivalent.
 """
