@@ -69,7 +69,7 @@ async def found_after(server: Repeating, k: int, samples: int) -> int | None:
         poll = Poll(step, method, "prompt")
         steps += 1
         while poll.outcome is None:
-            await settle([poll], dispatcher)
+            await settle([poll], dispatcher.draw, dispatcher.usage)
             if copied_too_often(usage, steps) is not None:
                 return usage.voted + usage.flagged
     return None

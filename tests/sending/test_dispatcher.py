@@ -142,7 +142,7 @@ async def test_failures_are_never_flags(lockstep: bool, waits: list[float]) -> N
     sender = dispatcher(failing(lambda request: 2, lockstep=lockstep))
     poll = poll_of(3)
     while poll.outcome is None:
-        await settle([poll], sender)
+        await settle([poll], sender.draw, sender.usage)
     assert (poll.tally.total, poll.tally.flagged, poll.flags, poll.drawn) == (3, 0, {}, 3)
     assert parts(sender.usage) == (9, 3, 0, 6, 0, 0)
 
@@ -153,7 +153,7 @@ async def test_flagged_samples_are_booked_as_flagged() -> None:
     sender = dispatcher(ScriptedModel(["", "yes", Sample("ye", 1, 1, "length"), "yes"]))
     poll = poll_of(3)
     while poll.outcome is None:
-        await settle([poll], sender)
+        await settle([poll], sender.draw, sender.usage)
     assert parts(sender.usage) == (6, 3, 3, 0, 0, 0)
     assert dict(sender.usage.flags) == {"empty": 2, "truncated": 1}
 
@@ -163,7 +163,8 @@ async def test_settle_takes_one_wave_of_every_poll() -> None:
     """A batch of polls is drawn for in one call and each gets its own replies."""
     model = ScriptedModel(lambda request: f"step {request.address.step}")
     polls = [poll_of(k, step) for step, k in enumerate([1, 3, 2])]
-    waves = await settle(polls, dispatcher(model))
+    sender = dispatcher(model)
+    waves = await settle(polls, sender.draw, sender.usage)
     assert [len(wave) for wave in waves] == [1, 3, 2]
     assert [poll.verdict().answer for poll in polls] == ["step 0", "step 1", "step 2"]
     assert len({request.seed for request in model.requests}) == 6

@@ -94,7 +94,7 @@ async def vote(
         method = Method.of(config, k, red_flags, most, run="vote", schema=reader.schema)
         poll = Poll.of(method, Rules(reader.parse), 0, None, prompt)
         try:
-            await decide([poll], own.draw, lambda _poll, wave: own.usage.book(wave))
+            await decide([poll], own.draw, own.usage)
             if stop := stuck(poll):
                 raise stop
         except Stop as end:

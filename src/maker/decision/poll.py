@@ -91,6 +91,11 @@ class Poll:
         return self.outcome is not None and self.outcome.winner is not None
 
     @property
+    def over(self) -> bool:
+        """No further wave can be counted: one answer has won, or a limit is met."""
+        return self.outcome is not None
+
+    @property
     def key(self) -> bytes | None:
         """The vote key of the answer that won, None where none has."""
         return None if self.outcome is None else self.outcome.winner

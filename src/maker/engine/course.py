@@ -89,11 +89,11 @@ class Course:
         if poll.won:
             self.commit(lane, Wave(lane.index, poll.next))
             return False
-        if poll.flags and poll.outcome is None and (stop := stuck(poll)):
+        if poll.flags and not poll.over and (stop := stuck(poll)):
             trouble = self.escalations.trouble(lane, stop.limit)  # the process before may have died at this point
             if self.escalations.next(lane, trouble) is not None:
                 self.escalate(lane, stop)
-        while not self.rolled_back and lane.poll is not None and lane.poll.outcome is not None:  # also if max_votes < k
+        while not self.rolled_back and lane.poll is not None and lane.poll.over:  # also if max_votes < k
             self.in_trouble(lane)
             if lane.index in self.aside:
                 return False

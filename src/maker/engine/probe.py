@@ -26,7 +26,7 @@ from maker.decision.poll import Poll
 from maker.decision.sample import Request, Sample
 from maker.decision.step import Rules
 from maker.decision.wave import Wave
-from maker.sending.dispatcher import Dispatcher, decide, take_wave
+from maker.sending.dispatcher import Dispatcher, decide, settle
 from maker.task.canonical import canonical
 from maker.task.plan import Walk, plan_of
 from maker.task.prompt import render, views
@@ -111,7 +111,7 @@ class Probe:
     async def _ask(self, steps: Sequence[Seen], counts: Sequence[int]) -> None:
         """Draw on each step as often as asked, in one wave, and add what came to `again` or, first, to `draws`."""
         polls = [self._poll(step.index, step.state, count) for step, count in zip(steps, counts, strict=True)]
-        for step, poll, wave in zip(steps, polls, await take_wave(polls, self._draw), strict=True):
+        for step, poll, wave in zip(steps, polls, await settle(polls, self._draw, self.dispatcher.usage), strict=True):
             (step.again if step.draws else step.draws).extend(self._graded(poll, wave))
 
     async def _draw(self, requests: Sequence[Request]) -> list[Sample]:
@@ -122,8 +122,7 @@ class Probe:
         return samples
 
     def _graded(self, poll: Poll, wave: Wave) -> list[Draw]:
-        """Book a poll's last wave, and return its draws, whether they may vote or not."""
-        self.dispatcher.usage.book(wave)
+        """Return the draws of a poll's last wave, whether they may vote or not."""
         replies = poll.samples[-len(wave) :]
         self.replies += replies
         return [
@@ -200,7 +199,10 @@ class Probe:
     async def _vote(self, steps: Sequence[Seen]) -> list[Any]:
         """Decide steps by votes; return the answers that won. Raises Stop where a vote meets its limit."""
         polls = {self._poll(step.index, step.state, AGREEMENT_K): step for step in steps}
-        await decide(list(polls), self._draw, lambda poll, wave: polls[poll].draws.extend(self._graded(poll, wave)))
+        await decide(
+            list(polls), self._draw, self.dispatcher.usage,
+            lambda poll, wave: polls[poll].draws.extend(self._graded(poll, wave)),
+        )  # fmt: skip
         for poll, step in polls.items():
             if stop := stuck(poll):
                 raise stop

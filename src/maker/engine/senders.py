@@ -51,12 +51,12 @@ class Senders:
         return self._made[name, change.finer]
 
     def settle(self, polls: Sequence[Poll], sender: Dispatcher) -> Awaitable[list[Wave]]:
-        """Take one wave of polls that ask the same model, as `settle.settle` does; an in-process one has its turn."""
-        return self._in_turn(polls, sender) if sender in self._turns else settle(polls, sender)
+        """Take one wave of polls that ask the same model; an in-process one has its turn."""
+        return self._in_turn(polls, sender) if sender in self._turns else settle(polls, sender.draw, sender.usage)
 
     async def _in_turn(self, polls: Sequence[Poll], sender: Dispatcher) -> list[Wave]:
         async with self._turns[sender]:
-            return await settle(polls, sender)
+            return await settle(polls, sender.draw, sender.usage)
 
     def keep_receipts(self, receipts: Receipts) -> None:
         """Let all that send over a network keep these receipts."""

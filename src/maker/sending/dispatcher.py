@@ -260,34 +260,31 @@ class Dispatcher:
 Draw = Callable[[Sequence[Request]], Awaitable[Sequence[Sample]]]
 
 
-async def take_wave(polls: Sequence[Poll], draw: Draw) -> list[Wave]:
+async def settle(polls: Sequence[Poll], draw: Draw, usage: Usage | None = None) -> list[Wave]:
     """Take one wave of every poll and return what the journal keeps of each, in order.
 
-    Each poll is then either won, stuck, or open for its next wave. Raises what `draw` raises; polls are then as they
-    were.
+    usage: where it is booked. Each poll is then either won, stuck, or open for its next wave. Raises what `draw`
+    raises; polls are then as they were.
     """
     samples = await draw([request for poll in polls for request in poll.requests()])
     waves, at = [], 0
     for poll in polls:
         wave = poll.take(samples[at : at + poll.need])
         at += len(wave)
+        if usage is not None:
+            usage.book(wave)
         waves.append(wave)
     return waves
 
 
-async def decide(polls: Sequence[Poll], draw: Draw, took: Callable[[Poll, Wave], object]) -> None:
-    """Take waves of all polls that are open, until none is. took: called with each wave. Raises what `draw` raises."""
+async def decide(
+    polls: Sequence[Poll], draw: Draw, usage: Usage | None = None, took: Callable[[Poll, Wave], object] | None = None
+) -> None:
+    """Take waves of all polls that are open, until none is. took: called with each wave; the rest as for `settle`."""
     while ready := [poll for poll in polls if poll.open]:
-        for poll, wave in zip(ready, await take_wave(ready, draw), strict=True):
-            took(poll, wave)
-
-
-async def settle(polls: Sequence[Poll], dispatcher: Dispatcher) -> list[Wave]:
-    """Take one wave of every poll, as `take_wave` does, and book what came of it."""
-    waves = await take_wave(polls, dispatcher.draw)
-    for wave in waves:
-        dispatcher.usage.book(wave)
-    return waves
+        for poll, wave in zip(ready, await settle(ready, draw, usage), strict=True):
+            if took is not None:
+                took(poll, wave)
 
 
 def _raise_hopeless(failed: Sequence[tuple[_Draw, Failure]]) -> None:

@@ -106,7 +106,7 @@ async def run_stretch(task: Task, model: Model, method: Method, first: int, stat
         for index in range(first, first + steps):
             poll = Poll.of(method, rules, index, state, render(task, state, index))
             waves.clear()
-            await decide([poll], draw, lambda _poll, wave: waves.append(wave))
+            await decide([poll], draw, took=lambda _poll, wave: waves.append(wave))
             if not poll.won:
                 break
             state, verdict = conclude(poll)

@@ -129,7 +129,7 @@ class Solver:
     async def _wave(self, decision: Decision, poll: Poll) -> list[Decision] | None:
         """Take one wave, journal it, and return the decisions it opens, or None if it decides nothing."""
         async with self._turns:
-            (wave,) = await settle([poll], self.senders.own)
+            (wave,) = await settle([poll], self.senders.own.draw, self.usage)
         try:
             opened = self._advance(decision, poll, wave)
         finally:
@@ -151,7 +151,7 @@ class Solver:
                 raise Stop("undecided", f"{decision}: its judge refused all of {decision.round * self._round} "
                            "proposals. Raise max_votes and resume, or take another model.", 4)  # fmt: skip
             poll = self._open(decision)
-        elif poll.outcome is not None and (stop := stuck(poll)):  # a limit that was not raised since
+        elif poll.over and (stop := stuck(poll)):  # a limit that was not raised since
             raise _named(stop, decision)
         poll.prompt = prompt(decision.state)
         if not decision.proposes:

@@ -27,7 +27,7 @@ from maker.decision.sample import Request, Sample
 from maker.decision.step import Rules
 from maker.errors import ModelError, first_error
 from maker.models import load_model
-from maker.sending.dispatcher import Dispatcher, Draw, decide, take_wave
+from maker.sending.dispatcher import Dispatcher, Draw, decide, settle
 from maker.sending.limits import Limits
 from maker.sending.usage import Usage
 from maker.task.canonical import canonical
@@ -135,7 +135,7 @@ class Bench:
     def draws(self, disks: int, steps: Sequence[int], each: int) -> list[Poll]:
         """Draw `each` replies to every step, unjudged but for what cannot be parsed; they are in `poll.samples`."""
         polls = self._polls(disks, steps, self.method(each, ()))
-        self._portal.call(take_wave, polls, self.samples)
+        self._portal.call(settle, polls, self.samples)
         return polls
 
     def votes(self, disks: int, steps: Sequence[int], k: int, flags: tuple[Flag, ...]) -> list[Poll]:
@@ -146,7 +146,7 @@ class Bench:
 
     def decide(self, polls: Sequence[Poll], draw: Draw) -> None:
         """Take waves of all polls until each is decided or at its limits. draw: brings the samples."""
-        self._portal.call(decide, polls, draw, lambda _poll, _wave: None)
+        self._portal.call(decide, polls, draw)
 
     def right(self, poll: Poll) -> bytes:
         """Return the vote key of a step's right answer, to grade with."""
