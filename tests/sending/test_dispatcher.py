@@ -348,7 +348,7 @@ async def test_cancelled_vote_leaves_its_poll_as_it_was() -> None:
     poll, model = poll_of(3), Gate()
     before = [request.address for request in poll.requests()]
     async with anyio.create_task_group() as group:
-        group.start_soon(settle, [poll], dispatcher(model))
+        group.start_soon(settle, [poll], dispatcher(model).draw)
         await rest()
         group.cancel_scope.cancel()
     assert [request.address for request in poll.requests()] == before

@@ -44,7 +44,7 @@ class Book:
         for number, record in enumerate(self.journal.replay()):
             read = decode(record)
             item = read if isinstance(read, Wave) else note_of(read, self.journal.path)
-            known = known or isinstance(item, Epoch)
+            known = known or (isinstance(item, Epoch) and not item.number)
             try:
                 if isinstance(item, Close):
                     self.closed = item

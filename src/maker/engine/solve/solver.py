@@ -187,7 +187,7 @@ class Solver:
         if isinstance(item, Wave):
             self._replay_wave(item)
             self.book.account.replayed(item, self.header["run"])
-        elif isinstance(item, Epoch):
+        elif isinstance(item, Epoch) and not item.number:
             self._same_solve(item.header)
         return False
 
