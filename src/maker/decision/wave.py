@@ -95,12 +95,11 @@ def sample_of(text: str | None, tokens_in: int, tokens_out: int, facts: Mapping[
     return Sample(text, known(tokens_in), known(tokens_out), facts.get("finish", "stop"), **said)
 
 
-def receipt_of(sample: Sample) -> dict[str, Any]:
-    """Return all that is known of a sample, as its receipt keeps it."""
-    said = {name: value for name, value in zip(_IN_RECEIPT, _all_of(sample), strict=True) if value is not None}
-    if sample.latency is not None:
-        said["latency"] = round(sample.latency, 6)
-    return said
+def tell(sample: Sample, note: dict[str, Any]) -> None:
+    """Put into a receipt all that is known of its sample."""
+    for name, value in zip(_IN_RECEIPT, _all_of(sample), strict=True):
+        if value is not None:
+            note[name] = round(value, 6) if name == "latency" else value
 
 
 def received(note: Mapping[str, Any]) -> Sample:

@@ -18,7 +18,7 @@ from typing import Any
 from maker.decision.address import Address
 from maker.decision.ending import Stop
 from maker.decision.sample import Failure, Request, Sample
-from maker.decision.wave import receipt_of
+from maker.decision.wave import tell
 from maker.errors import JournalError
 from maker.journal.notes import Receipt, Reserve, ServerChange
 from maker.journal.records import encode_receipt
@@ -70,7 +70,7 @@ class Receipts:
         for request, sample, spent in samples:
             note = _address(request.address) | _asked(asked)
             note["spent"] = list(spent)
-            note |= receipt_of(sample)
+            tell(sample, note)
             self._append("sample", note)
             self._mark(sample)
         self.journal.commit_soon()
