@@ -160,6 +160,7 @@ def play(bench: Bench, m: int, n: int) -> list[Subtask]:
         subtasks[start] = Subtask(poll, whole.truth(state, start))
 
     async def draw(requests: Sequence[Request]) -> list[Sample]:
+        """Bring the samples of one wave."""
         chains = [Chain(request.address.step, request.address.draw, request.state[0]) for request in requests]
         for chain in chains:
             subtasks[chain.start].chains.append(chain)

@@ -164,6 +164,7 @@ class Bench:
         slots = anyio.CapacityLimiter(self._traits.callers if self._traits.lockstep else 8)
 
         async def one(first: int) -> None:
+            """Draw one batch."""
             async with slots:
                 found[first] = await self._dispatcher.draw(requests[first : first + BATCH])
 
