@@ -275,11 +275,11 @@ class Poll:
     @property
     def winner(self) -> int:
         """The number of the winning answer, of a decided poll."""
-        if self.outcome is None or self.outcome.winner is None:
+        if not self.won:
             raise InternalError(f"step {self.step.index} has no winner")
         if len(self.readings) == 1:
             return 0
-        return next(i for i, reading in enumerate(self.readings) if reading.key == self.outcome.winner)
+        return next(i for i, reading in enumerate(self.readings) if reading.key == self.key)
 
     def verdict(self) -> Verdict[Any]:
         """Return the verdict of a decided poll."""
