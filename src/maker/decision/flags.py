@@ -22,7 +22,7 @@ from maker.errors import TaskError
 from maker.task.lines import Ambiguous
 
 COPY_NATS = 20.0  # two independent draws of a text this improbable agree once in e^20 = 5e8 times
-BYTES_PER_TOKEN = 4  # a rough count for models that do not report tokens
+_BYTES_PER_TOKEN = 4  # a rough count for models that do not report tokens
 _CUT_OFF = {"length", "max_tokens", "model_length"}
 _REFUSAL = re.compile(
     r"\s*(i['’]?m sorry|sorry,|i (can(no|['’])t|am unable|am not able|won['’]t)|as an ai\b)", re.IGNORECASE
@@ -65,11 +65,14 @@ def truncated(sample: Sample, step: Step, earlier: Sequence[Sample]) -> RedFlag 
     return None
 
 
+def length_of(sample: Sample) -> int:
+    """Return the tokens of a reply, or a rough count where the model did not say."""
+    return len(sample.text or "") // _BYTES_PER_TOKEN if sample.tokens_out is None else sample.tokens_out
+
+
 def over_long(sample: Sample, step: Step, earlier: Sequence[Sample]) -> RedFlag | None:
     """Flag a rambling reply: more tokens than `long_answer`, real ones where the model reports them."""
-    tokens = sample.tokens_out
-    if tokens is None:
-        tokens = len(sample.text or "") // BYTES_PER_TOKEN
+    tokens = length_of(sample)
     if tokens > step.long_answer:
         return RedFlag("over_long", f"{tokens} tokens, more than {step.long_answer}")
     return None

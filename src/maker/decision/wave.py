@@ -11,7 +11,6 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from operator import attrgetter
 from typing import Any
 
 from maker.decision.sample import Sample
@@ -66,10 +65,7 @@ def known(tokens: int) -> int | None:
     return None if tokens == UNKNOWN_TOKENS else tokens
 
 
-# What is worth keeping of a sample beside its text and tokens, and its name in a wave; receipts say it by its field.
-_IN_WAVE = {"response_id": "id", "logprob": "logprob", "model": "model", "latency": "latency"}
 _IN_RECEIPT = tuple(field.name for field in fields(Sample))
-_all_of = attrgetter(*_IN_RECEIPT)  # several times as fast as getattr for each
 
 
 def facts_of(sample: Sample, *, whole: bool) -> dict[str, Any]:
@@ -77,29 +73,52 @@ def facts_of(sample: Sample, *, whole: bool) -> dict[str, Any]:
 
     whole: all that the server said of it, not only what a vote or a replay needs.
     """
-    facts: dict[str, Any] = {}
+    facts: dict[str, Any] = {}  # field by field, here and in `tell`: half the time of `getattr`, for every call
     if sample.text is None:
         facts["silent"] = True
     if sample.finish_reason != "stop":
         facts["finish"] = sample.finish_reason
-    if whole:
-        for name, word in _IN_WAVE.items():
-            if (value := getattr(sample, name)) is not None:
-                facts[word] = round(value, 6) if name == "latency" else value
+    if not whole:
+        return facts
+    if sample.response_id is not None:
+        facts["id"] = sample.response_id
+    if sample.logprob is not None:
+        facts["logprob"] = sample.logprob
+    if sample.model is not None:
+        facts["model"] = sample.model
+    if sample.latency is not None:
+        facts["latency"] = sample.latency
     return facts
 
 
 def sample_of(text: str | None, tokens_in: int, tokens_out: int, facts: Mapping[str, Any]) -> Sample:
     """Return a sample of a wave; text: None where there was none, or the journal has only its digest."""
-    said = {name: facts.get(word) for name, word in _IN_WAVE.items()}
-    return Sample(text, known(tokens_in), known(tokens_out), facts.get("finish", "stop"), **said)
+    said = facts.get("finish", "stop"), *map(facts.get, ("id", "logprob", "model", "latency"))
+    return Sample(text, known(tokens_in), known(tokens_out), *said)
 
 
 def tell(sample: Sample, note: dict[str, Any]) -> None:
     """Put into a receipt all that is known of its sample."""
-    for name, value in zip(_IN_RECEIPT, _all_of(sample), strict=True):
-        if value is not None:
-            note[name] = round(value, 6) if name == "latency" else value
+    if sample.text is not None:
+        note["text"] = sample.text
+    if sample.tokens_in is not None:
+        note["tokens_in"] = sample.tokens_in
+    if sample.tokens_out is not None:
+        note["tokens_out"] = sample.tokens_out
+    if sample.finish_reason is not None:
+        note["finish_reason"] = sample.finish_reason
+    if sample.response_id is not None:
+        note["response_id"] = sample.response_id
+    if sample.logprob is not None:
+        note["logprob"] = sample.logprob
+    if sample.model is not None:
+        note["model"] = sample.model
+    if sample.latency is not None:
+        note["latency"] = sample.latency
+    if sample.fingerprint is not None:
+        note["fingerprint"] = sample.fingerprint
+    if sample.cached is not None:
+        note["cached"] = sample.cached
 
 
 def received(note: Mapping[str, Any]) -> Sample:

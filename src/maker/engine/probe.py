@@ -20,7 +20,7 @@ from typing import Any
 from maker.decision.address import draw_seeds, seed_key
 from maker.decision.config import Config
 from maker.decision.ending import stuck
-from maker.decision.flags import BYTES_PER_TOKEN, Flag
+from maker.decision.flags import Flag, length_of
 from maker.decision.method import Method
 from maker.decision.poll import Poll
 from maker.decision.sample import Request, Sample
@@ -126,7 +126,7 @@ class Probe:
         replies = poll.samples[-len(wave) :]
         self.replies += replies
         return [
-            Draw(poll.step.read(sample.text).key, wave.extras.get(i, {}).get("flag"), _length(sample))
+            Draw(poll.step.read(sample.text).key, wave.extras.get(i, {}).get("flag"), length_of(sample))
             for i, sample in enumerate(replies)
         ]
 
@@ -210,11 +210,6 @@ class Probe:
             step.right = poll.key
         self.seen += steps
         return [poll.readings[poll.winner].answer for poll in polls]
-
-
-def _length(sample: Sample) -> int:
-    """Return the tokens of a reply, or a rough count where the model did not say."""
-    return len(sample.text or "") // BYTES_PER_TOKEN if sample.tokens_out is None else sample.tokens_out
 
 
 def _batches(steps: Sequence[Seen], repeats: int) -> Iterator[Sequence[Seen]]:

@@ -91,19 +91,16 @@ def counted(bench: Bench, polls: list[Poll]) -> Counted:
 
 
 def _rows(source: Source, seen: Counted) -> list[Row]:
+    votes = walks.after_votes(seen.p.rate, K, VOTES)
     return [
         source.row(k=K, p=seen.p.rate, v=seen.v.rate, after=kind, number=at, **share.row("undecided"), one_p=expected)
-        for kind, shares, theory in (("round", seen.rounds, _rounds(seen)), ("vote", seen.votes, _votes(seen)))
+        for kind, shares, theory in (("round", seen.rounds, _rounds(seen)), ("vote", seen.votes, votes))
         for at, (share, expected) in enumerate(zip(shares, theory, strict=True))
     ]
 
 
 def _rounds(seen: Counted) -> list[float]:
     return list(walks.after_waves(seen.p.rate, seen.v.rate, K, ROUNDS))
-
-
-def _votes(seen: Counted) -> list[float]:
-    return list(walks.after_votes(seen.p.rate, K, VOTES))
 
 
 def _table(found: dict[Source, Counted]) -> list[list[str]]:
@@ -139,7 +136,7 @@ def _draw(figure: Figure, found: dict[Source, Counted]) -> None:
     left, right = figure.subplots(1, 2, sharey=True)
     for number, (source, seen) in enumerate(found.items()):
         line(left, range(ROUNDS + 1), _rounds(seen), number, alpha=0.7)
-        line(right, range(VOTES + 1), _votes(seen), number, alpha=0.7)
+        line(right, range(VOTES + 1), list(walks.after_votes(seen.p.rate, K, VOTES)), number, alpha=0.7)
         points(left, range(ROUNDS + 1), _to_none(seen.rounds), number, source.name)
         points(right, range(1, VOTES, 2), _to_none(seen.votes[1:VOTES:2]), number, source.name, markersize=4)
     least = min(share.low for seen in found.values() for share in (*seen.rounds, *seen.votes) if share.seen)

@@ -194,17 +194,14 @@ def _table(found: dict[Source, Counted]) -> list[list[str]]:
     return table
 
 
-def _ratio(way: Way) -> float | None:
-    """Return how much more often the first two votes are both wrong than independence gives; None of no error."""
-    return way.both.rate / way.error.rate**2 if way.error.seen and way.both.n else None
-
-
 def _shows(found: dict[Source, Counted]) -> str:
     said, fell = [], []
     for source, seen in found.items():
         loose, paper, full = (seen.ways[name] for name in ("repaired", "paper's flags", "default flags"))
         lower, higher = paper.error.high < loose.error.low, paper.error.low > loose.error.high
-        ratios = [_ratio(way) for way in (loose, paper, full)]
+        # How much more often the first two votes are both wrong than independence gives; None of no error.
+        ratios = [way.both.rate / way.error.rate**2 if way.error.seen and way.both.n else None
+                  for way in (loose, paper, full)]  # fmt: skip
         if ratios[0] is not None and ratios[1] is not None and ratios[1] < 0.8 * ratios[0]:
             fell.append(source.name)
         said.append(

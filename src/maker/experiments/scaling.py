@@ -80,7 +80,7 @@ def run(options: Options) -> Study:
         "there is only the formula.",
         f"{options.size(200_000, 40_000):,} races for each k of the first two figures, {options.size(10_000, 2000):,} "
         f"for each point of the third, {options.size(2000, 400):,} of the fourth",
-        "all points are simulated votes (coins) through `vote.first_to_ahead`; lines are formulas",
+        "all points are simulated votes (coins) through `decision.race.first_to_ahead`; lines are formulas",
         options.seed, (9.6, 8.0),
     )  # fmt: skip
 

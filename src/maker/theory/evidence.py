@@ -76,7 +76,8 @@ class Evidence:
         """Sum up. looks: at most how many times any step was judged to be lost."""
         first = [(step.voted(step.draws), step) for step in seen]
         ones = [wrong for voted, step in first for wrong in voted[: step.picked]]
-        pairs = [pair for voted, step in first for pair in _pairs(voted, step.picked)]
+        # The valid draws of a step two by two, one pair for each time it was picked.
+        pairs = [p for voted, step in first for p in list(zip(voted[::2], voted[1::2], strict=False))[: step.picked]]
         totals = [(sum(wrong), len(wrong)) for wrong in (step.voted([*step.draws, *step.again]) for step in seen)]
         dropped = [draw.flag is not None for step in seen for draw in step.draws[: step.picked]]
         powers = [1 - 0.5 ** len(voted) for voted, _ in first if voted]
@@ -210,11 +211,6 @@ class Evidence:
     def spread_high(self) -> float:
         """Upper 97.5% bound of the share of wrong answers that are a step's most common one; 1 if too few were seen."""
         return theory.p_upper(self.errors - self.rival, self.errors, SIDE) if self.errors else 1.0
-
-
-def _pairs(voted: list[bool], picked: int) -> list[tuple[bool, bool]]:
-    """Return the valid draws of a step two by two, one pair for each time it was picked."""
-    return list(zip(voted[0::2], voted[1::2], strict=False))[:picked]
 
 
 def _exceeding(counts: Iterable[int]) -> list[int]:

@@ -105,7 +105,8 @@ async def _employ(
 ) -> None:  # fmt: skip
     """Start one process and give it jobs until there are none."""
     try:
-        started = _start()
+        # Unbuffered: what a process that was killed has not read must not fail once more when its pipe is closed.
+        started = fresh_interpreter("maker.engine.crew.processes", buffered=False)
     except OSError as error:  # no interpreter to be found, or no room for another process
         log.warning("crew.lost", process=None, detail=repr(error))
         lanes.clear()
@@ -149,11 +150,6 @@ def _left(lane: Lane) -> int:
     """Return how many steps a lane has still to go."""
     assert lane.segment.stop is not None, "segments without an end are not handed out"
     return lane.segment.stop - lane.index
-
-
-def _start() -> subprocess.Popen[bytes]:
-    # Unbuffered: what a process that was killed has not read must not fail once more when its pipe is closed.
-    return fresh_interpreter("maker.engine.crew.processes", buffered=False)
 
 
 def _ask(process: subprocess.Popen[bytes], told: object, count: int) -> list[bytes]:

@@ -25,7 +25,7 @@ from maker.decision.method import Method
 from maker.decision.poll import Poll
 from maker.decision.sample import Request, Sample
 from maker.decision.step import Rules
-from maker.errors import ModelError, first_error
+from maker.errors import ModelError, ungrouped
 from maker.models import load_model
 from maker.sending.dispatcher import Dispatcher, Draw, decide, settle
 from maker.sending.limits import Limits
@@ -169,14 +169,12 @@ class Bench:
                 found[first] = await self._dispatcher.draw(requests[first : first + BATCH])
 
         try:
-            async with anyio.create_task_group() as group:
-                for first in range(0, len(requests), BATCH):
-                    group.start_soon(one, first)
-        except BaseExceptionGroup as errors:
-            error = first_error(errors)
-            if isinstance(error, Stop):
-                raise ModelError(f"{error} An experiment keeps no journal: it begins again.") from None
-            raise error from error.__cause__
+            with ungrouped():
+                async with anyio.create_task_group() as group:
+                    for first in range(0, len(requests), BATCH):
+                        group.start_soon(one, first)
+        except Stop as stop:
+            raise ModelError(f"{stop} An experiment keeps no journal: it begins again.") from None
         return [sample for first in sorted(found) for sample in found[first]]
 
 

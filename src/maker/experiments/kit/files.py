@@ -8,12 +8,11 @@ from __future__ import annotations
 import csv
 import importlib
 import importlib.util
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from maker.errors import TaskError
 from maker.experiments.kit.figure import save
-from maker.experiments.kit.study import Cell, Row, Study
+from maker.experiments.kit.study import Row, Study
 
 
 def write(study: Study, folder: Path, *, parquet: bool = True) -> dict[str, str]:
@@ -24,7 +23,11 @@ def write(study: Study, folder: Path, *, parquet: bool = True) -> dict[str, str]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         rows = folder / f"{study.name}.csv"
-        _write_csv(rows, study.rows)
+        with rows.open("w", newline="") as file:
+            writer = csv.DictWriter(file, list(study.rows[0]), lineterminator="\n")
+            writer.writeheader()
+            for row in study.rows:
+                writer.writerow({key: f"{cell:.8g}" if isinstance(cell, float) else cell for key, cell in row.items()})
         study.files["csv"] = str(rows)
         if parquet and _write_parquet(rows.with_suffix(".parquet"), study.rows):
             study.files["parquet"] = str(rows.with_suffix(".parquet"))
@@ -38,14 +41,6 @@ def write(study: Study, folder: Path, *, parquet: bool = True) -> dict[str, str]
 def can_draw() -> bool:
     """Say whether matplotlib is installed."""
     return importlib.util.find_spec("matplotlib") is not None
-
-
-def _write_csv(path: Path, rows: Sequence[Mapping[str, Cell]]) -> None:
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        for row in rows:
-            writer.writerow({key: f"{cell:.8g}" if isinstance(cell, float) else cell for key, cell in row.items()})
 
 
 def _write_parquet(path: Path, rows: list[Row]) -> bool:

@@ -99,7 +99,7 @@ def _good(reply: dict[str, Any], asked: Asked, latency: float) -> list[Reply] | 
         sample.tokens_in, sample.tokens_out = tokens_in, tokens_out
         if isinstance(sample, Sample):
             sample.response_id, sample.model, sample.fingerprint = identity, declared, mark
-            sample.cached, sample.latency = _cached(usage), latency
+            sample.cached, sample.latency = _cached(usage), round(latency, 6)
     if asked.choices > 1:
         _share_out(samples, choices, asked)
     elif isinstance(samples[0], Failure):
