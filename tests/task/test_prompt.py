@@ -10,7 +10,7 @@ import maker
 from counted import Counted
 from maker.errors import TaskError
 from maker.task.load import load_task
-from maker.task.prompt import View, fingerprint, render, views
+from maker.task.prompt import View, fingerprint, messages_of, prompt_of, render, views, words_in
 from maker.testing import ScriptedModel
 
 
@@ -126,15 +126,17 @@ def test_the_prompt_is_the_tasks_text():
     assert render(HANOI, state, 0) == HANOI.prompt(state, 0)
 
 
-@pytest.mark.parametrize("given", [None, "", b"bytes", 3, ["text"]])
-def test_a_prompt_that_is_no_text_is_refused(given):
+@pytest.mark.parametrize(
+    ("given", "said"), [(None, "NoneType"), ("", "empty text"), (b"bytes", "bytes"), (3, "int"), (["text"], "a list")]
+)
+def test_a_prompt_that_is_no_text_is_refused(given, said):
     """Nothing, bytes and other objects are a TaskError with step and type."""
 
     class Bad(Counted):
         def prompt(self, state, step):
             return given
 
-    with pytest.raises(TaskError, match=f"step 4: prompt returned {type(given).__name__}"):
+    with pytest.raises(TaskError, match=f"step 4: prompt returned {said}"):
         render(Bad(), 0, 4)
 
 
@@ -156,3 +158,40 @@ def test_a_fingerprint_stands_for_every_character():
     assert len(set(prints)) == len(texts)
     assert all(len(mark) == 32 and int(mark, 16) >= 0 for mark in prints)
     assert fingerprint("a") == fingerprint("a")
+
+
+def test_messages_are_a_prompt() -> None:
+    """Messages travel as their canonical JSON, and come out at the edge as they went in, extra fields included."""
+    given = [
+        {"role": "system", "content": "Be brief."},
+        {
+            "role": "user",
+            "content": [{"type": "text", "text": "6 x 7?"}, {"type": "image_url", "image_url": {"url": "x"}}],
+        },
+        {"content": "é", "role": "user", "name": "ann"},
+    ]
+    prompt = prompt_of(given, "vote: the prompt is")
+    assert prompt == json.dumps(given, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    assert list(messages_of(prompt)) == given
+    assert words_in(prompt) == "Be brief.\n\n6 x 7?\n\né"
+    assert list(messages_of("plain")) == [{"role": "user", "content": "plain"}]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        [],
+        [{}],
+        [{"role": "user"}],
+        [{"role": "", "content": "x"}],
+        [{"role": "user", "content": 3}],
+        ["x"],
+        "",
+        None,
+        7,
+    ],
+)
+def test_what_is_no_prompt(given: object) -> None:
+    """Neither text nor messages: a TaskError that says whose it was."""
+    with pytest.raises(TaskError, match="vote: the prompt is"):
+        prompt_of(given, "vote: the prompt is")

@@ -15,6 +15,7 @@ from pydantic import Field
 from maker.decision.address import Address
 from maker.decision.config import Frozen, validated
 from maker.errors import TaskError
+from maker.task.prompt import messages_of
 from maker.task.task import Task
 
 
@@ -23,9 +24,9 @@ class Request:
     """One draw, as a model sees it. It carries no ground truth.
 
     address: run, step and draw number; a retry keeps it.
-    prompt: the whole text the model reads.
+    prompt: the whole text the model reads; messages: the same as chat servers take it.
     seed: 64-bit number, a hash of the address and the run's seed; a retry keeps it.
-    temperature: 0 or more; 0 means the most probable answer.
+    temperature: 0 or more; 0 means the most probable answer, None the server's own.
     max_tokens: the most tokens the reply may have.
     stop: texts that end the reply.
     schema: JSON schema of the answer, for servers that can enforce one.
@@ -35,11 +36,16 @@ class Request:
     address: Address
     prompt: str
     seed: int
-    temperature: float = 0.1
+    temperature: float | None = 0.1
     max_tokens: int = 1024
     stop: tuple[str, ...] = ()
     schema: dict[str, Any] | None = None
     state: Any = None
+
+    @property
+    def messages(self) -> Sequence[Mapping[str, Any]]:
+        """What a chat server is sent."""
+        return messages_of(self.prompt)
 
     def asks_the_same_as(self, other: Request) -> bool:
         """Say whether another request differs in address, seed and state alone."""
@@ -60,6 +66,8 @@ class Sample:
     logprob: natural log of the probability of the whole text, when the server gives it.
     model: the name the server says it used; latency: seconds from request to reply.
     fingerprint: the server's mark of its configuration. cached: of tokens_in, those read from a cache.
+    reasoning: what the model thought before it answered; never parsed, flagged or voted on. tokens_reasoning: of
+    tokens_out, those it thought in. source: which of several servers it came from.
     """
 
     text: str | None
@@ -72,6 +80,9 @@ class Sample:
     latency: float | None = None
     fingerprint: str | None = None
     cached: int | None = None
+    reasoning: str | None = None
+    tokens_reasoning: int | None = None
+    source: str | None = None
 
 
 @dataclass(slots=True)

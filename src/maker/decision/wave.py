@@ -115,10 +115,9 @@ def tell(sample: Sample, note: dict[str, Any]) -> None:
         note["model"] = sample.model
     if sample.latency is not None:
         note["latency"] = sample.latency
-    if sample.fingerprint is not None:
-        note["fingerprint"] = sample.fingerprint
-    if sample.cached is not None:
-        note["cached"] = sample.cached
+    for name in _IN_RECEIPT[8:]:
+        if (value := getattr(sample, name)) is not None:
+            note[name] = value
 
 
 def received(note: Mapping[str, Any]) -> Sample:

@@ -36,7 +36,7 @@ KINDS: dict[str, Says] = {
     "rare": lambda request, share, right, _: right if share < 0.04 else f"it depends {request.seed}",
     # rambles below a temperature of .4
     "cold": lambda request, share, right, other: (
-        right if share < (0.9 if request.temperature > 0.4 or other else 0.02) else f"it depends {request.seed}"
+        right if share < (0.9 if (request.temperature or 0) > 0.4 or other else 0.02) else f"it depends {request.seed}"
     ),
     # refuses the task's own words
     "touchy": lambda request, share, right, other: (

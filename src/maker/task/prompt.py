@@ -1,22 +1,96 @@
-"""Step -> Prompt: the text a model reads, its fingerprint, and equivalent ways to ask.
+"""Step -> Prompt: the text or the messages a model reads, their fingerprint, and equivalent ways to ask.
 
 The engine takes the prompt as the task writes it. Its fingerprint (of the prompt of step 0) is part of the run's
 own, so a changed template is noticed when a run is resumed.
 
 Draws that ask in different views share less of a model's systematic error than draws of one text.
 
-Not covered: chat roles and tokens, which belong to the model; whether views really are equivalent.
+A prompt of several messages is text, too: its canonical JSON. So fingerprints, digests, journals and addresses need not
+know of messages; only who sends a prompt looks.
+
+Not covered: what a role means, and tokens, which belong to the model; whether views really are equivalent.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, StringConstraints, TypeAdapter, ValidationError
 
 from maker.errors import TaskError
 from maker.task.canonical import digest
 from maker.task.task import Task, guarded
+
+
+class _Message(BaseModel):
+    """One message, as chat servers take it; fields beside these go with it as they are."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    role: Annotated[str, StringConstraints(min_length=1)]
+    content: str | list[dict[str, Any]] | None
+
+
+_MESSAGES = TypeAdapter(list[_Message])
+
+
+class Messages(str):
+    """A prompt of several messages. As a text it is their canonical JSON; `messages` are they themselves."""
+
+    __slots__ = ("messages",)
+    messages: Sequence[Mapping[str, Any]]
+
+    @classmethod
+    def of(cls, given: object, whose: str) -> Self:
+        """Read a list of messages: each with a role, and a content of text or parts; the rest as for `prompt_of`."""
+        try:
+            read = _MESSAGES.validate_python(given)
+            told = [message.model_dump() for message in read]
+            made = cls(json.dumps(told, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False))
+        except (ValidationError, TypeError, ValueError, RecursionError) as error:
+            what = error.errors()[0] if isinstance(error, ValidationError) else None
+            why = f"{'.'.join(map(str, what['loc']))}: {what['msg']}" if what else str(error)
+            raise TaskError(f'{whose} a list, but not of {{"role": ..., "content": ...}}: {why}') from None
+        if not told:
+            raise TaskError(f"{whose} a list of no messages")
+        made.messages = told
+        return made
+
+    @property
+    def texts(self) -> Sequence[str]:
+        """All that is said in words, in order."""
+        parts = [part for message in self.messages for part in _parts(message["content"])]
+        return [part for part in parts if isinstance(part, str)]
+
+
+def _parts(content: Any) -> list[Any]:
+    return [part.get("text") for part in content] if isinstance(content, list) else [content]
+
+
+def messages_of(prompt: str) -> Sequence[Mapping[str, Any]]:
+    """Return what a chat server is sent for a prompt: its messages, or the one message of a plain text."""
+    return prompt.messages if isinstance(prompt, Messages) else ({"role": "user", "content": prompt},)
+
+
+def words_in(prompt: str) -> str:
+    """Return all that a prompt says in words: what a server of plain completions is sent."""
+    return "\n\n".join(prompt.texts) if isinstance(prompt, Messages) else prompt
+
+
+def prompt_of(given: object, whose: str) -> str:
+    """Return what somebody gave as a prompt: text, or messages.
+
+    whose: how the TaskError of anything else begins, such as "vote: the prompt is".
+    """
+    if isinstance(given, str) and given:
+        return given
+    if isinstance(given, (list, tuple)):
+        return Messages.of(given, whose)
+    said = "empty text" if given == "" else type(given).__name__
+    raise TaskError(f"{whose} {said}, neither text nor messages")
 
 
 @dataclass(slots=True, frozen=True)
@@ -31,11 +105,8 @@ class View:
 
 
 def render(task: Task, state: Any, step: int) -> str:
-    """Return the prompt of a step. Raises TaskError when the task raises or gives no text."""
-    text = guarded(task.prompt, step, "prompt", state, step)
-    if not isinstance(text, str) or not text:
-        raise TaskError(f"step {step}: prompt returned {type(text).__name__}, not text. Mend the task.")
-    return text
+    """Return the prompt of a step. Raises TaskError when the task raises or gives no prompt."""
+    return prompt_of(guarded(task.prompt, step, "prompt", state, step), f"step {step}: prompt returned")
 
 
 def views(task: Task, state: Any, step: int) -> Sequence[View]:

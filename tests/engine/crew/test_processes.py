@@ -88,10 +88,10 @@ def test_a_lost_process_costs_time_alone(
     alone: dict[str, Any], jobs: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """When the processes are killed, the run goes on alone to the same end."""
-    processes, start = [], crew._start
+    processes, start = [], crew.fresh_interpreter
 
-    def started() -> Any:
-        processes.append(start())
+    def started(*arguments: Any, **settings: Any) -> Any:
+        processes.append(start(*arguments, **settings))
         return processes[-1]
 
     def kill(seen: Progress) -> None:
@@ -99,7 +99,7 @@ def test_a_lost_process_costs_time_alone(
             for process in processes:
                 process.kill()
 
-    monkeypatch.setattr(crew, "_start", started)
+    monkeypatch.setattr(crew, "fresh_interpreter", started)
     monkeypatch.setattr("maker.engine.result.REPORT_SECONDS", 0.0)
     assert told(run(progress=kill)) == alone
     assert 0 < sum(jobs) < 2**DISKS - 1
@@ -155,13 +155,13 @@ def flagged(sample: maker.Sample, step: maker.Step, earlier: Any) -> None:
 ])  # fmt: skip
 def test_no_crew_where_a_run_is_not_plain(changed: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """Limits on the whole run, flags of the caller's own, one segment and waiting models start no process."""
-    monkeypatch.setattr(crew, "_start", None)
+    monkeypatch.setattr(crew, "fresh_interpreter", None)
     assert run(**changed).steps >= 400
 
 
 def test_no_crew_for_a_task_that_cannot_be_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """A task that was changed after it was made, or made by other means than `load_task`, stays in this process."""
-    monkeypatch.setattr(crew, "_start", None)
+    monkeypatch.setattr(crew, "fresh_interpreter", None)
     task = maker.load_task("hanoi", disks=DISKS)
     monkeypatch.setattr(task, "legal", task.legal)
     assert run(task=task).solved
@@ -171,7 +171,7 @@ def test_no_crew_for_a_task_that_cannot_be_made_again(monkeypatch: pytest.Monkey
 
 def test_few_steps_are_done_here(monkeypatch: pytest.MonkeyPatch) -> None:
     """A short run starts no process."""
-    monkeypatch.setattr(crew, "_start", None)
+    monkeypatch.setattr(crew, "fresh_interpreter", None)
     monkeypatch.setattr(crew, "FEWEST_STEPS", 2**DISKS)
     assert run().solved
 

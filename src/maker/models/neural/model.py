@@ -62,7 +62,8 @@ class NeuralModel:
         """Answer every request, in order; raise ModelError before sampling if one cannot be read."""
         groups: dict[tuple[str, float], list[int]] = {}
         for index, request in enumerate(requests):
-            groups.setdefault((request.prompt, request.temperature), []).append(index)
+            heat = 1.0 if request.temperature is None else request.temperature
+            groups.setdefault((request.prompt, heat), []).append(index)
         jobs = [_job(prompt, heat, [requests[i] for i in members]) for (prompt, heat), members in groups.items()]
         replies = await anyio.to_thread.run_sync(self._answer, jobs)
         samples: list[Sample | None] = [None] * len(requests)

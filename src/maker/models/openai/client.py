@@ -35,6 +35,7 @@ from maker.models.openai.request import OPENAI, Dialect, Target, encode_request
 from maker.models.openai.retry_after import retry_after
 from maker.models.openai.wire import Wire
 from maker.sending.dispatcher import ATTEMPTS
+from maker.task.prompt import words_in
 
 GRACE = 10.0  # seconds from the first use in which a server has to show itself
 PROBE_TIMEOUT = 30.0  # seconds
@@ -119,7 +120,7 @@ class OpenAI:
     async def _send(self, request: Request, choices: int, dialect: Dialect, seconds: float) -> list[Reply] | Trouble:
         """Wait for the gate, exchange once, and tell the gate what came of it."""
         body = encode_request(request, self._target, dialect, choices)
-        asked = Asked(self._target.origin, self._target.model, request.prompt, self._wire.key, choices)
+        asked = Asked(self._target.origin, self._target.model, words_in(request.prompt), self._wire.key, choices)
         gate = self._gate
         try:
             ticket = await gate.enter(self.timeout)

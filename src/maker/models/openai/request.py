@@ -18,6 +18,7 @@ import orjson
 
 from maker.decision.sample import Request
 from maker.errors import ModelError, TaskError
+from maker.task.prompt import words_in
 
 SEED_RANGE = 2**31 - 1  # the least that servers take: some keep seeds in 32 bits, with a sign
 OPENAI = "https://api.openai.com/v1"
@@ -92,10 +93,11 @@ def encode_request(request: Request, target: Target, dialect: Dialect, choices: 
     """Return the body that asks for `choices` replies to a request. Raises TaskError for what JSON cannot hold."""
     body: dict[str, Any] = {"model": target.model}
     if target.api == "chat":
-        body["messages"] = [{"role": "user", "content": request.prompt}]
+        body["messages"] = request.messages
     else:
-        body["prompt"] = request.prompt
-    body["temperature"] = request.temperature
+        body["prompt"] = words_in(request.prompt)
+    if request.temperature is not None:
+        body["temperature"] = request.temperature
     body[dialect.tokens_name] = request.max_tokens
     refused = dialect.refused
     if request.stop:
