@@ -11,7 +11,7 @@
 
 A red flag is a value, never an exception; a limit that ends a run is `RunResult.stopped`.
 Foreign exceptions are mapped where they enter: task code in `task/task.py`, SQLite in `journal/database.py`,
-HTTP in `models/openai/wire.py`. Every message says what happened, where, and what to do next.
+HTTP in `models/openai/http/wire.py`. Every message says what happened, where, and what to do next.
 """
 
 from __future__ import annotations

@@ -27,9 +27,9 @@ from maker.api.sync import twin
 from maker.errors import ModelError
 from maker.journal.database import read_records
 from maker.journal.records import decode
-from maker.models.openai import gate as gate_module
 from maker.models.openai.client import OpenAI
-from maker.models.openai.gate import Gate
+from maker.models.openai.http import gate as gate_module
+from maker.models.openai.http.gate import Gate
 from maker.sending import dispatcher as settle
 from maker.testing import FaultServer, Reply, check_journal, error
 from maker.testing.faults import Told

@@ -24,10 +24,10 @@ from maker.decision.address import Address
 from maker.decision.ending import Stop
 from maker.decision.sample import Failure, Model, Request, Sample
 from maker.errors import ModelError, Undecided
-from maker.models.openai import gate as gate_module
 from maker.models.openai.client import GRACE, OpenAI, from_spec
 from maker.models.openai.health import PROBE_PROMPT
-from maker.models.openai.wire import _trouble
+from maker.models.openai.http import gate as gate_module
+from maker.models.openai.http.wire import _trouble
 from maker.sending import dispatcher as settle
 from maker.sending.dispatcher import ATTEMPTS, Dispatcher
 from maker.sending.limits import Limits

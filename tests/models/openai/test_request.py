@@ -8,7 +8,8 @@ import pytest
 from maker.decision.address import Address
 from maker.decision.sample import Request
 from maker.errors import ModelError, TaskError
-from maker.models.openai.request import OPENAI, Dialect, Target, encode_request
+from maker.models.openai.request import Dialect, encode_request
+from maker.models.openai.target import OPENAI, Target
 
 CANARY = "sk-canary-5f1e77"
 

@@ -28,12 +28,13 @@ from maker.decision.address import Address
 from maker.decision.sample import Failure, Prices, Reply, Request, groups, make_prices
 from maker.errors import ModelError, ungrouped
 from maker.log import debugging, log
-from maker.models.openai.gate import Gate, Held, gate_of
 from maker.models.openai.health import Prober
+from maker.models.openai.http.gate import Gate, Held, gate_of
+from maker.models.openai.http.wire import Wire
 from maker.models.openai.refusal import REFUSED, Asked, Trouble
-from maker.models.openai.request import OPENAI, Dialect, Target, encode_request
+from maker.models.openai.request import Dialect, encode_request
 from maker.models.openai.retry_after import retry_after
-from maker.models.openai.wire import Wire
+from maker.models.openai.target import OPENAI, Target
 from maker.sending.dispatcher import ATTEMPTS
 from maker.task.prompt import words_in
 

@@ -1,27 +1,25 @@
-"""What is sent, and where: the address of a model, and a Request as the body of an HTTP request.
+"""What is sent: a Request as the body of an HTTP request.
 
-`Target` reads a base URL and refuses what could carry a key (user names, queries). `Dialect` is
-what one server takes of the fields that not all take (`OPTIONAL`). It starts with all of them; `Dialect.without`
-drops the one that a refusal complains of, once.
+`Dialect` is what one server takes of the fields that not all take (`OPTIONAL`). It starts with all of them;
+`Dialect.without` drops the one that a refusal complains of, once.
 
-Not covered: sending. Messages never repeat a URL that was refused, since it may hold a key.
+Not covered: where it goes (`target.py`), and sending.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from typing import Any, Literal
-from urllib.parse import urlsplit
+from typing import Any
 
 import orjson
 
 from maker.decision.sample import Request
-from maker.errors import ModelError, TaskError
+from maker.errors import TaskError
+from maker.models.openai.target import Target
 from maker.task.prompt import words_in
 
 SEED_RANGE = 2**31 - 1  # the least that servers take: some keep seeds in 32 bits, with a sign
-OPENAI = "https://api.openai.com/v1"
 OPTIONAL = {  # fields that not all servers take, and what a complaint of each looks like
     "max_tokens": re.compile(r"\bmax_tokens\b"),
     "logprobs": re.compile(r"logprobs", re.I),
@@ -30,49 +28,6 @@ OPTIONAL = {  # fields that not all servers take, and what a complaint of each l
     # choices in one reply: llama.cpp takes no more than it has slots
     "n": re.compile(r"^n$|['\"`]n['\"`]|\bn (must|should|>|>=|=|is|greater)"),
 }
-_CHAT, _PLAIN = "/chat/completions", "/completions"  # the routes
-
-
-@dataclass(slots=True, frozen=True)
-class Target:
-    """Where a model is: origin for messages, url to post to, and its name for the fingerprint."""
-
-    origin: str
-    url: str
-    model: str
-    api: Literal["chat", "completions"]
-    name: str
-
-    @classmethod
-    def of(cls, base_url: str, model: str) -> Target:
-        """Read a base URL such as http://127.0.0.1:8080/v1; one that ends in a route names the API, too.
-
-        Raises ModelError, without repeating the URL, for one that is not usable or could hold a key.
-        """
-        try:
-            parts = urlsplit(base_url.strip())
-            host, port = parts.hostname, parts.port
-        except ValueError:
-            raise ModelError(_EXPECTED + " The one given cannot be read.") from None
-        if parts.scheme not in ("http", "https") or not host or any(c.isspace() for c in host):
-            raise ModelError(_EXPECTED)
-        if "@" in parts.netloc:
-            raise ModelError(f"the URL of {host} has a user name or password in it. {_KEYS}")
-        if "?" in base_url:
-            raise ModelError(f"the URL of {host} has a query ('?...') in it. {_KEYS}")
-        if not model:
-            raise ModelError(f"which model of {host}? Add its name to the URL: http://HOST:PORT/v1#NAME")
-        path = parts.path.rstrip("/")
-        shown = f"[{host}]" if ":" in host else host
-        origin = f"{parts.scheme}://{shown}" + (f":{port}" if port is not None else "")
-        if path.endswith(_PLAIN) and not path.endswith(_CHAT):
-            return cls(origin, origin + path, model, "completions", f"{origin}{path}#{model}")
-        base = origin + path.removesuffix(_CHAT)
-        return cls(origin, base + _CHAT, model, "chat", f"openai:{model}" if base == OPENAI else f"{base}#{model}")
-
-
-_EXPECTED = "the address of a model is http://HOST:PORT/v1#NAME (or https://)."
-_KEYS = "Keys do not belong into URLs, they end up in logs: put the key into MAKER_API_KEY and take it out of the URL."
 
 
 @dataclass(slots=True, frozen=True)

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from maker.models.openai.gate import FIRST_WINDOW, LONGEST_WINDOW, Gate, Held, gate_of
+from maker.models.openai.http.gate import FIRST_WINDOW, LONGEST_WINDOW, Gate, Held, gate_of
 
 
 class Time:

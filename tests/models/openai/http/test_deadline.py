@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from maker.models.openai.deadline import Deadline
+from maker.models.openai.http.deadline import Deadline
 
 
 async def attempt(deadline: Deadline, ended: list[str], name: str = "") -> None:

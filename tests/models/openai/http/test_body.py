@@ -6,7 +6,7 @@ import zlib
 
 import pytest
 
-from maker.models.openai.body import BadBody, Unpacker
+from maker.models.openai.http.body import BadBody, Unpacker
 
 
 def unpacked(raw, encoding="", size=7, **caps):

@@ -22,11 +22,11 @@ import aiohttp.abc
 
 from maker.decision.sample import Failure, Reply
 from maker.errors import ModelError
-from maker.models.openai.body import ENCODINGS, BadBody, read_body
-from maker.models.openai.deadline import Deadline
+from maker.models.openai.http.body import ENCODINGS, BadBody, read_body
+from maker.models.openai.http.deadline import Deadline
 from maker.models.openai.refusal import Asked, Trouble, bill_unknown, fatal
 from maker.models.openai.reply import read_reply
-from maker.models.openai.request import Target
+from maker.models.openai.target import Target
 
 CONNECT = 10.0  # seconds to open a connection; a host that needs longer counts as not reachable
 
