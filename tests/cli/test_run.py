@@ -111,7 +111,7 @@ def test_a_name_server_that_hangs_is_no_hang(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Looking a name up counts as connecting: it has seconds, not minutes."""
-    from maker.models.openai import wire as openai_wire
+    from maker.models.openai.http import wire as openai_wire
 
     async def hang(self: Any, *args: Any, **options: Any) -> Any:
         import asyncio

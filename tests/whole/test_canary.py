@@ -16,7 +16,7 @@ import pytest
 
 import maker
 from maker.errors import MakerError
-from maker.models.openai import gate as gate_module
+from maker.models.openai.http import gate as gate_module
 from maker.review.report.page import write_report
 from maker.sending import dispatcher as settle
 from maker.testing import FaultServer, Reply, error
