@@ -1,8 +1,12 @@
-"""Shared test set-up: the long proofs run only when asked for."""
+"""Shared test set-up: the long proofs run only when asked for, and one real llama.cpp server serves all who want it."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
+
+from llama_server import llama_server
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -13,3 +17,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if slow:
         config.hook.pytest_deselected(items=slow)
         items[:] = [item for item in items if not item.get_closest_marker("slow")]
+
+
+@pytest.fixture(scope="session")
+def llama(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Run a llama.cpp server with the exported weights, and slots for a few requests at once."""
+    with llama_server(tmp_path_factory.mktemp("gguf"), slots=8) as address:
+        yield address

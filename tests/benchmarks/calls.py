@@ -12,6 +12,7 @@ import argparse
 import asyncio
 import multiprocessing
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Coroutine, Sequence
@@ -21,7 +22,10 @@ from typing import Any
 import aiohttp
 import orjson
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "kit"))
+
 import maker
+from echo import Echo
 from maker.models.process import collect_seldom
 from maker.task.plan import Plan
 
@@ -67,34 +71,13 @@ def serve(pipe: Any) -> None:
     asyncio.run(main())
 
 
-class Sayings:
+class Sayings(Echo):
     """Many independent steps of one call each."""
 
     name = "sayings"
 
     def __init__(self, steps: int) -> None:
-        self.steps = steps
-
-    def initial_state(self) -> int:
-        return 0
-
-    def prompt(self, state: int, step: int) -> str:
-        return PROMPT
-
-    def parse(self, text: str) -> str:
-        return text
-
-    def legal(self, state: int, action: str) -> bool:
-        return True
-
-    def apply(self, state: int, action: str) -> int:
-        return state + 1
-
-    def done(self, state: int) -> bool:
-        return state == self.steps
-
-    def answer(self, state: int) -> int:
-        return state
+        super().__init__(steps, PROMPT)
 
     def plan(self, segments: int) -> Plan:
         return Plan.chain(self.steps, lambda step: step, segments)

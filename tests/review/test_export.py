@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import maker
+from echo import Echo
 from maker.cli.app import main
 from maker.decision.sample import Sample
 from maker.decision.wave import Wave
@@ -29,34 +30,6 @@ HOSTILE = [
     "=1+1", "a,b\"c\"", "two\nlines\r\nthree", "nul \0 in it", "\x1b[31mred", "\ud800 lone", "\u202egnp.exe",
     "<script>alert(1)</script>", "", "  ", "'; DROP TABLE groups; --", "é漢🙂",
 ]  # fmt: skip
-
-
-class Echo:
-    """A task whose answer is the whole text."""
-
-    name = "echo"
-    steps = 12
-
-    def initial_state(self) -> int:
-        return 0
-
-    def prompt(self, state: int, step: int) -> str:
-        return "Say something."
-
-    def parse(self, text: str) -> str:
-        return text
-
-    def legal(self, state: int, action: str) -> bool:
-        return True
-
-    def apply(self, state: int, action: str) -> int:
-        return state + 1
-
-    def done(self, state: int) -> bool:
-        return state == self.steps
-
-    def answer(self, state: int) -> int:
-        return state
 
 
 @pytest.fixture

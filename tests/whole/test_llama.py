@@ -10,27 +10,19 @@ import anyio
 import pytest
 
 import maker
-from llama_server import llama_server
 from maker.testing import FaultServer, Reply, check_journal
 
 pytest.importorskip("gguf")
 pytest.importorskip("xllamacpp")
 
 
-@pytest.fixture(scope="module")
-def address(tmp_path_factory):
-    """Run a llama.cpp server with the exported weights, and slots for a few requests at once."""
-    with llama_server(tmp_path_factory.mktemp("gguf"), slots=8) as address:
-        yield address
-
-
 @pytest.mark.timeout(110)
 @pytest.mark.parametrize("disks", [6, pytest.param(10, marks=pytest.mark.slow)])
-def test_hanoi_through_a_real_llama_server(address, tmp_path, disks):
+def test_hanoi_through_a_real_llama_server(llama, tmp_path, disks):
     """The bundled model behind a real llama.cpp server solves Hanoi; the journal verifies."""
     path = tmp_path / "llama.db"
     task = maker.load_task("hanoi", disks=disks, style="compact")
-    result = maker.run_sync(task, model=f"{address}/v1#neural", k=2, temperature=1.0, token_cap=100, journal=path,
+    result = maker.run_sync(task, model=f"{llama}/v1#neural", k=2, temperature=1.0, token_cap=100, journal=path,
                             limits={"concurrency": 8})  # fmt: skip
     assert result.solved and result.wrong == 0, result.detail
     assert result.usage.in_flight == 0
@@ -61,15 +53,15 @@ maker.run_sync(maker.load_task("hanoi", disks=disks, style="compact"), model=mod
 
 @pytest.mark.timeout(110)
 @pytest.mark.parametrize("disks", [5, pytest.param(10, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])])
-def test_killed_in_the_middle_of_a_run_on_llama(address, tmp_path, disks):
+def test_killed_in_the_middle_of_a_run_on_llama(llama, tmp_path, disks):
     """Killed by SIGKILL again and again, it ends in the same state; lost are the samples in flight, and booked."""
     path, steps, kills = tmp_path / "killed.db", 2**disks - 1, 3
     for _ in range(kills):
         fatal = 2 * steps // (kills + 1)
-        child = subprocess.run([sys.executable, "-c", CHILD, address, str(path), str(disks), str(fatal)], check=False)
+        child = subprocess.run([sys.executable, "-c", CHILD, llama, str(path), str(disks), str(fatal)], check=False)
         assert child.returncode == -signal.SIGKILL
     task = maker.load_task("hanoi", disks=disks, style="compact")
-    settings = {"model": f"{address}/v1#neural", "k": 2, "temperature": 1.0, "token_cap": 100,
+    settings = {"model": f"{llama}/v1#neural", "k": 2, "temperature": 1.0, "token_cap": 100,
                 "limits": {"concurrency": 8}}  # fmt: skip
     result = maker.run_sync(task, journal=path, **settings)
     whole = maker.run_sync(task, **settings)

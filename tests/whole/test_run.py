@@ -17,6 +17,7 @@ import anyio
 import pytest
 
 import maker
+from adding import Adding
 from maker.decision.flags import PAPER, empty, malformed
 from maker.decision.sample import Failure, Request, Sample
 from maker.decision.wave import Wave
@@ -29,36 +30,20 @@ from maker.task.plan import Plan
 from maker.testing import ScriptedModel
 
 
-class Count:
-    """Counts from 0 to `steps` by asking for one more; a wrong answer below the goal is legal."""
+class Count(Adding):
+    """Counts from 0 to `steps` by asking for one more; a wrong answer below the goal is legal, and carried out."""
 
     name = "count"
 
     def __init__(self, steps: int = 6, *, known: bool = True) -> None:
-        self.goal = steps
-        self.steps: int | None = steps if known else None
+        super().__init__(steps, known=known)
         self.parameters = {"steps": steps, "known": known}
-
-    def initial_state(self) -> int:
-        return 0
-
-    def prompt(self, state: int, step: int) -> str:
-        return f"{state} + 1 ="
-
-    def parse(self, text: str) -> int:
-        return int(text)
-
-    def legal(self, state: int, action: int) -> bool:
-        return 0 <= action <= self.goal
 
     def apply(self, state: int, action: int) -> int:
         return action
 
     def done(self, state: int) -> bool:
         return state == self.goal
-
-    def answer(self, state: int) -> Any:
-        return state
 
 
 def hanoi(disks: int) -> Any:

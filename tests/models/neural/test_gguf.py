@@ -6,7 +6,6 @@ import urllib.request
 import numpy as np
 import pytest
 
-from llama_server import llama_server
 from maker.experiments.kit import hanoi_data as data
 from maker.models.neural import vocabulary
 from maker.models.neural.bundled import build
@@ -14,13 +13,6 @@ from maker.models.neural.sampler import Job
 
 pytest.importorskip("gguf")
 pytest.importorskip("xllamacpp")
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    """Run a llama.cpp server with the exported weights."""
-    with llama_server(tmp_path_factory.mktemp("gguf"), slots=1) as address:
-        yield address
 
 
 def post(address, route, **body):
@@ -43,29 +35,29 @@ def greedy(sampler, tokens):
     return texts[0].text
 
 
-def test_both_runtimes_write_the_same_greedy_text_on_200_prompts(server):
+def test_both_runtimes_write_the_same_greedy_text_on_200_prompts(llama):
     """For 216 prompts of 3 to 20 disks the server's completion equals ours, character by character."""
     sampler = build()
     asked = list(prompts(12))
     assert len(asked) >= 200
     for tokens in asked:
-        reply = post(server, "/v1/completions", prompt=vocabulary.decode(tokens), temperature=0, max_tokens=64)
+        reply = post(llama, "/v1/completions", prompt=vocabulary.decode(tokens), temperature=0, max_tokens=64)
         assert reply["choices"][0]["text"] == greedy(sampler, tokens)
         assert reply["usage"]["prompt_tokens"] == len(tokens)
 
 
-def test_the_server_cuts_text_into_our_tokens(server):
+def test_the_server_cuts_text_into_our_tokens(llama):
     """The server's tokens of prompts and of written answers are ours: nothing before, nothing merged."""
     for tokens in prompts(3):
-        reply = post(server, "/tokenize", content=vocabulary.decode(tokens), add_special=True)
+        reply = post(llama, "/tokenize", content=vocabulary.decode(tokens), add_special=True)
         assert reply["tokens"] == tokens
 
 
-def test_the_chat_route_sees_the_bare_prompt(server):
+def test_the_chat_route_sees_the_bare_prompt(llama):
     """A single user message is read exactly like the prompt, and the end token ends the reply."""
     sampler = build()
     for tokens in list(prompts(1))[::6]:
         message = {"role": "user", "content": vocabulary.decode(tokens)}
-        reply = post(server, "/v1/chat/completions", messages=[message], temperature=0, max_tokens=64)
+        reply = post(llama, "/v1/chat/completions", messages=[message], temperature=0, max_tokens=64)
         assert reply["choices"][0]["message"]["content"] == greedy(sampler, tokens)
         assert reply["choices"][0]["finish_reason"] == "stop"

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 import maker
+from echo import Echo
 from maker.cli.app import main
 from maker.decision.sample import Sample
 from maker.errors import JournalError, TaskError
@@ -53,30 +54,14 @@ TAGS = {
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
-class Echo:
-    """A task whose answer is the whole text; its name and parameters are hostile too."""
+class Hostile(Echo):
+    """Its name, parameters and answer are hostile too; as many steps as a report shows with their texts."""
 
     name = HOSTILE[1]
-    steps = 10  # as many as a report shows with their texts
     parameters: dict[str, Any] = {HOSTILE[0]: HOSTILE[2], "plain": [HOSTILE[4]]}  # noqa: RUF012
 
-    def initial_state(self) -> int:
-        return 0
-
-    def prompt(self, state: int, step: int) -> str:
-        return "Say something."
-
-    def parse(self, text: str) -> str:
-        return text
-
-    def legal(self, state: int, action: str) -> bool:
-        return True
-
-    def apply(self, state: int, action: str) -> int:
-        return state + 1
-
-    def done(self, state: int) -> bool:
-        return state == self.steps
+    def __init__(self) -> None:
+        super().__init__(steps=10)
 
     def answer(self, state: int) -> str:
         return HOSTILE[3]
@@ -96,7 +81,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     model = ScriptedModel(reply)
     model.name = HOSTILE[5]
-    result = maker.run_sync(Echo(), model=model, k=3, flags=[odd], journal=path, keep_samples="all")
+    result = maker.run_sync(Hostile(), model=model, k=3, flags=[odd], journal=path, keep_samples="all")
     assert result.solved
     return path
 
@@ -226,7 +211,7 @@ def test_unfinished_runs_have_reports(tmp_path):
     page = render_report(collect(tmp_path / "stopped.db"))
     assert "stopped: max_steps" in page and "of 63" in page
     model = ScriptedModel(["a", "b"])
-    maker.run_sync(Echo(), model=model, k=3, journal=tmp_path / "open.db", limits={"max_votes": 8})
+    maker.run_sync(Hostile(), model=model, k=3, journal=tmp_path / "open.db", limits={"max_votes": 8})
     page = render_report(collect(tmp_path / "open.db"))
     assert "stopped: undecided" in page and "Open steps" in page and "No step is decided" in page
     killed = tmp_path / "killed.db"
@@ -251,7 +236,7 @@ def test_long_texts_many_flags_and_digests_keep_a_report_small(tmp_path):
         return maker.RedFlag(f"kind {len(earlier)} " + "x" * 500) if len(earlier) < 300 else None
 
     limits = {"max_votes": 300, "max_flags": 1000}
-    task = Echo()
+    task = Hostile()
     maker.run_sync(task, model=ScriptedModel(reply), k=3, flags=[odd], journal=path, keep_samples="none", limits=limits)
     page = render_report(collect(path))
     assert len(page.encode()) < 1_000_000
