@@ -13,7 +13,7 @@ import pytest
 
 from groups import content, edit, rows, write
 from maker.errors import JournalError
-from maker.journal.database import FORMAT, checked_records, read_records
+from maker.journal.database import FORMAT, checked_records, mapped, open_for_reading, read_records
 from maker.journal.writer import Journal
 from maker.task.canonical import DIGEST_SIZE
 
@@ -135,6 +135,36 @@ def test_not_a_sqlite_file(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "notes.txt"
     path.write_bytes(data)
     refused(path, "not a maker journal")
+
+
+ENDLESS = "WITH RECURSIVE n(x) AS (SELECT 0 UNION ALL SELECT x + 1 FROM n) SELECT x AS first, 1 AS count, x'' AS data"
+
+
+@pytest.mark.parametrize("statements", [
+    ["DROP TABLE groups", f"CREATE VIEW groups AS {ENDLESS} FROM n"],
+    ["DROP TABLE newest", f"CREATE VIEW newest AS {ENDLESS}, 0 AS id, count(*) AS records FROM n"],
+    ["CREATE TRIGGER t AFTER INSERT ON groups BEGIN DELETE FROM groups; END"],
+    ["CREATE INDEX i ON groups (count)"], ["CREATE TABLE more (x)"], ["CREATE VIRTUAL TABLE v USING fts5(x)"],
+    ["CREATE VIEW v AS SELECT 1"], ["DROP TABLE newest"], ["ALTER TABLE groups ADD COLUMN x INTEGER AS (count + 1)"],
+    ["DROP TABLE newest", "CREATE TABLE newest (id INTEGER PRIMARY KEY, records INTEGER NOT NULL)"],
+    ["CREATE TABLE long (" + ", ".join(f"c{i}" for i in range(1000)) + ")"],
+])  # fmt: skip
+def test_a_schema_that_is_not_ours_is_refused_unread(tmp_path: Path, statements: list[str]) -> None:
+    """Views, triggers, virtual tables, generated columns, further indexes and tables are refused at once."""
+    path = tmp_path / "run.db"
+    write(path, [[b"one"], [b"two"]])
+    edit(path, *((statement, ()) for statement in statements))
+    refused(path, "tables are not those of a journal|damaged")
+
+
+def test_a_statement_is_bounded_by_the_size_of_the_file(tmp_path: Path) -> None:
+    """The second wall: behind a reader's connection no statement goes on for ever, and its end is a JournalError."""
+    path = tmp_path / "run.db"
+    write(path, [[b"one"]])
+    with closing(open_for_reading(path)) as db, pytest.raises(sqlite3.OperationalError) as stopped:
+        db.setlimit(sqlite3.SQLITE_LIMIT_COMPOUND_SELECT, 2)
+        db.execute("WITH RECURSIVE n(x) AS (SELECT 0 UNION ALL SELECT x FROM n) SELECT count(*) FROM n").fetchone()
+    assert "more work to read" in str(mapped(stopped.value, path))
 
 
 def test_newer_format(tmp_path: Path) -> None:

@@ -143,7 +143,7 @@ def test_what_is_no_journal_is_left_alone(tmp_path: Path, data: bytes) -> None:
 
 def test_a_journal_in_use_is_refused(sound: Path) -> None:
     """Repair is a writer as any other: it waits for nobody and disturbs nobody."""
-    with Journal(sound), pytest.raises(JournalError, match="another process"):
+    with Journal(sound), pytest.raises(JournalError, match="this process"):
         repair(sound)
 
 

@@ -4,6 +4,10 @@ How many records there are is kept a second time: in the table `newest`, and, as
 the lock (`lock.py`). A file that holds fewer is refused, so that no damage can shorten it unnoticed. Readers
 open the file read-only.
 
+The schema of somebody else's SQLite file is code: a view or a trigger would run when a table is read or written. So
+it is compared with what is written here, word by word, before any table is touched, and whoever opens a journal
+opens it behind that wall. Limits, and a bound on the steps of a statement by the size of the file, are a second one.
+
 Not covered: an older copy put back in place, or a chain rewritten from the start: the file alone
 cannot show either. A file cut down to no bytes at all counts as new.
 """
@@ -14,12 +18,13 @@ import contextlib
 import os
 import sqlite3
 import struct
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from maker.errors import JournalError, JournalFull
-from maker.journal.lock import acknowledged
+from maker.journal.lock import Lock, acknowledged
 from maker.task.canonical import DIGEST_SIZE, digest
 
 FORMAT = 2  # 1 had no table `newest`; such a file is read as it is, and gets the table with its next record
@@ -32,6 +37,18 @@ _Trouble = (sqlite3.Error, UnicodeDecodeError)  # the latter for a complaint tha
 _NOT_DAMAGE = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
 _GROUPS = "CREATE TABLE groups (first INTEGER PRIMARY KEY, count INTEGER NOT NULL, data BLOB NOT NULL) STRICT"
 NEWEST = "CREATE TABLE newest (id INTEGER PRIMARY KEY CHECK (id = 0), records INTEGER NOT NULL) STRICT"
+
+_SCHEMAS = {
+    1: {("table", "groups", "groups", _GROUPS)},
+    2: {("table", "groups", "groups", _GROUPS), ("table", "newest", "newest", NEWEST)},
+}
+# A statement here takes some ten steps of SQLite's machine for each row, and no row has fewer than ten bytes.
+_STEPS, _STEPS_A_BYTE = 10_000_000, 4
+_LIMITS = {
+    sqlite3.SQLITE_LIMIT_SQL_LENGTH: 1000, sqlite3.SQLITE_LIMIT_COLUMN: 8, sqlite3.SQLITE_LIMIT_EXPR_DEPTH: 8,
+    sqlite3.SQLITE_LIMIT_COMPOUND_SELECT: 1, sqlite3.SQLITE_LIMIT_VDBE_OP: 2000, sqlite3.SQLITE_LIMIT_ATTACHED: 0,
+    sqlite3.SQLITE_LIMIT_TRIGGER_DEPTH: 1, sqlite3.SQLITE_LIMIT_WORKER_THREADS: 0,
+}  # fmt: skip
 
 
 def read_records(path: str | Path) -> Iterator[bytes]:
@@ -89,24 +106,40 @@ def _fits(count: int, data: bytes, before: bytes) -> bool:
 
 
 def open_for_reading(path: Path) -> sqlite3.Connection:
-    """Open the database such that nothing is ever written to it."""
-    try:
-        return sqlite3.connect(
-            f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
-        )
-    except sqlite3.Error as error:
-        raise mapped(error, path) from error
+    """Open the database such that nothing is ever written to it. Raises JournalError for what is no journal."""
+    with contextlib.ExitStack() as undo:
+        try:
+            db = sqlite3.connect(
+                f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
+            )
+            undo.callback(db.close)
+            _wall(db)
+            db.set_progress_handler(_stop, min(_STEPS + _STEPS_A_BYTE * _size(path), 2**31 - 1))
+        except _Trouble as error:
+            raise mapped(error, path) from error
+        _check_format(db, path)
+        undo.pop_all()
+    return db
 
 
-def open_for_writing(path: Path | None) -> sqlite3.Connection:
-    """Open or make the database. The connection is used by one thread at a time."""
+def open_for_writing(path: Path | None, lock: Lock | None = None) -> sqlite3.Connection:
+    """Open or make the database. The connection is used by one thread at a time.
+
+    lock: that of the file; nothing is written where its name was given to another one since.
+    """
     if path is not None and not path.parent.is_dir():
         raise JournalError(f"{path}: there is no folder {path.parent}. Make it first.")
     with contextlib.ExitStack() as undo:
         try:
             db = sqlite3.connect("" if path is None else path, isolation_level=None, check_same_thread=False)
             undo.callback(db.close)
-            if not _check_format(db, path):
+            _wall(db)
+            db.set_progress_handler(_stop, _STEPS)
+            new = not _check_format(db, path)
+            db.set_progress_handler(None, 0)  # of what is read over and over the steps add up
+            if lock is not None:
+                lock.check()
+            if new:
                 db.execute("BEGIN IMMEDIATE")
                 db.execute(f"PRAGMA application_id={APPLICATION_ID}")
                 db.execute(f"PRAGMA user_version={FORMAT}")
@@ -126,15 +159,35 @@ def open_for_writing(path: Path | None) -> sqlite3.Connection:
     return db
 
 
+def _wall(db: sqlite3.Connection) -> None:
+    """Keep what a file brings along from running, as far as this Python can."""
+    db.execute("PRAGMA trusted_schema=OFF")
+    for limit, most in _LIMITS.items():
+        db.setlimit(limit, most)
+    if sys.version_info >= (3, 12):
+        db.setconfig(sqlite3.SQLITE_DBCONFIG_DEFENSIVE)
+
+
+def _stop() -> int:
+    """End a statement that takes more steps than any journal of its size asks for."""
+    return 1
+
+
+def _size(path: Path) -> int:
+    """Return the bytes of the database and its -wal."""
+    files = (path, path.with_name(path.name + "-wal"))
+    return sum(file.stat().st_size for file in files if file.exists())
+
+
 def _check_format(db: sqlite3.Connection, path: Path | None) -> bool:
     """Say whether the database is a journal (False: it is empty). Raises JournalError for any other."""
     try:
         application = db.execute("PRAGMA application_id").fetchone()[0]
         version = db.execute("PRAGMA user_version").fetchone()[0]
-        tables = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        schema = set(db.execute("SELECT type, name, tbl_name, sql FROM sqlite_master LIMIT 10"))
     except _Trouble as error:
         raise mapped(error, path) from error
-    if application == 0 and tables == 0:
+    if application == 0 and not schema:
         return False
     if application != APPLICATION_ID:
         raise JournalError(f"{path}: a SQLite database, but not a maker journal. Give another --journal.")
@@ -142,6 +195,12 @@ def _check_format(db: sqlite3.Connection, path: Path | None) -> bool:
         raise JournalError(f"{path}: its format number {version} is damaged. Nothing was changed; restore a copy.")
     if version > FORMAT:
         raise JournalError(f"{path}: journal format {version} is newer than {FORMAT}. Upgrade maker to open it.")
+    if schema != _SCHEMAS[version]:
+        odd = sorted(repr(row[1])[:40] for row in schema ^ _SCHEMAS[version])
+        raise JournalError(
+            f"{path}: its tables are not those of a journal ({', '.join(odd)}): it is damaged or forged, or was "
+            "changed by another program. Nothing was read; restore a copy."
+        )
     return True
 
 
@@ -237,6 +296,8 @@ def mapped(error: Exception, path: Path | None) -> JournalError:
         return JournalError(
             f"{path}: was left in the middle of a change ({error}). Resume its run once; that mends it."
         )
+    if code == sqlite3.SQLITE_INTERRUPT:
+        return JournalError(f"{path}: takes more work to read than any journal of its size: it is damaged or forged.")
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return JournalError(f"{path}: another program holds the database ({error}). Close it first.")
     return JournalError(f"{path}: cannot be opened or written: {error}. Check the path and its permissions.")

@@ -45,6 +45,7 @@ def repair(journal: str | Path) -> Repair:
     path = Path(journal)
     if not path.is_file():
         raise JournalError(f"{path}: no such journal. Give the file that `maker run --journal` wrote.")
+    path = Path(os.path.realpath(path))  # not the link to it is replaced, and its -wal is beside it
     lock = Lock(path)
     try:
         sound, problem = _sound_beginning(path)

@@ -5,8 +5,9 @@ Records are committed in groups, one row a group, with synchronous=FULL, by a th
 means committed*: `acknowledged` counts the records that survive a power cut; the writer may be ahead of it by one
 group.
 
-Exactly one process writes: it holds `<journal>.lock` until it closes or dies; a forked child does not. After a failed
-write nothing more is written; the next start reads what is on the disk.
+Exactly one process writes: it holds the `Lock` until it closes or dies; a forked child does not. After a failed
+write nothing more is written; the next start reads what is on the disk. A journal that was moved, replaced or
+deleted meanwhile is noticed with the next group, which is not acknowledged.
 
 Not covered: the file itself (`database.py`), and what a record says (`records.py`).
 """
@@ -66,7 +67,7 @@ class Journal:
         try:
             if self.path is not None and self._lock and self._lock.acknowledged and not self.path.stat().st_size:
                 raise damaged(self.path, 0, "the file is empty")  # before SQLite throws its -wal away
-            self._db = open_for_writing(self.path)
+            self._db = open_for_writing(self.path, self._lock)
             if self.path is None:
                 weakref.finalize(self, self._db.close)  # a temporary journal lives as long as its run's result
             self._writer = ThreadPoolExecutor(1, thread_name_prefix="journal")
@@ -192,8 +193,12 @@ class Journal:
             if self.path is not None:
                 # Back from WAL to one plain file, so that it can be read from a read-only folder.
                 with contextlib.suppress(sqlite3.Error):
-                    if self._ready or self.acknowledged:  # not where the replay was refused
-                        self._db.execute("PRAGMA journal_mode=DELETE")
+                    if self._lock is None or self._lock.in_place:
+                        if self._ready or self.acknowledged:  # not where the replay was refused
+                            self._db.execute("PRAGMA journal_mode=DELETE")
+                    elif self._ready:
+                        # Into the file that was moved, through what is open: a -wal of its name it has none.
+                        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
                 self._db.close()
                 self._stop_reading()
             if self._lock:
@@ -238,9 +243,10 @@ class Journal:
             self._db.execute("COMMIT")
         except sqlite3.Error as error:
             raise mapped(error, self.path) from error
-        self.acknowledged = first + count
         if self._lock:
-            self._lock.note(self.acknowledged)
+            self._lock.check()
+            self._lock.note(first + count)
+        self.acknowledged = first + count
 
 
 def _wake(turns: Sequence[asyncio.Future[None]], error: BaseException | None) -> None:
