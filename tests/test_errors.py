@@ -1,11 +1,14 @@
 """The errors: one tree, each with the exit code that its page promises, and the first of a group."""
 
+import copy
+import pickle
 import re
 
 import pytest
 
 from maker import errors
-from maker.errors import MakerError, first_error
+from maker.decision.race import Tally
+from maker.errors import MakerError, Undecided, first_error
 
 
 def leaves(error: type[BaseException]) -> list[type[BaseException]]:
@@ -29,3 +32,15 @@ def test_the_first_plain_error_of_a_group_is_found_at_any_depth(deep):
     for level in range(deep):
         group = ExceptionGroup(f"level {level}", [group, KeyError(level)])
     assert first_error(group) is first
+
+
+@pytest.mark.parametrize("kind", leaves(MakerError), ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("copied", [copy.copy, lambda error: pickle.loads(pickle.dumps(error))], ids=["copy", "pickle"])
+def test_every_error_reaches_another_process_whole(kind, copied):
+    """A pickled error has its class, message and all that was put on it; a pool that gets one is not killed."""
+    carried = {"tally": Tally({b"a": 2, b"b": 1}, flagged=3, total=3), "step": 7, "limit": "max_votes"}
+    error = kind("what happened", **carried) if kind is Undecided else kind("what happened")
+    error.more = [1]
+    found = copied(error)
+    assert (type(found), str(found), found.exit_code) == (kind, "what happened", kind.exit_code)
+    assert found.__dict__ == error.__dict__

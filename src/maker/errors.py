@@ -18,16 +18,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from maker.decision.race import Tally
 
 
 class MakerError(Exception):
-    """The root of the tree; `exit_code` is what the command line leaves with."""
+    """The root of the tree; `exit_code` is what the command line leaves with.
+
+    All of them cross from one process to another (copied by the standard protocol) with all that they carry.
+    """
 
     exit_code = 70
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Exception's own would call the class with the message alone.
+        return _made_again, (type(self), self.args), self.__dict__
 
 
 class TaskError(MakerError):
@@ -76,6 +83,13 @@ class Undecided(MakerError):
 
 class InternalError(MakerError):
     """An invariant of maker itself does not hold. Nothing was committed after it was noticed."""
+
+
+def _made_again(kind: type[MakerError], args: tuple[Any, ...]) -> MakerError:
+    """Return an error as its copy begins: the message, without the call that made the first."""
+    error = kind.__new__(kind, *args)
+    error.args = args
+    return error
 
 
 def first_error(errors: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -144,7 +144,7 @@ def test_every_format_holds_the_rows(request, tmp_path, source, what):
     journal = request.getfixturevalue(source)
     table = list(rows(journal, what))
     files = {suffix: tmp_path / f"out.{suffix}" for suffix in ("parquet", "csv", "jsonl")}
-    assert {export(journal, file, what=what) for file in files.values()} == {len(table)}
+    assert {export(journal, file, what=what, raw=True) for file in files.values()} == {len(table)}
     assert [json.loads(line) for line in files["jsonl"].read_text("utf-8").splitlines()] == table
     flat = [{**row, "flags": json.dumps(row["flags"])} if "flags" in row else row for row in table]
     assert pq.read_table(files["parquet"]).to_pylist() == flat
@@ -152,6 +152,32 @@ def test_every_format_holds_the_rows(request, tmp_path, source, what):
     said = [{key: None if value == "" else value for key, value in row.items()} for row in table]
     nul = [{k: v.replace("\0", "\\x00") if isinstance(v, str) else v for k, v in row.items()} for row in said]
     assert from_csv(files["csv"]) == nul
+
+
+@pytest.mark.parametrize(("text", "cell"), [
+    ("=1+1", "'=1+1"), ("+cmd|' /C calc'!A0", "'+cmd|' /C calc'!A0"), ("-1+1", "'-1+1"), ("@SUM(A1)", "'@SUM(A1)"),
+    ("\t=1", "'\t=1"), ("\r=1", "'\\x0d=1"), ("-5", "-5"), ("+1.5e-3", "+1.5e-3"), ("-", "'-"), ("a=b", "a=b"),
+    ("\x1b[31mred", "\\x1b[31mred"), ("\x9b31m", "\\x9b31m"), ("two\nlines", "two\nlines"), ("a\x7f", "a\\x7f"),
+])  # fmt: skip
+def test_no_cell_runs(tmp_path, text, cell):
+    """What a spreadsheet would take for a formula or a terminal for an order is text; numbers stay; raw keeps all."""
+    path = tmp_path / "run.db"
+    maker.run_sync(Echo(), model=ScriptedModel([text] * 100), k=2, flags=[], journal=path)
+    for raw, expected in [(False, cell), (True, text)]:
+        export(path, tmp_path / "out.csv", raw=raw)
+        assert {row["answer"] for row in from_csv(tmp_path / "out.csv")} == {expected}
+    export(path, tmp_path / "out.jsonl")
+    said = (tmp_path / "out.jsonl").read_text("utf-8")
+    assert not set(said) & set("\x1b\x9b\x7f")
+    assert {json.loads(line)["answer"] for line in said.split("\n") if line} == {text}
+
+
+def test_a_row_group_is_bounded_by_its_text(run, tmp_path, monkeypatch):
+    """Long texts close a row group early, so that no number of them fills the memory."""
+    monkeypatch.setattr(sys.modules["maker.review.export"], "GROUP_BYTES", 500)
+    export(run, tmp_path / "out.parquet")
+    file = pq.ParquetFile(tmp_path / "out.parquet")
+    assert file.num_row_groups > 5 and file.metadata.num_rows == 63
 
 
 def test_hostile_text_comes_back_as_it_was(hostile):
@@ -231,3 +257,4 @@ def test_the_command_writes_and_says_what(run, tmp_path, monkeypatch, capsys):
     code, out, err = command("-o", tmp_path / "out.xls")
     assert code == 2 and err.count("\n") == 1
     assert command()[0] == 2
+    assert command("-o", tmp_path / "out.csv", "--raw")[0] == 0

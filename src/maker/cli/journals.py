@@ -122,11 +122,14 @@ def export(
     journal: JournalFile,
     output: Annotated[Path, typer.Option("--output", "-o", help="FILE.parquet, FILE.csv or FILE.jsonl.")],
     what: Annotated[str, typer.Option(help=f"One row for each: {' or '.join(COLUMNS)}.")] = "steps",
+    raw: Annotated[
+        bool, typer.Option("--raw", help="Keep in CSV what a spreadsheet would run (= + - @) and control characters.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Write a journal as a table, without running any task code."""
     with progress_bar("export", quiet=as_json) as bar:
-        count = write(journal, output, what=what, progress=bar.steps)
+        count = write(journal, output, what=what, raw=raw, progress=bar.steps)
     header = Story(journal).latest
     run, simulated = header["run"], bool(header.get("simulated"))
     said = {"output": str(output), "what": what, "rows": count, "run": run, "simulated": simulated}

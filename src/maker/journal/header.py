@@ -6,9 +6,12 @@ All that can change a decision is in it; limits are not, so that a resume may ra
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
+
+from pydantic import ValidationError
 
 from maker.decision.config import Config
 from maker.decision.sample import Model, Traits
@@ -23,6 +26,10 @@ _KNOWN = (
     "version", "task", "parameters", "steps", "code", "prompt", "model", "simulated", *Config.model_fields,
     "fingerprint",  # of the server: no field, but it may be accepted that it changes
 )  # fmt: skip
+_KINDS: dict[str, Any] = {
+    "version": int, "run": str, "task": str, "parameters": dict, "steps": int | None, "code": str, "prompt": str,
+    "model": str, "simulated": bool,
+}  # fmt: skip
 _DEFAULTS = Config().model_dump(mode="json")
 
 
@@ -43,6 +50,27 @@ def make_header(task: Task, model: Model, config: Config) -> dict[str, Any]:
     }
     header["run"] = "run-" + digest(canonical(header)).hex()[:16]
     return header
+
+
+def sound_header(stored: object) -> dict[str, Any]:
+    """Return a journaled header whose fields have the types and ranges that `make_header` gives them.
+
+    Raises TypeError or ValueError for one that no run has written. Fields that are not known are left as they are.
+    """
+    if not isinstance(stored, dict):
+        raise TypeError(f"{stored!r:.60} is no header")
+    for name, kinds in _KINDS.items():
+        value = stored.get(name)
+        if name in stored and (not isinstance(value, kinds) or (isinstance(value, bool) and kinds is not bool)):
+            raise TypeError(f"{name} = {value!r:.60}")
+    if not 0 <= (stored["steps"] or 0) < 2**64:
+        raise ValueError(f"steps = {stored['steps']}")
+    try:
+        Config.model_validate_json(json.dumps({name: stored[name] for name in _DEFAULTS if name in stored}))
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ValueError(f"{first['loc'][0]} = {first['input']!r:.60}: {first['msg']}") from None
+    return stored
 
 
 def with_defaults(stored: dict[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,8 @@ from maker.decision.address import ATTEMPTS, ROUND, Address
 from maker.decision.sample import Sample
 from maker.decision.wave import Wave, received
 from maker.errors import Infeasible, JournalError
-from maker.journal.records import SENSELESS
+from maker.journal.header import sound_header
+from maker.journal.records import SENSELESS, amount, count
 from maker.theory.evidence import Evidence
 from maker.theory.planner import project
 
@@ -38,10 +39,11 @@ class Epoch:
     def of(cls, note: dict[str, Any]) -> Epoch:
         """Return what a journaled header or epoch says."""
         said = note["epoch"] if "epoch" in note else {"header": note["header"], "number": 0, "changed": ()}
-        header, k = said["header"], said["header"]["k"]
-        if ("epoch" in note) != (said["number"] > 0):
-            raise ValueError(f"an epoch of number {said['number']!r}")
-        return cls(header, int(said["number"]), list(map(str, said["changed"])), None if k == "auto" else int(k))
+        header, number = sound_header(said["header"]), count(said["number"])
+        k = header["k"]
+        if ("epoch" in note) != (number > 0):
+            raise ValueError(f"an epoch of number {number}")
+        return cls(header, number, list(map(str, said["changed"])), None if k == "auto" else int(k))
 
 
 @dataclass(slots=True, frozen=True)
@@ -103,11 +105,11 @@ class Calibration:
 
     @classmethod
     def of(cls, note: dict[str, Any]) -> Calibration:
-        """Return what a journaled note says. Raises TypeError for counts that are none."""
+        """Return what a journaled note says. Raises ValueError for counts that are none."""
         found = cls(**note["calibration"])
         counts = (found.draws, found.valid, found.wrong, found.tokens_in, found.tokens_out, found.k)
-        if not all(isinstance(count, int) for count in (*counts, *found.flags.values())):
-            raise TypeError("a count is not a number")
+        for number in (*counts, found.steps, found.erred, *found.flags.values()):
+            count(number)
         return found
 
     def as_note(self) -> dict[str, Any]:
@@ -141,9 +143,9 @@ class Escalation:
         """Return what a journaled note says. Raises JournalError for one that contradicts itself."""
         said = note["escalation"]
         try:
-            step, branch, attempt = (int(said[name]) for name in ("step", "branch", "attempt"))
+            step, branch, attempt = (count(said[name]) for name in ("step", "branch", "attempt"))
             change = Change(**said["change"])
-            sound = min(branch, attempt) >= 0 and 0 <= change.back <= step and min(change.more, change.longer) >= 1
+            sound = 0 <= change.back <= step and min(change.more, change.longer) >= 1
         except (TypeError, ValueError, KeyError) as error:
             raise JournalError(f"an escalation note contradicts itself: {error!r}. It is damaged or forged.") from None
         if not sound:
@@ -206,7 +208,10 @@ class Reserve:
         draws, tokens, cost = (list(said[name]) for name in ("draws", "tokens", "cost"))
         if not len(draws) == len(tokens) == len(cost):
             raise ValueError("lists of unequal length")
-        return cls(str(said["run"]), int(said["step"]), draws, tokens, cost)
+        return cls(
+            str(said["run"]), count(said["step"]), list(map(count, draws)), list(map(count, tokens)),
+            list(map(amount, cost)),
+        )  # fmt: skip
 
 
 @dataclass(slots=True, frozen=True)
@@ -226,9 +231,9 @@ class Receipt:
     def of(cls, note: dict[str, Any]) -> Receipt:
         """Return what a journaled sample or failure says. Raises TypeError for a text that is none."""
         said = note["sample"] if "sample" in note else note["failure"]
-        address = Address(str(said["run"]), int(said["step"]), int(said["draw"]))
+        address = Address(str(said["run"]), count(said["step"]), count(said["draw"]))
         tokens_in, tokens_out, assumed, cost, cached = said["spent"]
-        spent = (int(tokens_in), int(tokens_out), int(assumed), float(cost), int(cached))
+        spent = (count(tokens_in), count(tokens_out), count(assumed), amount(cost), count(cached))
         sample = received(said) if "sample" in note else None
         if sample is not None and not isinstance(sample.text, str | None):
             raise TypeError(f"text = {sample.text!r:.60}")
@@ -264,7 +269,7 @@ class Unshown:
     @classmethod
     def of(cls, note: dict[str, Any]) -> Unshown:
         """Return what a journaled note says."""
-        return cls(*(int(note["usage"].get(name, 0)) for name in cls.__slots__))
+        return cls(*(count(note["usage"].get(name, 0)) for name in cls.__slots__))
 
 
 @dataclass(slots=True, frozen=True)
@@ -281,7 +286,13 @@ class Close:
     @classmethod
     def of(cls, note: dict[str, Any]) -> Close:
         """Return what a journaled note says."""
-        return cls(*(note["close"][name] for name in cls.__slots__))
+        found = cls(*(note["close"][name] for name in cls.__slots__))
+        if not isinstance(found.solved, bool) or not isinstance(found.stopped, str | None):
+            raise TypeError(f"solved = {found.solved!r:.60}, stopped = {found.stopped!r:.60}")
+        if found.wrong is not None:
+            count(found.wrong)
+        amount(found.seconds)
+        return found
 
 
 # As an object, where its kind is not known here.

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import struct
+import sys
 from functools import cache
 from typing import Any
 
@@ -53,10 +54,9 @@ def _quick_json(content: dict[Any, Any], option: int) -> bytes:
 
 def encode_wave(wave: Wave) -> bytes:
     """Return the record of a wave."""
-    draws = wave.draws
-    count = len(draws) // 4
+    draws, made = wave.draws, len(wave)
     has = (_EXTRAS if wave.extras else 0) | (_DECIDED if wave.verdict else 0)
-    parts = [_front(count).pack(WAVE, wave.step, wave.first, count, len(wave.texts), has, *draws)]
+    parts = [_front(made).pack(WAVE, wave.step, wave.first, made, len(wave.texts), has, *draws)]
     for full, raw in wave.texts:
         parts += (_TEXT_HEAD.pack(full, len(raw)), raw)
     if wave.extras:
@@ -69,6 +69,23 @@ def encode_wave(wave: Wave) -> bytes:
 
 # What comes of a field that no engine writes, where a journal was forged: any type may stand in any place.
 SENSELESS = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError)
+
+
+MOST = 2**63 - 1  # of any count, and of a step: what SQLite and Parquet can hold
+
+
+def count(value: object) -> int:
+    """Return a count that a journal holds. Raises ValueError for anything that is none, or is out of range."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MOST:
+        raise ValueError(f"{value!r:.60} is no count")
+    return value
+
+
+def amount(value: object) -> float:
+    """Return an amount that a journal holds: finite and not negative. Raises ValueError for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= sys.float_info.max:
+        raise ValueError(f"{value!r:.60} is no amount")
+    return float(value)
 
 
 def senseless(path: object, where: str, error: Exception) -> JournalError:
@@ -91,10 +108,9 @@ def decode(record: bytes) -> Wave | dict[str, Any]:
 
 
 def _decode_wave(record: bytes) -> Wave:
-    count = _COUNT.unpack_from(record, _COUNT_AT)[0]
-    front = _front(count)
+    front = _front(_COUNT.unpack_from(record, _COUNT_AT)[0])
     _, step, first, _, texts, parts, *draws = front.unpack_from(record)
-    wave = Wave(step, first, draws)
+    wave = Wave(count(step), first, draws)
     at = front.size
     for _ in range(texts):
         full, length = _TEXT_HEAD.unpack_from(record, at)

@@ -1,12 +1,15 @@
 r"""A journal as a table: one row a step, or one row a sample, as Parquet, CSV or JSON lines.
 
-Rows are read and written in groups, so a million steps need no more memory than a thousand. The file
+Rows are read and written in groups of bounded number and size, so a million steps need no more memory than a
+thousand. The file
 appears under its name only when it is complete. Nothing is interpreted: answers are the texts that first
 gave them; a text of which the journal has only a digest is null, its digest is there all the same.
 
-Text is Unicode everywhere; a lone surrogate, which no UTF-8 file can hold, is written as \udXXX. In CSV a
-NUL is written as \x00, null is an empty field, and a text may begin with `=`: a spreadsheet that is asked
-to would take it for a formula, so have it import the column as text. `flags` is JSON in CSV and Parquet.
+Text is Unicode everywhere; a lone surrogate, which no UTF-8 file can hold, is written as \udXXX. CSV is read by
+spreadsheets and shown by terminals: there a text that begins as a formula does (= + - @ tab CR) gets a quote before
+it, unless it is a number, and control characters are written as \x1b; `raw` keeps both, but for NUL, which is
+always \x00. Null is an empty field. JSON lines have control characters as JSON's own escapes. `flags` is JSON in
+CSV and Parquet.
 
 Not covered: states, prompts and times; a journal holds none of them. Samples of a calibration are counted
 in the journal, not kept.
@@ -16,11 +19,12 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import os
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import chain as chained
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +34,11 @@ from maker.journal.steps import StoredStep, told
 from maker.journal.story import Story
 
 GROUP_ROWS = 20_000  # a row group of Parquet
+GROUP_BYTES = 8_000_000  # characters of text in one, at which it is closed
+_FORMULA = re.compile("[=+\\-@\t\r]")
+_PLAIN_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # not tab and line feed
+_UNESCAPED = re.compile("[\x7f-\x9f]")  # by JSON
 Row = dict[str, Any]
 COLUMNS: dict[str, dict[str, str]] = {  # column -> Arrow type
     "steps": {
@@ -60,12 +69,17 @@ def rows(journal: str | Path, what: str = "steps") -> Iterator[Row]:
 
 
 def export(
-    journal: str | Path, output: str | Path, *, what: str = "steps", progress: Callable[[int, int], None] | None = None
+    journal: str | Path,
+    output: str | Path,
+    *,
+    what: str = "steps",
+    raw: bool = False,
+    progress: Callable[[int, int], None] | None = None,
 ) -> int:
     """Write the rows of a journal to a file and return how many they are.
 
     output: FILE.parquet, FILE.csv or FILE.jsonl; one that exists is replaced, once the new one is complete.
-    what: as in `rows`. progress: called now and then with the rows written and those there are (0: unknown).
+    what: as in `rows`. raw: keep in CSV what a spreadsheet would run and what drives a terminal. progress: called now and then with the rows written and those there are (0: unknown).
     Raises JournalError for a journal that cannot be read, TaskError for a name or folder that does not fit.
     On failure nothing is left and an older file stays as it was.
     """
@@ -86,7 +100,7 @@ def export(
             yield row
 
     with replacing(output, journal) as partial:
-        write(partial, counted(), COLUMNS[what], summary.header)
+        write(partial, counted(), COLUMNS[what], summary.header, raw)
     return count
 
 
@@ -161,37 +175,44 @@ def _number(fact: object) -> float | None:
     if isinstance(fact, bool) or not isinstance(fact, (int, float)):
         return None
     with suppress(OverflowError):
-        return float(fact)
+        return float(fact) if math.isfinite(fact) else None  # JSON has no others
     return None
 
 
-def _write_csv(path: Path, made: Iterator[Row], columns: dict[str, str], header: Row) -> None:
+def _write_csv(path: Path, made: Iterator[Row], columns: dict[str, str], header: Row, raw: bool) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(columns)
         for row in made:
-            writer.writerow([_field(value) for value in row.values()])
+            writer.writerow([_field(value, raw) for value in row.values()])
 
 
-def _field(value: Any) -> Any:
-    """Return a value as CSV says it: true and false as JSON has them, no NUL."""
+def _field(value: Any, raw: bool) -> Any:
+    """Return a value as CSV says it: true and false as JSON has them, no NUL, no text that runs."""
     if isinstance(value, bool):
         return "true" if value else "false"
     value = _flat(value)
-    return value.replace("\0", "\\x00") if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    if raw:
+        return value.replace("\0", "\\x00")
+    formula = _FORMULA.match(value) and not _PLAIN_NUMBER.fullmatch(value)
+    shown = _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", value)
+    return "'" + shown if formula else shown
 
 
 def _flat(value: Any) -> Any:
     return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else value
 
 
-def _write_jsonl(path: Path, made: Iterator[Row], columns: dict[str, str], header: Row) -> None:
+def _write_jsonl(path: Path, made: Iterator[Row], columns: dict[str, str], header: Row, raw: bool) -> None:
     with path.open("w", encoding="utf-8", newline="\n") as file:
         for row in made:
-            file.write(json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n")
+            line = json.dumps(row, ensure_ascii=False, separators=(",", ":"))
+            file.write(_UNESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", line) + "\n")
 
 
-def _write_parquet(path: Path, made: Iterator[Row], columns: dict[str, str], header: Row) -> None:
+def _write_parquet(path: Path, made: Iterator[Row], columns: dict[str, str], header: Row, raw: bool) -> None:
     """Write row groups; the run's header goes into the file's metadata under "maker"."""
     try:
         import pyarrow as pa  # noqa: PLC0415 -- an extra: only this format needs it
@@ -202,8 +223,22 @@ def _write_parquet(path: Path, made: Iterator[Row], columns: dict[str, str], hea
         [(name, pa.type_for_alias(kind)) for name, kind in columns.items()], metadata={"maker": json.dumps(header)}
     )
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:
-        while group := [{name: _flat(value) for name, value in row.items()} for row in islice(made, GROUP_ROWS)]:
+        for group in _groups({name: _flat(value) for name, value in row.items()} for row in made):
             writer.write_table(pa.Table.from_pylist(group, schema=schema))
+
+
+def _groups(made: Iterable[Row]) -> Iterator[list[Row]]:
+    """Yield rows in groups that are bounded in number and in text."""
+    group: list[Row] = []
+    size = 0
+    for row in made:
+        group.append(row)
+        size += sum(len(value) for value in row.values() if isinstance(value, str))
+        if len(group) >= GROUP_ROWS or size >= GROUP_BYTES:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
 
 
 _WRITERS = {".parquet": _write_parquet, ".csv": _write_csv, ".jsonl": _write_jsonl}
