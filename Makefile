@@ -2,7 +2,7 @@
 VENV ?= .venv
 PY := $(VENV)/bin/python
 
-.PHONY: demo test lint proofs kills fuzz bench bench-tasks calls test-llm figures clean
+.PHONY: demo test lint proofs kills fuzz attacks bench bench-tasks calls test-llm figures clean
 
 demo: $(VENV)/.demo            ## install, then run the million-step demo
 	$(VENV)/bin/maker demo
@@ -25,6 +25,10 @@ kills: $(VENV)/.dev            ## a thousand SIGKILLs over a run of 131,071 step
 
 fuzz: $(VENV)/.dev             ## a million broken answers
 	MAKER_FUZZED=1000000 $(PY) -m pytest tests/whole/test_simulation.py
+
+attacks: $(VENV)/.dev          ## forged journals before every command, and a thousand races for one journal
+	$(PY) tests/attacks/fuzz_journals.py
+	$(PY) tests/attacks/race.py
 
 bench: $(VENV)/.dev            ## throughput, memory and bytes of the million-step run
 	$(PY) tests/benchmarks/engine.py

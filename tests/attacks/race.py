@@ -34,8 +34,8 @@ def write(path: Path, mark: Path, rng: random.Random) -> int:
     try:
         with Journal(path) as journal:
             list(journal.replay())
-            place = path.stat()
-            held = os.open(mark / f"{place.st_dev}-{place.st_ino}", os.O_RDWR | os.O_CREAT)
+            assert journal._lock is not None and journal._lock._identity is not None
+            held = os.open(mark / "{}-{}".format(*journal._lock._identity), os.O_RDWR | os.O_CREAT)
             try:
                 fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -44,6 +44,7 @@ def write(path: Path, mark: Path, rng: random.Random) -> int:
                 journal.append(b"%d of %d" % (number, os.getpid()))
                 journal.flush()
                 time.sleep(rng.random() / 500)
+            os.close(held)
     except (MakerError, FileNotFoundError):
         return 1
     except BaseException as error:

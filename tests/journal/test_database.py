@@ -161,9 +161,10 @@ def test_a_statement_is_bounded_by_the_size_of_the_file(tmp_path: Path) -> None:
     """The second wall: behind a reader's connection no statement goes on for ever, and its end is a JournalError."""
     path = tmp_path / "run.db"
     write(path, [[b"one"]])
-    with closing(open_for_reading(path)) as db, pytest.raises(sqlite3.OperationalError) as stopped:
+    with closing(open_for_reading(path)) as db:
         db.setlimit(sqlite3.SQLITE_LIMIT_COMPOUND_SELECT, 2)
-        db.execute("WITH RECURSIVE n(x) AS (SELECT 0 UNION ALL SELECT x FROM n) SELECT count(*) FROM n").fetchone()
+        with pytest.raises(sqlite3.OperationalError) as stopped:
+            db.execute("WITH RECURSIVE n(x) AS (SELECT 0 UNION ALL SELECT x FROM n) SELECT count(*) FROM n").fetchone()
     assert "more work to read" in str(mapped(stopped.value, path))
 
 

@@ -16,6 +16,7 @@ from maker.decision.sample import Failure, Request
 from maker.errors import JournalError, ModelError, TaskError
 from maker.journal.database import read_records
 from maker.journal.header import changed_fields, check_accepted, make_header
+from maker.journal.notes import note_of
 from maker.journal.writer import Journal
 from maker.task.coarse import _Coarse
 from maker.testing import ScriptedModel, check_journal
@@ -179,3 +180,30 @@ def test_fields_that_nothing_lacks_are_told_in_order() -> None:
     """The fields that an epoch notes come in the order of the journal's header, then of ours."""
     stored = {"run": "a", **Config(k=3).model_dump(mode="json"), "code": "x"}
     assert changed_fields(stored, {**stored, "code": "y", "k": 4, "new": 1, "run": "b"}) == ["k", "code", "new"]
+
+
+@pytest.mark.parametrize(("field", "value"), [
+    ("flags", 5), ("flags", [5]), ("steps", -1), ("steps", 2**64), ("steps", "6"), ("steps", True), ("parameters", []),
+    ("k", 0), ("k", "some"), ("seed", 2**64), ("temperature", -1), ("segments", 0), ("version", None), ("model", 3),
+])  # fmt: skip
+def test_a_field_out_of_its_range_is_refused(field: str, value: object) -> None:
+    """A forged header is an error in words where it becomes a type, whoever reads it."""
+    header = make_header(Count(), ScriptedModel(["1"]), Config(k=2))
+    assert note_of({"header": header}, "run.db")
+    with pytest.raises(JournalError, match=f"run.db: a header note .*{field}"):
+        note_of({"header": header | {field: value}}, "run.db")
+
+
+@pytest.mark.parametrize("value", [-1, 2**63, 1.5, True, "1", None])
+@pytest.mark.parametrize("note", ["usage", "sample", "close"])
+def test_a_count_out_of_its_range_is_refused(note: str, value: object) -> None:
+    """What is no count is refused in every kind of note."""
+    notes: dict[str, Any] = {
+        "usage": {"failed": value, "cancelled": 0, "lost_in": 0, "lost_out": 0},
+        "sample": {"run": "r", "step": value, "draw": 0, "spent": [0, 0, 0, 0.0, 0]},
+        "close": {"solved": True, "stopped": None, "detail": "", "wrong": value, "answer": None, "seconds": 1},
+    }
+    if (note, value) == ("close", None):
+        return
+    with pytest.raises(JournalError, match=r"run\.db: a .* note contradicts itself"):
+        note_of({note: notes[note]}, "run.db")

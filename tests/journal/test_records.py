@@ -181,3 +181,11 @@ def test_a_plain_wave_is_small():
     text = b"move = [1, 0, 1]\nnext_state = [%s, [1], []]" % str(list(range(20, 1, -1))).encode()
     wave = Wave(5, 0, [0, 0, 300, 50] * 3, [(True, text)], {}, (0, bytes(16), bytes(16)))
     assert len(encode_wave(wave)) < 250
+
+
+@pytest.mark.parametrize("step", [2**63, 2**64 - 1])
+def test_a_step_that_no_table_can_hold_is_refused(step):
+    """A step beyond 2^63 - 1 is refused where the record is read, not by whoever writes it to a table."""
+    assert decode(encode_wave(Wave(2**63 - 1, 0))).step == 2**63 - 1
+    with pytest.raises(JournalError, match="is no count"):
+        decode(encode_wave(Wave(step, 0)))

@@ -123,7 +123,7 @@ def _decode_wave(record: bytes) -> Wave:
         extras = json.loads(_slice(record, at, length))
         if not isinstance(extras, dict) or not all(isinstance(facts, dict) for facts in extras.values()):
             raise ValueError("facts about draws must be objects by position")
-        wave.extras = {int(key): facts for key, facts in extras.items()}
+        wave.extras = {count(int(key)): facts for key, facts in extras.items()}
         at += length
     if parts & _DECIDED:
         wave.verdict = _VERDICT.unpack_from(record, at)

@@ -79,7 +79,8 @@ def export(
     """Write the rows of a journal to a file and return how many they are.
 
     output: FILE.parquet, FILE.csv or FILE.jsonl; one that exists is replaced, once the new one is complete.
-    what: as in `rows`. raw: keep in CSV what a spreadsheet would run and what drives a terminal. progress: called now and then with the rows written and those there are (0: unknown).
+    what: as in `rows`. raw: keep in CSV what a spreadsheet would run and what drives a terminal.
+    progress: called now and then with the rows written and those there are (0: unknown).
     Raises JournalError for a journal that cannot be read, TaskError for a name or folder that does not fit.
     On failure nothing is left and an older file stays as it was.
     """
