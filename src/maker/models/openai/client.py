@@ -24,6 +24,7 @@ import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
+from weakref import WeakMethod
 
 from maker.decision.address import Address
 from maker.decision.sample import Failure, Prices, Reply, Request, Sample, groups, make_prices
@@ -75,7 +76,7 @@ class OpenAI:
         self._clock = clock
         self.name = self._target.name
         self.timeout, self.n = timeout, n
-        self.negotiator = Negotiator((self._target.url, model), self.name, clock, self._send_probe)
+        self.negotiator = Negotiator((self._target.url, model), self.name, clock, WeakMethod(self._send_probe))
         self.prices = make_prices(prices)
         self._first_use: float | None = None
         self._reached = False  # it has answered something

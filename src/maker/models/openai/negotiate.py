@@ -17,6 +17,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
+from weakref import ReferenceType
 
 from maker.decision.sample import Failure, Reply, Request, Sample, desk
 from maker.log import log
@@ -27,13 +28,14 @@ from maker.models.openai.request import FORMS, OPTIONAL, Dialect, fields_of
 FOUND: dict[tuple[str, str], Dialect] = {}  # by URL and name of the model
 PLAIN = Dialect()
 _MOST_PROMPTS = 10_000  # that are known to have been answered
+Send = Callable[[Request, Dialect], Awaitable[list[Reply] | Trouble]]
 Attempt = Callable[[Dialect], Awaitable[Trouble | None]]
 _NOT_THE_LIMIT = frozenset({401, 403, 404, 405})  # another name of the token limit would not help
 _MAYBE_THE_REQUEST = frozenset({500, 501})  # some servers fall over a field that they do not know
 
 
 @dataclass(slots=True, frozen=True)
-class _Stopped(Exception):  # noqa: N818 -- no error: it ends a search
+class _Stopped(Exception):
     """A trouble in mid-search that tells nothing of what the server takes."""
 
     trouble: Trouble
@@ -98,13 +100,14 @@ def _tells(ill: Trouble) -> bool:
 class Negotiator:
     """What one model takes, as far as it is known, and what follows from a refusal.
 
-    key: its URL and name, under which it is kept. name: of the model, for messages and the journal. send: sends
-    one request in a dialect and returns what came of it. `calls` counts probes.
+    key: its URL and name, under which it is kept. name: of the model, for messages and the journal. send: the
+    model's method that sends a request in a dialect, held weakly: who drops the model closes its connections.
+    `calls` counts probes.
     """
 
     def __init__(
         self, key: tuple[str, str], name: str, clock: Callable[[], float],
-        send: Callable[[Request, Dialect], Awaitable[list[Reply] | Trouble]],
+        send: ReferenceType[Send],
     ) -> None:  # fmt: skip
         self._key, self._name, self._send = key, name, send
         self.dialect = FOUND.get(key, PLAIN)
@@ -146,6 +149,10 @@ class Negotiator:
         less = self._guess(request, trouble, dialect, choices)
         if less is not None:
             return self._switch(trouble, dialect, less)
+        return await self._find_out(request, trouble, dialect)
+
+    async def _find_out(self, request: Request, trouble: Trouble, dialect: Dialect) -> Reply:
+        """Return what a refusal comes to that names no field: after a probe, or a search."""
         if trouble.page and self._well:
             return replace(trouble.failure, kind="transient")
         if _settings(request) in self._well:
@@ -193,7 +200,9 @@ class Negotiator:
 
     async def _attempt(self, short: Request, dialect: Dialect) -> Trouble | None:
         self.calls += 1
-        return await probe(short, lambda request: self._send(request, dialect))
+        send = self._send()
+        assert send is not None, "a model lives as long as its draws"
+        return await probe(short, lambda request: send(request, dialect))
 
     def _refused_bare(self, trouble: Trouble, ill: Trouble) -> Failure:
         """Return the failure of a request whose short form met a trouble, too."""

@@ -117,8 +117,11 @@ def _about_request(status: int, told: str, evidence: str, asked: Asked, page: bo
     if finish is None and _FILTER.search(evidence) and not re.search("prompt|input", evidence, re.I):
         finish = "content_filter"
     named = _named(evidence, asked.choices) if status in _SETTINGS or status == 403 else ()
-    return Trouble(Failure("poison", told), status, about=True, sure=status == 413 or _SURE.search(evidence) is not None, named=named, page=page,
-                   finish=finish if status in _SETTINGS else None, remedy=_remedy(status, evidence, asked))  # fmt: skip
+    return Trouble(
+        Failure("poison", told), status, about=True, sure=status == 413 or _SURE.search(evidence) is not None,
+        named=named, page=page, finish=finish if status in _SETTINGS else None,
+        remedy=_remedy(status, evidence, asked),
+    )  # fmt: skip
 
 
 def _remedy(status: int, evidence: str, asked: Asked) -> str:

@@ -65,7 +65,7 @@ class Dialect:
     def wraps(self, request: Request) -> bool:
         """Say whether the answer is asked for as the one field of an object, because the root must be one."""
         schema = request.schema
-        if schema is None or self.form == "loose" or self.form == "words":
+        if schema is None or self.form in ("loose", "words"):
             return False
         return wrapped(schema) is not schema and (self.form == "object" or strict_schema(schema) is not None)
 

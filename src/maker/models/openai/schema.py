@@ -32,7 +32,7 @@ def strict_schema(schema: dict[str, Any]) -> dict[str, Any] | None:
         return None
 
 
-class _Open(Exception):  # noqa: N818 -- no error: it ends a search
+class _Open(Exception):
     """An object takes any field."""
 
 
