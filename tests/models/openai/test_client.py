@@ -396,20 +396,20 @@ def poisonous(received):
 
 @alone
 async def test_a_request_that_always_fails_is_poison():
-    """A request that the server calls wrong, while a probe succeeds, is a poison step; one probe a minute."""
+    """A request that the server calls wrong, while a probe succeeds, is a poison step; one search a minute."""
     clock = Clock()
     async with FaultServer(poisonous) as server, on(server, clock=clock) as model:
         failed = await asyncio.gather(*(one(model, draw, prompt="bad") for draw in range(5)))
         assert {kind(reply) for reply in failed} == {"poison"}
         assert "against our policy" in failed[0].detail
         probes = [received for received in server.requests if received.prompt == PROBE_PROMPT]
-        assert len(probes) == model.negotiator.calls == 1
+        assert len(probes) == model.negotiator.calls == 3, "bare, and the fields in two halves"
         clock.now += 59
         await one(model, prompt="bad")
-        assert model.negotiator.calls == 1
+        assert model.negotiator.calls == 3, "bare, and the fields in two halves"
         clock.now += 2
         await one(model, prompt="bad")
-        assert model.negotiator.calls == 2
+        assert model.negotiator.calls == 6
         with pytest.raises(Undecided, match="policy") as caught:
             await maker.vote("bad", model=model)
         assert caught.value.limit == "poison_step"
