@@ -138,7 +138,9 @@ def test_a_resumed_run_does_not_ask_again(tmp_path):
 
     with FaultServer(picky) as server:
         model = f"{server.spec('m')}"
-        first = maker.map_sync("{item}?", list("abcdef"), model=model, k=2, journal=path, limits={"max_calls": 14})
+        first = maker.map_sync(
+            "{item}?", list("abcdef"), model=model, k=2, journal=path, limits={"max_calls": 14, "concurrency": 1}
+        )
         assert first.stopped == "max_calls"
         notes = [note for note in map(decode, read_records(path)) if isinstance(note, dict)]
         assert [note["takes"]["refused"] for note in notes if "takes" in note] == [["seed"]]
