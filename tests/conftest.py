@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from llama_server import llama_server
+from maker.models.openai.negotiate import FOUND
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -24,3 +25,9 @@ def llama(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Run a llama.cpp server with the exported weights, and slots for a few requests at once."""
     with llama_server(tmp_path_factory.mktemp("gguf"), slots=8) as address:
         yield address
+
+
+@pytest.fixture(autouse=True)
+def forgotten() -> None:
+    """Forget what servers of earlier tests took: ports are used again."""
+    FOUND.clear()

@@ -17,7 +17,8 @@ It is made at its first use, because structlog is a third of the time that `impo
 | model.changed  | warning | the server's model or fingerprint changed, as accepted: what, before, now              |
 | model.reply    | debug   | one exchange has ended: model, step, draw, outcome ("sample", or the failure's kind)   |
 | model.closed   | debug   | the endpoint wants a pause: model, status, seconds, limit (of requests out at once)    |
-| model.without  | debug   | a server does not take an optional field, it is left out from now on: model, field     |
+| model.without  | debug   | a server does not take all fields, it is asked with less from now on: model, takes     |
+| model.takes    | warning | what a server was found to take, once it has answered: said                            |
 | model.probe    | debug   | a short request was sent to see whether the endpoint is well: step, well               |
 """
 

@@ -209,6 +209,14 @@ class Desk(Protocol):
         """
         ...
 
+    def found(self, model: str, takes: Mapping[str, Any]) -> None:
+        """Keep with the run what a model was found to take, as JSON; said again, it changes nothing."""
+        ...
+
+    def recall(self, model: str) -> Mapping[str, Any] | None:
+        """Return what the run keeps of a model, or None."""
+        ...
+
 
 # The desk of whoever asked for the draws that are under way; None where nobody keeps an account. A model reads it in
 # `draw`, or in a task begun there. It belongs to the call, not to the model: several runs may share one model at once.

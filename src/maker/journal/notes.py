@@ -257,6 +257,20 @@ class ServerChange:
 
 
 @dataclass(slots=True, frozen=True)
+class Takes:
+    """What a model over a network was found to take, as its kind of model says it."""
+
+    model: str
+    takes: dict[str, Any]
+
+    @classmethod
+    def of(cls, note: dict[str, Any]) -> Takes:
+        """Return what a journaled note says."""
+        said = dict(note["takes"])
+        return cls(str(said.pop("model")), said)
+
+
+@dataclass(slots=True, frozen=True)
 class Unshown:
     """What was sent without a wave or a receipt to show for it."""
 
@@ -296,7 +310,7 @@ class Close:
 
 
 # As an object, where its kind is not known here.
-Note = Epoch | Calibration | Escalation | Reserve | Receipt | ServerChange | Unshown | Close | dict[str, Any]
+Note = Epoch | Calibration | Escalation | Reserve | Receipt | ServerChange | Takes | Unshown | Close | dict[str, Any]
 
 # Each kind of note: its type, and what the engine relies on in it.
 _KINDS: dict[str, tuple[Any, tuple[str, ...]]] = {
@@ -308,6 +322,7 @@ _KINDS: dict[str, tuple[Any, tuple[str, ...]]] = {
     "sample": (Receipt, ("run", "step", "draw", "spent")),
     "failure": (Receipt, ("run", "step", "draw", "detail", "spent")),
     "change": (ServerChange, ("what", "from", "to")),
+    "takes": (Takes, ("model", "refused")),
     "escalation": (Escalation, ("step", "branch", "attempt", "rung", "reason", "change")),
     "close": (Close, ("solved", "stopped", "detail", "wrong", "answer", "seconds")),
 }

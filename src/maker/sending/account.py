@@ -16,7 +16,7 @@ from typing import Any
 
 from maker.decision.address import Address
 from maker.decision.wave import Wave
-from maker.journal.notes import Calibration, Note, Receipt, Reserve, ServerChange, Unshown
+from maker.journal.notes import Calibration, Note, Receipt, Reserve, ServerChange, Takes, Unshown
 from maker.sending.receipts import Receipts
 from maker.sending.usage import Usage
 
@@ -43,7 +43,7 @@ class Account:
             usage.dispatched += note.failed + note.cancelled
             usage.tokens_in += note.lost_in
             usage.tokens_out += note.lost_out
-        elif isinstance(note, Reserve | Receipt | ServerChange):
+        elif isinstance(note, Reserve | Receipt | ServerChange | Takes):
             if self.receipts is not None:
                 self.receipts.replay(note)
         else:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import anyio
 
@@ -255,6 +256,15 @@ class Dispatcher:
         if self.receipts is not None:
             self.receipts.fail(request, Failure("transient", "not a draw: a probe of the model's"), spent)
         return reply
+
+    def found(self, model: str, takes: Mapping[str, Any]) -> None:
+        """Keep with the run what a model was found to take."""
+        if self.receipts is not None:
+            self.receipts.found(model, takes)
+
+    def recall(self, model: str) -> Mapping[str, Any] | None:
+        """Return what the run keeps of a model, or None."""
+        return None if self.receipts is None else self.receipts.takes.get(model)
 
 
 Draw = Callable[[Sequence[Request]], Awaitable[Sequence[Sample]]]

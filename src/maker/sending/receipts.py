@@ -12,7 +12,7 @@ Not covered: in-process models, whose draws cost nothing, and limits (`limits.py
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any
 
 from maker.decision.address import Address
@@ -20,7 +20,7 @@ from maker.decision.ending import Stop
 from maker.decision.sample import Failure, Request, Sample
 from maker.decision.wave import tell
 from maker.errors import JournalError
-from maker.journal.notes import Receipt, Reserve, ServerChange
+from maker.journal.notes import Receipt, Reserve, ServerChange, Takes
 from maker.journal.records import encode_receipt
 from maker.journal.writer import Journal
 from maker.log import log
@@ -37,11 +37,16 @@ class Receipts:
     "" for its own): what each says of its maker is watched apart.
     """
 
-    def __init__(self, journal: Journal, usage: Usage, accepted: Sequence[str] = (), temperature: float = 1.0) -> None:
+    def __init__(
+        self, journal: Journal, usage: Usage, accepted: Sequence[str] = (), temperature: float | None = 1.0
+    ) -> None:
         self.journal, self.usage = journal, usage
-        self.warm = temperature >= 1  # colder draws repeat improbable texts: their logprobs show no copies
+        self.warm = (
+            temperature is not None and temperature >= 1
+        )  # colder draws repeat improbable texts: their logprobs show no copies
         self.accepted = frozenset(accepted)
         self.known: dict[Address, Sample] = {}
+        self.takes: dict[str, Mapping[str, Any]] = {}  # what models were found to take, by name
         self.used = False
         self._open: dict[Address, Spent] = {}  # reserved by an earlier process and not settled so far
         self._marked = self._unmarked = 0  # samples that bear an id or logprobs, and that bear none
@@ -77,6 +82,17 @@ class Receipts:
         for _, sample, _ in samples:
             self._same_maker(sample, asked)
 
+    def found(self, model: str, takes: Mapping[str, Any]) -> None:
+        """Note what a model was found to take, if that is news."""
+        if self.takes.get(model) != takes:
+            self._append("takes", {"model": model, **takes})
+            self._learn(model, takes)
+
+    def _learn(self, model: str, takes: Mapping[str, Any]) -> None:
+        self.takes[model] = takes
+        if "temperature" in takes.get("refused", ()):
+            self.warm = False  # at the server's own temperature, which nobody knows
+
     def _append(self, kind: str, note: dict[str, Any]) -> None:
         self.used = True
         self.journal.append(encode_receipt({kind: note}))
@@ -111,7 +127,7 @@ class Receipts:
 
     # -- replay ----------------------------------------------------------------------------------------
 
-    def replay(self, note: Reserve | Receipt | ServerChange) -> None:
+    def replay(self, note: Reserve | Receipt | ServerChange | Takes) -> None:
         """Take a journaled note. Raises JournalError for a sample that was never reserved."""
         self.used = True
         match note:
@@ -127,6 +143,8 @@ class Receipts:
                 self.usage.fail(Spent(*note.spent))
             case Receipt():
                 self._came(note)
+            case Takes():
+                self._learn(note.model, note.takes)
             case ServerChange():
                 of = (note.asked, note.what)
                 self._maker[of] = note.now

@@ -6,10 +6,11 @@ Promises: one draw is one HTTP request, and every reply, however wild, becomes a
 (the table is in `reply.py`), in time, of a limited size, and without the key (`wire.py`). After a refusal nobody
 sends anything before the window is over (`gate.py`). What was cancelled leaves no slot, task or socket.
 
-What a server does not take (seeds, logprobs, schemas, several choices, the old name of the token limit) is
-left out from its first complaint on: the failure's kind is then "again", which is no attempt. A request that the
-server calls wrong is a poison step only if a probe, at most one a minute, shows that others succeed; probes are
-held and booked as draws are (`sample.desk`).
+What a server does not take (a temperature, seeds, logprobs, schemas, ...) is left out: at once where its complaint
+names one field, else what it takes is found by asking with less (`negotiate.py`); the failure's kind is then "again",
+which is no attempt. What was found is kept by address and model, told to the run (`Desk.found`) and logged once. A
+request that the server calls wrong is a poison step only if a short one with the same settings succeeds; where the
+same prompt was answered before, it is a flagged sample. Probes are held and booked as draws are (`sample.desk`).
 
 Not covered: retrying, which is `sending/dispatcher.py`'s: a draw here is one attempt. Streaming. Several event
 loops at a time.
@@ -23,22 +24,26 @@ import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
+from weakref import WeakMethod
 
 from maker.decision.address import Address
-from maker.decision.sample import Failure, Prices, Reply, Request, groups, make_prices
+from maker.decision.sample import Failure, Prices, Reply, Request, Sample, groups, make_prices
 from maker.errors import ModelError, ungrouped
 from maker.log import debugging, log
-from maker.models.openai.health import Prober
 from maker.models.openai.http.gate import Gate, Held, gate_of
 from maker.models.openai.http.wire import Wire
+from maker.models.openai.negotiate import Negotiator
 from maker.models.openai.refusal import REFUSED, Asked, Trouble
 from maker.models.openai.request import Dialect, encode_request
 from maker.models.openai.retry_after import retry_after
+from maker.models.openai.schema import unwrapped
 from maker.models.openai.target import OPENAI, Target
 from maker.sending.dispatcher import ATTEMPTS
 from maker.task.prompt import words_in
 
 GRACE = 10.0  # seconds from the first use in which a server has to show itself
+LOADING = 300.0  # seconds in which a server that says so may load its model
+FIRST_LOADING, LONGEST_LOADING = 1.0, 60.0  # seconds of one wait for it
 PROBE_TIMEOUT = 30.0  # seconds
 _MOST_SUSPECTS = 10_000  # requests whose failures are counted
 
@@ -71,8 +76,7 @@ class OpenAI:
         self._clock = clock
         self.name = self._target.name
         self.timeout, self.n = timeout, n
-        self.dialect = Dialect()
-        self.probes = Prober(clock)  # counts what probing costs
+        self.negotiator = Negotiator((self._target.url, model), self.name, clock, WeakMethod(self._send_probe))
         self.prices = make_prices(prices)
         self._first_use: float | None = None
         self._reached = False  # it has answered something
@@ -97,7 +101,7 @@ class OpenAI:
 
     async def _ask_in_parts(self, requests: Sequence[Request]) -> list[Reply]:
         """Send requests in as many calls as they need, all at once."""
-        parts = groups(requests, 1 if "n" in self.dialect.refused else self.n)
+        parts = groups(requests, 1 if "n" in self.negotiator.dialect.refused else self.n)
         with ungrouped():
             async with asyncio.TaskGroup() as group:
                 calls = [group.create_task(self._ask([requests[i] for i in part])) for part in parts]
@@ -107,15 +111,21 @@ class OpenAI:
         """Send one call for requests that share a prompt, and judge what comes of it."""
         if self._first_use is None:
             self._first_use = self._clock()
-        dialect = self.dialect
+        negotiator = self.negotiator
+        if not self._proven:
+            negotiator.recall()
+        dialect = negotiator.dialect
         outcome = await self._send(alike[0], len(alike), dialect, self.timeout)
         if isinstance(outcome, Trouble):
-            failure = await self._judge(alike[0], outcome, dialect)
-            billed_once = failure if failure.tokens_in is None else replace(failure, tokens_in=0, tokens_out=0)
-            return [failure] + [billed_once] * (len(alike) - 1)
+            reply = await self._judge(alike[0], outcome, dialect, len(alike))
+            billed_once = reply if reply.tokens_in is None else replace(reply, tokens_in=0, tokens_out=0)
+            return [reply] + [billed_once] * (len(alike) - 1)
         self._proven = True
+        negotiator.took(alike[0], dialect)
         if self._suspects:
             self._suspects.pop(_identity(alike[0]), None)
+        if dialect.wraps(alike[0]):
+            return [replace(one, text=unwrapped(one.text)) if isinstance(one, Sample) else one for one in outcome]
         return outcome
 
     async def _send(self, request: Request, choices: int, dialect: Dialect, seconds: float) -> list[Reply] | Trouble:
@@ -155,23 +165,36 @@ class OpenAI:
 
     # -- what went wrong ------------------------------------------------------------------------------
 
-    async def _judge(self, request: Request, trouble: Trouble, dialect: Dialect) -> Failure:
-        """Return the failure that a trouble is, given what is known of the server and of this request."""
+    async def _judge(self, request: Request, trouble: Trouble, dialect: Dialect, choices: int) -> Reply:
+        """Return what a trouble is, given what is known of the server and of this request."""
         failure = trouble.failure
-        if trouble.optional is not None:
-            return await self._do_without(request, trouble, dialect)
-        if failure.kind == "poison":
-            return await self._blame(request, trouble)
+        if trouble.loading:
+            return self._loading(trouble)
+        if trouble.about:
+            return await self.negotiator.refused(request, trouble, dialect, choices)
         if failure.kind == "transient" and trouble.alien and self._hopeless(trouble):
             return replace(failure, kind="fatal", detail=f"{failure.detail}, and nothing usable has come for "
                            f"{GRACE:g} s. Start the server, or check the address")  # fmt: skip
         if failure.kind == "transient" and trouble.own:
             failures = self._suspects.pop(_identity(request), 0) + 1
             if failures >= ATTEMPTS:
-                return await self._blame(request, trouble)
+                return await self.negotiator.blame(request, trouble)
             if len(self._suspects) < _MOST_SUSPECTS:
                 self._suspects[_identity(request)] = failures
+            if failures > 1 and not self._proven and trouble.status in (500, 501):  # it may fall over a field
+                return await self.negotiator.refused(request, trouble, dialect, choices)
         return failure
+
+    def _loading(self, trouble: Trouble) -> Failure:
+        """Wait for a model that is loading, no more than twice as long as it takes, for some minutes."""
+        assert self._first_use is not None, "a trouble comes after the first use"
+        waited = self._clock() - self._first_use
+        if trouble.status == 404 and not self._proven and waited >= LOADING:
+            return Failure(
+                "fatal", f"{trouble.failure.detail}, for {LOADING:g} s now. Load the model, then start again"
+            )
+        wait = trouble.failure.retry_after or min(max(waited, FIRST_LOADING), LONGEST_LOADING)
+        return replace(trouble.failure, retry_after=wait)
 
     def _hopeless(self, trouble: Trouble) -> bool:
         """Say whether the server has had its time to show itself, and has not."""
@@ -179,33 +202,8 @@ class OpenAI:
         shown = self._proven or (trouble.status == 0 and self._reached)
         return not shown and self._clock() - self._first_use >= GRACE
 
-    async def _do_without(self, request: Request, trouble: Trouble, dialect: Dialect) -> Failure:
-        """Leave out the field that the server refuses from now on; refused again, it is the request's fault."""
-        assert trouble.optional is not None
-        detail = trouble.failure.detail
-        if dialect == self.dialect:  # otherwise another request has found out meanwhile
-            less = dialect.without(trouble.optional)
-            if less is None:
-                return await self._blame(request, trouble)
-            self.dialect = less
-            log.debug("model.without", model=self.name, field=trouble.optional)
-            detail += f". It is asked without {trouble.optional} now"
-        return replace(trouble.failure, kind="again", detail=detail)
-
-    async def _blame(self, request: Request, trouble: Trouble) -> Failure:
-        """Probe: if another request succeeds, this one is poison; if not, the endpoint is what is wrong."""
-        ill = await self.probes.ask(request, self._send_probe)
-        detail = trouble.failure.detail
-        if ill is None:
-            return replace(trouble.failure, kind="poison")
-        settings = ill.optional is not None and self.dialect.without(ill.optional) is None
-        if ill.failure.kind == "transient" and not settings:
-            return replace(trouble.failure, kind="transient", retry_after=ill.failure.retry_after)
-        return Failure("fatal", f"{detail}. A short request with the same settings fails, too: {ill.failure.detail}. "
-                       "Change the settings or the model")  # fmt: skip
-
-    async def _send_probe(self, request: Request) -> list[Reply] | Trouble:
-        return await self._send(request, 1, self.dialect, min(self.timeout, PROBE_TIMEOUT))
+    async def _send_probe(self, request: Request, dialect: Dialect) -> list[Reply] | Trouble:
+        return await self._send(request, 1, dialect, min(self.timeout, PROBE_TIMEOUT))
 
 
 def _identity(request: Request) -> tuple[Address, int]:

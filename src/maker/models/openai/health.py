@@ -1,10 +1,10 @@
-"""Is the endpoint well? A short request with the settings of one that failed tells.
+"""Is the endpoint well, and what does it take? Short requests with the settings of one that failed tell.
 
-Promises: at most one probe a minute, whoever asks; those who ask meanwhile share its answer, and get
-one even when the asker that sent it is cancelled. A probe is paid for by whoever asked for the draws: held,
-booked and durable as a draw is (`sample.desk`), so no cap is passed for it. `calls` counts probes.
+Promises: what is found out is found out once for all who ask meanwhile, and at most once a minute; they get an answer
+even when the asker that began is cancelled. A probe is paid for by whoever asked for the draws: held,
+booked and durable as a draw is (`sample.desk`), so no cap is passed for it.
 
-Not covered: what follows from the answer (`client.py`).
+Not covered: what follows from the answer (`client.py`, `negotiate.py`).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from typing import Generic, TypeVar
 
 from maker.decision.sample import Failure, Reply, Request, desk
 from maker.log import log
@@ -21,46 +22,51 @@ PROBE_EVERY = 60.0  # seconds
 PROBE_PROMPT = "Reply with the word OK."
 Send = Callable[[Request], Awaitable[list[Reply] | Trouble]]
 _INTERRUPTED = Trouble(Failure("transient", "the probe was interrupted"))
+Found = TypeVar("Found")
 
 
-class Prober:
-    """Asks the endpoint. clock: monotonic seconds."""
+class Prober(Generic[Found]):
+    """Finds something out about the endpoint. clock: monotonic seconds."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
-        self.calls = 0
         self._clock = clock
-        self._last: tuple[float, asyncio.Future[Trouble | None]] | None = None
+        self._last: tuple[float, asyncio.Future[Found | Trouble]] | None = None
 
-    async def ask(self, request: Request, send: Send) -> Trouble | None:
-        """Return what ails the endpoint, None if nothing. `send` takes a request and returns what came of it."""
+    async def ask(self, request: Request, find: Callable[[Request], Awaitable[Found]]) -> Found | Trouble:
+        """Return what `find` makes of a short request with the settings of this one."""
         now = self._clock()
         if self._last is not None and now - self._last[0] < PROBE_EVERY:
             return await asyncio.shield(self._last[1])
-        answer: asyncio.Future[Trouble | None] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[Found | Trouble] = asyncio.get_running_loop().create_future()
         self._last = now, answer
-        found: Trouble | None = _INTERRUPTED
+        found: Found | Trouble = _INTERRUPTED
         try:
             address = replace(request.address, run=f"{request.address.run}/probe")
-            found = await self._probe(replace(request, prompt=PROBE_PROMPT, address=address), send)
+            found = await find(replace(request, prompt=PROBE_PROMPT, address=address))
         finally:
             answer.set_result(found)
             if found is _INTERRUPTED:
                 self._last = None
         return found
 
-    async def _probe(self, request: Request, send: Send) -> Trouble | None:
-        self.calls += 1
-        ill: Trouble | None = None
+    def forget(self) -> None:
+        """Let the next one who asks find out anew."""
+        self._last = None
 
-        async def sent(probe: Request) -> Reply:
-            nonlocal ill
-            outcome = await send(probe)
-            if isinstance(outcome, Trouble):
-                ill = outcome
-                return outcome.failure
-            return outcome[0]
 
-        payer = desk.get()
-        await (payer.pay(request, sent) if payer else sent(request))
-        log.debug("model.probe", step=request.address.step, well=ill is None)
-        return ill
+async def probe(request: Request, send: Send) -> Trouble | None:
+    """Send one request beside the draws, paid for as they are; return what came of it, None for a reply."""
+    ill: Trouble | None = None
+
+    async def sent(probed: Request) -> Reply:
+        nonlocal ill
+        outcome = await send(probed)
+        if isinstance(outcome, Trouble):
+            ill = outcome
+            return outcome.failure
+        return outcome[0]
+
+    payer = desk.get()
+    await (payer.pay(request, sent) if payer else sent(request))
+    log.debug("model.probe", step=request.address.step, well=ill is None)
+    return ill

@@ -8,6 +8,8 @@ Not covered: replies with status 200 and no error in them.
 
 from __future__ import annotations
 
+import html
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,18 +21,23 @@ from maker.models.openai.retry_after import retry_after
 
 WAIT = frozenset({408, 409, 425, 429})  # of the 4xx: try again
 REFUSED = frozenset({429, 503, 529})  # the whole endpoint wants a pause
-_GAVE_UP = frozenset({504, 524})  # a gateway did; the model behind it may have answered all the same
-LONGEST_WORDS = 200  # characters of a server's own words in a message
+_GAVE_UP = frozenset({502, 504, 524})  # a gateway did; the model behind it may have answered all the same
+LONGEST_WORDS = 300  # characters of a server's own words in a message
 _LONGEST_MESSAGE = 10_000  # characters of an error's message that are looked at
-_ABOUT_REQUEST = frozenset({400, 413, 422})
+_ABOUT_REQUEST = frozenset({400, 403, 404, 405, 413, 415, 422})
+_SETTINGS = frozenset({400, 422})  # a field that is named may be what is wrong
 # Codes and types only: ordinary rate limits speak of billing pages, too, in their messages.
 _QUOTA = re.compile(r"insufficient_(quota|credits|balance)|billing_(hard_limit_reached|not_active)", re.I)
 _NO_MODEL = re.compile(r"model[_ ]not[_ ]found|model .{0,120}(does not exist|not found|not exist)", re.I | re.S)
-_UNFIT = re.compile(
-    r"unsupported|not support|unrecogni|unknown|unexpected|not permitted|not allowed|not available|"
-    r"extra (inputs|fields)|invalid (field|parameter|argument|schema)|use '?max_completion",
-    re.I,
-)
+_LOADING = re.compile(r"no models? (is |are )?(currently )?loaded|\bloading\b|not (yet )?loaded|still starting", re.I)
+# What became of one reply, not of its request: the finish reason that it would have had.
+_ONE_REPLY = {
+    "json_validate_failed": re.compile(r"json_validate_failed|failed to (generate|validate) (valid )?json", re.I),
+    "length": re.compile(r"output limit (was|is|has been) reached|could not finish the message", re.I),
+}
+_FILTER = re.compile(r"content_(filter|policy)|responsible_?ai", re.I)
+_SURE = re.compile(r"polic(y|ies)|content_filter|moderation|context|too (long|large)", re.I)
+_TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.I | re.S)
 _TOO_LONG = re.compile(r"context|too (long|large|many)|exceed|maximum", re.I)
 ADDRESS = "it is that of an OpenAI-compatible API and often ends in /v1"
 
@@ -50,14 +57,23 @@ class Asked:
 class Trouble:
     """Why there is no sample. status: as the server meant it, 0 where there was none.
 
-    optional: an optional field it complains of. alien: it does not look like this API at all, which is fatal
-    when it lasts from the first use on. own: it may be the request's own fault, if it lasts while others
-    succeed. slow: the deadline passed.
+    about: the request may be what is wrong; its failure's kind is then "poison"; sure: it
+    says why, of a kind that no repetition changes. named: the optional fields that the
+    complaint names. remedy: what to do where every request meets it. page: it came as a page for people. loading:
+    the model is on its way. finish: it became of one reply only, which would have had this finish reason. alien: it
+    does not look like this API at all, which is fatal when it lasts from the first use on. own: it may be the
+    request's own fault, if it lasts while others succeed. slow: the deadline passed.
     """
 
     failure: Failure
     status: int = 0
-    optional: str | None = None
+    about: bool = False
+    sure: bool = False
+    named: tuple[str, ...] = ()
+    remedy: str = ""
+    page: bool = False
+    loading: bool = False
+    finish: str | None = None
     alien: bool = False
     own: bool = False
     slow: bool = False
@@ -73,7 +89,7 @@ def bill_unknown(detail: str, wait: float | None = None) -> Failure:
     return Failure("transient", detail, wait, None, None)
 
 
-def refusal(status: int, headers: Mapping[str, str], error: Any, asked: Asked) -> Trouble:
+def refusal(status: int, headers: Mapping[str, str], error: Any, asked: Asked, *, page: bool = False) -> Trouble:
     """Return what an error status, or an error object in a good reply, means."""
     code = _label(error, "code")
     if status < 300:  # the error object may name another
@@ -82,39 +98,52 @@ def refusal(status: int, headers: Mapping[str, str], error: Any, asked: Asked) -
     told = f"{asked.where} answered " + (str(status) if status else "with an error") + (f": {words}" if words else "")
     labels = f"{code} {_label(error, 'type')}"
     evidence = f"{labels} {_message(error)}"
-    hopeless = _hopeless(status, labels, evidence, asked)
-    if hopeless is not None:
-        return fatal(status, f"{told}. {hopeless}")
-    if status not in _ABOUT_REQUEST:
-        wait = retry_after(headers)
-        failure = bill_unknown(told, wait) if status in _GAVE_UP else Failure("transient", told, wait)
-        return Trouble(failure, status, own=status not in REFUSED)
-    optional = _optional_field(_label(error, "param"), evidence, asked.choices)
-    return Trouble(Failure("poison" if optional is None else "transient", told), status, optional)
-
-
-def _hopeless(status: int, labels: str, evidence: str, asked: Asked) -> str | None:
-    """Return what to do about a refusal that no repetition helps, or None for any other."""
     if status == 402 or (status < 500 and _QUOTA.search(labels)):
-        return "The account's quota is used up: add credit or take another key, then resume"
+        return fatal(status, f"{told}. The account's quota is used up: add credit or take another key, then resume")
+    if status in (404, 503) and _LOADING.search(evidence):
+        return Trouble(Failure("transient", f"{told}. It is loading", retry_after(headers)), status, loading=True)
+    if status in _ABOUT_REQUEST:
+        return _about_request(status, told, f"{_label(error, 'param')} {evidence}", asked, page)
+    if 0 < status < 500 and status not in WAIT:
+        return fatal(status, f"{told}. {_remedy(status, evidence, asked)}")
+    wait = retry_after(headers)
+    failure = bill_unknown(told, wait) if status in _GAVE_UP else Failure("transient", told, wait)
+    return Trouble(failure, status, own=status not in REFUSED, page=page)
+
+
+def _about_request(status: int, told: str, evidence: str, asked: Asked, page: bool) -> Trouble:
+    """Return the trouble of a request that the server calls wrong."""
+    finish = next((reason for reason, pattern in _ONE_REPLY.items() if pattern.search(evidence)), None)
+    if finish is None and _FILTER.search(evidence) and not re.search("prompt|input", evidence, re.I):
+        finish = "content_filter"
+    named = _named(evidence, asked.choices) if status in _SETTINGS or status == 403 else ()
+    return Trouble(
+        Failure("poison", told), status, about=True, sure=status == 413 or _SURE.search(evidence) is not None,
+        named=named, page=page, finish=finish if status in _SETTINGS else None,
+        remedy=_remedy(status, evidence, asked),
+    )  # fmt: skip
+
+
+def _remedy(status: int, evidence: str, asked: Asked) -> str:
+    """Return what to do about a refusal that every request meets."""
     if status in (401, 403):
         state = "The key was refused" if asked.key else "No key was sent"
         return f"{state}: set OPENAI_API_KEY (openai:...) or MAKER_API_KEY (http...) to one that may use this model"
-    if status == 404 or (status in _ABOUT_REQUEST and _NO_MODEL.search(evidence)):
+    if status == 404 or _NO_MODEL.search(evidence):
         return f"Check the model's name ({asked.model}) and the address: {ADDRESS}"
-    if 0 < status < 500 and status not in WAIT | _ABOUT_REQUEST:
-        return f"Check the address: {ADDRESS}"
-    return None
+    if status in _SETTINGS or status == 413:
+        return "The shortest request meets it, too: change the settings or the model"
+    return f"Check the address: {ADDRESS}"
 
 
-def _optional_field(param: str, evidence: str, choices: int) -> str | None:
-    """Return the optional field that a complaint is about: refused as such, not for its value here."""
-    named = [name for name, pattern in OPTIONAL.items() if pattern.search(param) or pattern.search(evidence)]
+def _named(evidence: str, choices: int) -> tuple[str, ...]:
+    """Return the optional fields that a complaint names: refused as such, not for their value here."""
+    named = [name for name, pattern in OPTIONAL.items() if pattern.search(evidence)]
     if "n" in named and choices > 1:
-        return "n"
+        return ("n",)
     if _TOO_LONG.search(evidence) and "max_completion_tokens" not in evidence:
         named = [name for name in named if name != "max_tokens"]  # the prompt is too long: another name would not help
-    return next((name for name in named if name != "n"), None) if _UNFIT.search(evidence) else None
+    return tuple(name for name in named if name != "n")
 
 
 def _label(error: Any, name: str) -> str:
@@ -141,10 +170,34 @@ def words_of(error: Any, asked: Asked) -> str:
 
 
 def _message(error: Any) -> str:
-    """Return the message of an error in whichever form it has: text, an object, or a list of complaints."""
-    for _ in range(2):
-        if isinstance(error, dict):
-            error = next((error[key] for key in ("message", "detail", "error") if error.get(key)), "")
-    if isinstance(error, list):
-        error = "; ".join(str(item.get("msg") or "") for item in error[:3] if isinstance(item, dict))
+    """Return the message of an error in whichever form it has: text, an object, a list, or one of these in a text."""
+    for _ in range(4):
+        if isinstance(error, str) and error.lstrip()[:1] in ("{", "["):
+            try:
+                error = json.loads(error[:_LONGEST_MESSAGE])
+            except (ValueError, RecursionError):
+                break
+        elif isinstance(error, dict):
+            error = next((error[key] for key in ("message", "detail", "error", "msg") if error.get(key)), "")
+        elif isinstance(error, list):
+            told = map(_complaint, error[:3])
+            error = "; ".join(filter(None, told))
     return error[:_LONGEST_MESSAGE] if isinstance(error, str) else ""
+
+
+def _complaint(item: Any) -> str:
+    """Return one of a list of complaints, with the field that it is about."""
+    if not isinstance(item, dict):
+        return item if isinstance(item, str) else ""
+    at = item.get("loc")
+    field = ".".join(map(str, at)) + ": " if isinstance(at, list) and at else ""
+    return field + str(item.get("msg") or item.get("message") or item.get("error") or "")
+
+
+def plain_words(body: bytes, *, page: bool) -> str:
+    """Return what a body that is no JSON says to a person: the title of a page, or the text itself."""
+    text = body[:_LONGEST_MESSAGE].decode("utf-8", "replace")
+    if not page:
+        return text
+    title = _TITLE.search(text)
+    return html.unescape(title[1]) if title else "an HTML page"

@@ -40,11 +40,22 @@ from urllib.parse import urlsplit
 import orjson
 
 from maker.decision.sample import Failure, Reply, Sample
-from maker.models.openai.refusal import ADDRESS, WAIT, Asked, Trouble, bill_unknown, clean, fatal, refusal, words_of
+from maker.models.openai.refusal import (
+    ADDRESS,
+    WAIT,
+    Asked,
+    Trouble,
+    bill_unknown,
+    clean,
+    fatal,
+    plain_words,
+    refusal,
+    words_of,
+)
 
 MOST_TOKENS = 2**31 - 1
 _LONGEST_NAME = 200  # characters of an id, a model or a finish reason that are kept
-_SPEAKS = WAIT | {401, 402, 403, 404, 405, 413}  # the status says it all, whatever the body is
+_SPEAKS = WAIT | {400, 401, 402, 403, 404, 405, 413, 415, 422}  # the status says it all, whatever the body is
 _DATED = r"[-@:](\d{4}-\d\d-\d\d|\d{8}|\d{6}|\d{4}|latest)"
 
 
@@ -58,6 +69,8 @@ def read_reply(
                      "belong to the address given. Give the address it points to, if you trust it")  # fmt: skip
     good = 200 <= status < 300
     reply = _parse(body)
+    if isinstance(reply, list) and not good:  # Gemini wraps its errors into a list
+        reply = {"error": reply[0].get("error", reply[0]) if len(reply) == 1 and isinstance(reply[0], dict) else reply}
     if isinstance(reply, dict):
         error = reply.get("error")
         if good and not error:
@@ -69,7 +82,7 @@ def read_reply(
         return trouble
     page = body.lstrip()[:1] == b"<" or "html" in headers.get("Content-Type", "")
     if status in _SPEAKS or status >= 500 or not (good or page):
-        return refusal(status, headers, None, asked)
+        return refusal(status, headers, plain_words(body, page=page), asked, page=page)
     if page:
         return fatal(status, f"{asked.where} answered {status} with an HTML page where JSON was expected. Check the "
                      f"address: {ADDRESS}")  # fmt: skip

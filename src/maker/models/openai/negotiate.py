@@ -1,0 +1,269 @@
+"""What a server takes, found by asking with less; and whose fault a refusal is, the settings' or the request's.
+
+First the bare request (the messages, and the token limit in either of its names or not at all): what that meets, too,
+is the server's own. Then the optional fields come back, by halves, and those that are taken stay; fields that
+the complaint names come last, so that the others usually come back in one. A schema that is refused is lowered.
+
+What was found is kept for as long as the process lives, by address and model (`FOUND`).
+
+A complaint that names one field is believed, without a probe: when it was wrong, the search follows.
+
+Not covered: sending (`client.py`), and refusals that say nothing of the request (`refusal.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+from weakref import ReferenceType
+
+from maker.decision.sample import Failure, Reply, Request, Sample, desk
+from maker.log import log
+from maker.models.openai.health import Prober, probe
+from maker.models.openai.refusal import Trouble
+from maker.models.openai.request import FORMS, OPTIONAL, Dialect, fields_of
+
+FOUND: dict[tuple[str, str], Dialect] = {}  # by URL and name of the model
+PLAIN = Dialect()
+_MOST_PROMPTS = 10_000  # that are known to have been answered
+Send = Callable[[Request, Dialect], Awaitable[list[Reply] | Trouble]]
+Attempt = Callable[[Dialect], Awaitable[Trouble | None]]
+_NOT_THE_LIMIT = frozenset({401, 403, 404, 405})  # another name of the token limit would not help
+_MAYBE_THE_REQUEST = frozenset({500, 501})  # some servers fall over a field that they do not know
+
+
+@dataclass(slots=True, frozen=True)
+class _Stopped(Exception):
+    """A trouble in mid-search that tells nothing of what the server takes."""
+
+    trouble: Trouble
+
+
+async def search(dialect: Dialect, fields: Sequence[str], named: Sequence[str], attempt: Attempt) -> Dialect | Trouble:
+    """Return the dialect that the server takes, or the trouble that the bare request meets, too.
+
+    dialect: the one that was refused. fields: the optional ones it sends. named: those that the complaint
+    names. attempt: sends a short request in a dialect and returns what ails it.
+    """
+    try:
+        base = await _bare(dialect.bare(fields), attempt)
+        if isinstance(base, Trouble):
+            return base
+        last = [field for field in fields if field in named]
+        first = [field for field in fields if field not in named]
+        half = len(first) // 2 if not last else len(first)
+        for part in (first[:half], first[half:], last):
+            base = await _add(base, part, dialect.form, attempt)
+    except _Stopped as stopped:
+        return stopped.trouble
+    return base
+
+
+async def _bare(bare: Dialect, attempt: Attempt) -> Dialect | Trouble:
+    """Return the bare dialect with the token limit under a name that is taken, or the first refusal."""
+    ill = await attempt(bare)
+    if ill is None:
+        return bare
+    if not ill.about or ill.status in _NOT_THE_LIMIT:
+        return ill
+    for name in ("max_tokens", "max_completion_tokens", None):
+        if name != bare.tokens_name and await attempt(replace(bare, tokens_name=name)) is None:
+            return replace(bare, tokens_name=name)
+    return ill
+
+
+async def _add(base: Dialect, fields: Sequence[str], form: str, attempt: Attempt) -> Dialect:
+    """Return the dialect with those of some fields that are taken. Raises _Stopped."""
+    if not fields:
+        return base
+    more = base.taking(fields, form)
+    ill = await attempt(more)
+    if ill is None:
+        return more
+    if not _tells(ill):
+        raise _Stopped(ill)
+    if len(fields) > 1:
+        half = len(fields) // 2
+        base = await _add(base, fields[:half], form, attempt)
+        return await _add(base, fields[half:], form, attempt)
+    lower = FORMS[FORMS.index(form) + 1] if fields == ["schema"] else FORMS[-1]
+    return base if lower == FORMS[-1] else await _add(base, fields, lower, attempt)
+
+
+def _tells(ill: Trouble) -> bool:
+    """Say whether a trouble tells something of what is taken."""
+    return ill.about or ill.status in _MAYBE_THE_REQUEST
+
+
+class Negotiator:
+    """What one model takes, as far as it is known, and what follows from a refusal.
+
+    key: its URL and name, under which it is kept. name: of the model, for messages and the journal. send: the
+    model's method that sends a request in a dialect, held weakly: who drops the model closes its connections.
+    `calls` counts probes.
+    """
+
+    def __init__(
+        self, key: tuple[str, str], name: str, clock: Callable[[], float],
+        send: ReferenceType[Send],
+    ) -> None:  # fmt: skip
+        self._key, self._name, self._send = key, name, send
+        self.dialect = FOUND.get(key, PLAIN)
+        self.calls = 0
+        self._health: Prober[Trouble | None] = Prober(clock)
+        self._search: Prober[Dialect | Trouble] = Prober(clock)
+        self._well: set[tuple[float | None, bool, bool]] = set()  # settings that were taken
+        self._answered: set[int] = set()  # prompts, as hashes
+        self._doubted: set[int] = set()  # prompts that were refused without a reason that is theirs
+
+    def recall(self) -> None:
+        """Take what an earlier part of the run has found, unless something is known."""
+        payer = desk.get()
+        note = payer.recall(self._name) if payer is not None and self.dialect is PLAIN else None
+        if note is not None:
+            self.dialect = FOUND[self._key] = of_note(note)
+
+    def took(self, request: Request, dialect: Dialect) -> None:
+        """Note that a request was answered."""
+        self._well.add(_settings(request))
+        if len(self._answered) >= _MOST_PROMPTS:
+            self._answered.clear()
+        self._answered.add(hash(request.prompt))
+        if dialect is PLAIN:
+            return
+        if FOUND.get(self._key) != dialect:
+            FOUND[self._key] = dialect
+            log.warning("model.takes", said=told(dialect, self._key[1]))
+        payer = desk.get()
+        if payer is not None:
+            payer.found(self._name, as_note(dialect))
+
+    async def refused(self, request: Request, trouble: Trouble, dialect: Dialect, choices: int) -> Reply:
+        """Return what a refusal of a request that was sent in a dialect comes to."""
+        if trouble.finish is not None:
+            return Sample(None, trouble.failure.tokens_in or None, trouble.failure.tokens_out or None, trouble.finish)
+        if dialect != self.dialect:  # another request has found out meanwhile
+            return replace(trouble.failure, kind="again")
+        less = self._guess(request, trouble, dialect, choices)
+        if less is not None:
+            return self._switch(trouble, dialect, less)
+        return await self._find_out(request, trouble, dialect)
+
+    async def _find_out(self, request: Request, trouble: Trouble, dialect: Dialect) -> Reply:
+        """Return what a refusal comes to that names no field: after a probe, or a search."""
+        if trouble.page and self._well:
+            return replace(trouble.failure, kind="transient")
+        if _settings(request) in self._well:
+            ill = await self._ill(request, dialect)
+            if ill is None:
+                return self._own_fault(request, trouble)
+            if not _tells(ill):
+                return replace(trouble.failure, kind="transient", retry_after=ill.failure.retry_after)
+        fields = fields_of(request, dialect)
+        found = await self._search.ask(
+            request, lambda short: search(dialect, fields, trouble.named, partial(self._attempt, short))
+        )
+        if isinstance(found, Trouble):
+            return self._refused_bare(trouble, found)
+        if self.dialect == dialect == found:
+            return self._own_fault(request, trouble)
+        return self._switch(trouble, dialect, found)
+
+    async def blame(self, request: Request, trouble: Trouble) -> Failure:
+        """Return whose fault a trouble is that has met one request again and again: poison, or the endpoint's."""
+        ill = await self._ill(request, self.dialect)
+        if ill is None:
+            return replace(trouble.failure, kind="poison")
+        return self._refused_bare(trouble, ill)
+
+    def _guess(self, request: Request, trouble: Trouble, dialect: Dialect, choices: int) -> Dialect | None:
+        """Return the dialect without the one field that a complaint names, None where it names none or several."""
+        sent = {*fields_of(request, dialect), dialect.tokens_name, *(["n"] if choices > 1 else [])}
+        named = [name for name in trouble.named if name in sent]
+        if len(named) != 1:
+            return dialect.without("n") if choices > 1 and trouble.about and not trouble.page else None
+        return dialect.without(named[0])
+
+    def _switch(self, trouble: Trouble, dialect: Dialect, less: Dialect) -> Failure:
+        """Use a dialect from now on, unless another request has found one meanwhile."""
+        if self.dialect == dialect:
+            self.dialect = less
+            self._search.forget()
+            log.debug("model.without", model=self._name, takes=told(less, self._key[1]))
+        return replace(trouble.failure, kind="again")
+
+    async def _ill(self, request: Request, dialect: Dialect) -> Trouble | None:
+        """Return what ails a short request with the same settings."""
+        return await self._health.ask(request, lambda short: self._attempt(short, dialect))
+
+    async def _attempt(self, short: Request, dialect: Dialect) -> Trouble | None:
+        self.calls += 1
+        send = self._send()
+        assert send is not None, "a model lives as long as its draws"
+        return await probe(short, lambda request: send(request, dialect))
+
+    def _refused_bare(self, trouble: Trouble, ill: Trouble) -> Failure:
+        """Return the failure of a request whose short form met a trouble, too."""
+        if ill.failure.kind == "transient":
+            if not _tells(ill):
+                self._search.forget()  # it was no answer
+            kind = "transient" if trouble.about else trouble.failure.kind
+            return replace(trouble.failure, kind=kind, retry_after=ill.failure.retry_after)
+        detail = f"{ill.failure.detail}. {ill.remedy}" if ill.remedy else ill.failure.detail
+        return Failure("fatal", detail)
+
+    def _own_fault(self, request: Request, trouble: Trouble) -> Reply:
+        """Return what a refusal is that a short request with the same settings does not meet."""
+        prompt = hash(request.prompt)
+        if trouble.page or not trouble.about:
+            return replace(trouble.failure, kind="transient")
+        if trouble.sure:
+            return trouble.failure
+        if prompt in self._answered:  # the bad luck of one sample; what it cost nobody says
+            return Sample(None, finish_reason="refused")
+        if prompt not in self._doubted:  # others of the same prompt may be on their way
+            self._doubted.add(prompt)
+            return replace(trouble.failure, kind="again")
+        return trouble.failure
+
+
+def _settings(request: Request) -> tuple[float | None, bool, bool]:
+    """Return what the acceptance of a request depends on, its prompt apart."""
+    return request.temperature, bool(request.stop), request.schema is not None
+
+
+# -- telling ------------------------------------------------------------------------------------------
+
+
+def told(dialect: Dialect, model: str) -> str:
+    """Return for a person what a server takes."""
+    less = [name for name in OPTIONAL if name in dialect.refused]
+    if dialect.tokens_name is None:
+        less.append("token limit")
+    parts = ["takes " + ", ".join(f"no {name}" for name in less)] if less else []
+    if dialect.tokens_name == "max_completion_tokens":
+        parts.append("calls the token limit max_completion_tokens")
+    if dialect.form != FORMS[0]:
+        enforced = {"loose": "not strictly", "object": "as far as that it is some object", "words": "not at all"}
+        parts.append(f"enforces a schema {enforced[dialect.form]}")
+    own = ": drawn at the server's own temperature" if "temperature" in dialect.refused else ""
+    return f"{model} {' and '.join(parts) or 'takes all fields'}{own}"
+
+
+def as_note(dialect: Dialect) -> dict[str, Any]:
+    """Return a dialect as the journal keeps it."""
+    return {"tokens_name": dialect.tokens_name, "refused": sorted(dialect.refused), "form": dialect.form}
+
+
+def of_note(note: Mapping[str, Any]) -> Dialect:
+    """Return the dialect that a journal has; what this version does not know in it is left out."""
+    refused = note.get("refused")
+    known = frozenset(name for name in refused if name in OPTIONAL) if isinstance(refused, list) else frozenset()
+    name, form = note.get("tokens_name"), note.get("form")
+    return Dialect(
+        name if name in ("max_tokens", "max_completion_tokens", None) else "max_tokens",
+        known,
+        form if form in FORMS else FORMS[0],
+    )
