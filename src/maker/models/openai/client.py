@@ -162,6 +162,8 @@ class OpenAI:
             return await self._do_without(request, trouble, dialect)
         if failure.kind == "poison":
             return await self._blame(request, trouble)
+        if trouble.page and not self._proven:
+            return replace(failure, kind="fatal")
         if failure.kind == "transient" and trouble.alien and self._hopeless(trouble):
             return replace(failure, kind="fatal", detail=f"{failure.detail}, and nothing usable has come for "
                            f"{GRACE:g} s. Start the server, or check the address")  # fmt: skip

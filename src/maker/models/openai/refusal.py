@@ -52,7 +52,7 @@ class Trouble:
 
     optional: an optional field it complains of. alien: it does not look like this API at all, which is fatal
     when it lasts from the first use on. own: it may be the request's own fault, if it lasts while others
-    succeed. slow: the deadline passed.
+    succeed. slow: the deadline passed. page: a web page came, as from a wrong address or a gateway.
     """
 
     failure: Failure
@@ -61,6 +61,7 @@ class Trouble:
     alien: bool = False
     own: bool = False
     slow: bool = False
+    page: bool = False
 
 
 def fatal(status: int, detail: str) -> Trouble:
