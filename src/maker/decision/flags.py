@@ -23,7 +23,8 @@ from maker.task.lines import Ambiguous
 
 COPY_NATS = 20.0  # two independent draws of a text this improbable agree once in e^20 = 5e8 times
 _BYTES_PER_TOKEN = 4  # a rough count for models that do not report tokens
-_CUT_OFF = {"length", "max_tokens", "model_length"}
+_MAY_VOTE = frozenset({"stop", "eos", "eos_token", "end_turn", "stop_sequence", "completed", "", None})
+_CUT_OFF = re.compile(r"length|max_.*tokens|token_limit|incomplete|context", re.I)
 _REFUSAL = re.compile(
     r"\s*(i['’]?m sorry|sorry,|i (can(no|['’])t|am unable|am not able|won['’]t)|as an ai\b)", re.IGNORECASE
 )
@@ -43,7 +44,8 @@ Flag = Callable[[Sample, Step, Sequence[Sample]], RedFlag | None]
 def empty(sample: Sample, step: Step, earlier: Sequence[Sample]) -> RedFlag | None:
     """Flag a reply without content."""
     if sample.text is None or not sample.text.strip():
-        return RedFlag("empty", "the reply has no text")
+        tools = sample.finish_reason in ("tool_calls", "function_call")
+        return RedFlag("empty", "tool calls came instead of text" if tools else "the reply has no text")
     return None
 
 
@@ -57,17 +59,23 @@ def refused(sample: Sample, step: Step, earlier: Sequence[Sample]) -> RedFlag | 
 
 
 def truncated(sample: Sample, step: Step, earlier: Sequence[Sample]) -> RedFlag | None:
-    """Flag a reply that was cut off, even if it looks whole: by its finish reason or at the token cap."""
-    if sample.finish_reason in _CUT_OFF:
-        return RedFlag("truncated", f"finish reason {sample.finish_reason}")
-    if sample.tokens_out is not None and sample.tokens_out >= step.token_cap:
-        return RedFlag("truncated", f"{sample.tokens_out} tokens, the cap is {step.token_cap}")
+    """Flag a reply that did not come to its end, even if it looks whole: by its finish reason or at the token cap.
+
+    Finish reasons that nobody knows are ends of another kind: such a reply is `unfinished`.
+    """
+    finish = sample.finish_reason
+    if finish not in _MAY_VOTE and str(finish).lower() not in _MAY_VOTE:
+        return RedFlag("truncated" if _CUT_OFF.search(str(finish)) else "unfinished", f"finish reason {finish}")
+    if sample.tokens_out is not None and (tokens := length_of(sample)) >= step.token_cap:
+        return RedFlag("truncated", f"{tokens} tokens, the cap is {step.token_cap}")
     return None
 
 
 def length_of(sample: Sample) -> int:
-    """Return the tokens of a reply, or a rough count where the model did not say."""
-    return len(sample.text or "") // _BYTES_PER_TOKEN if sample.tokens_out is None else sample.tokens_out
+    """Return the tokens of a reply's answer, without its thought, or a rough count where the model did not say."""
+    if sample.tokens_out is None:
+        return len(sample.text or "") // _BYTES_PER_TOKEN
+    return sample.tokens_out - (sample.tokens_reasoning or 0)
 
 
 def over_long(sample: Sample, step: Step, earlier: Sequence[Sample]) -> RedFlag | None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from maker.decision.address import SEED_BLOCK, Address, draw_seeds
 from maker.decision.ending import Stop, stuck
-from maker.decision.flags import improbable, judge
+from maker.decision.flags import improbable, judge, length_of
 from maker.decision.method import Method
 from maker.decision.race import Ballot, Outcome, Tally, Verdict, first_to_ahead
 from maker.decision.sample import Request, Sample
@@ -178,7 +178,7 @@ class Poll:
     def _judge(self, sample: Sample, wave: Wave) -> tuple[Ballot, Entry, dict[str, Any]]:
         """Judge one sample: its ballot, and its entry and facts in the wave."""
         reading = self.step.read(sample.text)
-        form = sample.finish_reason, sample.tokens_out
+        form = sample.finish_reason, sample.tokens_out if sample.tokens_out is None else length_of(sample)
         red = judge(sample, self.step, self.samples, self.method.again if reading.passed == form else self.method.flags)
         fresh = False
         key: bytes | None = None

@@ -78,6 +78,11 @@ def facts_of(sample: Sample, *, whole: bool) -> dict[str, Any]:
         facts["silent"] = True
     if sample.finish_reason != "stop":
         facts["finish"] = sample.finish_reason
+    if sample.tokens_reasoning is not None:
+        facts["thought_tokens"] = sample.tokens_reasoning
+    if sample.reasoning is not None:
+        thought = sample.reasoning
+        facts["thought"] = thought if whole else digest(thought.encode("utf-8", "surrogatepass")).hex()
     if not whole:
         return facts
     if sample.response_id is not None:
@@ -93,8 +98,8 @@ def facts_of(sample: Sample, *, whole: bool) -> dict[str, Any]:
 
 def sample_of(text: str | None, tokens_in: int, tokens_out: int, facts: Mapping[str, Any]) -> Sample:
     """Return a sample of a wave; text: None where there was none, or the journal has only its digest."""
-    said = facts.get("finish", "stop"), *map(facts.get, ("id", "logprob", "model", "latency"))
-    return Sample(text, known(tokens_in), known(tokens_out), *said)
+    kept = map(facts.get, ("id", "logprob", "model", "latency", "fingerprint", "cached", "thought", "thought_tokens"))
+    return Sample(text, known(tokens_in), known(tokens_out), facts.get("finish", "stop"), *kept)
 
 
 def tell(sample: Sample, note: dict[str, Any]) -> None:

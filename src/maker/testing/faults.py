@@ -143,7 +143,7 @@ class FaultServer:
             return orjson.dumps(reply.body)
         if reply.reset or reply.status != 200:
             return b""
-        whole = completion(received, reply, f"fault-{self.port}-{received.number}")
+        whole = completion(received, reply, f"fault-{self.port}-{received.number:012}")
         usage = whole["usage"]
         spent = usage["prompt_tokens"], usage["completion_tokens"]
         self.ledger.append(Entry("billed", received.number, time.monotonic(), "", None, None, *spent))

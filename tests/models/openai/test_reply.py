@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import orjson
 import pytest
@@ -12,9 +13,10 @@ from hypothesis import strategies as st
 
 from maker.decision.sample import Failure, Sample
 from maker.models.openai.refusal import Asked, Trouble
-from maker.models.openai.reply import read_reply, same_model
+from maker.models.openai.reply import read_reply
 
 CANARY = "sk-canary-5f1e77"
+LONG_ID = "chatcmpl-9f8e7d6c5b4a3928171605f4e3d2c1b0"
 ASKED = Asked("http://h:1", "m-1", "state = [[3, 2, 1], [], []]\nmove?", CANARY)
 
 
@@ -22,7 +24,7 @@ def completion(**changes):
     """Return the body of a good reply, with top-level fields replaced."""
     choice = {"index": 0, "message": {"role": "assistant", "content": "yes"}, "finish_reason": "stop"}
     usage = {"prompt_tokens": 12, "completion_tokens": 3}
-    return {"id": "r-1", "model": "m-1", "choices": [choice], "usage": usage, **changes}
+    return {"id": LONG_ID, "model": "m-1", "choices": [choice], "usage": usage, **changes}
 
 
 def choice(**changes):
@@ -66,7 +68,7 @@ def test_everything_a_reply_says_is_kept():
     """Text, tokens, finish reason, id, logprob, model, latency and fingerprint come into the sample."""
     body = choice(logprobs={"content": [{"token": "y", "logprob": -0.25}, {"token": "es", "logprob": -0.5}]})
     said = read({**body, "system_fingerprint": "fp_1"})
-    assert said == [Sample("yes", 12, 3, "stop", "r-1", -0.75, "m-1", 0.5, "fp_1")]
+    assert said == [Sample("yes", 12, 3, "stop", LONG_ID, -0.75, "m-1", 0.5, "fp_1")]
 
 
 @pytest.mark.parametrize(
@@ -151,7 +153,7 @@ def test_names_are_kept_short_and_clean():
     one, two = sample(completion(id="a" * 10**6)), sample(completion(id="a" * 10**6 + "b"))
     assert len(one.response_id) < 60
     assert one.response_id != two.response_id
-    assert sample(completion(id=f"x\n\x1b[2J {CANARY}")).response_id == "x [2J ***"
+    assert sample(completion(id=f"0123456789x\n\x1b[2J {CANARY}")).response_id == "0123456789x [2J ***"
 
 
 def test_plain_completions_are_read():
@@ -166,7 +168,7 @@ def test_several_choices_are_several_draws():
     whole = completion(usage={"prompt_tokens": 12, "completion_tokens": 7})
     whole["choices"] *= 2
     said = read(whole, asked=asked)
-    assert [s.response_id for s in said[:2]] == ["r-1#0", "r-1#1"]
+    assert [s.response_id for s in said[:2]] == [f"{LONG_ID}#0", f"{LONG_ID}#1"]
     assert [s.tokens_in for s in said[:2]] == [12, 0]
     assert [s.tokens_out for s in said[:2]] == [4, 3]
     assert said[2] == Failure("transient", "http://h:1 sent 2 of 3 choices")
@@ -181,36 +183,71 @@ def test_several_choices_are_several_draws():
 # -- troubles --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("declared", ["m-2", "bedrock/m", "M-1", "gpt-4o-2024-11-20", "/models/m-1.gguf"])
+def test_another_name_is_accepted(declared):
+    """Routers, deployments and aliases answer under another name: the sample says which."""
+    assert sample(completion(model=declared)).model == declared
+
+
+@pytest.mark.parametrize("declared", [None, "", 3])
+def test_no_name_is_accepted(declared):
+    """A reply that names no model is one all the same."""
+    assert sample(completion(model=declared)).model is None
+
+
 @pytest.mark.parametrize(
-    ("declared", "asked", "same"),
+    ("identity", "tells"),
     [
-        ("gpt-4.1-mini", "gpt-4.1-mini", True),
-        ("gpt-4.1-mini-2025-04-14", "gpt-4.1-mini", True),
-        ("gpt-4-0613", "gpt-4", True),
-        ("claude-3-20240229", "claude-3", True),
-        ("llama3:latest", "llama3", True),
-        ("mistral-2503", "mistral-latest", True),
-        ("Tiny", "tiny", True),
-        ("/models/tiny.gguf", "tiny", True),
-        ("tiny.gguf", "other/tiny.gguf", True),
-        ("gpt-4.1-nano", "gpt-4.1-mini", False),
-        ("gpt-4.1-mini-high", "gpt-4.1-mini", False),
-        ("gpt-4.1", "gpt-4.1-mini", False),
-        ("gpt-4o-mini-2025-04-14", "gpt-4o", False),
-        ("/models/other.gguf", "tiny", False),
+        ("chatcmpl-512", False), ("chatcmpl-1", False), ("r-1", False), ("1", False), ("chatcmpl-1712345678", False),
+        ("chatcmpl-9f8e7d6c5b4a3928171605f4e3d2c1b0", True), ("gen-1712345678-AbCdEfGhIjKl", True), ("-", False),
+        ("0197c1f0-1b2c-7d3e-8f40-112233445566", True), ("c12-0.8444218515250481", True), ("copy of 17", True),
     ],
-)
-def test_another_model_is_seen(declared, asked, same):
-    """A dated variant or the weight file of the name asked for is the same model; anything else is not."""
-    assert same_model(declared, asked) is same
+)  # fmt: skip
+def test_only_ids_that_tell_replies_apart_are_kept(identity, tells):
+    """An id of a few digits, or one for all, makes no copies of honest replies; long or varied ones do."""
+    assert (sample(completion(id=identity)).response_id is not None) is tells
 
 
-def test_another_model_is_fatal():
-    """A reply by another model stops the run and names both."""
-    failure = trouble(completion(model="m-2")).failure
-    assert failure.kind == "fatal"
-    assert "'m-1'" in failure.detail
-    assert "'m-2'" in failure.detail
+def test_a_stream_is_read():
+    """A stream of events becomes the reply that it makes, thought apart; one without an end is cut off."""
+    pieces = [
+        {"id": LONG_ID, "model": "m-1", "choices": [{"index": 0, "delta": {"role": "assistant", "reasoning": "hm"}}]},
+        {"choices": [{"index": 0, "delta": {"content": "ye"}}]},
+        {"choices": [{"index": 0, "delta": {"content": "s"}, "finish_reason": None}]},
+        {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]},
+        {"choices": [], "usage": {"prompt_tokens": 12, "completion_tokens": 3}},
+    ]
+    lines = [b"data: " + orjson.dumps(piece) + b"\r\n\r\n" for piece in pieces]
+    whole = sample(b": ping\n\n" + b"".join(lines) + b"data: [DONE]\n\n", headers={"Content-Type": "text/event-stream"})
+    assert (whole.text, whole.reasoning, whole.finish_reason, whole.response_id) == ("yes", "hm", "stop", LONG_ID)
+    assert (whole.tokens_in, whole.tokens_out) == (12, 3)
+    cut = sample(b"".join(lines[:2]))
+    assert (cut.text, cut.finish_reason) == ("ye", "length")
+
+
+def test_tokens_of_thought_are_told_apart():
+    """As the server counts them, at most all; else by the thought's share of the text."""
+    usage = {"prompt_tokens": 9, "completion_tokens": 100, "completion_tokens_details": {"reasoning_tokens": 90}}
+    assert sample(completion(usage=usage)).tokens_reasoning == 90
+    usage["completion_tokens_details"] = {"reasoning_tokens": 900}
+    assert sample(completion(usage=usage)).tokens_reasoning == 100
+    thinking = choice(message={"role": "assistant", "content": "yes", "reasoning_content": "x" * 27})
+    assert sample({**thinking, "usage": {"completion_tokens": 100}}).tokens_reasoning == 90
+    usage = {"completion_tokens": 400, "completion_tokens_details": {"reasoning_tokens": 360}}
+    four = read(completion(choices=completion()["choices"] * 4, usage=usage), asked=replace(ASKED, choices=4))
+    assert [(one.tokens_out, one.tokens_reasoning) for one in four] == [(100, 90)] * 4
+
+
+def test_a_thought_without_an_end_never_votes():
+    """It has no answer, and counts as cut off whatever the server says."""
+    cut = sample(choice(message={"role": "assistant", "content": "<think>6 x 7"}))
+    assert (cut.text, cut.reasoning, cut.finish_reason) == (None, "6 x 7", "length")
+
+
+def test_tool_calls_instead_of_text_are_seen():
+    """Such a reply has no text, and its finish reason says why."""
+    called = choice(message={"role": "assistant", "content": None, "tool_calls": [{"id": "t"}]}, finish_reason="stop")
+    assert (sample(called).text, sample(called).finish_reason) == (None, "tool_calls")
 
 
 @pytest.mark.parametrize("body", [b"", b" \n", b'{"id": "r-1", "choi', b'{"a": ' + b"[" * 100_000])
@@ -229,9 +266,9 @@ def test_what_is_no_object_is_alien(body):
 
 
 @pytest.mark.parametrize("status", [200, 418])
-def test_html_is_fatal(status):
-    """A web page where JSON was expected says: check the address."""
-    assert trouble(b"\n<!doctype html><p>hi", status).failure.kind == "fatal"
+def test_html_is_a_page(status):
+    """A web page where JSON was expected says: check the address; one in mid-run passes."""
+    assert trouble(b"\n<!doctype html><p>hi", status).page
     found = trouble(b"hi", status, {"Content-Type": "text/html; charset=utf-8"})
     assert "often ends in /v1" in found.failure.detail
 

@@ -173,8 +173,10 @@ class OpenAI:
         if trouble.about:
             return await self.negotiator.refused(request, trouble, dialect, choices)
         if failure.kind == "transient" and trouble.alien and self._hopeless(trouble):
-            return replace(failure, kind="fatal", detail=f"{failure.detail}, and nothing usable has come for "
-                           f"{GRACE:g} s. Start the server, or check the address")  # fmt: skip
+            lasting = (
+                "" if trouble.page else f", and nothing usable has come for {GRACE:g} s. Start the server, or check "
+            )
+            return replace(failure, kind="fatal", detail=failure.detail + (lasting and f"{lasting}the address"))
         if failure.kind == "transient" and trouble.own:
             failures = self._suspects.pop(_identity(request), 0) + 1
             if failures >= ATTEMPTS:
@@ -199,6 +201,8 @@ class OpenAI:
     def _hopeless(self, trouble: Trouble) -> bool:
         """Say whether the server has had its time to show itself, and has not."""
         assert self._first_use is not None, "a trouble comes after the first use"
+        if trouble.page and trouble.status < 500:  # a web server is there, and it is not this one
+            return not self._proven
         shown = self._proven or (trouble.status == 0 and self._reached)
         return not shown and self._clock() - self._first_use >= GRACE
 

@@ -4,12 +4,15 @@
 |-----------------------------------------------------------|------------------------------------------------|
 | 200 with choices                                          | a Sample for each                              |
 | - content null; a list of parts                           | text None; the text parts, joined              |
+| - a thought, wherever it is                               | apart from the text (`thought.py`)             |
+| - a stream of events                                      | the reply that it makes (`stream.py`)          |
 | - a `refusal`, finish reason content_filter               | Sample with finish reason "content_filter"     |
-| - the body names another model (not a dated variant)      | fatal                                          |
+| - the body names another model                            | a Sample that says so                          |
+| - an id that says too little to tell replies apart        | a Sample without an id                         |
 | 200 with an `error` object                                | as the status it names, or transient; tokens   |
 |                                                           | as reported, as for every 200                  |
 | 200 without choices, a choice without message             | transient                                      |
-| HTML instead of JSON                                      | fatal                                          |
+| HTML instead of JSON                                      | transient; fatal before anything good came     |
 | JSON that was cut off, or no JSON                         | transient                                      |
 | 3xx                                                       | fatal, naming the host it points to            |
 | 400, 413, 422 that complain of an optional field          | transient, with `optional`: ask without it     |
@@ -33,7 +36,6 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -52,11 +54,15 @@ from maker.models.openai.refusal import (
     refusal,
     words_of,
 )
+from maker.models.openai.stream import is_stream, joined
+from maker.models.openai.thought import Said, parted, said_in, text_of
 
 MOST_TOKENS = 2**31 - 1
 _LONGEST_NAME = 200  # characters of an id, a model or a finish reason that are kept
 _SPEAKS = WAIT | {400, 401, 402, 403, 404, 405, 413, 415, 422}  # the status says it all, whatever the body is
-_DATED = r"[-@:](\d{4}-\d\d-\d\d|\d{8}|\d{6}|\d{4}|latest)"
+_LEAST_BITS = 40.0  # of what an id can say: with less, honest replies share one now and then
+_PREFIX = re.compile(r"[A-Za-z]+[-_]")  # of an id: the same in all
+_CLASSES = ((re.compile(r"[0-9]"), 10), (re.compile(r"[a-z]"), 26), (re.compile(r"[A-Z]"), 26))
 
 
 def read_reply(
@@ -68,7 +74,7 @@ def read_reply(
         return fatal(status, f"{asked.where} redirects to {host}; redirects are not followed, because key and prompts "
                      "belong to the address given. Give the address it points to, if you trust it")  # fmt: skip
     good = 200 <= status < 300
-    reply = _parse(body)
+    reply = joined(body) if is_stream(body, headers.get("Content-Type", "")) else _parse(body)
     if isinstance(reply, list) and not good:  # Gemini wraps its errors into a list
         reply = {"error": reply[0].get("error", reply[0]) if len(reply) == 1 and isinstance(reply[0], dict) else reply}
     if isinstance(reply, dict):
@@ -84,8 +90,8 @@ def read_reply(
     if status in _SPEAKS or status >= 500 or not (good or page):
         return refusal(status, headers, plain_words(body, page=page), asked, page=page)
     if page:
-        return fatal(status, f"{asked.where} answered {status} with an HTML page where JSON was expected. Check the "
-                     f"address: {ADDRESS}")  # fmt: skip
+        detail = f"{asked.where} answered {status} with an HTML page where JSON was expected"
+        return Trouble(bill_unknown(f"{detail}. Check the address: {ADDRESS}"), status, alien=True, own=True, page=True)
     cut = not body.strip() or body.lstrip()[:1] == b"{"
     detail = f"{asked.where} sent a reply that " + ("was cut off" if cut else "is no JSON object")
     return Trouble(bill_unknown(detail), status, alien=True, own=True)
@@ -98,16 +104,14 @@ def _good(reply: dict[str, Any], asked: Asked, latency: float) -> list[Reply] | 
     declared = _name(reply.get("model"), asked)
     usage = _usage(reply)
     tokens_in, tokens_out = _tokens(usage)
-    if declared is not None and not same_model(declared, asked.model):
-        detail = f"{asked.where} was asked for the model {asked.model!r} and answered as {declared!r}. "
-        detail += "If that is the one you want, give its name"
-        return Trouble(Failure("fatal", detail, None, tokens_in, tokens_out), 200)
     choices = reply.get("choices")
     if not isinstance(choices, list) or not choices:
         detail = f"{asked.where} sent a reply without choices"
         return Trouble(Failure("transient", detail, None, tokens_in, tokens_out), 200, alien=True, own=True)
     samples = [_sample(choice, asked) for choice in choices[: asked.choices]]
     mark, identity = _name(reply.get("system_fingerprint"), asked), _name(reply.get("id"), asked)
+    if identity is not None and not telling(identity):
+        identity = None
     for sample in samples:
         sample.tokens_in, sample.tokens_out = tokens_in, tokens_out
         if isinstance(sample, Sample):
@@ -117,6 +121,9 @@ def _good(reply: dict[str, Any], asked: Asked, latency: float) -> list[Reply] | 
         _share_out(samples, choices, asked)
     elif isinstance(samples[0], Failure):
         return Trouble(samples[0], 200, own=True)
+    for sample in samples:
+        if isinstance(sample, Sample):
+            sample.tokens_reasoning = _thought_in(usage, sample, len(choices))
     return samples
 
 
@@ -155,29 +162,49 @@ def _sample(choice: Any, asked: Asked) -> Reply:
         reason = words_of(choice.get("error"), asked) or "no reason given"
         return Failure("transient", f"{asked.where} broke off: {reason}")
     if isinstance(message, dict):
-        text = _text(message.get("content"))
+        said = said_in(message)
         if message.get("refusal"):
             finish = "content_filter"
+        elif not (said.text or "").strip() and (message.get("tool_calls") or message.get("function_call")):
+            finish = "tool_calls"
     elif "text" in choice:
-        text = _text(choice["text"])
+        text = text_of(choice["text"])
+        said = Said(None) if text is None else parted(text)
     elif finish is not None:
-        text = None
+        said = Said(None)
     else:
         return Failure("transient", f"{asked.where} sent a choice without a message")
-    if text is not None and asked.key:
-        text = text.replace(asked.key, "***")
-    return Sample(text, finish_reason=finish, logprob=_logprob(choice.get("logprobs")))
+    if said.unclosed and finish != "content_filter":
+        finish = "length"
+    text, thought = _without_key(said.text, asked), _without_key(said.thought, asked)
+    return Sample(text, finish_reason=finish, logprob=_logprob(choice.get("logprobs")), reasoning=thought)
 
 
-def _text(content: Any) -> str | None:
-    """Return the text of a content: a string, or the text parts of a list."""
-    if isinstance(content, str):
-        return content
-    if not isinstance(content, list):
+def _without_key(text: str | None, asked: Asked) -> str | None:
+    return text.replace(asked.key, "***") if text is not None and asked.key else text
+
+
+def _thought_in(usage: dict[str, Any], sample: Sample, choices: int) -> int | None:
+    """Return how many of a sample's tokens are thought: as the server says of all, else by its share of the text."""
+    details = usage.get("completion_tokens_details")
+    told = _count(details.get("reasoning_tokens")) if isinstance(details, dict) else None
+    tokens_out = sample.tokens_out
+    if tokens_out is None:
         return None
-    parts = [part.get("text") if isinstance(part, dict) else part for part in content]
-    texts = [part for part in parts if isinstance(part, str)]
-    return "".join(texts) if texts else None
+    if told is not None:
+        return min(told // choices, tokens_out) or None
+    thought, answer = len(sample.reasoning or ""), len(sample.text or "")
+    return tokens_out * thought // (thought + answer) if thought else None
+
+
+def telling(identity: str) -> bool:
+    """Say whether ids like this one tell replies apart: what stands after a fixed prefix is long or varied enough.
+
+    Numbers of three digits, which some servers draw, or one id for all, would make copies of honest replies.
+    """
+    rest = _PREFIX.sub("", identity, count=1) if _PREFIX.match(identity) else identity
+    letters = sum(size for pattern, size in _CLASSES if pattern.search(rest))
+    return letters > 0 and sum(map(str.isalnum, rest)) * math.log2(letters) >= _LEAST_BITS
 
 
 def _logprob(logprobs: Any) -> float | None:
@@ -227,16 +254,6 @@ def _length(choice: Any) -> int:
     logprobs = choice.get("logprobs") if isinstance(choice, dict) else None
     tokens = logprobs.get("content") if isinstance(logprobs, dict) else None
     return len(tokens) if isinstance(tokens, list) else 0
-
-
-def same_model(declared: str, asked: str) -> bool:
-    """Say whether a reply's model is the one asked for: the name, a dated variant of it, or its weight file."""
-    if declared == asked:
-        return True
-    one, other = declared.lower(), asked.lower()
-    if one == other or re.fullmatch(re.escape(other.removesuffix("-latest")) + _DATED, one):
-        return True
-    return one.endswith(".gguf") and PurePosixPath(one).stem == PurePosixPath(other.removesuffix(".gguf")).name
 
 
 # -- foreign words ------------------------------------------------------------------------------------

@@ -1,0 +1,72 @@
+"""A stream of events where one reply was asked for -> the reply that its pieces make. Pure.
+
+Some servers and routers stream whatever they are asked for. A stream that has neither a finish reason nor an end mark
+was cut off: its finish reason is then "length", so that it never votes.
+
+Not covered: tool calls, of which only that there are some is kept.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from maker.models.openai.thought import text_of
+
+_TEXTS = ("content", "reasoning_content", "reasoning")
+
+
+def is_stream(body: bytes, content_type: str) -> bool:
+    """Say whether a body is a stream of events."""
+    return "text/event-stream" in content_type or body.lstrip()[:5] == b"data:"
+
+
+def joined(body: bytes) -> dict[str, Any] | None:
+    """Return the reply that a stream makes, an error object that it holds, or None where it holds neither."""
+    whole: dict[str, Any] = {}
+    choices: dict[int, dict[str, Any]] = {}
+    ended = False
+    for line in body.splitlines():
+        name, colon, data = line.partition(b":")
+        if name.strip() != b"data" or not colon:
+            continue
+        if data.strip() == b"[DONE]":
+            ended = True
+            continue
+        try:
+            event = orjson.loads(data)
+        except orjson.JSONDecodeError:
+            continue
+        if not isinstance(event, dict):
+            continue
+        if event.get("error"):
+            return event
+        whole.update({key: value for key, value in event.items() if key != "choices" and value is not None})
+        for piece in event["choices"] if isinstance(event.get("choices"), list) else ():
+            if isinstance(piece, dict):
+                _add(choices, piece)
+    if not whole and not choices:
+        return None
+    for choice in choices.values():
+        if choice["finish_reason"] is None and not ended:
+            choice["finish_reason"] = "length"
+    return {**whole, "object": "chat.completion", "choices": [choices[number] for number in sorted(choices)]}
+
+
+def _add(choices: dict[int, dict[str, Any]], piece: dict[str, Any]) -> None:
+    """Add a piece of a choice to what came of it before."""
+    number = piece["index"] if type(piece.get("index")) is int else 0
+    choice = choices.setdefault(number, {"index": number, "message": {"role": "assistant"}, "finish_reason": None})
+    delta: dict[str, Any] = next(
+        (piece[name] for name in ("delta", "message") if isinstance(piece.get(name), dict)), {}
+    )
+    if isinstance(piece.get("text"), str):  # a plain completion
+        delta = {"content": piece["text"]}
+    for name in _TEXTS:
+        if (words := text_of(delta.get(name))) is not None:
+            choice["message"][name] = choice["message"].get(name, "") + words
+    if delta.get("tool_calls"):
+        choice["message"]["tool_calls"] = delta["tool_calls"]
+    if piece.get("finish_reason"):
+        choice["finish_reason"] = piece["finish_reason"]

@@ -1,0 +1,103 @@
+"""Thought and answer, told apart once: only the answer is read, flagged and voted on.
+
+Models that reason send their thoughts in a field of their own, as parts of another type, or in the text itself: between
+tags, of which the opening one may be missing because it stood in the prompt's template, or in channels.
+
+Tags count at the start of a text alone, and a closing tag only where none was opened: an answer that speaks of a tag in
+its middle, or quotes it, stays as it is. A thought that was opened lasts to the last closing tag, so that no part of
+it can pass for the answer; one that does not end has no answer after it.
+
+Not covered: thoughts that nothing marks.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+_FIELDS = ("reasoning_content", "reasoning", "thinking")  # of a message
+_TYPES = frozenset({"thinking", "reasoning", "reasoning_content", "redacted_thinking"})  # of a part of its content
+_NAMES = r"(?:think|thinking|thought|reasoning)"
+_OPEN = re.compile(rf"\s*(?:<{_NAMES}>|\[THINK\])", re.I)
+_ANY_OPEN = re.compile(rf"<{_NAMES}>|\[THINK\]", re.I)
+_CLOSE = re.compile(rf"</{_NAMES}>|\[/THINK\]", re.I)
+_CHANNEL = re.compile(r"<\|channel\|>\s*(\w+)[^<]*<\|message\|>")
+_MARK = re.compile(r"<\|(?:end|return|start|channel|message|call)\|>")
+_FINAL = "final"
+
+
+@dataclass(slots=True, frozen=True)
+class Said:
+    """What a reply says: its answer, None for none, and the thought before it. unclosed: the thought did not end."""
+
+    text: str | None
+    thought: str | None = None
+    unclosed: bool = False
+
+
+def said_in(message: dict[str, Any]) -> Said:
+    """Return what a message says, its thought apart."""
+    content = message.get("content")
+    thoughts = [value for value in map(message.get, _FIELDS) if isinstance(value, str) and value.strip()][:1]
+    if isinstance(content, list):
+        thoughts += [words for part in content if _is_thought(part) and (words := _words(part))]
+        content = [part for part in content if not _is_thought(part)]
+    text = text_of(content)
+    said = Said(None) if text is None else parted(text)
+    if said.thought:
+        thoughts.append(said.thought)
+    return Said(said.text, "\n".join(thoughts) or None, said.unclosed)
+
+
+def text_of(content: Any) -> str | None:
+    """Return the text of a content: a string, or the text parts of a list."""
+    if isinstance(content, str):
+        return content
+    if not isinstance(content, list):
+        return None
+    parts = [part.get("text") if isinstance(part, dict) else part for part in content]
+    texts = [part for part in parts if isinstance(part, str)]
+    return "".join(texts) if texts else None
+
+
+def parted(text: str) -> Said:
+    """Return a text with the thought at its start taken off."""
+    if "<|channel|>" in text:
+        return _channels(text)
+    opening, closing = _OPEN.match(text), None
+    if opening is not None or "</" in text or "[/" in text:
+        closing = _lone(text) if opening is None else max(_CLOSE.finditer(text), key=re.Match.end, default=None)
+    if closing is not None:
+        thought = text[opening.end() if opening else 0 : closing.start()]
+        return Said(text[closing.end() :].lstrip(), thought.strip() or None)
+    return Said(text) if opening is None else Said(None, text[opening.end() :].strip() or None, unclosed=True)
+
+
+def _lone(text: str) -> re.Match[str] | None:
+    """Return the closing tag of a thought that was opened before the text; None where it is quoted or not alone."""
+    closing = list(_CLOSE.finditer(text))
+    if len(closing) != 1 or _ANY_OPEN.search(text):
+        return None
+    quoted = text[: closing[0].start()].count("`") % 2
+    return None if quoted else closing[0]
+
+
+def _channels(text: str) -> Said:
+    """Return the final channel of a text, and what the others hold as its thought."""
+    marks = list(_CHANNEL.finditer(text))
+    ends = [mark.start() for mark in marks[1:]] + [len(text)]
+    parts = [(mark[1], _MARK.split(text[mark.end() : end])[0].strip()) for mark, end in zip(marks, ends, strict=True)]
+    answers = [words for name, words in parts if name == _FINAL]
+    thought = "\n".join(words for name, words in parts if name != _FINAL) or None
+    return Said(answers[-1], thought) if answers else Said(None, thought or text, unclosed=True)
+
+
+def _is_thought(part: Any) -> bool:
+    return isinstance(part, dict) and part.get("type") in _TYPES
+
+
+def _words(part: dict[str, Any]) -> str:
+    """Return the words of a part that holds a thought: text, or a list of parts with text."""
+    told = next((part[name] for name in ("thinking", "reasoning", "text", "content") if part.get(name)), "")
+    return text_of(told) or ""

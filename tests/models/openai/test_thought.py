@@ -1,0 +1,57 @@
+"""Thought and answer are told apart, and an answer that speaks of thoughts stays whole."""
+
+from __future__ import annotations
+
+import pytest
+
+from maker.models.openai.thought import Said, parted, said_in
+
+
+@pytest.mark.parametrize(
+    ("text", "answer", "thought"),
+    [
+        ("42", "42", None), ("", "", None), ("<think>\n6*7\n</think>\n\n42", "42", "6*7"),
+        ("<think></think>42", "42", None), ("6*7... </think>\n42", "42", "6*7..."),
+        ("<thinking>a</thinking>b", "b", "a"), ("<Thought>a</Thought>b", "b", "a"), ("[THINK]a[/THINK]b", "b", "a"),
+        ("the tag <think> opens a thought", "the tag <think> opens a thought", None),
+        ("write <think>x</think> around it", "write <think>x</think> around it", None),
+        ("<think>a</think>say </think> last", "last", "a</think>say"),
+        ("<think>a <think>b</think> c</think>42", "42", "a <think>b</think> c"),
+        ("`</think>` is the closing tag", "`</think>` is the closing tag", None),
+        ("a < b </p>", "a < b </p>", None), ("</think>42", "42", None),
+        ("<|channel|>analysis<|message|>6*7<|end|><|start|>x<|channel|>final<|message|>42<|return|>", "42", "6*7"),
+        ("<|channel|>final<|message|>42", "42", None),
+    ],
+)  # fmt: skip
+def test_a_thought_at_the_start_is_taken_off(text, answer, thought):
+    """Tags count at the start, closing ones alone too; in the middle of an answer they are its own words."""
+    assert parted(text) == Said(answer, thought)
+
+
+@pytest.mark.parametrize(
+    ("text", "thought"),
+    [("<think>6*7", "6*7"), ("[THINK]", None), ("<|channel|>analysis<|message|>6*7", "6*7")],
+)  # fmt: skip
+def test_a_thought_that_does_not_end_has_no_answer(text, thought):
+    """Nothing after it can be an answer."""
+    assert parted(text) == Said(None, thought, unclosed=True)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"content": "42", "reasoning_content": "6*7"}, {"content": "42", "reasoning": "6*7"},
+        {"content": [{"type": "thinking", "thinking": "6*7"}, {"type": "text", "text": "42"}]},
+        {"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "6*7"}]}, {"text": "42"}]},
+        {"content": [{"type": "reasoning", "text": "6*7"}, "42"]}, {"content": "<think>6*7</think>42"},
+    ],
+)  # fmt: skip
+def test_thoughts_are_found_wherever_servers_put_them(message):
+    """In fields of the message, in parts of the content, in the text."""
+    assert said_in(message) == Said("42", "6*7")
+
+
+def test_a_message_without_an_answer():
+    """A thought alone is no answer, and nothing at all is none either."""
+    assert said_in({"content": None, "reasoning": "6*7"}) == Said(None, "6*7")
+    assert said_in({"content": 3}) == Said(None)
