@@ -154,14 +154,15 @@ def make_prices(prices: Prices | Mapping[str, Any] | None) -> Prices | None:
 
 
 class Traits(NamedTuple):
-    """What a model says of itself: all that is asked of one but to draw. Every attribute but `lockstep` is optional.
+    """What a model says of itself: all that is asked of one but to draw. Every attribute is optional.
 
-    name: part of the run's fingerprint (else the name of its class). lockstep: see `Model`. callers: calls of `draw`
+    name: part of the run's fingerprint (else the name of its class). lockstep: see `Model` (False). callers: calls of `draw`
     at once, in lock-step (1). together: its `n`, draws of one step that one call may hold (1). prices: what it
     charges (None). simulated: its answers are made up (False). replicable: in lock-step,
     `load_model(name)` makes the same model, and replies are functions of the request alone, so that a long run may
     ask it in several processes (False). bind: called once with the task before the first draw. close: its `aclose`,
-    awaited after the last.
+    awaited after the last. bears: says how many calls at once are worth sending now (None: it does not say). pace: says
+    for a person what holds sending back (None).
     """
 
     name: str
@@ -173,16 +174,20 @@ class Traits(NamedTuple):
     replicable: bool
     bind: Callable[[Task], None] | None
     close: Callable[[], Awaitable[None]] | None
+    bears: Callable[[], int] | None
+    pace: Callable[[], str] | None
 
     @classmethod
     def of(cls, model: Model) -> Traits:
         """Read a model's traits; nobody else looks for an attribute that a model may lack."""
+        lockstep = bool(getattr(model, "lockstep", False))
         return cls(
-            name=cls.name_of(model), lockstep=model.lockstep, callers=getattr(model, "callers", 1),
-            together=1 if model.lockstep else getattr(model, "n", 1),
+            name=cls.name_of(model), lockstep=lockstep, callers=getattr(model, "callers", 1),
+            together=1 if lockstep else getattr(model, "n", 1),
             prices=getattr(model, "prices", None), simulated=bool(getattr(model, "simulated", False)),
             replicable=getattr(model, "replicable", False), bind=getattr(model, "bind", None),
-            close=getattr(model, "aclose", None),
+            close=getattr(model, "aclose", None), bears=getattr(model, "bears", None),
+            pace=getattr(model, "pace", None),
         )  # fmt: skip
 
     @staticmethod
