@@ -1,6 +1,6 @@
 """Samples a second of a run at a server that refuses or hangs, against a bare aiohttp loop; in one run.
 
-    python tests/benchmarks/throttled.py [--seconds 4] [--repeats 3] [--quick]
+    python tests/benchmarks/throttled.py [--seconds 4] [--repeats 3] [--quick] [--auto]
 
 The bare loop has as many workers as the run may have draws out at once; a refused request of it waits as told, or
 doubling from 0.1 s with jitter, and is sent again. The server is a process of its own.
@@ -20,9 +20,9 @@ from typing import Any, NamedTuple
 
 import aiohttp
 import orjson
+from calls import PROMPT, Sayings
 
 import maker
-from calls import PROMPT, Sayings
 
 AT_ONCE = 64
 BODY = orjson.dumps({"model": "m", "messages": [{"role": "user", "content": PROMPT}], "max_tokens": 1024})
@@ -116,12 +116,13 @@ async def bare(url: str, case: Case, seconds: float) -> float:
     return done / (time.monotonic() - began)
 
 
-async def engine(url: str, case: Case, seconds: float, folder: Path) -> float:
+async def engine(url: str, case: Case, seconds: float, folder: Path, at_once: int | None) -> float:
     """Return samples a second of a run of steps of one call each, everything durable."""
     steps = 100_000
+    model = maker.load_model(f"{url}#m", timeout=case.timeout, concurrency=at_once)
     result = await maker.run(
-        Sayings(steps), model=maker.load_model(f"{url}#m", timeout=case.timeout), k=1, segments=steps,
-        journal=folder / f"{time.monotonic_ns()}.db", limits={"concurrency": AT_ONCE, "max_seconds": seconds},
+        Sayings(steps), model=model, k=1, segments=steps,
+        journal=folder / f"{time.monotonic_ns()}.db", limits={"concurrency": at_once, "max_seconds": seconds},
     )  # fmt: skip
     assert result.stopped == "max_seconds", result.detail
     return result.samples / result.seconds
@@ -133,7 +134,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=4.0)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="one repeat")
+    parser.add_argument("--auto", action="store_true", help="the run finds its concurrency by itself")
     told = parser.parse_args()
+    at_once = None if told.auto else AT_ONCE
     ours, theirs = multiprocessing.Pipe()
     server = multiprocessing.Process(target=serve, args=(theirs,), daemon=True)
     server.start()
@@ -142,9 +145,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for number, case in enumerate(CASES):
             url, found = f"{origin}/{number}/v1", []
+            seconds = told.seconds * (2 if case.delay >= 1 else 1)
             for _ in range(1 if told.quick else told.repeats):
-                theirs_rate = asyncio.run(bare(url, case, told.seconds))
-                found.append((theirs_rate, asyncio.run(engine(url, case, told.seconds, Path(folder)))))
+                rate = asyncio.run(bare(url, case, seconds))
+                found.append((rate, asyncio.run(engine(url, case, seconds, Path(folder), at_once))))
             rows = [*zip(*found, strict=True), [mine / rate for rate, mine in found]]
             told_rows = [f"{statistics.median(row):7.{d}f} ({min(row):.{d}f} to {max(row):.{d}f})"
                          for row, d in zip(rows, (0, 0, 2), strict=True)]  # fmt: skip

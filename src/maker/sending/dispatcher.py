@@ -191,7 +191,7 @@ class Dispatcher:
 
     async def _pause(self, wait: float, failures: Sequence[Failure]) -> None:
         """Sleep before a repetition; the slot serves others meanwhile."""
-        wait += jitter() * min(MOST_JITTER, wait / 4)
+        wait = min(wait + jitter() * min(MOST_JITTER, wait / 4), self.budget.seconds_left)  # then it stops there
         log.warning("model.retry", failures=len(failures), detail=failures[0].detail, wait=wait)
         self.retrying = failures[0].detail
         await (anyio.sleep(wait) if self.traits.lockstep else self._slots.pause(wait))
@@ -199,14 +199,13 @@ class Dispatcher:
     def _refuse_long_pause(self, failures: Sequence[Failure], request: Request) -> None:
         """Stop at once rather than sleep through a pause that is longer than the run would wait."""
         failure = max(failures, key=_named)
-        pause, left = _named(failure), self.budget.seconds_left
-        if pause <= min(PATIENCE, left):
+        pause, most = _named(failure), min(PATIENCE, self.limits.max_seconds or PATIENCE)
+        if pause <= most:
             return
         until = datetime.now().astimezone() + timedelta(seconds=pause)
-        over = f", and max_seconds leaves {max(left, 0.0):.0f} s" if pause > left else ""
-        raise Stop("model_lost" if pause > PATIENCE else "max_seconds",
-                   f"step {request.address.step}: {failure.detail}; the server asks to wait {pause:.0f} s ({_long(pause)}"
-                   f", until {until:%Y-%m-%d %H:%M:%S %Z}){over}. Run the same command to resume then.")  # fmt: skip
+        raise Stop("model_lost", f"step {request.address.step}: {failure.detail}; the server asks to wait {pause:.0f} s, "
+                   f"until {until:%Y-%m-%d %H:%M:%S %Z}, longer than {most:g} s. Run the same command to resume "
+                   "then.")  # fmt: skip
 
     async def _call(self, draws: list[_Draw]) -> list[tuple[_Draw, Failure]]:
         """Make one call and book what came of it; return what failed."""
@@ -365,10 +364,3 @@ def _backoff(tries: int, failures: Sequence[Failure], *, proven: bool) -> float:
     """Return the seconds to wait: doubling, or what the server asked for if that is longer."""
     own = min(FIRST_BACKOFF * 2**tries, LONGEST_BACKOFF if proven else LONGEST_AT_START)
     return max(own, *map(_named, failures))
-
-
-def _long(seconds: float) -> str:
-    """Return a time for a person."""
-    minutes = math.ceil(seconds / 60)
-    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"
-

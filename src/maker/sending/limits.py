@@ -110,7 +110,7 @@ class Budget:
         calls = self.usage.dispatched + self._calls
         if limits.max_calls is not None and calls + count > limits.max_calls:
             raise Stop("max_calls", f"{calls} of {limits.max_calls} calls are used. Raise max_calls and resume.")
-        if limits.max_seconds is not None and time.monotonic() - self._started > limits.max_seconds:
+        if limits.max_seconds is not None and time.monotonic() - self._started >= limits.max_seconds:
             raise Stop("max_seconds", f"{limits.max_seconds} seconds are over. Run the same command to resume.")
         self._calls += count
 
@@ -123,7 +123,7 @@ class Budget:
     def seconds_left(self) -> float:
         """Wall seconds until max_seconds is over; infinite without one."""
         most = self.limits.max_seconds
-        return math.inf if most is None else most - (time.monotonic() - self._started)
+        return math.inf if most is None else max(0.0, most - (time.monotonic() - self._started))
 
     def sent(self, count: int) -> None:
         """Book calls that go out now."""

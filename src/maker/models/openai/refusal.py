@@ -86,7 +86,7 @@ def refusal(status: int, headers: Mapping[str, str], error: Any, asked: Asked) -
     if hopeless is not None:
         return fatal(status, f"{told}. {hopeless}")
     if status not in _ABOUT_REQUEST:
-        wait = retry_after(headers)
+        wait = retry_after(headers, error=error)
         failure = bill_unknown(told, wait) if status in _GAVE_UP else Failure("transient", told, wait)
         return Trouble(failure, status, own=status not in REFUSED)
     optional = _optional_field(_label(error, "param"), evidence, asked.choices)

@@ -2,8 +2,8 @@
 
 Promises: at most `limit` requests are out; all waiting is in order of arrival, on a monotonic clock; no slot is lost
 when a waiter is cancelled. A refusal (429, 503) slows the request that met it, which is its sender's to repeat, not
-the others: the limit shrinks once a round trip, by the square of the share that was refused (so that a few cost next
-to nothing) and by half at most. It grows by one a round of good replies at least, and doubles each round up to three
+the others: the limit shrinks once a round trip, by a power of the share that was refused (so that a few cost next to
+nothing) and by half at most. It grows by one a round of good replies at least, and doubles each round up to three
 quarters of where it was cut.
 
 Only where more than half of a round's replies are refusals the gate closes, for the shortest wait they named (its own,
@@ -38,7 +38,9 @@ MOST = 512  # requests at once that it grows to
 WORTH = 1.2  # times the replies a second that doubling must bring to be kept
 QUICK = 0.1  # seconds; shorter replies tell nothing of a queue at the server
 LOOK_AGAIN = 16  # rounds after which a limit that was found is tried at double once more
-FEWEST_REFUSALS = 4  # more of them than of good replies close the gate: fewer may be chance
+FEWEST_REFUSALS = 8  # more of them than of good replies close the gate: fewer may be chance
+FEWEST_REPLIES = 8  # that a round is judged by, unless nothing is out
+GENTLE = 2.5  # the limit shrinks by the refused share to this power: 5% cost it nothing, 30% a twentieth
 KEPT = 0.75  # of the limit that was cut: up to there it doubles
 FASTER = 1 / 32  # of the limit, that a round of good replies adds to the one
 FIRST_WINDOW = 0.1  # seconds, after refusals that name no wait; doubles with each time that follows
@@ -70,6 +72,7 @@ class _Round:
 
     number: int
     expected: int
+    peak: int = 0  # the most that were out
     good: int = 0
     slow: int = 0
     refused: int = 0
@@ -92,6 +95,7 @@ class Gate:
             raise ValueError("a gate needs a ceiling of at least 1")
         self.ceiling = ceiling or MOST
         self.out = 0  # requests that hold a slot
+        self._spent = 0  # slots that refusals gave back: not given out again before the round is over
         self.opens_at = clock()  # of the clock; earlier than now means open
         self._finder = Finder() if ceiling is None else None
         self._limit = float(ceiling or FIRST_LIMIT)
@@ -152,10 +156,17 @@ class Gate:
         self.out -= 1
         if ticket.first:
             self._first_out = False  # if it brought nothing, the next one tries
+        if self._spent and not self.out:
+            round = self._round
+            self._spent = 0
+            if round.refused >= FEWEST_REFUSALS:  # fewer may be chance: they count with those that follow
+                self._end_round()
         self._wake()
 
     def _take(self) -> Ticket:
         self.out += 1
+        if self.out > self._round.peak:
+            self._round.peak = self.out
         first = self._first_out = self._ajar
         return Ticket(self._round.number, self._clock(), first)
 
@@ -184,7 +195,7 @@ class Gate:
         self._round.good += 1
         if self._finder is not None:
             self._round.seconds.append(now - ticket.at)
-        if self._limit < self.ceiling and 2 * self.out >= self._limit:  # what nobody uses need not grow
+        if self._limit < self.ceiling and 2 * self._round.peak >= self._limit:  # what nobody uses need not grow
             top = self.ceiling if self._finder is None else self._finder.top
             more = 1.0 if self._limit < self._calm else 1 / self._limit + FASTER
             self._limit = max(self._limit, min(top, self._limit + more))
@@ -202,40 +213,39 @@ class Gate:
             self._close(wait)
         elif not self._ajar:  # otherwise it was sent before the gate closed: nothing new
             round.refused += 1
+            self._spent += 1
             if wait:
                 round.named = min(wait, round.named or wait)
-            if not round.good and round.refused >= max(FEWEST_REFUSALS, round.expected):
-                self._end_round()
 
     def _served(self, ticket: Ticket) -> None:
-        """End the round if this reply came from it, and as many have come as were out when it began.
+        """End the round if this reply came from it, and as many were served as were out when it began.
 
         Refusals come back at once, replies take their time: both must have come before their shares are told.
         """
         round = self._round
-        if ticket.round == round.number and round.good + round.slow + round.refused >= round.expected:
+        if ticket.round == round.number and round.good + round.slow >= round.expected:
             self._end_round()
 
     def _end_round(self) -> None:
+        """Judge a round; refusals come at once and would otherwise let the whole line run into more of them."""
         round = self._round
         if round.refused >= round.good + round.slow + FEWEST_REFUSALS:
             self._close(round.named)
             return
         bad = (round.refused + round.slow) / (round.good + round.slow + round.refused)
         if bad:
-            self._cut(min(bad**2, 0.5))
-        elif self._finder is not None and 2 * self.out >= self._limit:
-            self._finder.look(self.limit, self.out, median(round.seconds))
-            self._limit = min(self._limit, self._finder.top)
+            self._cut(min(bad**GENTLE, 0.5))
+        elif self._finder is not None and round.seconds and 2 * round.peak >= self._limit:
+            top = self._finder.look(round.peak, median(round.seconds))
+            self._limit = top if top <= self._calm else min(self._limit, top)
         self._begin_round(min(self.limit, self.out))
 
     def _begin_round(self, expected: int) -> None:
-        self._round = _Round(self._round.number + 1, max(expected, 1))
+        self._round, self._spent = _Round(self._round.number + 1, max(expected, FEWEST_REPLIES), self.out), 0
 
     def _cut(self, share: float) -> None:
-        limit = min(self._limit, float(max(self.out, 1)))  # a limit that nobody reached says nothing
-        self._calm = KEPT * limit
-        self._limit = max(1.0, limit * (1 - share))
+        self._calm = KEPT * self._limit
+        self._limit = max(1.0, self._limit * (1 - share))
         log.debug("model.slower", limit=self.limit, ceiling=self.ceiling)
 
     def _close(self, named: float | None) -> None:
@@ -262,7 +272,7 @@ class Gate:
     # -- waking --------------------------------------------------------------------------------------
 
     def _free(self) -> bool:
-        if self.out >= self.limit:
+        if self.out + self._spent >= self.limit:
             return False
         return not self._ajar or (not self._first_out and self._clock() >= self.opens_at)
 
@@ -291,24 +301,21 @@ class Finder:
         self._best = 0.0  # replies a second at half of top
         self._rounds = 0  # since it settled
 
-    def look(self, limit: int, out: int, seconds: float) -> None:
-        """Judge a round of good replies that took so many seconds each, with so many out at a limit."""
-        if self.settled:
-            self._rounds += 1
-            if self._rounds < LOOK_AGAIN:
-                return
-            self.settled = False
-            self._best = out / max(seconds, 1e-9)
-        elif limit < int(self.top):  # not there yet
-            return
+    def look(self, out: int, seconds: float) -> float:
+        """Judge a round of good replies that took so many seconds each, with so many out; return the new top."""
+        self._rounds += 1
+        if out < KEPT * self.top or (self.settled and self._rounds < LOOK_AGAIN):
+            return self.top  # not there yet
+        rate = out / max(seconds, 1e-9)
+        if not self.settled and seconds >= QUICK and rate < WORTH * self._best:
+            self.top, self.settled, self._rounds = max(self.top / 2, FIRST_LIMIT), True, 0
+            log.debug("model.concurrency", found=int(self.top), seconds=seconds)
+        elif self.top >= MOST:
+            self.settled, self._rounds = True, 0
         else:
-            rate = out / max(seconds, 1e-9)
-            if seconds >= QUICK and rate < WORTH * self._best:
-                self.top, self.settled, self._rounds = max(self.top / 2, FIRST_LIMIT), True, 0
-                log.debug("model.concurrency", found=int(self.top), seconds=seconds)
-                return
-            self._best = max(rate, self._best)
-        self.top = min(2 * self.top, float(MOST))
+            self.settled, self._best = False, rate
+            self.top = min(2 * self.top, float(MOST))
+        return self.top
 
 
 _of_thread = threading.local()
