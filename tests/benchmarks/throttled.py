@@ -56,7 +56,7 @@ CASES = (
 
 def serve(pipe: Any) -> None:
     """Serve on a free port, told through the pipe; the case is the number in the path."""
-    from aiohttp import web  # noqa: PLC0415 -- the server's process alone needs it
+    from aiohttp import web
 
     choose, out, count = random.Random(7), [0], [0]
 

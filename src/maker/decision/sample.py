@@ -156,8 +156,8 @@ def make_prices(prices: Prices | Mapping[str, Any] | None) -> Prices | None:
 class Traits(NamedTuple):
     """What a model says of itself: all that is asked of one but to draw. Every attribute is optional.
 
-    name: part of the run's fingerprint (else the name of its class). lockstep: see `Model` (False). callers: calls of `draw`
-    at once, in lock-step (1). together: its `n`, draws of one step that one call may hold (1). prices: what it
+    name: part of the run's fingerprint (else the name of its class). lockstep: see `Model` (False). callers: calls of
+    `draw` at once, in lock-step (1). together: its `n`, draws of one step that one call may hold (1). prices: what it
     charges (None). simulated: its answers are made up (False). replicable: in lock-step,
     `load_model(name)` makes the same model, and replies are functions of the request alone, so that a long run may
     ask it in several processes (False). bind: called once with the task before the first draw. close: its `aclose`,

@@ -203,8 +203,8 @@ class Dispatcher:
         if pause <= most:
             return
         until = datetime.now().astimezone() + timedelta(seconds=pause)
-        raise Stop("model_lost", f"step {request.address.step}: {failure.detail}; the server asks to wait {pause:.0f} s, "
-                   f"until {until:%Y-%m-%d %H:%M:%S %Z}, longer than {most:g} s. Run the same command to resume "
+        raise Stop("model_lost", f"step {request.address.step}: {failure.detail}; the server asks to wait {pause:.0f} s"
+                   f", until {until:%Y-%m-%d %H:%M:%S %Z}, longer than {most:g} s. Run the same command to resume "
                    "then.")  # fmt: skip
 
     async def _call(self, draws: list[_Draw]) -> list[tuple[_Draw, Failure]]:
@@ -347,10 +347,10 @@ def _readable(replies: Any, count: int) -> list[Reply]:
     if len(replies) != count:
         raise ModelError(f"the model gave {len(replies)} replies to {count} requests: mend its draw()")
     read: list[Reply] = [Sample(reply) if isinstance(reply, str) else reply for reply in replies]
-    strange = next((reply for reply in read if not isinstance(reply, (Sample, Failure))), None)
-    if strange is not None:
-        raise ModelError(f"the model gave a {type(strange).__name__} where a Sample, a Failure or text was due: "
-                         "mend its draw()")  # fmt: skip
+    for reply in read:
+        if not isinstance(reply, (Sample, Failure)):
+            raise ModelError(f"the model gave a {type(reply).__name__} where a Sample, a Failure or text was due: "
+                             "mend its draw()")  # fmt: skip
     return read
 
 
@@ -362,5 +362,5 @@ def _named(failure: Failure) -> float:
 
 def _backoff(tries: int, failures: Sequence[Failure], *, proven: bool) -> float:
     """Return the seconds to wait: doubling, or what the server asked for if that is longer."""
-    own = min(FIRST_BACKOFF * 2**tries, LONGEST_BACKOFF if proven else LONGEST_AT_START)
-    return max(own, *map(_named, failures))
+    own: float = min(FIRST_BACKOFF * 2**tries, LONGEST_BACKOFF if proven else LONGEST_AT_START)
+    return max([own, *map(_named, failures)])

@@ -49,7 +49,8 @@ class OpenAI:
     base_url: for example http://127.0.0.1:8080/v1; with /completions behind it, for plain completions of base
     models. model: its name there. key: sent as a bearer token, to this origin alone. timeout: seconds of one
     attempt, body included. concurrency: the most requests out at once, None: as many as the server bears (`gate.py`);
-    the gate goes lower when the server asks for it. n: draws of one prompt that may share a call (if one `draw` holds them together).
+    the gate goes lower when the server asks for it. n: draws of one prompt that may share a call (if one `draw` holds
+    them together).
     gate: by default all models of one origin share one. prices: US dollars a million tokens (`input`, `output`,
     `cached`); none are built in.
 
@@ -144,6 +145,7 @@ class OpenAI:
             if status in REFUSED:  # at once: the body may take its time
                 counted = True
                 gate.refused(ticket, retry_after(headers))
+                log.debug("model.refused", model=self.name, status=status, limit=gate.limit)
 
         try:
             outcome = await self._wire.exchange(body, asked, seconds, noticed)

@@ -20,6 +20,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -50,7 +51,8 @@ def retry_after(headers: Mapping[str, str], now: datetime | None = None, error: 
     if isinstance(inner, Mapping):
         told = _told({str(name).lower(): str(value) for name, value in list(inner.items())[:100]}, now)
     if told is None:
-        told = next(filter(_is_told, (_wait(value, now) for value in _named_in(error))), None)
+        waits = (_wait(value, now) for value in _named_in(error))
+        told = next((wait for wait in waits if wait is not None), None)
     if told is None and isinstance(message := error.get("message"), str) and _LOADING.search(message[:1000]):
         return LOADING
     return told
@@ -65,11 +67,11 @@ def _told(headers: Mapping[str, str], now: datetime | None) -> float | None:
     value = _header(headers, "Retry-After")
     if (wait := _wait(value, now)) is not None or _number(value) is not None:
         return wait
-    waits = []
-    for reset, remaining in _RESETS:
-        if (_number(_header(headers, remaining.title())) or 0.0) <= 0:
-            waits.append(_wait(_header(headers, reset.title()), now))
-    return max(filter(_is_told, waits), default=None)
+    waits = [
+        _wait(_header(headers, reset.title()), now) for reset, remaining in _RESETS
+        if (_number(_header(headers, remaining.title())) or 0.0) <= 0
+    ]  # fmt: skip
+    return max([wait for wait in waits if wait is not None], default=None)
 
 
 def _named_in(error: Mapping[str, Any]) -> Iterator[str]:
@@ -98,10 +100,6 @@ def _wait(value: str | None, now: datetime | None) -> float | None:
     return None if date is None else _within((date - (now or datetime.now(UTC))).total_seconds())
 
 
-def _is_told(wait: float | None) -> bool:
-    return wait is not None
-
-
 def _header(headers: Mapping[str, str], name: str) -> str | None:
     return headers.get(name) or headers.get(name.lower())
 
@@ -118,10 +116,8 @@ def _number(value: str | None) -> float | None:
 def _date(value: str | None) -> datetime | None:
     """Return an HTTP or ISO date, or None for anything else; a date without a zone is in UTC."""
     date = None
-    try:
+    with suppress(ValueError, TypeError, IndexError, OverflowError):
         date = parsedate_to_datetime(value or "")
-    except (ValueError, TypeError, IndexError, OverflowError):
-        pass
     try:
         date = date or datetime.fromisoformat((value or "").strip())
         return date if date.tzinfo is not None else date.replace(tzinfo=UTC)

@@ -157,16 +157,14 @@ class Gate:
         if ticket.first:
             self._first_out = False  # if it brought nothing, the next one tries
         if self._spent and not self.out:
-            round = self._round
             self._spent = 0
-            if round.refused >= FEWEST_REFUSALS:  # fewer may be chance: they count with those that follow
+            if self._round.refused >= FEWEST_REFUSALS:  # fewer may be chance: they count with those that follow
                 self._end_round()
         self._wake()
 
     def _take(self) -> Ticket:
         self.out += 1
-        if self.out > self._round.peak:
-            self._round.peak = self.out
+        self._round.peak = max(self._round.peak, self.out)
         first = self._first_out = self._ajar
         return Ticket(self._round.number, self._clock(), first)
 
@@ -208,35 +206,35 @@ class Gate:
 
     def refused(self, ticket: Ticket, wait: float | None) -> None:
         """Book a refusal. wait: the seconds that it named, None or 0 for none; its sender waits so long."""
-        round = self._round
+        current = self._round
         if ticket.first and self._ajar:
             self._close(wait)
         elif not self._ajar:  # otherwise it was sent before the gate closed: nothing new
-            round.refused += 1
+            current.refused += 1
             self._spent += 1
             if wait:
-                round.named = min(wait, round.named or wait)
+                current.named = min(wait, current.named or wait)
 
     def _served(self, ticket: Ticket) -> None:
         """End the round if this reply came from it, and as many were served as were out when it began.
 
         Refusals come back at once, replies take their time: both must have come before their shares are told.
         """
-        round = self._round
-        if ticket.round == round.number and round.good + round.slow >= round.expected:
+        current = self._round
+        if ticket.round == current.number and current.good + current.slow >= current.expected:
             self._end_round()
 
     def _end_round(self) -> None:
         """Judge a round; refusals come at once and would otherwise let the whole line run into more of them."""
-        round = self._round
-        if round.refused >= round.good + round.slow + FEWEST_REFUSALS:
-            self._close(round.named)
+        done = self._round
+        if done.refused >= done.good + done.slow + FEWEST_REFUSALS:
+            self._close(done.named)
             return
-        bad = (round.refused + round.slow) / (round.good + round.slow + round.refused)
+        bad = (done.refused + done.slow) / (done.good + done.slow + done.refused)
         if bad:
             self._cut(min(bad**GENTLE, 0.5))
-        elif self._finder is not None and round.seconds and 2 * round.peak >= self._limit:
-            top = self._finder.look(round.peak, median(round.seconds))
+        elif self._finder is not None and done.seconds and 2 * done.peak >= self._limit:
+            top = self._finder.look(done.peak, median(done.seconds))
             self._limit = top if top <= self._calm else min(self._limit, top)
         self._begin_round(min(self.limit, self.out))
 
