@@ -5,6 +5,7 @@ Not covered: retrying (`sending/dispatcher.py` owns it) and the meaning of the t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from pydantic import Field
 
 from maker.decision.address import Address
 from maker.decision.config import Frozen, validated
-from maker.errors import TaskError
+from maker.errors import ModelError, TaskError
 from maker.task.prompt import messages_of
 from maker.task.task import Task
 
@@ -100,6 +101,12 @@ class Failure:
     retry_after: float | None = None
     tokens_in: int | None = 0
     tokens_out: int | None = 0
+
+    @property
+    def wait(self) -> float:
+        """Seconds that it asks to wait; 0 where it names none, or a senseless one."""
+        told = self.retry_after
+        return told if told is not None and 0 < told < math.inf else 0.0
 
 
 def groups(requests: Sequence[Request], most: int) -> list[list[int]]:
@@ -202,6 +209,20 @@ class Traits(NamedTuple):
 
 
 Reply = Sample | Failure
+
+
+def readable(replies: Any, count: int) -> list[Reply]:
+    """Return what a draw gave as samples and failures; text alone is a sample. Raises ModelError for anything else."""
+    if not isinstance(replies, Sequence) or isinstance(replies, str):
+        raise ModelError(f"the model gave a {type(replies).__name__}, not a list of replies. Mend the model's draw().")
+    if len(replies) != count:
+        raise ModelError(f"the model gave {len(replies)} replies to {count} requests: mend its draw()")
+    read: list[Reply] = [Sample(reply) if isinstance(reply, str) else reply for reply in replies]
+    for reply in read:
+        if not isinstance(reply, (Sample, Failure)):
+            raise ModelError(f"the model gave a {type(reply).__name__} where a Sample, a Failure or text was due: "
+                             "mend its draw()")  # fmt: skip
+    return read
 
 
 class Desk(Protocol):

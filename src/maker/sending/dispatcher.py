@@ -9,19 +9,17 @@ that receipts are written through `Dispatcher.receipts`. A wave that was cancell
 
 from __future__ import annotations
 
-import math
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 import anyio
 
 from maker.decision.address import Address
 from maker.decision.ending import Stop
 from maker.decision.poll import Poll
-from maker.decision.sample import Failure, Model, Reply, Request, Sample, Traits, desk, groups
+from maker.decision.sample import Failure, Model, Reply, Request, Sample, Traits, desk, groups, readable
 from maker.decision.wave import Wave
 from maker.errors import MakerError, ModelError, first_error
 from maker.log import log
@@ -177,7 +175,7 @@ class Dispatcher:
                 continue
             wait = _backoff(tries, failures, proven=self._proven)
             tries += 1
-            if all(map(_named, failures)):
+            if all(failure.wait for failure in failures):
                 waited += wait
             else:
                 attempts += 1
@@ -198,8 +196,8 @@ class Dispatcher:
 
     def _refuse_long_pause(self, failures: Sequence[Failure], request: Request) -> None:
         """Stop at once rather than sleep through a pause that is longer than the run would wait."""
-        failure = max(failures, key=_named)
-        pause, most = _named(failure), min(PATIENCE, self.limits.max_seconds or PATIENCE)
+        failure = max(failures, key=lambda failure: failure.wait)
+        pause, most = failure.wait, min(PATIENCE, self.limits.max_seconds or PATIENCE)
         if pause <= most:
             return
         until = datetime.now().astimezone() + timedelta(seconds=pause)
@@ -219,7 +217,7 @@ class Dispatcher:
                 await self.receipts.reserve(asked, [draw.bound for draw in draws])
             self.out += count
             try:
-                replies = _readable(await self.model.draw(asked), count)
+                replies = readable(await self.model.draw(asked), count)
             except (MakerError, Stop):
                 raise
             except Exception as error:
@@ -340,27 +338,7 @@ def _raise_hopeless(failed: Sequence[tuple[_Draw, Failure]]) -> None:
                        "resume.", 4, step=step, limit="poison")  # fmt: skip
 
 
-def _readable(replies: Any, count: int) -> list[Reply]:
-    """Return what a draw gave as samples and failures; text alone is a sample. Raises ModelError for anything else."""
-    if not isinstance(replies, Sequence) or isinstance(replies, str):
-        raise ModelError(f"the model gave a {type(replies).__name__}, not a list of replies. Mend the model's draw().")
-    if len(replies) != count:
-        raise ModelError(f"the model gave {len(replies)} replies to {count} requests: mend its draw()")
-    read: list[Reply] = [Sample(reply) if isinstance(reply, str) else reply for reply in replies]
-    for reply in read:
-        if not isinstance(reply, (Sample, Failure)):
-            raise ModelError(f"the model gave a {type(reply).__name__} where a Sample, a Failure or text was due: "
-                             "mend its draw()")  # fmt: skip
-    return read
-
-
-def _named(failure: Failure) -> float:
-    """Return the seconds that a refusal asks to wait; 0 where it names none, or a senseless one."""
-    wait = failure.retry_after
-    return wait if wait is not None and 0 < wait < math.inf else 0.0
-
-
 def _backoff(tries: int, failures: Sequence[Failure], *, proven: bool) -> float:
     """Return the seconds to wait: doubling, or what the server asked for if that is longer."""
     own: float = min(FIRST_BACKOFF * 2**tries, LONGEST_BACKOFF if proven else LONGEST_AT_START)
-    return max([own, *map(_named, failures)])
+    return max([own, *[failure.wait for failure in failures]])
