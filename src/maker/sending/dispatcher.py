@@ -188,11 +188,12 @@ class Dispatcher:
                    "When the model answers again, run the same command to resume.")  # fmt: skip
 
     async def _pause(self, wait: float, failures: Sequence[Failure]) -> None:
-        """Sleep before a repetition; the slot serves others meanwhile."""
+        """Sleep before a repetition; the slot of a draw that was told to wait serves others meanwhile."""
         wait = min(wait + jitter() * min(MOST_JITTER, wait / 4), self.budget.seconds_left)  # then it stops there
         log.warning("model.retry", failures=len(failures), detail=failures[0].detail, wait=wait)
         self.retrying = failures[0].detail
-        await (anyio.sleep(wait) if self.traits.lockstep else self._slots.pause(wait))
+        lent = failures[0].wait and not self.traits.lockstep
+        await (self._slots.pause(wait) if lent else anyio.sleep(wait))
 
     def _refuse_long_pause(self, failures: Sequence[Failure], request: Request) -> None:
         """Stop at once rather than sleep through a pause that is longer than the run would wait."""
