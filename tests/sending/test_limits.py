@@ -14,7 +14,7 @@ _BAD_LIMITS = [
         for bad in (0, -1, 1.5, "10", True, [1])
     ],
     *[(name, bad) for name in ("max_cost", "max_seconds") for bad in (0, 0.0, -1.0, _NAN, "1", True)],
-    ("concurrency", None),
+    ("concurrency", "many"),
 ]
 
 
@@ -51,10 +51,11 @@ def test_good_limits_are_taken_from_a_mapping(values):
 
 
 def test_no_limits_are_the_defaults():
-    """None and an empty mapping mean no limit but the concurrency, and the defaults of votes and flags."""
+    """None and an empty mapping mean no limit, and a concurrency that finds itself."""
     made = make_limits(None)
     assert made == make_limits({}) == Limits()
-    assert [name for name in Limits.model_fields if getattr(made, name) is not None] == ["concurrency"]
+    assert [name for name in Limits.model_fields if getattr(made, name) is not None] == []
+    assert make_limits({"concurrency": "auto"}) == made
 
 
 def test_a_mapping_of_limits_is_not_changed():

@@ -209,3 +209,49 @@ async def test_no_slot_is_lost(seed: int) -> None:
     await rest()
     assert (out, most) == (0, count)
     assert await free(slots) == count
+
+
+@pytest.mark.parametrize("moment", range(8))
+@pytest.mark.asyncio
+async def test_a_pause_lends_the_slot_and_loses_none(moment: int) -> None:
+    """Another job runs meanwhile; cancelled at whatever moment, the pause has given back just what it held."""
+    slots, begun = Slots(1), []
+
+    async def do(job: str) -> None:
+        begun.append(job)
+        if job == "a":
+            await slots.pause(0)
+            begun.append("a again")
+
+    first = asyncio.create_task(slots.each(["a"], do))
+    second = asyncio.create_task(slots.each(["b"], do))
+    for _ in range(moment):
+        await asyncio.sleep(0)
+    if moment < 7:
+        first.cancel()
+    await asyncio.wait([first, second])
+    await rest()
+    assert moment < 7 or begun == ["a", "b", "a again"]
+    assert await free(slots) == 1
+
+
+@pytest.mark.asyncio
+async def test_slots_may_become_more_or_fewer() -> None:
+    """More let those who wait begin; fewer let those under way end, and no others begin before there is room."""
+    slots = Slots(2)
+    jobs = Jobs(slots)
+    waves = [jobs.wave(name) for name in "abcdef"]
+    await rest()
+    slots.resize(4)
+    await rest()
+    assert jobs.begun == ["a", "b", "c", "d"]
+    slots.resize(1)
+    for name in "abc":
+        await jobs.end(name)
+    assert jobs.begun == ["a", "b", "c", "d"]
+    await jobs.end("d")
+    assert jobs.begun[4:] == ["e"]
+    await jobs.end("e")
+    await jobs.end("f")
+    await asyncio.wait(waves)
+    assert await free(slots) == 1

@@ -19,7 +19,7 @@ from maker.decision.flags import Flag, chain, flag_name
 from maker.decision.sample import Model, Traits
 from maker.engine.senders import Senders
 from maker.errors import TaskError
-from maker.models import load_model
+from maker.models import load_model, over_http
 from maker.sending.dispatcher import Dispatcher
 from maker.sending.limits import Limits, make_limits
 from maker.sending.usage import Usage
@@ -41,8 +41,9 @@ async def opened(
     """
     red_flags = chain(flags)
     async with AsyncExitStack() as stack:
-        first, *more = [_ready(asked, task, stack) for asked in (model, *(others or {}).values())]
-        own = Dispatcher(first, make_limits(limits), Usage())
+        bounds = make_limits(limits)
+        first, *more = [_ready(asked, task, stack, bounds) for asked in (model, *(others or {}).values())]
+        own = Dispatcher(first, bounds, Usage())
         traits = own.traits
         if settings.get("keep_samples", "") is None:
             settings["keep_samples"] = "none" if traits.simulated or traits.lockstep else "all"
@@ -52,9 +53,10 @@ async def opened(
         yield Senders(own, dict(zip(others or (), more, strict=True)), task), config, red_flags
 
 
-def _ready(asked: Model | str, task: Task | None, stack: AsyncExitStack) -> Model:
+def _ready(asked: Model | str, task: Task | None, stack: AsyncExitStack, limits: Limits) -> Model:
     """Return a model that can be asked about a task; one made here is closed with the stack."""
-    model = load_model(asked) if isinstance(asked, str) else asked
+    at_once = limits.concurrency if isinstance(asked, str) and over_http(asked) else None
+    model = load_model(asked, concurrency=at_once) if isinstance(asked, str) else asked
     traits = Traits.of(model)
     if model is not asked and traits.close is not None:
         stack.push_async_callback(_shielded, traits.close)

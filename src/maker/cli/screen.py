@@ -56,8 +56,10 @@ def _paid(glimpse: Glimpse) -> str:
     if glimpse.cost is not None:
         whole = glimpse.cost / glimpse.steps * glimpse.total if glimpse.steps and glimpse.total else None
         parts.append(f"${glimpse.cost:.2f}" + (f" of ~${whole:.2f}" if whole else ""))
+    if glimpse.pace:
+        parts.append(safe(glimpse.pace))
     if glimpse.retrying:
-        parts.append(f"retrying: {safe(glimpse.retrying)[:60]}")
+        parts.append(f"waiting: {safe(glimpse.retrying)[:80]}")
     return "".join(f", {part}" for part in parts)
 
 

@@ -5,6 +5,7 @@ Not covered: retrying (`sending/dispatcher.py` owns it) and the meaning of the t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from pydantic import Field
 
 from maker.decision.address import Address
 from maker.decision.config import Frozen, validated
-from maker.errors import TaskError
+from maker.errors import ModelError, TaskError
 from maker.task.prompt import messages_of
 from maker.task.task import Task
 
@@ -101,6 +102,12 @@ class Failure:
     tokens_in: int | None = 0
     tokens_out: int | None = 0
 
+    @property
+    def wait(self) -> float:
+        """Seconds that it asks to wait; 0 where it names none, or a senseless one."""
+        told = self.retry_after
+        return told if told is not None and 0 < told < math.inf else 0.0
+
 
 def groups(requests: Sequence[Request], most: int) -> list[list[int]]:
     """Return the positions of requests that can share one call, at most so many: neighbours that ask the same."""
@@ -154,14 +161,15 @@ def make_prices(prices: Prices | Mapping[str, Any] | None) -> Prices | None:
 
 
 class Traits(NamedTuple):
-    """What a model says of itself: all that is asked of one but to draw. Every attribute but `lockstep` is optional.
+    """What a model says of itself: all that is asked of one but to draw. Every attribute is optional.
 
-    name: part of the run's fingerprint (else the name of its class). lockstep: see `Model`. callers: calls of `draw`
-    at once, in lock-step (1). together: its `n`, draws of one step that one call may hold (1). prices: what it
+    name: part of the run's fingerprint (else the name of its class). lockstep: see `Model` (False). callers: calls of
+    `draw` at once, in lock-step (1). together: its `n`, draws of one step that one call may hold (1). prices: what it
     charges (None). simulated: its answers are made up (False). replicable: in lock-step,
     `load_model(name)` makes the same model, and replies are functions of the request alone, so that a long run may
     ask it in several processes (False). bind: called once with the task before the first draw. close: its `aclose`,
-    awaited after the last.
+    awaited after the last. bears: says how many calls at once are worth sending now (None: it does not say). pace: says
+    for a person what holds sending back (None).
     """
 
     name: str
@@ -173,16 +181,20 @@ class Traits(NamedTuple):
     replicable: bool
     bind: Callable[[Task], None] | None
     close: Callable[[], Awaitable[None]] | None
+    bears: Callable[[], int] | None
+    pace: Callable[[], str] | None
 
     @classmethod
     def of(cls, model: Model) -> Traits:
         """Read a model's traits; nobody else looks for an attribute that a model may lack."""
+        lockstep = bool(getattr(model, "lockstep", False))
         return cls(
-            name=cls.name_of(model), lockstep=model.lockstep, callers=getattr(model, "callers", 1),
-            together=1 if model.lockstep else getattr(model, "n", 1),
+            name=cls.name_of(model), lockstep=lockstep, callers=getattr(model, "callers", 1),
+            together=1 if lockstep else getattr(model, "n", 1),
             prices=getattr(model, "prices", None), simulated=bool(getattr(model, "simulated", False)),
             replicable=getattr(model, "replicable", False), bind=getattr(model, "bind", None),
-            close=getattr(model, "aclose", None),
+            close=getattr(model, "aclose", None), bears=getattr(model, "bears", None),
+            pace=getattr(model, "pace", None),
         )  # fmt: skip
 
     @staticmethod
@@ -197,6 +209,20 @@ class Traits(NamedTuple):
 
 
 Reply = Sample | Failure
+
+
+def readable(replies: Any, count: int) -> list[Reply]:
+    """Return what a draw gave as samples and failures; text alone is a sample. Raises ModelError for anything else."""
+    if not isinstance(replies, Sequence) or isinstance(replies, str):
+        raise ModelError(f"the model gave a {type(replies).__name__}, not a list of replies. Mend the model's draw().")
+    if len(replies) != count:
+        raise ModelError(f"the model gave {len(replies)} replies to {count} requests: mend its draw()")
+    read: list[Reply] = [Sample(reply) if isinstance(reply, str) else reply for reply in replies]
+    for reply in read:
+        if not isinstance(reply, (Sample, Failure)):
+            raise ModelError(f"the model gave a {type(reply).__name__} where a Sample, a Failure or text was due: "
+                             "mend its draw()")  # fmt: skip
+    return read
 
 
 class Desk(Protocol):

@@ -91,7 +91,7 @@ class Loop:
 
     async def _advance_all(self) -> None:
         self._news = anyio.Event()
-        free = min(self.limits.concurrency, len(self.course.plan.segments))
+        free = min(self.course.dispatcher.lanes, len(self.course.plan.segments))
         width, workers = (LANES, self.traits.callers) if self.traits.lockstep else (1, free)
         async with self.reporter.workers() as group:
             for _ in range(workers):

@@ -34,7 +34,7 @@ class Progress:
     """A glimpse of a run: acknowledged steps of `total` (None: unknown), samples, flagged, seconds.
 
     in_flight: draws that are out now. tokens, cost: spent so far (cost None without prices). retrying: what a
-    repetition waits for, "" when nothing does.
+    repetition waits for, "" when nothing does. pace: the limit in force of calls at once, "" when none is felt.
     """
 
     steps: int = 0
@@ -47,6 +47,7 @@ class Progress:
     tokens: int = 0
     cost: float | None = None
     retrying: str = ""
+    pace: str = ""
 
 
 @dataclass(slots=True)
@@ -173,7 +174,7 @@ class Reporter:
         steps, replayed, total = self._counts()
         newest = Progress(
             steps, total, usage.voted + usage.flagged, usage.flagged, replayed, self.seconds, senders.out,
-            usage.tokens, usage.cost if senders.priced else None, senders.retrying,
+            usage.tokens, usage.cost if senders.priced else None, senders.retrying, senders.pace,
         )  # fmt: skip
         self._waiting.append((self._journal.appended, newest))
         shown = self._shown or Progress(replayed, total, replayed=replayed)

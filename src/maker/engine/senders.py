@@ -88,6 +88,11 @@ class Senders:
         """What a repetition waits for, "" when nothing does."""
         return next((sender.retrying for sender in self if sender.retrying), "")
 
+    @property
+    def pace(self) -> str:
+        """What holds sending back, "" when nothing does."""
+        return next((told for sender in self if sender.traits.pace and (told := sender.traits.pace())), "")
+
     def _add(self, name: str, model: Model, *, finer: bool) -> None:
         own = self.own
         made = self._made[name, finer] = Dispatcher(model, own.limits, own.usage, beside=own, name=name)

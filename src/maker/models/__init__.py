@@ -17,6 +17,11 @@ from maker.task.load import construct
 MODELS = ("neural", "oracle", "openai", "http")
 
 
+def over_http(spec: str) -> bool:
+    """Say whether a specification names a model over HTTP."""
+    return spec.partition(":")[0] in ("openai", "http", "https")
+
+
 def load_model(
     spec: str,
     *,
@@ -28,13 +33,14 @@ def load_model(
 
     Over HTTP: `openai:MODEL` with OPENAI_API_KEY from the environment, or `http://host:port/v1#MODEL`
     with MAKER_API_KEY if that is set; for these, prices: US dollars a million tokens (`input`, `output`,
-    `cached`), which `max_cost` needs; timeout: seconds of one attempt (120); concurrency: requests out at once (512).
+    `cached`), which `max_cost` needs; timeout: seconds of one attempt (120); concurrency: requests out at once
+    (None: as many as the server bears).
     Raises ModelError for an unknown name or address, TaskError for settings that do not fit.
     """
     name, _, settings = spec.partition(":")
     told = {"prices": prices, "timeout": timeout, "concurrency": concurrency}
     told = {key: value for key, value in told.items() if value is not None}
-    if name in ("openai", "http", "https"):
+    if over_http(spec):
         return typing.cast("Model", importlib.import_module("maker.models.openai").from_spec(spec, **told))
     if told and name in MODELS:
         raise TaskError(f"{', '.join(told)}: only models over HTTP take it; {name} runs in this process")

@@ -9,9 +9,10 @@ that receipts are written through `Dispatcher.receipts`. A wave that was cancell
 
 from __future__ import annotations
 
-import math
+import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 import anyio
@@ -19,7 +20,7 @@ import anyio
 from maker.decision.address import Address
 from maker.decision.ending import Stop
 from maker.decision.poll import Poll
-from maker.decision.sample import Failure, Model, Reply, Request, Sample, Traits, desk, groups
+from maker.decision.sample import Failure, Model, Reply, Request, Sample, Traits, desk, groups, readable
 from maker.decision.wave import Wave
 from maker.errors import MakerError, ModelError, first_error
 from maker.log import log
@@ -28,15 +29,23 @@ from maker.sending.receipts import Receipts
 from maker.sending.slots import Slots
 from maker.sending.usage import Spent, Usage, spent_on
 
-ATTEMPTS = 10  # of one draw before the model counts as lost
+ATTEMPTS = 10  # of one draw before the model counts as lost; refusals that name a wait are none
+UNTOLD = 32  # calls at once, of a model that does not say what it bears
+MOST_LANES = 512  # steps side by side, of one that does
+PATIENCE = 600.0  # seconds that one draw waits in all as it is told to; also the longest single wait
 FIRST_BACKOFF = 0.1  # seconds; doubles with each attempt
 LONGEST_BACKOFF = 60.0  # seconds
 LONGEST_AT_START = 1.75  # seconds, as long as no draw has succeeded: the last attempt is then 10.1 s after the first,
 # just past the time in which a server has to show itself
+MOST_JITTER = 1.0  # seconds of a wait, at most a quarter of it, so that many do not come back as one
 MOST_REWORDED = 10  # repetitions of one draw that are no attempts: the model has put it differently (kind "again")
 
+# A draw that raises may have met a bad reply or a lost connection, and is tried again; these come of no reply.
+_BUGS = (NameError, ImportError, NotImplementedError)
 
 _FREE = Spent()
+
+jitter = random.random
 
 
 @dataclass(slots=True)
@@ -75,9 +84,19 @@ class Dispatcher:
         self.receipts: Receipts | None = None
         self.retrying = ""
         self.out = 0  # draws that are with the model now
-        self._slots: Slots = beside._slots if beside else Slots(limits.concurrency)
+        self._slots: Slots = beside._slots if beside else Slots(self._bears())
+        self._finding = limits.concurrency is None and traits.bears is not None
         self._together = traits.together
         self._proven = False  # a draw has succeeded
+
+    @property
+    def lanes(self) -> int:
+        """How many steps are worth having under way side by side."""
+        return self.limits.concurrency or (MOST_LANES if self.traits.bears else UNTOLD)
+
+    def _bears(self) -> int:
+        """Return how many calls may be under way at once: as told, or as the model says it bears now."""
+        return self.limits.concurrency or (self.traits.bears() if self.traits.bears else UNTOLD)
 
     def draw(self, requests: Sequence[Request]) -> Awaitable[list[Sample]]:
         """Return one sample for each request, in order.
@@ -143,28 +162,50 @@ class Dispatcher:
 
     async def _send(self, draws: list[_Draw]) -> None:
         """Send some draws in one call; repeat those that fail, each with its draw and seed."""
-        waiting, attempt, reworded = draws, 0, 0
-        while attempt < ATTEMPTS:
-            if attempt or reworded:
+        waiting, tries, attempts, reworded, waited = draws, 0, 0, 0, 0.0
+        while attempts < ATTEMPTS and waited < PATIENCE:
+            if tries or reworded:
                 self.budget.repeat(len(waiting))
             failed = await self._call(waiting)
             if not failed:
                 return
             _raise_hopeless(failed)
-            waiting = [draw for draw, _ in failed]
-            if reworded < MOST_REWORDED and all(failure.kind == "again" for _, failure in failed):
+            waiting, failures = [draw for draw, _ in failed], [failure for _, failure in failed]
+            if reworded < MOST_REWORDED and all(failure.kind == "again" for failure in failures):
                 reworded += 1
                 continue
-            attempt += 1
-            if attempt < ATTEMPTS:
-                _refuse_long_pause(failed[0][1], waiting[0].request)
-                wait = _backoff(attempt - 1, [failure for _, failure in failed], proven=self._proven)
-                log.warning("model.retry", failures=len(failed), detail=failed[0][1].detail, wait=wait)
-                self.retrying = failed[0][1].detail
-                await anyio.sleep(wait)
+            wait = _backoff(tries, failures, proven=self._proven)
+            tries += 1
+            if all(failure.wait for failure in failures):
+                waited += wait
+            else:
+                attempts += 1
+            if attempts < ATTEMPTS:
+                self._refuse_long_pause(failures, waiting[0].request)
+                await self._pause(wait, failures)
         step, failure = waiting[0].request.address.step, failed[0][1]
-        raise Stop("model_lost", f"step {step}: {ATTEMPTS} attempts failed, the last with: {failure.detail}. "
+        tried = f"{ATTEMPTS} attempts failed" if attempts == ATTEMPTS else f"refused for {waited:.0f} s"
+        raise Stop("model_lost", f"step {step}: {tried}, the last with: {failure.detail}. "
                    "When the model answers again, run the same command to resume.")  # fmt: skip
+
+    async def _pause(self, wait: float, failures: Sequence[Failure]) -> None:
+        """Sleep before a repetition; the slot of a draw that was told to wait serves others meanwhile."""
+        wait = min(wait + jitter() * min(MOST_JITTER, wait / 4), self.budget.seconds_left)  # then it stops there
+        log.warning("model.retry", failures=len(failures), detail=failures[0].detail, wait=wait)
+        self.retrying = failures[0].detail
+        lent = failures[0].wait and not self.traits.lockstep
+        await (self._slots.pause(wait) if lent else anyio.sleep(wait))
+
+    def _refuse_long_pause(self, failures: Sequence[Failure], request: Request) -> None:
+        """Stop at once rather than sleep through a pause that is longer than the run would wait."""
+        failure = max(failures, key=lambda failure: failure.wait)
+        pause, most = failure.wait, min(PATIENCE, self.limits.max_seconds or PATIENCE)
+        if pause <= most:
+            return
+        until = datetime.now().astimezone() + timedelta(seconds=pause)
+        raise Stop("model_lost", f"step {request.address.step}: {failure.detail}; the server asks to wait {pause:.0f} s"
+                   f", until {until:%Y-%m-%d %H:%M:%S %Z}, longer than {most:g} s. Run the same command to resume "
+                   "then.")  # fmt: skip
 
     async def _call(self, draws: list[_Draw]) -> list[tuple[_Draw, Failure]]:
         """Make one call and book what came of it; return what failed."""
@@ -178,17 +219,18 @@ class Dispatcher:
                 await self.receipts.reserve(asked, [draw.bound for draw in draws])
             self.out += count
             try:
-                replies = list(await self.model.draw(asked))
+                replies = readable(await self.model.draw(asked), count)
             except (MakerError, Stop):
                 raise
             except Exception as error:
-                raise ModelError(
-                    f"the model's draw raised {type(error).__name__}: {error}. Mend the model and resume."
-                ) from error
+                told = f"the model's draw raised {type(error).__name__}: {error}"
+                if isinstance(error, _BUGS):
+                    raise ModelError(f"{told}. Mend the model and resume.") from error
+                replies = [Failure("transient", told, None, None, None)] * count  # what it cost nobody knows
             finally:
                 self.out -= count
-            if len(replies) != count:
-                raise ModelError(f"the model gave {len(replies)} replies to {count} requests: mend its draw()")
+                if self._finding:
+                    self._slots.resize(self._bears())
         except BaseException:
             self.usage.cancel([draw.bound for draw in draws])
             raise
@@ -307,16 +349,7 @@ def _raise_hopeless(failed: Sequence[tuple[_Draw, Failure]]) -> None:
                        "resume.", 4, step=step, limit="poison")  # fmt: skip
 
 
-def _refuse_long_pause(failure: Failure, request: Request) -> None:
-    """Stop rather than sleep through a pause that is longer than any backoff."""
-    pause = failure.retry_after
-    if pause is not None and LONGEST_BACKOFF < pause < math.inf:
-        raise Stop("model_lost", f"step {request.address.step}: {failure.detail}; the server asks to wait "
-                   f"{pause:.0f} s. Run the same command to resume then.")  # fmt: skip
-
-
-def _backoff(attempt: int, failures: Sequence[Failure], *, proven: bool) -> float:
-    """Return the seconds to wait: doubling, or what the server asked for; a senseless wish counts as none."""
-    wished = [f.retry_after for f in failures if f.retry_after is not None and 0 <= f.retry_after < math.inf]
-    own = min(FIRST_BACKOFF * 2**attempt, LONGEST_BACKOFF if proven else LONGEST_AT_START)
-    return float(min(max([own, *wished]), LONGEST_BACKOFF))
+def _backoff(tries: int, failures: Sequence[Failure], *, proven: bool) -> float:
+    """Return the seconds to wait: doubling, or what the server asked for if that is longer."""
+    own: float = min(FIRST_BACKOFF * 2**tries, LONGEST_BACKOFF if proven else LONGEST_AT_START)
+    return max([own, *[failure.wait for failure in failures]])

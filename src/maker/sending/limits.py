@@ -9,11 +9,12 @@ Not covered: holding over a crash; that is `receipts.py`, which makes every hold
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from maker.decision.config import MOST_VOTES, Frozen, validated
 from maker.decision.ending import Stop
@@ -26,7 +27,8 @@ class Limits(Frozen):
     """Where a run or a vote stops. None means no limit, except where a default is named.
 
     The default of max_votes and max_flags is max(100, 20 k). Steps, calls, tokens and cost count the whole run, resumes
-    included; tokens are those reported, or the most they can be. concurrency is that of free mode.
+    included; tokens are those reported, or the most they can be. concurrency is that of free mode;
+    None or "auto": as many as the model bears, 32 where it does not say.
     """
 
     max_steps: int | None = Field(default=None, ge=1, description="Decided steps of the run.")
@@ -36,7 +38,13 @@ class Limits(Frozen):
     max_tokens: int | None = Field(default=None, ge=1, description="Tokens read and written.")
     max_cost: float | None = Field(default=None, gt=0, description="US dollars; needs --prices.")
     max_seconds: float | None = Field(default=None, gt=0, description="Wall seconds of this call.")
-    concurrency: int = Field(default=32, ge=1, description="Draws in flight at once.")
+    concurrency: int | None = Field(default=None, ge=1, description="Draws in flight at once.")
+
+    @field_validator("concurrency", mode="before")
+    @classmethod
+    def _found(cls, told: Any) -> Any:
+        """Read "auto", the default: as many as the model bears (`models/openai/http/gate.py`)."""
+        return None if told == "auto" else told
 
     def votes_for(self, k: int) -> int:
         """Return the most valid votes that one step may take at margin k."""
@@ -102,7 +110,7 @@ class Budget:
         calls = self.usage.dispatched + self._calls
         if limits.max_calls is not None and calls + count > limits.max_calls:
             raise Stop("max_calls", f"{calls} of {limits.max_calls} calls are used. Raise max_calls and resume.")
-        if limits.max_seconds is not None and time.monotonic() - self._started > limits.max_seconds:
+        if limits.max_seconds is not None and time.monotonic() - self._started >= limits.max_seconds:
             raise Stop("max_seconds", f"{limits.max_seconds} seconds are over. Run the same command to resume.")
         self._calls += count
 
@@ -110,6 +118,12 @@ class Budget:
         """Hold the calls of a repetition; its tokens are held still. Raises Stop where failures have used them up."""
         self._check(0, 0.0)
         self.hold_calls(count)
+
+    @property
+    def seconds_left(self) -> float:
+        """Wall seconds until max_seconds is over; infinite without one."""
+        most = self.limits.max_seconds
+        return math.inf if most is None else max(0.0, most - (time.monotonic() - self._started))
 
     def sent(self, count: int) -> None:
         """Book calls that go out now."""

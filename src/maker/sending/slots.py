@@ -7,6 +7,8 @@ fails or is cancelled gives its slot back.
 A wave works through its jobs in the task that brought it, in the one slot that it holds, and in further tasks only
 while there are slots to spare: where there are as many waves as slots, no job costs a task or a wake-up.
 
+A job that has to wait may lend its slot meanwhile (`pause`).
+
 Not covered: what of a wave was done when one of its jobs failed. Several event loops.
 """
 
@@ -18,6 +20,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextvars import copy_context
 from typing import Any, TypeVar
 
+import anyio
+
 T = TypeVar("T")
 
 
@@ -25,7 +29,8 @@ class Slots:
     """`count` slots for jobs."""
 
     def __init__(self, count: int) -> None:
-        self._free = count
+        self._count = count
+        self._free = count  # below 0: so many that come back are not given out again
         self._waiting: deque[asyncio.Future[None]] = deque()  # of waves without a slot
         self._hungry: dict[_Wave, None] = {}  # waves with a slot and more jobs, in order
         self._feeding = False
@@ -36,10 +41,7 @@ class Slots:
         Raises what a job raises: alone if there is one job, else in an exception group, and the other jobs are
         cancelled; those not begun never are. Cancelled, it cancels its jobs.
         """
-        if self._free:
-            self._free -= 1
-        else:
-            await self._turn()
+        await self._take()
         if len(jobs) == 1:
             try:
                 await do(jobs[0])
@@ -50,7 +52,7 @@ class Slots:
         first = left.popleft()
         async with asyncio.TaskGroup() as group:
             wave = _Wave(left, do, group)
-            while left and self._free:
+            while left and self._free > 0:
                 self._spawn(wave)
             if left:
                 self._hungry[wave] = None
@@ -59,6 +61,30 @@ class Slots:
             finally:
                 self._hungry.pop(wave, None)
                 self._give_back()  # the wave's other tasks may take longer
+
+    def resize(self, count: int) -> None:
+        """Have `count` slots from now on; those under way beyond it end as they would."""
+        more, self._count = count - self._count, count
+        if more < 0:
+            self._free += more
+        for _ in range(more):
+            self._give_back()
+
+    async def pause(self, seconds: float) -> None:
+        """Sleep in a job, its slot lent to others meanwhile; it holds one again when this returns or raises."""
+        self._give_back()
+        try:
+            await anyio.sleep(seconds)
+            await self._take()
+        except BaseException:
+            self._free -= 1  # whoever holds it gives it back in the same round of the loop
+            raise
+
+    async def _take(self) -> None:
+        if self._free > 0:
+            self._free -= 1
+        else:
+            await self._turn()
 
     async def _turn(self) -> None:
         """Wait for a slot."""
@@ -72,6 +98,9 @@ class Slots:
             raise
 
     def _give_back(self) -> None:
+        if self._free < 0:
+            self._free += 1
+            return
         while self._waiting:
             turn = self._waiting.popleft()
             if not turn.done():  # cancelled
@@ -86,7 +115,7 @@ class Slots:
     def _feed(self) -> None:
         """Give the free slots to those who can use more than one."""
         self._feeding = False
-        while self._free and self._hungry:
+        while self._free > 0 and self._hungry:
             wave = next(iter(self._hungry))
             if wave.left:
                 self._spawn(wave)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -72,9 +72,15 @@ async def check_model(model: Model, *, prompt: str = "Say yes.", state: Any = No
     seeds = draw_seeds(seed_key(0), 0, 0)
     requests = [Request(Address("check", 0, i), prompt, seeds[i % 8] + i // 8, state=state) for i in range(draws)]
     replies = await model.draw(requests)
+    listed = isinstance(replies, Sequence) and not isinstance(replies, str)
+    assert listed, f"draw returned a {type(replies).__name__}, not a list of replies"
     assert len(replies) == draws, f"draw returned {len(replies)} replies to {draws} requests"
     for reply in replies:
-        assert isinstance(reply, (Sample, Failure)), f"draw returned a {type(reply).__name__}, not a Sample or Failure"
+        kind = type(reply).__name__
+        assert isinstance(reply, (Sample, Failure, str)), f"draw returned a {kind}, not a Sample, a Failure or text"
+        text = reply.text if isinstance(reply, Sample) else ""
+        assert text is None or isinstance(text, str), f"a sample's text is a {type(text).__name__}, not text or None"
+    replies = [Sample(reply) if isinstance(reply, str) else reply for reply in replies]
     assert list(await model.draw([])) == [], "draw of no requests must return no replies"
     if Traits.of(model).simulated:
         for request, reply in zip(requests, replies, strict=True):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from maker.models.openai.retry_after import LONGEST, retry_after
+from maker.models.openai.retry_after import LOADING, LONGEST, retry_after
 
 NOW = datetime(2026, 7, 1, 12, 0, 0, tzinfo=UTC)
 
@@ -47,6 +47,47 @@ NOW = datetime(2026, 7, 1, 12, 0, 0, tzinfo=UTC)
 def test_every_form_of_retry_after(headers, seconds):
     """Seconds, milliseconds and dates are read; what is infinite, unreadable or absurd counts as absent."""
     assert retry_after(headers, NOW) == (None if seconds is None else pytest.approx(seconds))
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"Retry-After": "6m0s"}, 360.0),
+        ({"Retry-After": "1h2m"}, 3720.0),
+        ({"Retry-After": "2026-07-01T12:00:09Z"}, 9.0),
+        ({"x-ratelimit-reset-requests": "250ms"}, 0.25),
+        ({"x-ratelimit-reset-tokens": "6m0s", "x-ratelimit-reset-requests": "1s"}, 360.0),
+        ({"x-ratelimit-reset-tokens": "6m0s", "x-ratelimit-remaining-tokens": "17"}, None),
+        ({"x-ratelimit-reset-tokens": "6m0s", "x-ratelimit-remaining-tokens": "0"}, 360.0),
+        ({"x-ratelimit-reset": str(int(NOW.timestamp()) + 40)}, 40.0),
+        ({"X-RateLimit-Reset".title(): str(int(NOW.timestamp() * 1000) + 40_000)}, 40.0),
+        ({"ratelimit-reset": "12"}, 12.0),
+        ({"Retry-After": "2", "x-ratelimit-reset": "90"}, 2.0),
+        ({"x-ratelimit-reset": "5 apples"}, None),
+    ],
+)
+def test_resets_of_rate_limits(headers, seconds):
+    """Times with units, times since 1970 and plain numbers are read; what remains needs no wait."""
+    assert retry_after(headers, NOW) == (None if seconds is None else pytest.approx(seconds))
+
+
+@pytest.mark.parametrize(
+    ("error", "seconds"),
+    [
+        ({"metadata": {"headers": {"X-RateLimit-Reset": str(int(NOW.timestamp() * 1000) + 7_200_000)}}}, 7200.0),
+        ({"metadata": {"headers": {"X-RateLimit-Reset": 1}, "retry_after": 3}}, 1.0),
+        ({"retry_after": 2.5}, 2.5),
+        ({"details": [{"@type": "x"}, {"retryDelay": "37s"}]}, 37.0),
+        ({"message": "Loading model"}, LOADING),
+        ({"message": "downloading is not loaded"}, None),
+        ({"message": ["Loading model"], "details": "37s", "metadata": [], "retry_after": True}, None),
+        ("rate limited", None),
+    ],
+)
+def test_waits_in_bodies(error, seconds):
+    """Where the headers say nothing, the error object is read, whatever its shape; where they do, they count."""
+    assert retry_after({}, NOW, error) == (None if seconds is None else pytest.approx(seconds))
+    assert retry_after({"Retry-After": "9"}, NOW, error) == 9.0
 
 
 def test_a_date_is_read_against_the_wall_clock_by_default():

@@ -3,8 +3,8 @@
 `from_spec("openai:gpt-4.1-mini")` or `from_spec("http://127.0.0.1:8080/v1#name")`.
 
 Promises: one draw is one HTTP request, and every reply, however wild, becomes a Sample or a Failure
-(the table is in `reply.py`), in time, of a limited size, and without the key (`wire.py`). After a refusal nobody
-sends anything before the window is over (`gate.py`). What was cancelled leaves no slot, task or socket.
+(the table is in `reply.py`), in time, of a limited size, and without the key (`wire.py`). A refusal slows the
+request that met it, not the others (`gate.py`). What was cancelled leaves no slot, task or socket.
 
 What a server does not take (a temperature, seeds, logprobs, schemas, ...) is left out: at once where its complaint
 names one field, else what it takes is found by asking with less (`negotiate.py`); the failure's kind is then "again",
@@ -53,8 +53,9 @@ class OpenAI:
 
     base_url: for example http://127.0.0.1:8080/v1; with /completions behind it, for plain completions of base
     models. model: its name there. key: sent as a bearer token, to this origin alone. timeout: seconds of one
-    attempt, body included. concurrency: the most requests out at once; the gate goes lower when the
-    server asks for it. n: draws of one prompt that may share a call (if one `draw` holds them together).
+    attempt, body included. concurrency: the most requests out at once, None: as many as the server bears (`gate.py`);
+    the gate goes lower when the server asks for it. n: draws of one prompt that may share a call (if one `draw` holds
+    them together).
     gate: by default all models of one origin share one. prices: US dollars a million tokens (`input`, `output`,
     `cached`); none are built in.
 
@@ -65,10 +66,10 @@ class OpenAI:
 
     def __init__(
         self, base_url: str, model: str, *, key: str | None = None, timeout: float = 120.0,
-        concurrency: int = 512, n: int = 1, prices: Prices | Mapping[str, float] | None = None,
+        concurrency: int | None = None, n: int = 1, prices: Prices | Mapping[str, float] | None = None,
         gate: Gate | None = None, clock: Callable[[], float] = time.monotonic,
     ) -> None:  # fmt: skip
-        if not timeout > 0 or concurrency < 1 or n < 1:
+        if not timeout > 0 or (concurrency is not None and concurrency < 1) or n < 1:
             raise ModelError("a model over HTTP needs a timeout above 0, and concurrency and n of at least 1")
         self._target = Target.of(base_url, model)
         self._wire = Wire(self._target, key)
@@ -96,6 +97,14 @@ class OpenAI:
     async def aclose(self) -> None:
         """Close all connections. The model can be used again, and then opens new ones."""
         await self._wire.aclose()
+
+    def bears(self) -> int:
+        """Return how many calls at once are worth bringing: twice what the gate lets out, so that some are at hand."""
+        return 2 * self._gate.limit
+
+    def pace(self) -> str:
+        """Say what limit is in force, for a person; "" when none is felt."""
+        return str(self._gate)
 
     # -- one attempt -----------------------------------------------------------------------------------
 
@@ -138,15 +147,15 @@ class OpenAI:
         except Held as held:
             detail = f"{self._target.origin} asked for a pause, {held.seconds:.0f} s of it are left"
             return Trouble(Failure("transient", detail, held.seconds))
-        closed = False
+        counted = False
 
         def noticed(status: int, headers: Mapping[str, str]) -> None:
-            nonlocal closed
+            nonlocal counted
             self._reached = True
             if status in REFUSED:  # at once: the body may take its time
-                closed = True
-                window = gate.refused(ticket, retry_after(headers))
-                log.debug("model.closed", model=self.name, status=status, seconds=window, limit=gate.limit)
+                counted = True
+                gate.refused(ticket, retry_after(headers))
+                log.debug("model.refused", model=self.name, status=status, limit=gate.limit)
 
         try:
             outcome = await self._wire.exchange(body, asked, seconds, noticed)
@@ -154,10 +163,10 @@ class OpenAI:
                 gate.good(ticket)
             elif outcome.slow or outcome.status in (502, 504):
                 gate.slowed(ticket)
-            elif outcome.status in REFUSED and not closed:  # an error object in a good reply
+            elif outcome.status in REFUSED and not counted:  # an error object in a good reply
                 gate.refused(ticket, outcome.failure.retry_after)
         finally:
-            gate.leave()
+            gate.leave(ticket)
         if debugging():
             log.debug("model.reply", model=self.name, step=request.address.step, draw=request.address.draw,
                       outcome=outcome.failure.kind if isinstance(outcome, Trouble) else "sample")  # fmt: skip

@@ -101,12 +101,14 @@ def refusal(status: int, headers: Mapping[str, str], error: Any, asked: Asked, *
     if status == 402 or (status < 500 and _QUOTA.search(labels)):
         return fatal(status, f"{told}. The account's quota is used up: add credit or take another key, then resume")
     if status in (404, 503) and _LOADING.search(evidence):
-        return Trouble(Failure("transient", f"{told}. It is loading", retry_after(headers)), status, loading=True)
+        return Trouble(
+            Failure("transient", f"{told}. It is loading", retry_after(headers, error=error)), status, loading=True
+        )
     if status in _ABOUT_REQUEST:
         return _about_request(status, told, f"{_label(error, 'param')} {evidence}", asked, page)
     if 0 < status < 500 and status not in WAIT:
         return fatal(status, f"{told}. {_remedy(status, evidence, asked)}")
-    wait = retry_after(headers)
+    wait = retry_after(headers, error=error)
     failure = bill_unknown(told, wait) if status in _GAVE_UP else Failure("transient", told, wait)
     return Trouble(failure, status, own=status not in REFUSED, page=page)
 

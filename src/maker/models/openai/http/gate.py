@@ -1,19 +1,22 @@
-"""The gate of one endpoint: who may send, and when.
+"""The gate of one endpoint: how many may be out at once, and when everybody waits.
 
-Promises: at most `limit` requests are out at once; after a refusal (429, 503) no request of anyone
-goes out before the window it named is over; all waiting is in order of arrival, on a monotonic
-clock, and no slot is lost when a waiter is cancelled. The limit adapts: halved once for each window
-(all that was sent before it is the same event), one more for each round of good replies, never above
-the ceiling.
+Promises: at most `limit` requests are out; all waiting is in order of arrival, on a monotonic clock; no slot is lost
+when a waiter is cancelled. A refusal (429, 503) slows the request that met it, which is its sender's to repeat, not
+the others: the limit shrinks once a round trip, by a power of the share that was refused (so that a few cost next to
+nothing) and by half at most. It grows by one a round of good replies at least, and doubles each round up to three
+quarters of where it was cut.
 
-Where a refusal names no wait, the gate takes its own: it doubles with each refusal after the last
-good reply. A little random time is added to every window, so that many clients do not come back as one.
+Only where more than half of a round's replies are refusals the gate closes, for the shortest wait they named (its own,
+which doubles, where they named none; a little random time on top); then one request goes first, and its good reply
+opens the gate for all.
 
-A waiter gives up (`Held`) once the endpoint has let nothing through for its patience, or at
-once when the window is longer than that: a closed gate is a failed attempt, not a hang.
+A limit that finds itself begins at FIRST_LIMIT and doubles a round while that brings more replies a second.
 
-Not covered: retrying, and the deadline of a request that is out. One event loop at a time; a gate
-that is shared by threads needs one gate a thread, which is what `gate_of` gives.
+A waiter gives up (`Held`) once the endpoint has let nothing through for its patience, or at once when the gate is
+closed for longer than that: a closed gate is a failed attempt, not a hang.
+
+Not covered: repeating, and the deadline of a request that is out. One event loop at a time; a gate that is shared by
+threads needs one gate a thread, which is what `gate_of` gives.
 """
 
 from __future__ import annotations
@@ -24,9 +27,23 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any, NamedTuple
 
-FIRST_WINDOW = 0.1  # seconds, after a refusal that names no wait; doubles with each one that follows
+from maker.log import log
+
+FIRST_LIMIT = 8  # requests at once, of a limit that finds itself
+MOST = 512  # requests at once that it grows to
+WORTH = 1.2  # times the replies a second that doubling must bring to be kept
+QUICK = 0.1  # seconds; shorter replies tell nothing of a queue at the server
+LOOK_AGAIN = 16  # rounds after which a limit that was found is tried at double once more
+FEWEST_REFUSALS = 8  # more of them than of good replies close the gate: fewer may be chance
+FEWEST_REPLIES = 8  # that a round is judged by, unless nothing is out
+GENTLE = 2.5  # the limit shrinks by the refused share to this power: 5% cost it nothing, 30% a twentieth
+KEPT = 0.75  # of the limit that was cut: up to there it doubles
+FASTER = 1 / 32  # of the limit, that a round of good replies adds to the one
+FIRST_WINDOW = 0.1  # seconds, after refusals that name no wait; doubles with each time that follows
 LONGEST_WINDOW = 60.0  # seconds, of those windows
 MOST_JITTER = 1.0  # seconds
 
@@ -41,28 +58,55 @@ class Held(Exception):
         self.seconds = seconds
 
 
+class Ticket(NamedTuple):
+    """When a request went out: in which round, at which time; first: it alone tries whether the gate may open."""
+
+    round: int
+    at: float
+    first: bool = False
+
+
+@dataclass(slots=True)
+class _Round:
+    """Replies since the last round trip was over. expected: as many as were out when it began."""
+
+    number: int
+    expected: int
+    peak: int = 0  # the most that were out
+    good: int = 0
+    slow: int = 0
+    refused: int = 0
+    named: float | None = None  # the shortest wait
+    seconds: list[float] = field(default_factory=list)  # of its good replies, where the limit finds itself
+
+
 class Gate:
     """Slots and windows of one endpoint.
 
-    ceiling: the most requests out at once. clock: monotonic seconds. jitter: a random number from 0 to 1.
-    timer: calls a function after some seconds (the running loop's `call_later` by default).
+    ceiling: the most requests out at once; None: the limit finds itself. clock: monotonic seconds. jitter: a random
+    number from 0 to 1. timer: calls a function after some seconds (the running loop's `call_later` by default).
     """
 
     def __init__(
-        self, ceiling: int, *, clock: Callable[[], float] = time.monotonic,
+        self, ceiling: int | None, *, clock: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random, timer: Timer | None = None,
     ) -> None:  # fmt: skip
-        if ceiling < 1:
+        if ceiling is not None and ceiling < 1:
             raise ValueError("a gate needs a ceiling of at least 1")
-        self.ceiling = ceiling
+        self.ceiling = ceiling or MOST
         self.out = 0  # requests that hold a slot
+        self._spent = 0  # slots that refusals gave back: not given out again before the round is over
         self.opens_at = clock()  # of the clock; earlier than now means open
-        self._limit = float(ceiling)
+        self._finder = Finder() if ceiling is None else None
+        self._limit = float(ceiling or FIRST_LIMIT)
+        self._calm = float(self.ceiling)  # below it the limit doubles a round
+        self._round = _Round(0, self.limit)
         self._clock, self._jitter, self._timer = clock, jitter, timer
-        self._event = 0  # refusals and slowdowns so far, those of one window counted once
-        self._refusals = 0  # windows since the last good reply
+        self._ajar = False  # it was closed, and no reply has said that it may open
+        self._first_out = False  # the one who tries is out
+        self._closures = 0  # since the last good reply to one who tried
         self._good_at = clock()
-        self._waiting: dict[asyncio.Future[None], tuple[float, float]] = {}  # in order: (when they came, patience)
+        self._waiting: dict[asyncio.Future[Ticket], tuple[float, float]] = {}  # in order: (when they came, patience)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ringing: Any = None
 
@@ -76,24 +120,23 @@ class Gate:
         """Seconds until the window is over; 0 when the gate is open."""
         return max(0.0, self.opens_at - self._clock())
 
-    def raise_ceiling(self, ceiling: int) -> None:
-        """Allow more at once than before; a lower ceiling changes nothing."""
-        if ceiling > self.ceiling:
-            if self._limit == self.ceiling:  # nothing has held it back so far
-                self._limit = float(ceiling)
-            self.ceiling = ceiling
+    def __str__(self) -> str:
+        """Say what is in force, for a person."""
+        if self.closed_for:
+            return f"all wait {self.closed_for:.0f} s: most were refused"
+        found = " (found)" if self._finder is not None and self._finder.settled else ""
+        return f"{self.limit} at once{found}" if self.limit < self.ceiling else ""
 
     # -- one request ---------------------------------------------------------------------------------
 
-    async def enter(self, patience: float) -> int:
-        """Wait for a slot and return the ticket that `good`, `refused` and `slowed` ask for.
+    async def enter(self, patience: float) -> Ticket:
+        """Wait for a slot and return the ticket that `good`, `refused`, `slowed` and `leave` ask for.
 
         Raises Held when the endpoint lets nothing through for `patience` seconds. Every entry is
         paired with one `leave`; cancelled while waiting, it holds nothing.
         """
         if not self._waiting and self._free():
-            self.out += 1
-            return self._event
+            return self._take()
         loop = asyncio.get_running_loop()
         if loop is not self._loop:  # the loop before this one is gone, and its waiters and timer with it
             self._loop, self._ringing = loop, None
@@ -102,63 +145,119 @@ class Gate:
         while True:
             if self.closed_for > patience:
                 raise Held(self.closed_for)
-            await self._turn(came, patience)
+            ticket = await self._turn(came, patience)
             if not self.closed_for:
-                return self._event
-            self.leave()  # it closed between the grant and this line
+                return ticket
+            self.leave(ticket)  # it closed between the grant and this line
 
-    def leave(self) -> None:
+    def leave(self, ticket: Ticket) -> None:
         """Give the slot back. Call it after `good`, `refused` or `slowed`, so that nobody slips by."""
         assert self.out > 0, "a slot was given back twice"
         self.out -= 1
+        if ticket.first:
+            self._first_out = False  # if it brought nothing, the next one tries
+        if self._spent and not self.out:
+            self._spent = 0
+            if self._round.refused >= FEWEST_REFUSALS:  # fewer may be chance: they count with those that follow
+                self._end_round()
         self._wake()
 
-    async def _turn(self, came: float, patience: float) -> None:
+    def _take(self) -> Ticket:
+        self.out += 1
+        self._round.peak = max(self._round.peak, self.out)
+        first = self._first_out = self._ajar
+        return Ticket(self._round.number, self._clock(), first)
+
+    async def _turn(self, came: float, patience: float) -> Ticket:
         """Wait in line until a slot is granted."""
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        turn: asyncio.Future[Ticket] = asyncio.get_running_loop().create_future()
         self._waiting[turn] = came, patience
         self._wake()
         try:
-            await turn
+            return await turn
         except BaseException:
             granted = self._waiting.pop(turn, None) is None and not turn.cancelled() and turn.exception() is None
             if granted:
-                self.leave()
+                self.leave(turn.result())
             raise
 
     # -- what came of it -----------------------------------------------------------------------------
 
-    def good(self, ticket: int) -> None:
-        """Book a reply that was no refusal: the limit grows, by one for each round of them."""
-        self._good_at = self._clock()
-        if ticket == self._event:
-            self._refusals = 0
-        if self._limit < self.ceiling:
-            self._limit = min(self.ceiling, self._limit + 1 / self._limit)
+    def good(self, ticket: Ticket) -> None:
+        """Book a reply that was no refusal: the limit grows, where it is used."""
+        self._good_at = now = self._clock()
+        if ticket.first and self._ajar:
+            self._ajar, self._closures = False, 0
+            self._begin_round(self.limit)
+            return
+        self._round.good += 1
+        if self._finder is not None:
+            self._round.seconds.append(now - ticket.at)
+        if self._limit < self.ceiling and 2 * self._round.peak >= self._limit:  # what nobody uses need not grow
+            top = self.ceiling if self._finder is None else self._finder.top
+            more = 1.0 if self._limit < self._calm else 1 / self._limit + FASTER
+            self._limit = max(self._limit, min(top, self._limit + more))
+        self._served(ticket)
 
-    def slowed(self, ticket: int) -> None:
-        """Book a request that took too long: fewer at once, no window."""
-        if ticket == self._event:
-            self._reduce()
+    def slowed(self, ticket: Ticket) -> None:
+        """Book a request that took too long: fewer at once, nobody waits."""
+        self._round.slow += 1
+        self._served(ticket)
 
-    def refused(self, ticket: int, wait: float | None) -> float:
-        """Close the gate for `wait` seconds (None or 0: as long as the gate thinks fit) and return how long.
+    def refused(self, ticket: Ticket, wait: float | None) -> None:
+        """Book a refusal. wait: the seconds that it named, None or 0 for none; its sender waits so long."""
+        current = self._round
+        if ticket.first and self._ajar:
+            self._close(wait)
+        elif not self._ajar:  # otherwise it was sent before the gate closed: nothing new
+            current.refused += 1
+            self._spent += 1
+            if wait:
+                current.named = min(wait, current.named or wait)
 
-        Refusals of requests that were sent before the window began belong to the same event: they
-        can lengthen the window, but neither halve the limit again nor double the wait.
+    def _served(self, ticket: Ticket) -> None:
+        """End the round if this reply came from it, and as many were served as were out when it began.
+
+        Refusals come back at once, replies take their time: both must have come before their shares are told.
         """
-        if ticket == self._event:
-            self._reduce()
-            self._refusals += 1
-        window = wait or min(FIRST_WINDOW * 2 ** min(max(self._refusals - 1, 0), 30), LONGEST_WINDOW)
-        window += self._jitter() * min(MOST_JITTER, window / 4)
-        self.opens_at = max(self.opens_at, self._clock() + window)
-        self._dismiss()
-        return self.closed_for
+        current = self._round
+        if ticket.round == current.number and current.good + current.slow >= current.expected:
+            self._end_round()
 
-    def _reduce(self) -> None:
-        self._event += 1
-        self._limit = max(1.0, min(self._limit, self.out) / 2)  # a limit that nobody reached says nothing
+    def _end_round(self) -> None:
+        """Judge a round; refusals come at once and would otherwise let the whole line run into more of them."""
+        done = self._round
+        if done.refused >= done.good + done.slow + FEWEST_REFUSALS:
+            self._close(done.named)
+            return
+        bad = (done.refused + done.slow) / (done.good + done.slow + done.refused)
+        if bad:
+            self._cut(min(bad**GENTLE, 0.5))
+        elif self._finder is not None and done.seconds and 2 * done.peak >= self._limit:
+            top = self._finder.look(done.peak, median(done.seconds))
+            self._limit = top if top <= self._calm else min(self._limit, top)
+        self._begin_round(min(self.limit, self.out))
+
+    def _begin_round(self, expected: int) -> None:
+        self._round, self._spent = _Round(self._round.number + 1, max(expected, FEWEST_REPLIES), self.out), 0
+
+    def _cut(self, share: float) -> None:
+        self._calm = KEPT * self._limit
+        self._limit = max(1.0, self._limit * (1 - share))
+        log.debug("model.slower", limit=self.limit, ceiling=self.ceiling)
+
+    def _close(self, named: float | None) -> None:
+        """Let everybody wait; the limit is halved unless it was closed for the same reason just now."""
+        if not self._closures:
+            self._cut(0.5)
+        window = named or min(FIRST_WINDOW * 2 ** min(self._closures, 30), LONGEST_WINDOW)
+        window += self._jitter() * min(MOST_JITTER, window / 4)
+        self._closures += 1
+        self._ajar, self._first_out = True, False
+        self.opens_at = self._clock() + window
+        self._begin_round(self.limit)
+        log.debug("model.closed", seconds=window, limit=self.limit)
+        self._dismiss()
 
     def _dismiss(self) -> None:
         """Send away those whose patience ends before the window does."""
@@ -171,7 +270,9 @@ class Gate:
     # -- waking --------------------------------------------------------------------------------------
 
     def _free(self) -> bool:
-        return self.out < self.limit and self._clock() >= self.opens_at
+        if self.out + self._spent >= self.limit:
+            return False
+        return not self._ajar or (not self._first_out and self._clock() >= self.opens_at)
 
     def _wake(self) -> None:
         """Grant slots in order of arrival, or see to it that somebody calls at the end of the window."""
@@ -179,8 +280,7 @@ class Gate:
             turn = next(iter(self._waiting))
             del self._waiting[turn]
             if not turn.done():
-                self.out += 1
-                turn.set_result(None)
+                turn.set_result(self._take())
         if self._waiting and self._ringing is None and self.closed_for:
             timer = self._timer or asyncio.get_running_loop().call_later
             self._ringing = timer(self.closed_for, self._ring)
@@ -190,17 +290,41 @@ class Gate:
         self._wake()
 
 
+class Finder:
+    """Finds how many at once are worth it: doubles as long as that brings more replies a second."""
+
+    def __init__(self) -> None:
+        self.top = float(FIRST_LIMIT)
+        self.settled = False
+        self._best = 0.0  # replies a second at half of top
+        self._rounds = 0  # since it settled
+
+    def look(self, out: int, seconds: float) -> float:
+        """Judge a round of good replies that took so many seconds each, with so many out; return the new top."""
+        self._rounds += 1
+        if out < KEPT * self.top or (self.settled and self._rounds < LOOK_AGAIN):
+            return self.top  # not there yet
+        rate = out / max(seconds, 1e-9)
+        if not self.settled and seconds >= QUICK and rate < WORTH * self._best:
+            self.top, self.settled, self._rounds = max(self.top / 2, FIRST_LIMIT), True, 0
+            log.debug("model.concurrency", found=int(self.top), seconds=seconds)
+        elif self.top >= MOST:
+            self.settled, self._rounds = True, 0
+        else:
+            self.settled, self._best = False, rate
+            self.top = min(2 * self.top, float(MOST))
+        return self.top
+
+
 _of_thread = threading.local()
 
 
-def gate_of(origin: str, ceiling: int) -> Gate:
-    """Return the gate that all models of one origin share in this thread, its ceiling the highest asked for.
+def gate_of(origin: str, ceiling: int | None) -> Gate:
+    """Return the gate that all models of one origin and one ceiling (None: found) share in this thread.
 
     It lives as long as one of them does.
     """
-    gates: weakref.WeakValueDictionary[str, Gate] | None = getattr(_of_thread, "gates", None)
+    gates: weakref.WeakValueDictionary[tuple[str, int | None], Gate] | None = getattr(_of_thread, "gates", None)
     if gates is None:
         gates = _of_thread.gates = weakref.WeakValueDictionary()
-    gate = gates.setdefault(origin, Gate(ceiling))
-    gate.raise_ceiling(ceiling)
-    return gate
+    return gates.setdefault((origin, ceiling), Gate(ceiling))
