@@ -12,9 +12,10 @@ from typing import Any
 
 from maker.decision.sample import Model, Prices
 from maker.errors import ModelError, TaskError
+from maker.models.providers import OVER_HTTP, from_spec
 from maker.task.load import construct
 
-MODELS = ("neural", "oracle", "openai", "http")
+MODELS = ("neural", "oracle", *OVER_HTTP[:-1])
 
 
 def load_model(
@@ -26,7 +27,7 @@ def load_model(
 ) -> Model:
     """Return a model by its specification: `name` or `name:key=value,key=value`.
 
-    Over HTTP: `openai:MODEL` with OPENAI_API_KEY from the environment, or `http://host:port/v1#MODEL`
+    Over HTTP: `openai:MODEL` with OPENAI_API_KEY from the environment (other providers likewise, `providers.py`), or `http://host:port/v1#MODEL`
     with MAKER_API_KEY if that is set; for these, prices: US dollars a million tokens (`input`, `output`,
     `cached`), which `max_cost` needs; timeout: seconds of one attempt (120); concurrency: requests out at once (512).
     Raises ModelError for an unknown name or address, TaskError for settings that do not fit.
@@ -34,8 +35,8 @@ def load_model(
     name, _, settings = spec.partition(":")
     told = {"prices": prices, "timeout": timeout, "concurrency": concurrency}
     told = {key: value for key, value in told.items() if value is not None}
-    if name in ("openai", "http", "https"):
-        return typing.cast("Model", importlib.import_module("maker.models.openai").from_spec(spec, **told))
+    if name in OVER_HTTP:
+        return from_spec(spec, **told)
     if told and name in MODELS:
         raise TaskError(f"{', '.join(told)}: only models over HTTP take it; {name} runs in this process")
     if name not in MODELS:

@@ -9,6 +9,7 @@ Not covered: where it goes (`target.py`), and sending.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -44,8 +45,13 @@ class Dialect:
         return None if field in self.refused or field not in OPTIONAL else replace(self, refused=self.refused | {field})
 
 
-def encode_request(request: Request, target: Target, dialect: Dialect, choices: int = 1) -> bytes:
-    """Return the body that asks for `choices` replies to a request. Raises TaskError for what JSON cannot hold."""
+def encode_request(
+    request: Request, target: Target, dialect: Dialect, choices: int = 1, extra: Mapping[str, Any] | None = None
+) -> bytes:
+    """Return the body that asks for `choices` replies to a request; fields of `extra` replace ours.
+
+    Raises TaskError for what JSON cannot hold.
+    """
     body: dict[str, Any] = {"model": target.model}
     if target.api == "chat":
         body["messages"] = request.messages
@@ -66,6 +72,8 @@ def encode_request(request: Request, target: Target, dialect: Dialect, choices: 
         body["response_format"] = {"type": "json_schema", "json_schema": schema}
     if choices > 1:
         body["n"] = choices
+    if extra:
+        body.update(extra)
     try:
         return orjson.dumps(body)
     except TypeError:  # a lone surrogate in the prompt, or a schema that is not JSON
