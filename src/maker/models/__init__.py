@@ -15,7 +15,7 @@ from maker.errors import ModelError, TaskError
 from maker.models.providers import OVER_HTTP, from_spec
 from maker.task.load import construct
 
-MODELS = ("neural", "oracle", *OVER_HTTP[:-1])
+MODELS = ("neural", "oracle", "openai", "http")
 
 
 def load_model(
