@@ -32,6 +32,7 @@ from maker.errors import (
     Undecided,
 )
 from maker.models import load_model
+from maker.models.providers import openai_model
 from maker.review.checker import Audit
 from maker.review.export import export
 from maker.review.report.page import write_report
@@ -52,6 +53,6 @@ __all__ = [
     "InternalError", "JournalError", "JournalFull", "Limits", "Line", "MakerError", "Model", "ModelError", "Plan",
     "Prices", "Progress", "RedFlag", "Request", "Revote", "RunResult", "Sample", "Segment", "Step", "Tally", "Task",
     "TaskError", "Undecided", "Verdict", "Verdicts", "View", "coarse", "estimate", "estimate_sync", "export", "flags",
-    "ladder", "load_model", "load_task", "map", "map_sync", "reliable", "revote", "run", "run_sync", "solve",
-    "solve_sync", "theory", "verify", "vote", "vote_sync", "write_report",
+    "ladder", "load_model", "load_task", "map", "map_sync", "openai_model", "reliable", "revote", "run", "run_sync",
+    "solve", "solve_sync", "theory", "verify", "vote", "vote_sync", "write_report",
 ]  # fmt: skip

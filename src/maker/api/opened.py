@@ -20,6 +20,7 @@ from maker.decision.sample import Model, Traits
 from maker.engine.senders import Senders
 from maker.errors import TaskError
 from maker.models import load_model, over_http
+from maker.models.own import from_callable
 from maker.sending.dispatcher import Dispatcher
 from maker.sending.limits import Limits, make_limits
 from maker.sending.usage import Usage
@@ -57,6 +58,8 @@ def _ready(asked: Model | str, task: Task | None, stack: AsyncExitStack, limits:
     """Return a model that can be asked about a task; one made here is closed with the stack."""
     at_once = limits.concurrency if isinstance(asked, str) and over_http(asked) else None
     model = load_model(asked, concurrency=at_once) if isinstance(asked, str) else asked
+    if callable(model) and not hasattr(model, "draw"):
+        model = from_callable(model)
     traits = Traits.of(model)
     if model is not asked and traits.close is not None:
         stack.push_async_callback(_shielded, traits.close)

@@ -12,6 +12,7 @@ from typing import Any
 
 from maker.decision.sample import Model, Prices
 from maker.errors import ModelError, TaskError
+from maker.models.providers import OVER_HTTP, from_spec
 from maker.task.load import construct
 
 MODELS = ("neural", "oracle", "openai", "http")
@@ -19,7 +20,7 @@ MODELS = ("neural", "oracle", "openai", "http")
 
 def over_http(spec: str) -> bool:
     """Say whether a specification names a model over HTTP."""
-    return spec.partition(":")[0] in ("openai", "http", "https")
+    return spec.partition(":")[0] in OVER_HTTP
 
 
 def load_model(
@@ -31,8 +32,8 @@ def load_model(
 ) -> Model:
     """Return a model by its specification: `name` or `name:key=value,key=value`.
 
-    Over HTTP: `openai:MODEL` with OPENAI_API_KEY from the environment, or `http://host:port/v1#MODEL`
-    with MAKER_API_KEY if that is set; for these, prices: US dollars a million tokens (`input`, `output`,
+    Over HTTP: `openai:MODEL` with OPENAI_API_KEY from the environment (other providers likewise, `providers.py`), or
+    `http://host:port/v1#MODEL` with MAKER_API_KEY if that is set; for these, prices: US dollars a million tokens (`input`, `output`,
     `cached`), which `max_cost` needs; timeout: seconds of one attempt (120); concurrency: requests out at once
     (None: as many as the server bears).
     Raises ModelError for an unknown name or address, TaskError for settings that do not fit.
@@ -41,7 +42,7 @@ def load_model(
     told = {"prices": prices, "timeout": timeout, "concurrency": concurrency}
     told = {key: value for key, value in told.items() if value is not None}
     if over_http(spec):
-        return typing.cast("Model", importlib.import_module("maker.models.openai").from_spec(spec, **told))
+        return from_spec(spec, **told)
     if told and name in MODELS:
         raise TaskError(f"{', '.join(told)}: only models over HTTP take it; {name} runs in this process")
     if name not in MODELS:

@@ -24,10 +24,11 @@ from maker.decision.address import Address
 from maker.decision.ending import Stop
 from maker.decision.sample import Failure, Model, Request, Sample
 from maker.errors import ModelError, Undecided
-from maker.models.openai.client import GRACE, OpenAI, from_spec
+from maker.models.openai.client import GRACE, OpenAI
 from maker.models.openai.health import PROBE_PROMPT
 from maker.models.openai.http import gate as gate_module
 from maker.models.openai.http.wire import _trouble
+from maker.models.providers import from_spec
 from maker.sending import dispatcher as settle
 from maker.sending.dispatcher import ATTEMPTS, Dispatcher
 from maker.sending.limits import Limits

@@ -1,6 +1,6 @@
 """Any OpenAI-compatible server as a model: vLLM, llama.cpp, Ollama, OpenAI and the many that speak the same.
 
-`from_spec("openai:gpt-4.1-mini")` or `from_spec("http://127.0.0.1:8080/v1#name")`.
+How one is named, and the addresses of providers: `models/providers.py`.
 
 Promises: one draw is one HTTP request, and every reply, however wild, becomes a Sample or a Failure
 (the table is in `reply.py`), in time, of a limited size, and without the key (`wire.py`). A refusal slows the
@@ -19,7 +19,6 @@ loops at a time.
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
@@ -31,13 +30,14 @@ from maker.decision.sample import Failure, Prices, Reply, Request, Sample, group
 from maker.errors import ModelError, ungrouped
 from maker.log import debugging, log
 from maker.models.openai.http.gate import Gate, Held, gate_of
+from maker.models.openai.http.reach import Reach
 from maker.models.openai.http.wire import Wire
 from maker.models.openai.negotiate import Negotiator
 from maker.models.openai.refusal import REFUSED, Asked, Trouble
 from maker.models.openai.request import Dialect, encode_request
 from maker.models.openai.retry_after import retry_after
 from maker.models.openai.schema import unwrapped
-from maker.models.openai.target import OPENAI, Target
+from maker.models.openai.target import Target
 from maker.sending.dispatcher import ATTEMPTS
 from maker.task.prompt import words_in
 
@@ -57,7 +57,7 @@ class OpenAI:
     the gate goes lower when the server asks for it. n: draws of one prompt that may share a call (if one `draw` holds
     them together).
     gate: by default all models of one origin share one. prices: US dollars a million tokens (`input`, `output`,
-    `cached`); none are built in.
+    `cached`); none are built in. reach: headers, query and way to the server. extra: fields of the body.
 
     Raises ModelError for an address or a key that cannot be used. `name` is part of a run's fingerprint.
     """
@@ -68,15 +68,16 @@ class OpenAI:
         self, base_url: str, model: str, *, key: str | None = None, timeout: float = 120.0,
         concurrency: int | None = None, n: int = 1, prices: Prices | Mapping[str, float] | None = None,
         gate: Gate | None = None, clock: Callable[[], float] = time.monotonic,
+        reach: Reach | None = None, extra: Mapping[str, Any] | None = None,
     ) -> None:  # fmt: skip
         if not timeout > 0 or (concurrency is not None and concurrency < 1) or n < 1:
             raise ModelError("a model over HTTP needs a timeout above 0, and concurrency and n of at least 1")
         self._target = Target.of(base_url, model)
-        self._wire = Wire(self._target, key)
+        self._wire = Wire(self._target, key, reach or Reach())
         self._gate = gate or gate_of(self._target.origin, concurrency)
         self._clock = clock
         self.name = self._target.name
-        self.timeout, self.n = timeout, n
+        self.timeout, self.n, self._extra = timeout, n, dict(extra or {})
         self.negotiator = Negotiator((self._target.url, model), self.name, clock, WeakMethod(self._send_probe))
         self.prices = make_prices(prices)
         self._first_use: float | None = None
@@ -139,7 +140,7 @@ class OpenAI:
 
     async def _send(self, request: Request, choices: int, dialect: Dialect, seconds: float) -> list[Reply] | Trouble:
         """Wait for the gate, exchange once, and tell the gate what came of it."""
-        body = encode_request(request, self._target, dialect, choices)
+        body = encode_request(request, self._target, dialect, choices, self._extra)
         asked = Asked(self._target.origin, self._target.model, words_in(request.prompt), self._wire.key, choices)
         gate = self._gate
         try:
@@ -222,21 +223,3 @@ class OpenAI:
 def _identity(request: Request) -> tuple[Address, int]:
     """Return what stays when a request is repeated; votes without a run share addresses, but not prompts."""
     return request.address, hash(request.prompt)
-
-
-def from_spec(spec: str, **settings: Any) -> OpenAI:
-    """Return the model that a specification names: "openai:NAME", or "http(s)://HOST:PORT/v1#NAME".
-
-    settings: timeout, concurrency and prices, as `OpenAI` takes them.
-
-    The key comes from the environment alone: OPENAI_API_KEY for openai:, MAKER_API_KEY (if set) for a
-    URL. Raises ModelError, without repeating what could be a key.
-    """
-    name, _, rest = spec.partition(":")
-    if name == "openai":
-        key = os.environ.get("OPENAI_API_KEY", "").strip()
-        if not key:
-            raise ModelError(f"{spec} needs a key: set OPENAI_API_KEY in the environment")
-        return OpenAI(OPENAI, rest, key=key, **settings)
-    url, _, model = spec.partition("#")
-    return OpenAI(url, model, key=os.environ.get("MAKER_API_KEY"), **settings)

@@ -79,8 +79,13 @@ def fields_of(request: Request, dialect: Dialect) -> list[str]:
     return fields + ["schema"] * (request.schema is not None and dialect.form != FORMS[-1])
 
 
-def encode_request(request: Request, target: Target, dialect: Dialect, choices: int = 1) -> bytes:
-    """Return the body that asks for `choices` replies to a request. Raises TaskError for what JSON cannot hold."""
+def encode_request(
+    request: Request, target: Target, dialect: Dialect, choices: int = 1, extra: Mapping[str, Any] | None = None
+) -> bytes:
+    """Return the body that asks for `choices` replies to a request; fields of `extra` replace ours.
+
+    Raises TaskError for what JSON cannot hold.
+    """
     body: dict[str, Any] = {"model": target.model}
     try:
         wish = _wish(request, dialect)
@@ -103,6 +108,7 @@ def encode_request(request: Request, target: Target, dialect: Dialect, choices: 
             body["response_format"] = _format(request.schema, dialect.form)
         if choices > 1:
             body["n"] = choices
+        body.update(extra or {})
         return orjson.dumps(body)
     except (TypeError, ValueError):  # a lone surrogate in the prompt, or a schema that is not JSON
         raise TaskError(

@@ -3,7 +3,7 @@
 Promises: an exchange ends at its deadline, connecting and the whole body included; cancelled or failed,
 it leaves no socket behind; the key is sent to one URL and never appears in what is returned or logged, because
 no foreign exception (they carry the request's headers) leaves this module. No redirect is
-followed, no proxy or password file of the environment is used, no cookie is kept.
+followed, no proxy of the environment is used unasked and no password file at all, no cookie is kept.
 
 Not covered: who may send and when (`gate.py`), and what an answer means (`reply.py`).
 """
@@ -24,6 +24,7 @@ from maker.decision.sample import Failure, Reply
 from maker.errors import ModelError
 from maker.models.openai.http.body import ENCODINGS, BadBody, read_body
 from maker.models.openai.http.deadline import Deadline
+from maker.models.openai.http.reach import Reach
 from maker.models.openai.refusal import Asked, Trouble, bill_unknown, fatal
 from maker.models.openai.reply import read_reply
 from maker.models.openai.target import Target
@@ -36,15 +37,17 @@ Noticed = Callable[[int, Mapping[str, str]], None]
 class Wire:
     """Connections to one target, opened in the running loop when first needed.
 
-    key: the bearer token, or None. Raises ModelError for one that no header can hold.
+    key: the bearer token, or None; one in a header of `reach` stands instead of it. Raises ModelError
+    for one that no header can hold.
     """
 
-    def __init__(self, target: Target, key: str | None) -> None:
-        key = key.strip() if key else None
+    def __init__(self, target: Target, key: str | None, reach: Reach) -> None:
+        key = reach.key or (key.strip() if key else None)
         if key and not (key.isascii() and key.isprintable() and " " not in key):
             raise ModelError("the key has characters that keys do not have (a line break? quotes?): set it again")
         self.target = target
         self.key = key or None
+        self._reach, self._proxy = reach, reach.proxy_for(target.url)
         self._session: aiohttp.ClientSession | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._keeper: AsyncGenerator[None, None] | None = None
@@ -61,7 +64,13 @@ class Wire:
         began = time.monotonic()
         try:
             with deadline:
-                response = await session.post(self.target.url, data=body, allow_redirects=False)
+                response = await session.post(
+                    self.target.url,
+                    data=body,
+                    allow_redirects=False,
+                    proxy=self._proxy,
+                    params=self._reach.query or None,
+                )
                 whole = await _read(response, noticed)
         except (aiohttp.ClientError, OSError, ValueError, BadBody) as error:  # a deadline is an OSError, too
             return _trouble(error, self.target.origin, seconds)
@@ -71,10 +80,11 @@ class Wire:
         """Open a session in the running loop. One of another loop is let go: that loop closes it."""
         headers = {"Content-Type": "application/json", "Accept": "application/json", "Accept-Encoding": ENCODINGS,
                    "User-Agent": "maker"}  # fmt: skip
-        if self.key:
+        if self.key and self._reach.key is None:
             headers["Authorization"] = f"Bearer {self.key}"
+        headers.update(self._reach.headers)
         session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, resolver=_Resolver()),  # the gate is the limit
+            connector=self._connector(),
             cookie_jar=aiohttp.DummyCookieJar(),
             headers=headers,
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT),
@@ -85,6 +95,12 @@ class Wire:
         self._deadlines = {}
         await anext(self._keeper)
         return session
+
+    def _connector(self) -> aiohttp.BaseConnector:
+        """Return what opens connections, without a limit: the gate is the limit."""
+        if self._reach.uds is not None:
+            return aiohttp.UnixConnector(self._reach.uds, limit=0)
+        return aiohttp.TCPConnector(limit=0, resolver=_Resolver(), ssl=self._reach.trusted() or True)
 
     async def aclose(self) -> None:
         """Close all connections. The next exchange opens new ones."""

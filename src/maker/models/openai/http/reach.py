@@ -1,0 +1,77 @@
+"""How a server is reached: what goes with each request beside its body, and on which way.
+
+A key that stands in a header is the key: it is scrubbed from what comes back as a bearer token is. Nothing
+here is ever shown: the repr says nothing, and messages name a header, never its value.
+
+Not covered: sending (`wire.py`); other secrets than the key in what a server says.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+from maker.errors import ModelError
+
+_KEY_HEADERS = ("authorization", "api-key", "x-api-key")
+_RESERVED = ("content-length", "transfer-encoding", "content-encoding", "accept-encoding", "host")
+_NONE: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(slots=True, frozen=True, repr=False)
+class Reach:
+    """The way to a server.
+
+    headers: sent with every request. query: of the address, such as Azure's api-version. proxy: its URL, or "env" for
+    what the environment says; ca_file: certificates to trust instead of the system's. uds: a unix socket to connect to.
+    Raises ModelError for what cannot be sent or read.
+    """
+
+    headers: Mapping[str, str] = field(default_factory=lambda: _NONE)
+    query: Mapping[str, str] = field(default_factory=lambda: _NONE)
+    proxy: str | None = None
+    ca_file: str | None = None
+    uds: str | None = None
+
+    def __post_init__(self) -> None:
+        for name, value in self.headers.items():
+            if not (name.isascii() and name.isprintable() and name and not set(name) & set(' :"')):
+                raise ModelError("the name of a header has characters that headers do not have: write Name: value")
+            if name.lower() in _RESERVED:
+                raise ModelError(f"the header {name} is set for each request and cannot be given: take it out")
+            if not (value.isascii() and value.isprintable()):
+                raise ModelError(f"the header {name} has characters that headers do not have (a line break?)")
+        if self.proxy not in (None, "env") and urlsplit(str(self.proxy)).scheme != "http":
+            raise ModelError('the proxy is given as http://HOST:PORT, or as "env" for the environment\'s')
+        self.trusted()
+
+    @property
+    def key(self) -> str | None:
+        """The key, if a header holds it."""
+        for name, value in self.headers.items():
+            if name.lower() in _KEY_HEADERS:
+                return value.removeprefix("Bearer ").strip() or None
+        return None
+
+    def proxy_for(self, url: str) -> str | None:
+        """Return the proxy that requests to a URL go through."""
+        if self.proxy != "env":
+            return self.proxy
+        parts = urlsplit(url)
+        if proxy_bypass(parts.netloc):
+            return None
+        found = getproxies()
+        return found.get(parts.scheme) or found.get("all")
+
+    def trusted(self) -> ssl.SSLContext | None:
+        """Return whom to trust, None for the system's own choice."""
+        if self.ca_file is None:
+            return None
+        try:
+            return ssl.create_default_context(cafile=self.ca_file)
+        except (OSError, ValueError) as error:  # an SSLError is an OSError
+            raise ModelError(f"ca_file {self.ca_file}: no certificates can be read ({type(error).__name__})") from None

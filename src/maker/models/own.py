@@ -1,0 +1,96 @@
+"""Your own callable as a model: an async function, or a sync one, from a question to a reply.
+
+The function gets the prompt as text, or messages where the question was asked in messages, and returns what the
+model wrote (a str) or a Sample. What it raises becomes a Failure by one table, read from the error's status
+and name, so that no client's library has to be imported: its traceback ends no run.
+
+Not covered: stopping a sync function that is under way; it ends in its thread, and its reply is dropped. Bills of
+failed calls, which only the function's own client knows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from maker.decision.sample import Failure, Reply, Request, Sample
+from maker.errors import MakerError, ungrouped
+from maker.task.prompt import Messages
+
+_TRANSIENT = (408, 409, 425, 429)  # statuses that pass, with all of 500 and above
+_FATAL = (401, 403, 404)  # statuses that no request gets past
+
+
+class Own:
+    """A callable behind the contract of a model. Every draw is one call of it, as many at once as the limits allow."""
+
+    lockstep = False
+
+    def __init__(self, function: Callable[[Any], Any], name: str) -> None:
+        self._function, self.name = function, name
+        self._awaited = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
+            getattr(function, "__call__", None)  # noqa: B004 -- the method is looked at, not tested for
+        )
+
+    async def draw(self, requests: Sequence[Request]) -> Sequence[Reply]:
+        """Return one sample or failure for each request, in order. Cancelled, it cancels the async calls."""
+        if len(requests) == 1:
+            return [await self._one(requests[0])]
+        with ungrouped():
+            async with asyncio.TaskGroup() as group:
+                calls = [group.create_task(self._one(request)) for request in requests]
+        return [call.result() for call in calls]
+
+    async def _one(self, request: Request) -> Reply:
+        asked = request.messages if isinstance(request.prompt, Messages) else request.prompt
+        try:
+            said = self._function(asked) if self._awaited else await asyncio.to_thread(self._function, asked)
+            if inspect.isawaitable(said):
+                said = await said
+        except MakerError:
+            raise
+        except Exception as error:  # noqa: BLE001 -- whatever a foreign client raises is a failure of this call
+            return failure_of(error)
+        if isinstance(said, (Sample, Failure)):
+            return said
+        if said is None or isinstance(said, str):
+            return Sample(said)
+        return Failure("fatal", f"{self.name} returned {type(said).__name__}: return the reply as str, or a Sample")
+
+
+def from_callable(function: Callable[[Any], Any], *, name: str | None = None) -> Own:
+    """Return a model that asks `function`, async or sync (then in threads): prompt or messages -> str or Sample.
+
+    name: part of a run's fingerprint; by default the function's own.
+    """
+    return Own(function, name or str(getattr(function, "__qualname__", type(function).__name__)))
+
+
+def failure_of(error: Exception) -> Failure:
+    """Return the failure that a client's error means; no word of the error is repeated, for it may hold a key.
+
+    401, 403, 404: fatal. 408, 409, 425, 429, 500 and above: transient, with the Retry-After of its response. Other
+    statuses from 400 on: poison. Without a status, such as a lost connection or a time-out: transient.
+    """
+    status = getattr(error, "status_code", None) or getattr(error, "status", None)
+    what = f"the model's own function raised {type(error).__name__}"
+    if not isinstance(status, int):
+        return Failure("transient", what, None, None, None)
+    what = f"{what} (status {status})"
+    if status in _FATAL:
+        return Failure("fatal", what + ". Check its key and the model's name")
+    if status in _TRANSIENT or status >= 500:
+        return Failure("transient", what, _retry_after(error))
+    return Failure("poison", what)
+
+
+def _retry_after(error: Exception) -> float | None:
+    """Return the seconds that the error's response asks to wait, if it is told in seconds."""
+    headers = getattr(getattr(error, "response", None), "headers", None) or {}
+    try:
+        seconds = float(headers.get("retry-after") or headers.get("Retry-After") or "nan")
+    except (AttributeError, TypeError, ValueError):
+        return None
+    return seconds if 0 <= seconds < float("inf") else None

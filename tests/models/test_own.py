@@ -1,0 +1,60 @@
+"""Your own callable as a model: what it returns is a sample, what it raises a failure."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+import maker
+from maker.decision.address import Address
+from maker.decision.sample import Failure, Request
+from maker.models.own import failure_of, from_callable
+
+
+class Refused(Exception):
+    """A client's error, with the status and the headers of the response."""
+
+    def __init__(self, status: object, **headers: str) -> None:
+        super().__init__("sk-canary")
+        self.status_code = status
+        self.response = type("Response", (), {"headers": headers})
+
+
+async def aware(prompt: str) -> str:
+    """Answer."""
+    return f"to {prompt}"
+
+
+def plain(prompt: str) -> str:
+    """Answer, in a thread."""
+    return f"to {prompt}"
+
+
+@pytest.mark.parametrize("function", [aware, plain, lambda prompt: aware(prompt + "")])
+def test_a_callable_can_be_voted_on(function):
+    """An async function, a sync one, and a sync one that returns an awaitable are models as they stand."""
+    assert maker.vote_sync("all", model=function, k=2).answer == "to all"
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "wait"),
+    [
+        (Refused(401), "fatal", None), (Refused(403), "fatal", None), (Refused(400), "poison", None),
+        (Refused(429, **{"retry-after": "3"}), "transient", 3.0),
+        (Refused(429, **{"retry-after": "soon"}), "transient", None),
+        (Refused(529), "transient", None), (TimeoutError(), "transient", None), (ConnectionError(), "transient", None),
+    ],
+)  # fmt: skip
+def test_what_a_client_raises_is_a_failure_by_its_status(error, kind, wait):
+    """The status decides, and no word of the error is repeated."""
+    failure = failure_of(error)
+    assert (failure.kind, failure.retry_after) == (kind, wait)
+    assert "canary" not in repr(failure)
+
+
+def test_a_reply_of_another_type_is_told():
+    """A number in place of text is a fatal failure that says what to return."""
+    (reply,) = asyncio.run(from_callable(lambda prompt: 7).draw([Request(Address("r", 0, 0), "what?", 1)]))
+    assert isinstance(reply, Failure)
+    assert "returned int" in reply.detail
