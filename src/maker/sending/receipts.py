@@ -37,9 +37,11 @@ class Receipts:
     "" for its own): what each says of its maker is watched apart.
     """
 
-    def __init__(self, journal: Journal, usage: Usage, accepted: Sequence[str] = (), temperature: float = 1.0) -> None:
+    def __init__(
+        self, journal: Journal, usage: Usage, accepted: Sequence[str] = (), temperature: float | None = 1.0
+    ) -> None:
         self.journal, self.usage = journal, usage
-        self.warm = temperature >= 1  # colder draws repeat improbable texts: their logprobs show no copies
+        self.warm = (temperature or 0) >= 1  # colder draws repeat improbable texts: their logprobs show no copies
         self.accepted = frozenset(accepted)
         self.known: dict[Address, Sample] = {}
         self.used = False

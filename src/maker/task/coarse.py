@@ -72,7 +72,7 @@ class _Coarse:
         return self.task.initial_state(), 0
 
     def prompt(self, state: State, step: int) -> str:
-        return self.task.prompt(*state) + _ADDED.format(m=self._due(state))
+        return followed(render(self.task, *state), _ADDED.format(m=self._due(state)))
 
     def parse(self, text: str) -> Actions:
         """Read the answers under their numbered lines, which must count from 1."""
