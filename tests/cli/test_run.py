@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 import time
@@ -141,7 +142,8 @@ def test_options_of_asking_are_the_same_everywhere(
     monkeypatch.setattr(sys.modules["maker.api.opened"], "load_model", lambda spec: ScriptedModel(reply))
     (tmp_path / "system.txt").write_text("Be brief, ü.", encoding="utf-8")
     maker(*command, "--model", "mine", "--system", f"@{tmp_path / 'system.txt'}", "--temperature", "server",
-          "--stop", "#", "--stop", "%", "--max-tokens-per-reply", 9, "--long-answer", 8, "--first-temperature", 0.5)  # fmt: skip
+          "--stop", "#", "--stop", "%",
+          "--max-tokens-per-reply", 9, "--long-answer", 8, "--first-temperature", 0.5)  # fmt: skip
     assert {(r.temperature, r.max_tokens, r.stop, r.messages[0]["content"]) for r in seen} <= {
         (warmth, 9, ("#", "%"), "Be brief, ü.") for warmth in (None, 0.5)
     }
@@ -162,11 +164,16 @@ def test_the_bundled_model_is_asked_as_it_reads(maker: Any) -> None:
     assert (code, json.loads(out)["solved"]) == (0, True)
 
 
+HANOI = ("run", "hanoi", "--disks", "3", "--k", "2", "--model", "oracle")
+
+
 @pytest.mark.parametrize("odd", ["\udcff", "a\x00b", "ü\u2028"])
 @pytest.mark.parametrize(
-    "command", [("run", "{}", "--model", "oracle"), ("run", "hanoi", "--model", "{}"), ("show", "{}"),
-                ("solve", "{}", "--model", "oracle"), ("run", "hanoi", "--disks", "3", "--k", "2", "--model", "oracle", "--journal", "{}/x"),
-                ("run", "hanoi", "--disks", "3", "--k", "2", "--model", "oracle", "--system", "{}", "--flags", "{}")]
+    "command",
+    [
+        ("run", "{}", "--model", "oracle"), ("run", "hanoi", "--model", "{}"), ("solve", "{}", "--model", "oracle"),
+        ("show", "{}"), (*HANOI, "--journal", "{}/x"), (*HANOI, "--system", "{}", "--flags", "{}"),
+    ],
 )  # fmt: skip
 def test_no_text_breaks_a_command(maker: Any, command: tuple[str, ...], odd: str) -> None:
     """Lone surrogates, NUL and odd line ends in any argument bring one line and an exit code, no traceback."""
@@ -174,3 +181,13 @@ def test_no_text_breaks_a_command(maker: Any, command: tuple[str, ...], odd: str
     assert code in (2, 6)
     assert err.startswith("maker: ")
     err.encode()
+
+
+def test_what_an_encoding_lacks_is_written_as_an_escape(
+    maker: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A terminal that knows ASCII alone gets the whole summary, with the journal's name in it."""
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="ascii"))
+    assert maker(*HANOI, "--journal", tmp_path / "ü\udcff.db")[0] == 0
+    assert rb"\xfc\udcff.db" in written.getvalue()
