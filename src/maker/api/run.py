@@ -46,16 +46,15 @@ async def run(
 ) -> RunResult:
     """Carry out a task step by step, each step decided by first-to-ahead-by-k.
 
-    task, model: objects, or names as on the command line. k: the margin, or "auto": from a small
-    calibration, so that the whole run is right with probability `target`. journal: the file; an
-    existing one is resumed, None keeps it in a temporary file. segments: how many pieces with known
-    entry states run side by side (default 1,024 where the task has a plan, else 1). asking: flags,
-    limits, seed, system, temperature, max_tokens, stop and so on, as told at `Asking` and `Config`. paraphrases:
-    ask in the task's views in turn (paraphrase is its older name). keep_samples: see `Config`. ladder: what is
-    tried, in order, at a step that does not decide: rungs of `maker.ladder` or your own; None for its default (only where
-    one answer is clearly ahead and a limit that you did not set was in the way: more votes), [] for nothing. Like a limit it may
-    be another at a resume, because each change is journaled. progress: called with what is
-    acknowledged, at most ten times a second. interrupted: asked between waves; True ends the run.
+    task, model: objects, or names as on the command line. k: the margin, or "auto": from a small calibration, so that
+    the whole run is right with probability `target`. journal: the file; an existing one is resumed, None keeps it in a
+    temporary file. segments: how many pieces with known entry states run side by side (default 1,024 where the task
+    has a plan, else 1). asking: flags, limits, seed, system, temperature, max_tokens, stop and so on, as told at
+    `Asking` and `Config`. paraphrases: ask in the task's views in turn (paraphrase is its older name). keep_samples:
+    see `Config`. ladder: what is tried, in order, at a step that does not decide: rungs of `maker.ladder` or your own;
+    None for its default (only where one answer is clearly ahead and a limit that you did not set was in the way: more
+    votes), [] for nothing. Like a limit it may be another at a resume, because each change is journaled. progress:
+    called with what is acknowledged, at most ten times a second. interrupted: asked between waves; True ends the run.
     accept_change: settings that may differ from the journal's ("k", "temperature", "prompt", ...), or that a server
     may change in mid-run ("model", "fingerprint"); each is journaled, and begins a new epoch.
 
