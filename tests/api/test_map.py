@@ -374,7 +374,7 @@ def test_unusable_models():
     """A fatal failure, or a name that nobody knows, is a ModelError."""
     with pytest.raises(ModelError, match="401"):
         doubled(script=[Failure("fatal", "401")])
-    with pytest.raises(ModelError, match="gpt-17"):
+    with pytest.raises(TaskError, match="gpt-17"):
         maker.map_sync("{item}", [1], model="gpt-17")
 
 

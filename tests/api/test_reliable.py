@@ -12,7 +12,7 @@ import pytest
 from pydantic import BaseModel
 
 import maker
-from maker.errors import ModelError, TaskError, Undecided
+from maker.errors import TaskError, Undecided
 from maker.testing import FaultServer, ScriptedModel
 
 
@@ -145,7 +145,7 @@ def test_errors_of_the_vote():
     """Undecided and unusable models are raised as by a vote."""
     with pytest.raises(Undecided):
         maker.reliable(model=ScriptedModel(["1", "2"]), limits={"max_votes": 4})(double)(3)
-    with pytest.raises(ModelError, match="gpt-17"):
+    with pytest.raises(TaskError, match="gpt-17"):
         maker.reliable(model="gpt-17")(double)(3)
 
 

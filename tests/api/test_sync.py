@@ -24,7 +24,7 @@ def test_the_synchronous_twin_is_the_same_call() -> None:
     assert inspect.signature(maker.vote_sync) == inspect.signature(maker.vote)
     assert (maker.vote_sync.__name__, maker.vote_sync.__doc__) == ("vote_sync", maker.vote.__doc__)
     assert not inspect.iscoroutinefunction(maker.vote_sync)
-    with pytest.raises(TypeError, match="kk"):
+    with pytest.raises(maker.TaskError, match="kk"):
         maker.vote_sync("?", model=ScriptedModel(["a"]), kk=3)
 
 

@@ -276,12 +276,12 @@ def test_failures_are_neither_flags_nor_votes(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_unusable_models(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A fatal failure is a ModelError; so is a name that nobody knows, with those that are known."""
+    """A fatal failure is a ModelError; a name that nobody knows is bad input, told with those that are known."""
     with pytest.raises(ModelError, match="401"):
         ask([Failure("fatal", "401")])
-    with pytest.raises(ModelError, match=r"there is no model 'gpt-17'.*oracle") as error:
+    with pytest.raises(TaskError, match=r"there is no model 'gpt-17'.*oracle") as error:
         maker.vote_sync("What?", model="gpt-17")
-    assert error.value.exit_code == 5
+    assert error.value.exit_code == 2
 
 
 class Named(ScriptedModel):
@@ -332,14 +332,14 @@ def test_simulated_model_by_name_has_no_task() -> None:
 )
 def test_places_of_a_template(template: str, found: set[str]) -> None:
     """A template is asked for by the names that its places begin with."""
-    assert places("here", template) == found
+    assert places("here", [template]) == found
 
 
 def test_broken_templates() -> None:
     """Text that is no template is a TaskError that says how to write braces."""
     for text in ("{", "a } b", "{a[}"):
         with pytest.raises(TaskError, match=r"^here: .*no template: .*\{\{ and \}\} for braces"):
-            places("here", text)
+            places("here", [text])
 
 
 @pytest.mark.asyncio

@@ -35,7 +35,7 @@ def test_the_same_command_resumes(maker, tmp_path):
         (["run", "hanoi", "--disks"], 2, "Missing option '--model'"),
         (["run", "hanoi", "--model", "oracle:p=1.5"], 2, "from 0 to 1"),
         (["run", "hanoi", "--model", "oracle:q=1"], 2, "no parameter 'q'"),
-        (["run", "hanoi", "--model", "gpt"], 5, "there is no model 'gpt'"),
+        (["run", "hanoi", "--model", "gpt"], 2, "there is no model 'gpt'"),
         (["run", "hanoi", "--model", "oracle:p=0.9", "--k", "some"], 2, "a whole number or auto"),
         (["run", "hanoi", "--model", "oracle:p=0.9", "--k", "0"], 2, "k = 0"),
         (["run", "hanoi", "--model", "oracle:p=0.9", "--target", "1.5"], 2, "target"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 import sys
 import time
 from pathlib import Path
@@ -10,9 +12,10 @@ from typing import Any
 import pytest
 
 from maker.cli import app as cli
+from maker.decision.sample import Request
 from maker.models.openai import client as openai
 from maker.sending import dispatcher as settle
-from maker.testing import FaultServer, Reply, error
+from maker.testing import FaultServer, Reply, ScriptedModel, error
 
 UNREACHABLE = "http://127.0.0.1:9/v1#m"  # the discard port: nothing listens there
 
@@ -123,3 +126,68 @@ def test_a_name_server_that_hangs_is_no_hang(
     code, complaint = call(capsys, monkeypatch, "--model", "http://slow.example/v1#m")
     assert (code, complaint.count("\n")) == (5, 1)
     assert "cannot be reached (Connection timed out)" in complaint
+
+
+@pytest.mark.parametrize("command", [("run", "hanoi", "--k", "2"), ("solve", "Why?"), ("estimate", "hanoi")])
+def test_options_of_asking_are_the_same_everywhere(
+    maker: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    """What the command line sets of asking reaches the request, a system message from a file too."""
+    seen: list[Request] = []
+
+    def reply(request: Request) -> str:
+        seen.append(request)
+        return "no answer"
+
+    monkeypatch.setattr(sys.modules["maker.api.opened"], "load_model", lambda spec: ScriptedModel(reply))
+    (tmp_path / "system.txt").write_text("Be brief, ü.", encoding="utf-8")
+    maker(*command, "--model", "mine", "--system", f"@{tmp_path / 'system.txt'}", "--temperature", "server",
+          "--stop", "#", "--stop", "%",
+          "--max-tokens-per-reply", 9, "--long-answer", 8, "--first-temperature", 0.5)  # fmt: skip
+    assert {(r.temperature, r.max_tokens, r.stop, r.messages[0]["content"]) for r in seen} <= {
+        (warmth, 9, ("#", "%"), "Be brief, ü.") for warmth in (None, 0.5)
+    }
+    assert seen
+    assert seen[-1].temperature is None
+
+
+@pytest.mark.parametrize("args", [("--temperature", "warm"), ("--system", "@/no/such/file"), ("--system", "")])
+def test_options_that_cannot_be_meant_leave_with_two(maker: Any, args: tuple[str, ...]) -> None:
+    """A temperature that is no number, a file that is not there and an empty text are bad input."""
+    code, _, err = maker("run", "hanoi", "--k", "2", "--model", "oracle", *args)
+    assert (code, "Traceback" in err) == (2, False)
+
+
+def test_the_bundled_model_is_asked_as_it_reads(maker: Any) -> None:
+    """The model says which style of the task it reads: nobody has to know."""
+    code, out, _ = maker("run", "hanoi", "--disks", 3, "--model", "neural:workers=0", "--k", 2, "--json")
+    assert (code, json.loads(out)["solved"]) == (0, True)
+
+
+HANOI = ("run", "hanoi", "--disks", "3", "--k", "2", "--model", "oracle")
+
+
+@pytest.mark.parametrize("odd", ["\udcff", "a\x00b", "ü\u2028"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("run", "{}", "--model", "oracle"), ("run", "hanoi", "--model", "{}"), ("solve", "{}", "--model", "oracle"),
+        ("show", "{}"), (*HANOI, "--journal", "{}/x"), (*HANOI, "--system", "{}", "--flags", "{}"),
+    ],
+)  # fmt: skip
+def test_no_text_breaks_a_command(maker: Any, command: tuple[str, ...], odd: str) -> None:
+    """Lone surrogates, NUL and odd line ends in any argument bring one line and an exit code, no traceback."""
+    code, _, err = maker(*(part.format(odd) for part in command))
+    assert code in (2, 6)
+    assert err.startswith("maker: ")
+    err.encode()
+
+
+def test_what_an_encoding_lacks_is_written_as_an_escape(
+    maker: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A terminal that knows ASCII alone gets the whole summary, with the journal's name in it."""
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="ascii"))
+    assert maker(*HANOI, "--journal", tmp_path / "ü\udcff.db")[0] == 0
+    assert rb"\xfc\udcff.db" in written.getvalue()

@@ -82,13 +82,13 @@ def rewritten(path: Path, change: Callable[[dict[str, Any]], None]) -> Path:
 
 def without(field: str) -> Callable[[dict[str, Any]], None]:
     """Return a change that drops a field."""
-    return lambda header: header.pop(field)
+    return lambda header: header.pop(field, None)
 
 
 LATER = sorted(set(Config.model_fields) - {"k", "segments"})  # those two are needed to read a journal at all
 OTHER = {
     "target": 0.9, "seed": 1, "temperature": 0.2, "first_temperature": 0.0, "token_cap": 512, "long_answer": 700,
-    "flags": "paper", "keep_samples": "none", "paraphrase": True,
+    "flags": "paper", "keep_samples": "none", "paraphrase": True, "system": "Be brief.", "stop": ["x"],
 }  # fmt: skip
 
 

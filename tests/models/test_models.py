@@ -3,7 +3,7 @@
 import pytest
 
 from maker.decision.sample import Model
-from maker.errors import MakerError, ModelError, TaskError
+from maker.errors import MakerError, TaskError
 from maker.models import load_model
 
 
@@ -30,9 +30,9 @@ def test_a_model_is_made_from_its_specification(spec, settings):
 @pytest.mark.parametrize(
     ("spec", "error", "names"),
     [
-        ("orakel", ModelError, ["'orakel'", "oracle"]),
-        ("", ModelError, ["''", "oracle"]),
-        ("Oracle:p=0.9", ModelError, ["Oracle", "oracle"]),
+        ("orakel", TaskError, ["'orakel'", "oracle"]),
+        ("", TaskError, ["''", "oracle"]),
+        ("Oracle:p=0.9", TaskError, ["Oracle", "oracle"]),
         ("oracle:p", TaskError, ["'p'", "key=value"]),
         ("oracle:p=", TaskError, ["p = ''"]),
         ("oracle:p=high", TaskError, ["p = 'high'"]),
@@ -45,7 +45,7 @@ def test_a_model_is_made_from_its_specification(spec, settings):
     ],
 )
 def test_a_specification_that_does_not_fit_is_refused(spec, error, names):
-    """An unknown model is a ModelError, a wrong setting a TaskError; each names what was wrong, on one line."""
+    """An unknown model and a wrong setting are TaskErrors; each names what was wrong, on one line."""
     with pytest.raises(error) as caught:
         load_model(spec)
     assert isinstance(caught.value, MakerError)

@@ -8,22 +8,19 @@ Not covered: a journal. An estimate that a limit stopped says what it has seen; 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import Any, Unpack
 
-from maker.api.opened import opened
+from maker.api.opened import Asking, opened, task_for
 from maker.api.sync import twin
 from maker.decision.config import Config
 from maker.decision.ending import Stop
-from maker.decision.flags import Flag
 from maker.decision.sample import Model
 from maker.decision.step import Rules
 from maker.engine.probe import Probe
 from maker.errors import Infeasible, ModelError, TaskError
 from maker.journal.notes import UNKNOWN_STEPS
-from maker.sending.limits import Limits
-from maker.task.load import load_task
 from maker.task.plan import plan_of
 from maker.task.task import Task, guarded, task_name
 from maker.theory.findings import Entropy, FlagEffect, Lengths, Rate, entropy, flag_effects, kinds, lengths
@@ -125,20 +122,16 @@ async def estimate(
     steps: int = 1000,
     repeats: int = 2,
     target: float = 0.95,
-    seed: int = 0,
-    flags: str | Sequence[Flag] | None = None,
-    limits: Limits | Mapping[str, Any] | None = None,
-    temperature: float = 0.1,
-    token_cap: int = 1024,
-    long_answer: int = 750,
+    paraphrases: bool = False,
     paraphrase: bool = False,
     total_steps: int | None = None,
     progress: Callable[[int, int], None] | None = None,
+    **asking: Unpack[Asking],
 ) -> Estimate:
     """Draw on random steps of a task and say what a run of all its steps would need.
 
-    task, model, flags, limits, temperature, token_cap, long_answer, paraphrase, seed: as for `run`. steps: how many
-    random steps to draw on, 30 or more; repeats: draws on each. Up to 100 steps that erred get 20 to 100
+    task, model, paraphrases, asking: as for `run`. steps: how many random steps to draw on, 30 or more; repeats:
+    draws on each, none of them at another temperature for being the first. Up to 100 steps that erred get 20 to 100
     draws more. target: wanted P(whole run right). total_steps: plan for a run of so many steps instead of the
     task's own (needed where the task cannot say). progress: called with steps seen, of how many.
 
@@ -146,11 +139,11 @@ async def estimate(
     for a model that cannot be used or is lost, Infeasible where hardly a sample can vote. A limit met
     early ends the drawing (`stopped`); with fewer than 30 steps seen it is a TaskError.
     """
-    task = load_task(task) if isinstance(task, str) else task
+    task = task_for(task, model) if isinstance(task, str) else task
     _check_counts(steps, repeats, total_steps)
     async with opened(
-        model, task=task, flags=flags, limits=limits, target=target, seed=seed, temperature=temperature,
-        token_cap=token_cap, long_answer=long_answer, paraphrase=paraphrase, segments=len(plan_of(task, None).segments),
+        estimate, model, asking, task=task, target=target, paraphrase=paraphrases or paraphrase,
+        segments=len(plan_of(task, None).segments),
     ) as (senders, config, red_flags):  # fmt: skip
         probe = Probe(task, senders.own, config, red_flags, Rules.of(task), name="estimate", epoch=ESTIMATE_EPOCH,
                       progress=progress)  # fmt: skip

@@ -12,34 +12,41 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import typing
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Generic, TypeVar, Unpack, overload
+from typing import Any, Generic, Required, TypeVar, Unpack, overload
 
 from maker.api.answers import Reader, reader_of
+from maker.api.opened import Asking, check_names
 from maker.api.run import run
 from maker.api.sync import twin
 from maker.api.verdicts import Verdicts
-from maker.api.vote import Asking, Flags, check_k, places
+from maker.api.vote import Prompt, check_k, places
 from maker.decision.config import validated
 from maker.decision.sample import Model
 from maker.engine.result import Progress
 from maker.errors import TaskError
 from maker.sending.limits import Limits, make_limits
-from maker.task.canonical import DIGEST_SIZE
+from maker.task.canonical import DIGEST_SIZE, canonical, digest
 from maker.task.plan import Plan
-from maker.task.prompt import render
+from maker.task.prompt import Messages, View, filled, prompt_of, render, views, wordings
 
 T = TypeVar("T")
 Item = TypeVar("Item")
-Asker = Callable[[Item], str] | str
+Asker = Callable[[Item], Prompt] | Prompt
+Rewording = Callable[[Item], Sequence[Prompt]] | Sequence[Prompt] | None
 
 MOST_SEGMENTS = 16_384  # a segment takes about 250 bytes
 
 
 class MapAsking(Asking, total=False):
-    """How to map: as `Asking`, and where to keep it; what each means is told at `map`."""
+    """How to map: as `Asking`, whose answers, and where to keep it; what each means is told at `map`."""
 
+    model: Required[Model | str]
+    k: int
+    key: Callable[[Any], Any] | None
+    paraphrases: Rewording[Any]
     journal: str | Path | None
     concurrency: int | None
     accept_change: Sequence[str]
@@ -64,7 +71,7 @@ async def map(
     prompt: Asker[Item], items: Sequence[Item], *, parse: None = ..., answer: Any, **asking: Unpack[MapAsking]
 ) -> Verdicts[Any]: ...
 async def map(
-    prompt: Callable[[Item], str] | str,
+    prompt: Asker[Item],
     items: Sequence[Item],
     *,
     model: Model | str,
@@ -74,18 +81,17 @@ async def map(
     key: Callable[[Any], Any] | None = None,
     journal: str | Path | None = None,
     concurrency: int | None = None,
-    flags: Flags = None,
-    limits: Limits | Mapping[str, Any] | None = None,
-    temperature: float = 0.1,
-    seed: int = 0,
+    paraphrases: Rewording[Item] = None,
     accept_change: Sequence[str] = (),
     progress: Callable[[Progress], None] | None = None,
+    **asking: Unpack[Asking],
 ) -> Verdicts[Any]:
     """Ask a model about each item, until one answer to each is k votes ahead of every other.
 
-    prompt: item -> prompt, or a template with {item} in it (also {item.name}, {item[name]}); a callable
-    is asked once for every item at the start, and again when an item is due. items: any sequence that is the
-    same when the call is repeated. concurrency: of the limits; draws in flight at once. journal,
+    prompt: item -> prompt, or a template with {item} in it (also {item.name}, {item[name]}), of text or messages; a
+    callable is asked once for every item at the start, and again when an item is due. items: any sequence that is the
+    same when the call is repeated. paraphrases: further wordings, asked in turn with the prompt: item -> list of
+    prompts, or a list of templates. concurrency: of the limits; draws in flight at once. journal,
     accept_change and progress: as in `run`; the others as in `vote`.
 
     Returns Verdicts; what ended it early is in its `stopped`, not raised. Raises TaskError, ModelError,
@@ -94,13 +100,15 @@ async def map(
     """
     check_k("map", k)
     reader = reader_of("map", parse, answer, key)
-    bounds = make_limits(limits)
+    check_names(map, asking)
+    bounds = make_limits(asking.get("limits"))
     if concurrency is not None:
         bounds = validated(Limits, {**bounds.model_dump(), "concurrency": concurrency})
-    task = Items(_asker(prompt), _sequence(items), reader)
+    asking["limits"] = bounds
+    task = Items(_asker(prompt), _sequence(items), reader, None if paraphrases is None else _rewording(paraphrases))
     result = await run(
-        task, model=model, k=k, journal=journal, seed=seed, segments=min(len(items), MOST_SEGMENTS) or 1, flags=flags,
-        limits=bounds, temperature=temperature, accept_change=accept_change, progress=progress,
+        task, model=model, k=k, journal=journal, segments=min(len(items), MOST_SEGMENTS) or 1,
+        paraphrases=paraphrases is not None, accept_change=accept_change, progress=progress, **asking,
     )  # fmt: skip
     return Verdicts(result, len(items), reader)
 
@@ -111,7 +119,8 @@ map_sync = twin(map)
 class Items(Generic[Item]):
     """The task whose step i asks about item i, and whose state is the position.
 
-    ask: item -> prompt. A digest of all prompts is in the parameters, and so in the run's fingerprint.
+    ask: item -> prompt; reword: item -> further prompts, None for none. A digest of all prompts is in the
+    parameters, and so in the run's fingerprint.
     Raises TaskError when a prompt cannot be made; the step it names is the item's position.
     """
 
@@ -120,7 +129,10 @@ class Items(Generic[Item]):
     # To be changed when items are asked about, or their answers carried out, in another way.
     __code_digest__ = "0e8d9a8a236de7a98ce2ad7c25db92e2"
 
-    def __init__(self, ask: Callable[[Item], str], items: Sequence[Item], reader: Reader[Any]) -> None:
+    def __init__(
+        self, ask: Callable[[Item], Prompt], items: Sequence[Item], reader: Reader[Any],
+        reword: Callable[[Item], Sequence[Prompt]] | None = None,
+    ) -> None:  # fmt: skip
         self.steps = len(items) or None  # of no items: none are due, and the run is done before its first step
         self.schema = reader.schema
         self._ask, self._items, self._reader = ask, items, reader
@@ -129,6 +141,11 @@ class Items(Generic[Item]):
             text = render(self, position, position).encode("utf-8", "surrogatepass")
             prompts.update(b"%d:" % len(text) + text)
         self.parameters = {"prompts": prompts.hexdigest(), **reader.described}
+        if reword is not None:  # an attribute only then: that a task has other wordings is seen by its having this one
+            self._reword = reword
+            self.paraphrases = self._views
+            told = [[view.prompt for view in views(self, at, at)] for at in range(len(items))]
+            self.parameters["paraphrases"] = digest(canonical(told)).hex()
 
     def plan(self, segments: int = MOST_SEGMENTS) -> Plan:
         """Return one segment an item, as far as there may be so many: any item can be asked about at once."""
@@ -140,9 +157,14 @@ class Items(Generic[Item]):
         """Return the first position."""
         return 0
 
-    def prompt(self, state: int, step: int) -> str:
+    def prompt(self, state: int, step: int) -> Prompt:
         """Return the question about one item."""
         return self._ask(self._items[step]) if self.steps else "There are no items."
+
+    def _views(self, state: int, step: int) -> list[View]:
+        """Return the question about one item in all its wordings."""
+        own = self.prompt(state, step)
+        return wordings([own, *self._reword(self._items[step])] if self.steps else [own], "a paraphrase is")
 
     def parse(self, text: str) -> Any:
         """Read a reply as the user told."""
@@ -165,19 +187,32 @@ class Items(Generic[Item]):
         return state
 
 
-def _asker(prompt: Callable[[Any], str] | str) -> Callable[[Any], str]:
+def _asker(prompt: Asker[Any]) -> Callable[[Any], Prompt]:
     """Return item -> prompt."""
-    if isinstance(prompt, str):
-        if places("map: prompt", prompt) != {"item"}:
-            raise TaskError(
-                f"map: prompt = {prompt!r:.80}: a template has {{item}} where the item goes, and no other place"
-            )
-        return lambda item: prompt.format(item=item)
+    if isinstance(prompt, (str, list, tuple)):
+        template = prompt_of(prompt, "map: the prompt is")
+        found = places("map: prompt", template.texts if isinstance(template, Messages) else [template])
+        if found != {"item"}:
+            raise TaskError(f"map: prompt = {prompt!r:.80}: a template has {{item}} where the item goes, and no other "
+                            "place. Write {{ and }} for braces, as around a sample of JSON.")  # fmt: skip
+        return lambda item: typing.cast("Prompt", filled(template, {"item": item}))
     if hasattr(prompt, "verdict"):
         raise TaskError("map: a reliable function asks the model itself: give its .prompt, and answer= beside it")
     if not callable(prompt) or inspect.iscoroutinefunction(prompt):
         raise TaskError(f"map: prompt = {prompt!r}: give a template with {{item}}, or a plain function item -> prompt")
     return prompt
+
+
+def _rewording(paraphrases: Rewording[Any]) -> Callable[[Any], Sequence[Prompt]]:
+    """Return item -> its further prompts."""
+    if isinstance(paraphrases, (list, tuple)):
+        askers = [_asker(template) for template in paraphrases]
+        return lambda item: [ask(item) for ask in askers]
+    if not callable(paraphrases):
+        raise TaskError(
+            f"map: paraphrases = {paraphrases!r:.80}: give a list of templates, or a function item -> prompts"
+        )
+    return paraphrases
 
 
 def _sequence(items: Sequence[Item]) -> Sequence[Item]:

@@ -8,9 +8,11 @@ Not covered: the journal, which closes itself; the arguments that one call alone
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any
+from difflib import get_close_matches
+from typing import Any, TypedDict
 
 import anyio
 
@@ -19,30 +21,56 @@ from maker.decision.flags import Flag, chain, flag_name
 from maker.decision.sample import Model, Traits
 from maker.engine.senders import Senders
 from maker.errors import TaskError
-from maker.models import load_model, over_http
+from maker.models import load_model, over_http, style_of
 from maker.models.own import from_callable
 from maker.sending.dispatcher import Dispatcher
 from maker.sending.limits import Limits, make_limits
 from maker.sending.usage import Usage
+from maker.task.load import builtin_tasks, load_task, task_parameters
 from maker.task.task import Task
+
+Flags = str | Sequence[Flag] | None
+
+
+class Asking(TypedDict, total=False):
+    """The settings of asking, the same for vote, map, reliable, run, estimate and solve.
+
+    flags: None for the default red flags, "paper" (whose first draw of each step is at temperature 0), or a list of
+    callables. limits: `Limits` or a dict. max_tokens: of one reply; token_cap is its older name. The others, and the
+    defaults of all: see `Config`.
+    """
+
+    flags: Flags
+    limits: Limits | Mapping[str, Any] | None
+    seed: int
+    system: str | None
+    temperature: float | None
+    first_temperature: float | None
+    max_tokens: int
+    token_cap: int
+    long_answer: int
+    stop: Sequence[str]
 
 
 @asynccontextmanager
 async def opened(
-    model: Model | str, *, others: Mapping[str, Model | str] | None = None, task: Task | None = None,
-    flags: str | Sequence[Flag] | None = None, limits: Limits | Mapping[str, Any] | None = None, **settings: Any,
+    caller: Callable[..., Any], model: Model | str, asking: Asking, *, others: Mapping[str, Model | str] | None = None,
+    task: Task | None = None, **settings: Any,
 ) -> AsyncIterator[tuple[Senders, Config, tuple[Flag, ...]]]:  # fmt: skip
     """Load models, bind them to the task, check settings and limits; close what was loaded in the end.
 
-    others: further models, by the name that changes bear. task: None for a call without one, which binds no model.
-    settings: of `Config`; keep_samples None keeps the texts that were paid for.
+    caller: the function whose settings they are. others: further models, by the name that changes bear. task: None for
+    a call without one, which binds no model. settings: of `Config`, beside those of asking; keep_samples None keeps
+    the texts that were paid for.
 
     Yields who sends, with limits and account; the settings; the flags. Raises TaskError for what does not fit,
     ModelError for a model that cannot be made.
     """
-    red_flags = chain(flags)
+    check_names(caller, asking)
+    red_flags = chain(asking.get("flags"))
+    settings |= _config_of(caller.__name__, asking)
     async with AsyncExitStack() as stack:
-        bounds = make_limits(limits)
+        bounds = make_limits(asking.get("limits"))
         first, *more = [_ready(asked, task, stack, bounds) for asked in (model, *(others or {}).values())]
         own = Dispatcher(first, bounds, Usage())
         traits = own.traits
@@ -51,7 +79,45 @@ async def opened(
         config = validated(Config, {**settings, "flags": tuple(map(flag_name, red_flags))})
         if config.paraphrase and traits.needs_truth:
             raise TaskError("paraphrase: a simulated model answers the task's own prompt only; use another model")
-        yield Senders(own, dict(zip(others or (), more, strict=True)), task), config, red_flags
+        yield Senders(own, dict(zip(others or (), more, strict=True)), task, config.system), config, red_flags
+
+
+def task_for(name: str, model: Model | str, **parameters: Any) -> Task:
+    """Return a task by its name, in the style that the model reads where it says so and the task has styles.
+
+    Raises TaskError as `load_task` does.
+    """
+    style = style_of(model)
+    known = name.replace("_", "-") in builtin_tasks()
+    if style is not None and "style" not in parameters and known and "style" in task_parameters(name):
+        parameters["style"] = style
+    return load_task(name, **parameters)
+
+
+def check_names(caller: Callable[..., Any], given: Mapping[str, Any], beside: Collection[str] = ()) -> None:
+    """Raise TaskError for a setting that there is not, and name the nearest. beside: others that there are."""
+    for name in given:
+        if name not in Asking.__annotations__ and name not in beside:
+            known = [*inspect.signature(caller).parameters, *beside, *Asking.__annotations__]
+            near = get_close_matches(name, known, 1)
+            raise TaskError(f"{caller.__name__}: there is no setting {name!r}. "
+                            + (f"Did you mean {near[0]}?" if near else f"There are: {', '.join(known)}."))  # fmt: skip
+
+
+def _config_of(caller: str, asking: Asking) -> dict[str, Any]:
+    """Return settings of asking under the names that `Config` has for them."""
+    told: dict[str, Any] = {name: value for name, value in asking.items() if name not in ("flags", "limits")}
+    if "max_tokens" in told:
+        if "token_cap" in told:
+            raise TaskError(f"{caller}: max_tokens and its older name token_cap are both given; give max_tokens")
+        told["token_cap"] = told.pop("max_tokens")
+    if isinstance(told.get("stop"), str):
+        raise TaskError(f"{caller}: stop = {told['stop']!r}: give a list of texts")
+    if "stop" in told:
+        told["stop"] = tuple(told["stop"] or ())
+    if asking.get("flags") == "paper" and told.get("first_temperature") is None:
+        told["first_temperature"] = 0.0
+    return told
 
 
 def _ready(asked: Model | str, task: Task | None, stack: AsyncExitStack, limits: Limits) -> Model:

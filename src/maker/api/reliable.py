@@ -27,11 +27,13 @@ from collections.abc import Callable, Coroutine
 from typing import Any, ParamSpec, Protocol, TypeVar, Unpack, overload
 
 from maker.api.answers import reader_of
+from maker.api.opened import check_names
 from maker.api.sync import twin
 from maker.api.vote import Settings, check_k, places, vote
 from maker.decision.race import Verdict
 from maker.decision.sample import Model
 from maker.errors import TaskError
+from maker.task.prompt import Messages, filled, prompt_of
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -68,34 +70,44 @@ class Decorator(Protocol):
 def reliable(*, model: Model | str, key: Callable[[Any], Any] | None = None, **settings: Unpack[Settings]) -> Decorator:
     """Return a decorator that turns a function's docstring into a question voted on at each call.
 
-    model, key, k, flags, limits, temperature, seed: as in `vote`.
+    model, key, and settings such as k, system, max_tokens: as in `vote`, but that paraphrases are templates, as the
+    docstring is one.
 
     The decorator raises TaskError for a class, a lambda, a generator, or what is no function; for one without
     docstring or return annotation; and where places in the docstring and arguments do not match.
     """
+    check_names(reliable, settings, ("k", "paraphrases"))
     check_k("reliable", settings.get("k", 3))
+    further = [prompt_of(text, "reliable: a paraphrase is") for text in settings.pop("paraphrases", None) or ()]
 
     def decorate(function: Callable[..., Any]) -> Any:
         where = _check_kind(function)
         template = _template(where, function)
+        for other in further:
+            _check_places(where, "a paraphrase", other, function)
         answer = _answer(where, function)
         reader_of(where, None, answer, key)  # refuses a type that no answer can have
         asked = functools.partial(vote, model=model, answer=answer, key=key, **settings)
         signature = inspect.signature(function)
 
-        def prompt(*args: Any, **kwargs: Any) -> str:
+        def asked_in(templates: list[str], *args: Any, **kwargs: Any) -> list[Any]:
             arguments = signature.bind(*args, **kwargs)
             arguments.apply_defaults()
             try:
-                return template.format(**arguments.arguments)
+                return [filled(text, arguments.arguments) for text in templates]
             except Exception as error:
                 raise TaskError(
                     f"{where}: the docstring cannot be filled in: {type(error).__name__}: {error}"
                 ) from error
 
+        def prompt(*args: Any, **kwargs: Any) -> str:
+            (own,) = asked_in([template], *args, **kwargs)
+            return str(own)
+
         async def verdict(*args: Any, **kwargs: Any) -> Verdict[Any]:
             """Return the verdict on the question that these arguments make."""
-            return await asked(prompt(*args, **kwargs))
+            own, *others = asked_in([template, *further], *args, **kwargs)
+            return await asked(own, paraphrases=others)
 
         async def call(*args: Any, **kwargs: Any) -> Any:
             """Return the answer alone."""
@@ -131,17 +143,20 @@ def _template(where: str, function: Callable[..., Any]) -> str:
     template = inspect.cleandoc(function.__doc__ or "")
     if not template:
         raise TaskError(f"{where} has no docstring: write the question there, with {{argument}} where one goes")
+    _check_places(where, "the docstring", template, function)
+    return template
+
+
+def _check_places(where: str, what: str, template: str, function: Callable[..., Any]) -> None:
+    """Raise TaskError unless a template has a place for every argument and no other."""
     names = list(inspect.signature(function).parameters)
-    found = places(where, template)
+    found = places(where, template.texts if isinstance(template, Messages) else [template])
     if strange := sorted(found - set(names)):
-        raise TaskError(f"{where}: {{{strange[0]}}} in the docstring is no argument, there are: "
+        raise TaskError(f"{where}: {{{strange[0]}}} in {what} is no argument, there are: "
                         f"{', '.join(names) or 'none'}. Write {{{{ and }}}} for braces.")  # fmt: skip
     unseen = [name for name in names if name not in found and name not in ("self", "cls")]
     if unseen:
-        raise TaskError(
-            f"{where}: the model would never see the argument {unseen[0]}: put {{{unseen[0]}}} in the docstring"
-        )
-    return template
+        raise TaskError(f"{where}: the model would never see the argument {unseen[0]}: put {{{unseen[0]}}} in {what}")
 
 
 def _answer(where: str, function: Callable[..., Any]) -> Any:

@@ -8,15 +8,14 @@ Not covered: the run itself (`engine/loop.py`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Unpack
 
-from maker.api.opened import opened
+from maker.api.opened import Asking, opened, task_for
 from maker.api.sync import twin
 from maker.decision.config import KeepSamples
-from maker.decision.flags import Flag
 from maker.decision.sample import Model
 from maker.engine.course import Course
 from maker.engine.ladder import Rung, make_ladder, models_of
@@ -24,8 +23,6 @@ from maker.engine.loop import Loop
 from maker.engine.result import Progress, RunResult
 from maker.journal.header import check_accepted
 from maker.journal.writer import Journal
-from maker.sending.limits import Limits
-from maker.task.load import load_task
 from maker.task.plan import plan_of
 from maker.task.task import Task
 
@@ -37,33 +34,27 @@ async def run(
     k: int | str = "auto",
     target: float = 0.95,
     journal: str | Path | None = None,
-    seed: int = 0,
     segments: int | None = None,
-    flags: str | Sequence[Flag] | None = None,
-    limits: Limits | Mapping[str, Any] | None = None,
-    temperature: float = 0.1,
-    first_temperature: float | None = None,
-    token_cap: int = 1024,
-    long_answer: int = 750,
+    paraphrases: bool = False,
     paraphrase: bool = False,
     keep_samples: KeepSamples | None = None,
     ladder: Sequence[Rung] | None = None,
     accept_change: Sequence[str] = (),
     progress: Callable[[Progress], None] | None = None,
     interrupted: Callable[[], bool] | None = None,
+    **asking: Unpack[Asking],
 ) -> RunResult:
     """Carry out a task step by step, each step decided by first-to-ahead-by-k.
 
-    task, model: objects, or names as on the command line. k: the margin, or "auto": from a small
-    calibration, so that the whole run is right with probability `target`. journal: the file; an
-    existing one is resumed, None keeps it in a temporary file. segments: how many pieces with known
-    entry states run side by side (default 1,024 where the task has a plan, else 1). flags, limits,
-    temperature, first_temperature, token_cap, long_answer (tokens), paraphrase, keep_samples: see
-    `Config` and `Limits`; the first draw of the "paper" flags is at temperature 0. ladder: what is tried, in order,
-    at a step that does not decide: rungs of `maker.ladder` or your own; None for its default (only where one answer
-    is clearly ahead and a limit that you did not set was in the way: more votes), [] for nothing. Like a limit it may
-    be another at a resume, because each change is journaled. progress: called with what is
-    acknowledged, at most ten times a second. interrupted: asked between waves; True ends the run.
+    task, model: objects, or names as on the command line. k: the margin, or "auto": from a small calibration, so that
+    the whole run is right with probability `target`. journal: the file; an existing one is resumed, None keeps it in a
+    temporary file. segments: how many pieces with known entry states run side by side (default 1,024 where the task
+    has a plan, else 1). asking: flags, limits, seed, system, temperature, max_tokens, stop and so on, as told at
+    `Asking` and `Config`. paraphrases: ask in the task's views in turn (paraphrase is its older name). keep_samples:
+    see `Config`. ladder: what is tried, in order, at a step that does not decide: rungs of `maker.ladder` or your own;
+    None for its default (only where one answer is clearly ahead and a limit that you did not set was in the way: more
+    votes), [] for nothing. Like a limit it may be another at a resume, because each change is journaled. progress:
+    called with what is acknowledged, at most ten times a second. interrupted: asked between waves; True ends the run.
     accept_change: settings that may differ from the journal's ("k", "temperature", "prompt", ...), or that a server
     may change in mid-run ("model", "fingerprint"); each is journaled, and begins a new epoch.
 
@@ -71,16 +62,13 @@ async def run(
     ModelError, JournalError. On failure or cancellation the journal keeps all that was acknowledged;
     the same call resumes it.
     """
-    task = load_task(task) if isinstance(task, str) else task
+    task = task_for(task, model) if isinstance(task, str) else task
     check_accepted(accept_change)
     rungs = make_ladder(ladder)
-    if flags == "paper" and first_temperature is None:
-        first_temperature = 0.0
     plan = plan_of(task, segments)
     async with opened(
-        model, others=models_of(rungs), task=task, flags=flags, limits=limits, k=k, target=target, seed=seed,
-        temperature=temperature, first_temperature=first_temperature, token_cap=token_cap, long_answer=long_answer,
-        segments=len(plan.segments), keep_samples=keep_samples, paraphrase=paraphrase,
+        run, model, asking, others=models_of(rungs), task=task, k=k, target=target, segments=len(plan.segments),
+        keep_samples=keep_samples, paraphrase=paraphrases or paraphrase,
     ) as (senders, config, red_flags):  # fmt: skip
         with Journal(journal) as book:
             begin = partial(Course, task, senders, config, book, plan, red_flags, tuple(accept_change), rungs)

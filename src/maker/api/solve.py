@@ -20,18 +20,17 @@ Settings cannot be changed in the middle of a solve, and the judges are played b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Unpack
 
-from maker.api.opened import opened
+from maker.api.opened import Asking, opened
 from maker.api.sync import twin
-from maker.decision.flags import Flag, chain, illegal
+from maker.decision.flags import chain, illegal
 from maker.decision.sample import Model
 from maker.engine.result import Progress, RunResult
 from maker.errors import TaskError
 from maker.journal.writer import Journal
-from maker.sending.limits import Limits
 
 MAX_DEPTH = 32  # what an address has room for
 
@@ -43,21 +42,18 @@ async def solve(
     k: int = 3,
     depth: int = 5,
     journal: str | Path | None = None,
-    seed: int = 0,
-    limits: Limits | Mapping[str, Any] | None = None,
-    flags: str | Sequence[Flag] | None = None,
-    temperature: float = 0.1,
     accept_change: Sequence[str] = (),
     progress: Callable[[Progress], None] | None = None,
     interrupted: Callable[[], bool] | None = None,
+    **asking: Unpack[Asking],
 ) -> RunResult:
     """Answer a problem by splitting it into smaller ones, each decision by first-to-ahead-by-k.
 
     problem: all that the model is told. k: the margin. depth: how often a problem may be split over
     and over, 0 to 32; at that depth it is answered at once. journal: the file; an existing one is
-    resumed, None keeps it in a temporary file. seed, temperature: of all draws. limits: as of `run`;
-    a step is one decision, max_votes bounds a judge's votes and all proposals for one decision.
-    flags, progress, interrupted: as of `run`; `illegal` is always among the flags, since a choice of what there is
+    resumed, None keeps it in a temporary file. asking, progress, interrupted: as of `run`; of the limits, a step is
+    one decision, max_votes bounds a judge's votes and all proposals for one decision;
+    `illegal` is always among the flags, since a choice of what there is
     not could not be carried out. accept_change: what a server may change in mid-solve, "model" or
     "fingerprint"; settings may not change.
 
@@ -72,12 +68,11 @@ async def solve(
     _check(problem, depth, k)
     if other := set(accept_change) - {"model", "fingerprint"}:
         raise TaskError(f"solve: accept_change = {sorted(other)}: only a server's model and fingerprint may change")
-    red_flags = chain(flags)
+    red_flags = chain(asking.get("flags"))
     if illegal not in red_flags:
         red_flags = (*red_flags, illegal)
-    async with opened(
-        model, flags=red_flags, limits=limits, k=k, seed=seed, temperature=temperature
-    ) as (senders, config, _):  # fmt: skip
+    asking["flags"] = red_flags
+    async with opened(solve, model, asking, k=k) as (senders, config, _):
         own = senders.own
         if own.limits.votes_for(k) < 2 * k - 1:
             least = f"one round of {2 * k - 1} proposals"

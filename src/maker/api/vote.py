@@ -10,38 +10,42 @@ from __future__ import annotations
 
 import re
 import string
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Required, TypedDict, TypeVar, Unpack, overload
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Required, TypeVar, Unpack, overload
 
 from maker.api.answers import reader_of
-from maker.api.opened import opened
+from maker.api.opened import Asking, opened
 from maker.api.sync import twin
 from maker.decision.ending import Stop, stuck
-from maker.decision.flags import Flag
 from maker.decision.method import Method
 from maker.decision.poll import Poll
 from maker.decision.race import Verdict
 from maker.decision.sample import Model
 from maker.decision.step import Rules
-from maker.errors import TaskError, Undecided
+from maker.errors import ModelError, TaskError, Undecided
 from maker.sending.dispatcher import decide
-from maker.sending.limits import Limits
+from maker.task.prompt import wordings
 
 T = TypeVar("T")
-Flags = str | Sequence[Flag] | None
+Prompt = str | Sequence[Mapping[str, Any]]  # text, or messages as chat servers take them
+
+# What messages about runs say, and what a vote says instead: it has no steps, and no journal to go on with.
+_IN_A_RUN = (
+    (r"\bstep 0 was\b", "the question was"), (r"\bstep 0 is\b", "the vote is"), (r"\bstep 0: ", ""),
+    (r"\bthe step finer\b", "the question easier"), (r"\b(Reword|mend) th(e|is) step\b", r"\1 the question"),
+    (r"(, then|,? and) resume\b", ""), (r"\bRun the same command to resume\b", "Ask again"),
+    (r"\brun the same command to resume\b", "ask again"),
+)  # fmt: skip
 
 
-class Settings(TypedDict, total=False):
-    """How to vote; what each means is told at `vote`."""
+class Settings(Asking, total=False):
+    """How to vote: as `Asking`, and what is told at `vote`."""
 
     k: int
-    flags: Flags
-    limits: Limits | Mapping[str, Any] | None
-    temperature: float
-    seed: int
+    paraphrases: Sequence[Prompt] | None
 
 
-class Asking(Settings, total=False):
+class Voting(Settings, total=False):
     """How to vote, and on whose answers."""
 
     model: Required[Model | str]
@@ -49,61 +53,70 @@ class Asking(Settings, total=False):
 
 
 @overload
-async def vote(prompt: str, *, parse: None = ..., answer: None = ..., **asking: Unpack[Asking]) -> Verdict[str]: ...
+async def vote(prompt: Prompt, *, parse: None = ..., answer: None = ..., **asking: Unpack[Voting]) -> Verdict[str]: ...
 @overload
 async def vote(
-    prompt: str, *, parse: Callable[[str], T], answer: None = ..., **asking: Unpack[Asking]
+    prompt: Prompt, *, parse: Callable[[str], T], answer: None = ..., **asking: Unpack[Voting]
 ) -> Verdict[T]: ...
 @overload
-async def vote(prompt: str, *, parse: None = ..., answer: type[T], **asking: Unpack[Asking]) -> Verdict[T]: ...
+async def vote(prompt: Prompt, *, parse: None = ..., answer: type[T], **asking: Unpack[Voting]) -> Verdict[T]: ...
 @overload
-async def vote(prompt: str, *, parse: None = ..., answer: Any, **asking: Unpack[Asking]) -> Verdict[Any]: ...
+async def vote(prompt: Prompt, *, parse: None = ..., answer: Any, **asking: Unpack[Voting]) -> Verdict[Any]: ...
 async def vote(
-    prompt: str,
+    prompt: Prompt,
     *,
     model: Model | str,
     k: int = 3,
     parse: Callable[[str], Any] | None = None,
     answer: Any = None,
     key: Callable[[Any], Any] | None = None,
-    flags: Flags = None,
-    limits: Limits | Mapping[str, Any] | None = None,
-    temperature: float = 0.1,
-    seed: int = 0,
+    paraphrases: Sequence[Prompt] | None = None,
+    **asking: Unpack[Asking],
 ) -> Verdict[Any]:
     """Ask a model one question until one answer is k votes ahead of every other.
 
-    prompt: all that the model reads. k: the margin, 1 or more. parse or answer: how to read a reply
-    (neither: bare text). key: answers with equal keys are one candidate. flags: None for the default
-    red flags, "paper", or a list of callables. limits: `Limits` or a dict; max_votes and max_flags
-    default to max(100, 20 k). seed: of the draws.
+    prompt: all that the model reads beside `system`: text, or messages ([{"role", "content"}, ...]). k: the margin, 1
+    or more. parse or answer: how to read a reply (neither: bare text). key: answers with equal keys are one
+    candidate. paraphrases: the same question in other words, asked in turn with the prompt. asking: flags, limits,
+    seed, system, temperature, max_tokens, stop and so on, as told at `Asking` and `Config`; the limits max_votes
+    and max_flags default to max(100, 20 k).
 
     Returns the Verdict. Raises Undecided, with the tally, when a limit is met first; TaskError for
     arguments that do not fit; ModelError for an unusable model. Cancellation is safe.
     """
-    if not isinstance(prompt, str) or not prompt:
-        raise TaskError("vote: the prompt must be text, and not empty")
+    asked = wordings([prompt, *(paraphrases or ())], "vote: the prompt is")
     reader = reader_of("vote", parse, answer, key)
     check_k("vote", k)
     async with opened(
-        model, flags=flags, limits=limits, k=k, temperature=temperature, seed=seed, keep_samples="none",
-        first_temperature=0.0 if flags == "paper" else None,
+        vote, model, asking, k=k, keep_samples="none", paraphrase=len(asked) > 1
     ) as (senders, config, red_flags):  # fmt: skip
         own = senders.own
         most = own.limits.votes_for(k), own.limits.flags_for(k)
         method = Method.of(config, k, red_flags, most, run="vote", schema=reader.schema)
-        poll = Poll.of(method, Rules(reader.parse), 0, None, prompt)
+        poll = Poll.of(method, Rules(reader.parse), 0, None, asked[0].prompt)
+        poll.views = asked if config.paraphrase else ()
         try:
             await decide([poll], own.draw, own.usage)
             if stop := stuck(poll):
                 raise stop
         except Stop as end:
             limit = (poll.outcome.limit if poll.outcome else None) or end.kind
-            raise Undecided(str(end), tally=reader.tally(poll.tally), step=0, limit=limit) from None
+            raise Undecided(_of_a_vote(str(end)), tally=reader.tally(poll.tally), step=0, limit=limit) from None
+        except (TaskError, ModelError) as error:
+            raise type(error)(_of_a_vote(str(error))) from error.__cause__
     return reader.verdict(poll.verdict())
 
 
 vote_sync = twin(vote)
+
+
+def _of_a_vote(said: str) -> str:
+    """Return a message about a run as one about a vote."""
+    if not re.search(r"\bstep 0\b|\bresume\b", said):
+        return said
+    for pattern, instead in _IN_A_RUN:
+        said = re.sub(pattern, instead, said)
+    return said[:1].upper() + said[1:]
 
 
 def check_k(caller: str, k: object) -> None:
@@ -112,13 +125,13 @@ def check_k(caller: str, k: object) -> None:
         raise TaskError(f"{caller}: k = {k!r}: give a whole number; only runs can plan their own k")
 
 
-def places(caller: str, template: str) -> set[str]:
-    """Return the names that a template's places begin with: "item" of {item}, {item.x} and {item[x]}.
+def places(caller: str, texts: Iterable[str]) -> set[str]:
+    """Return the names that the places of a template's texts begin with: "item" of {item}, {item.x} and {item[x]}.
 
     Raises TaskError for text that is no template.
     """
     try:
-        fields = [field for _, field, _, _ in string.Formatter().parse(template) if field is not None]
+        parsed = [part for text in texts for part in string.Formatter().parse(text)]
     except ValueError as error:
         raise TaskError(f"{caller}: the text is no template: {error}. Write {{{{ and }}}} for braces.") from None
-    return {re.split(r"[.\[]", field)[0] for field in fields}
+    return {re.split(r"[.\[]", field)[0] for _, field, _, _ in parsed if field is not None}

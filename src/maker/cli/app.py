@@ -8,6 +8,7 @@ Messages go to stderr on one screen; results to stdout, one JSON object with --j
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 
@@ -41,6 +42,9 @@ app.command()(lists.models)
 def main() -> None:
     """Run the command line; every MakerError becomes one message and its exit code."""
     collect_seldom()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # what a terminal's encoding lacks is written as an escape
+            stream.reconfigure(errors="backslashreplace")
     try:
         _leave(app(standalone_mode=False) or 0)
     except MakerError as error:

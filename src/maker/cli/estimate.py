@@ -7,9 +7,9 @@ from typing import Any
 import typer
 
 from maker.api.estimate import Estimate, estimate_sync
-from maker.cli.options import Json, TaskName, say, task_options, with_settings
+from maker.api.opened import task_for
+from maker.cli.options import ASKING, Json, TaskName, say, task_options, with_settings
 from maker.cli.screen import Rows, progress_bar, safe
-from maker.task.load import load_task
 from maker.theory.findings import Rate
 from maker.theory.planner import Amount
 
@@ -18,7 +18,7 @@ UNITS = (("h", 3600.0, 7200.0), ("min", 60.0, 120.0), ("s", 1.0, 0.0))  # name, 
 
 
 @with_settings(
-    "ctx task model steps repeats target total_steps seed flags temperature paraphrase concurrency max_calls "
+    f"ctx task model steps repeats target total_steps {ASKING} paraphrase concurrency max_calls "
     "max_tokens max_cost max_seconds prices timeout as_json",
 )
 def estimate(ctx: typer.Context, task: TaskName, settings: dict[str, Any], as_json: Json = False) -> None:
@@ -27,7 +27,8 @@ def estimate(ctx: typer.Context, task: TaskName, settings: dict[str, Any], as_js
     Leaves with 0 when voting can do it, with 2 when the evidence forbids it.
     """
     with progress_bar("estimate", quiet=as_json) as bar:
-        found = estimate_sync(load_task(task, **task_options(ctx.args)), **settings, progress=bar.steps)
+        made = task_for(task, settings["model"], **task_options(ctx.args))
+        found = estimate_sync(made, **settings, progress=bar.steps)
     say(found.as_json(), _rows(found), "maker estimate", as_json=as_json, code=found.exit_code)
 
 

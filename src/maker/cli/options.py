@@ -38,8 +38,12 @@ OPTIONS: dict[str, tuple[Any, Any, str]] = {  # type, default (... for none), he
     "journal": (Path | None, None, "File to write; an existing one is resumed."),
     "segments": (int | None, None, "Pieces with known entry states run side by side."),
     "flags": (str | None, None, 'Red flags: the default chain, or "paper".'),
-    "temperature": (float, 0.1, "Of every draw."),
+    "temperature": (str, "0.1", "Of every draw; `server` leaves it to the server."),
     "first_temperature": (float | None, None, "Of each step's first draw; 0 as in the paper."),
+    "system": (str | None, None, "Said to the model before every question: a text, or @FILE."),
+    "max_tokens_per_reply": (int, 1024, "The most tokens of one reply."),
+    "long_answer": (int, 750, "A reply of more tokens is flagged."),
+    "stop": (list[str] | None, None, "A text that ends a reply; may be repeated."),
     "paraphrase": (bool, False, "Ask each step in the task's equivalent views, in turn."),
     "keep_samples": (str | None, None, "Texts stored in full: all, flagged or none."),
     "prices": (str | None, None, "IN,OUT in dollars a million tokens, or a JSON file {model: {input, output}}."),
@@ -47,6 +51,8 @@ OPTIONS: dict[str, tuple[Any, Any, str]] = {  # type, default (... for none), he
     "accept_change": (list[str] | None, None, "What a server may change in mid-solve: model, fingerprint."),
     **{name: (field.annotation, None, field.description or "") for name, field in Limits.model_fields.items()},
 }
+
+ASKING = "seed flags system temperature first_temperature max_tokens_per_reply long_answer stop"  # the same everywhere
 
 
 def with_settings(order: str, **helps: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -82,7 +88,27 @@ def _settings(*, model: str, prices: str | None, timeout: float | None, **given:
     """Return what options say, under the names that the settings have; what was not given is left to its default."""
     given = {name: value for name, value in given.items() if value is not None}
     limits = {name: given.pop(name) for name in Limits.model_fields if name in given}
+    given["temperature"] = _temperature(given["temperature"])
+    given["max_tokens"] = given.pop("max_tokens_per_reply")
+    if given.get("system", "").startswith("@"):
+        given["system"] = _text_of(Path(given["system"][1:]))
     return {**given, "model": named_model(model, prices, timeout, limits.get("concurrency")), "limits": limits}
+
+
+def _temperature(text: str) -> float | None:
+    """Read --temperature: a number, or the server's own."""
+    try:
+        return None if text == "server" else float(text)
+    except ValueError:
+        raise TaskError(f"--temperature {text}: give a number, or `server` for the server's own") from None
+
+
+def _text_of(path: Path) -> str:
+    """Read what an option names as @FILE."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise TaskError(f"@{path}: {type(error).__name__}: {error}. Give a text, or @FILE of UTF-8 text.") from None
 
 
 def print_json(said: Mapping[str, Any]) -> None:

@@ -8,9 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
+from maker.api.opened import task_for
 from maker.api.run import run_sync
 from maker.cli.journals import verify_and_leave
-from maker.cli.options import Json, TaskName, named_model, say, shown, task_options, with_settings
+from maker.cli.options import ASKING, Json, TaskName, named_model, say, shown, task_options, with_settings
 from maker.cli.screen import run_rows
 from maker.decision.sample import Model
 from maker.engine.ladder import Rung, another_model, finer, go_back, more_votes, refine, reword
@@ -21,7 +22,7 @@ _PLAIN: dict[str, Rung] = {"more-votes": more_votes, "refine": refine, "reword":
 
 
 @with_settings(
-    "ctx task model k target seed journal segments flags temperature first_temperature paraphrase keep_samples "
+    f"ctx task model k target journal segments {ASKING} paraphrase keep_samples "
     "concurrency max_steps max_votes max_flags max_calls max_tokens max_cost prices timeout accept_change ladder "
     "max_seconds as_json",
     target="Wanted probability that the whole run is right (k auto).",
@@ -45,7 +46,7 @@ def run(
     prices, concurrency = ctx.params["prices"], ctx.params["concurrency"]
     settings["k"] = _k(k)
     settings["ladder"] = read_ladder(ladder, lambda name: named_model(name, _table(prices, name), None, concurrency))
-    result = shown(run_sync, load_task(task, **task_options(ctx.args)), settings, task, quiet=as_json)
+    result = shown(run_sync, task_for(task, settings["model"], **task_options(ctx.args)), settings, task, quiet=as_json)
     say(result.as_json(), run_rows(result), "maker run", as_json=as_json, code=result.exit_code)
 
 

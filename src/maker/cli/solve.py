@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from maker.api.solve import solve_sync
-from maker.cli.options import Json, say, shown, with_settings
+from maker.cli.options import ASKING, Json, say, shown, with_settings
 from maker.cli.screen import Rows, run_rows, safe
 from maker.engine.result import RunResult
 
@@ -15,7 +15,7 @@ _OWN = ("answer", "wrong steps", "segments", "state")  # a solve says its answer
 
 
 @with_settings(
-    "problem model k depth seed journal temperature flags concurrency max_steps max_votes max_flags max_calls "
+    f"problem model k depth journal {ASKING} concurrency max_steps max_votes max_flags max_calls "
     "max_tokens max_cost prices timeout accept_change max_seconds as_json",
     model="One that reads text: openai:NAME or http://HOST:PORT/v1#NAME.",
     max_steps="Decisions of the solve.",

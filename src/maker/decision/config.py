@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
 
 from maker.errors import TaskError
 
@@ -15,6 +15,10 @@ M = TypeVar("M", bound=BaseModel)
 
 MOST_VOTES = 30_000  # of one step; what a record can number
 KeepSamples = Literal["all", "flagged", "none"]
+_Text = Annotated[str, StringConstraints(min_length=1)]
+_YOUNG = frozenset(
+    {"system", "stop"}
+)  # fields that came after journals were written: named only where they say something
 
 
 class Frozen(BaseModel):
@@ -27,24 +31,33 @@ class Config(Frozen):
     """How a run decides: all that can change a decision. A resume with other values is refused.
 
     k: votes the winner must be ahead by, or "auto": from a calibration and `target`, the wanted
-    probability that the whole run is right. seed: of all draws. temperature: of all draws, except
-    that `first_temperature`, if given, is that of the first draw of each step. token_cap: the most
-    tokens a reply may have; long_answer: a reply with more is flagged `over_long`. flags: the names
-    of the red flags in order. paraphrase: draw d asks in the task's view d mod P. keep_samples: whose
-    texts the journal stores in full.
+    probability that the whole run is right. seed: of all draws. temperature: of all draws, None for the server's
+    own, except that `first_temperature`, if given, is that of the first draw of each step. token_cap: the most
+    tokens a reply may have (`max_tokens` where one asks); long_answer: a reply with more is flagged `over_long`.
+    stop: texts that end a reply. system: said to the model before every question. flags: the names of the red flags
+    in order. paraphrase: draw d asks in view d mod P. keep_samples: whose texts the journal stores in full.
     """
 
     k: Annotated[int, Field(ge=1, le=MOST_VOTES // 20)] | Literal["auto"] = "auto"
     target: float = Field(default=0.95, gt=0, lt=1)
     seed: int = Field(default=0, ge=0, lt=2**64)
-    temperature: float = Field(default=0.1, ge=0, le=10)
+    temperature: float | None = Field(default=0.1, ge=0, le=10)
     first_temperature: float | None = Field(default=None, ge=0, le=10)
     token_cap: int = Field(default=1024, ge=1)
     long_answer: int = Field(default=750, ge=1)
+    stop: Annotated[
+        tuple[_Text, ...], BeforeValidator(lambda given: tuple(given) if isinstance(given, list) else given)
+    ] = ()
+    system: _Text | None = None
     flags: tuple[str, ...] = ()
     segments: int = Field(default=1, ge=1)
     paraphrase: bool = False
     keep_samples: KeepSamples = "all"
+
+    def told(self) -> dict[str, Any]:
+        """Return the settings as a journal's header holds them: the young ones only where they are not at default."""
+        young = {name for name in _YOUNG if getattr(self, name) == type(self).model_fields[name].default}
+        return self.model_dump(mode="json", exclude=young)
 
 
 def validated(model: type[M], values: dict[str, Any]) -> M:

@@ -19,6 +19,7 @@ class Method:
 
     run: its name, in the addresses of draws. key: from which seeds are hashed. max_votes, max_flags: of one step.
     keep: whose texts the journal stores in full. schema: of the answer, None where the prompt alone asks for its form.
+    stop: texts that end a reply. system: said before every question.
     """
 
     run: str
@@ -27,12 +28,14 @@ class Method:
     max_votes: int
     max_flags: int
     flags: tuple[Flag, ...]
-    temperature: float
+    temperature: float | None
     first_temperature: float | None
     token_cap: int
     long_answer: int
     keep: str = "all"
     schema: dict[str, Any] | None = None
+    stop: tuple[str, ...] = ()
+    system: str | None = None
     again: tuple[Flag, ...] = field(init=False)  # flags to ask when the very same sample comes again
     again_unmarked: tuple[Flag, ...] = field(init=False)  # the same, for a sample that nothing marks as a copy
 
@@ -44,7 +47,8 @@ class Method:
         """Return the method of a configuration. most: votes and flagged samples that one step may take."""
         return cls(
             run, seed_key(config.seed, epoch, branch), k, *most, flags, config.temperature, config.first_temperature,
-            config.token_cap, config.long_answer, config.keep_samples, schema,
+            config.token_cap, config.long_answer, config.keep_samples, schema, config.stop,
+            config.system,
         )  # fmt: skip
 
     def __post_init__(self) -> None:

@@ -23,7 +23,7 @@ from maker.decision.step import Reading, Rules, Step
 from maker.decision.wave import FLAGGED, Wave, counted, encode_text, facts_of, sample_of, step_hash
 from maker.errors import InternalError, JournalError, TaskError
 from maker.task.canonical import canonical, digest
-from maker.task.prompt import View
+from maker.task.prompt import View, under
 
 Entry = tuple[int, int, int, int]
 Winner = tuple[int, bytes, bytes]  # candidate number, step hash, state digest
@@ -82,7 +82,7 @@ class Poll:
         cls, method: Method, rules: Rules, index: int, state: Any, prompt: str | None = None, *, first: int = 0
     ) -> Poll:
         """Begin the vote on a step. index, state: as of `Step`; the other parameters as of the class."""
-        step = Step(index, state, rules, method.token_cap, method.long_answer, {}, method.temperature)
+        step = Step(index, state, rules, method.token_cap, method.long_answer, {}, method.temperature or 0.0)
         return cls(step, method, prompt, first=first)
 
     @property
@@ -126,13 +126,15 @@ class Poll:
         for block in range(first // SEED_BLOCK, (draws.stop - 1) // SEED_BLOCK + 1):
             seeds += draw_seeds(method.key, index, block)
         skipped = first - first % SEED_BLOCK
-        warmth, cap, schema = method.temperature, method.token_cap, method.schema
+        warmth, cap, stop, schema = method.temperature, method.token_cap, method.stop, method.schema
+        prompt = under(method.system, prompt)
         made = [
-            Request(Address(run, index, draw), prompt, seeds[draw - skipped], warmth, cap, (), schema, state)
+            Request(Address(run, index, draw), prompt, seeds[draw - skipped], warmth, cap, stop, schema, state)
             for draw in draws
         ]
         for request in made if self.views else ():
-            request.prompt = self.views[request.address.draw % len(self.views)].prompt
+            view = self.views[request.address.draw % len(self.views)]
+            request.prompt = under(method.system, view.prompt)
         if not self.drawn and method.first_temperature is not None:
             made[0].temperature = method.first_temperature
         return made

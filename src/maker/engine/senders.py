@@ -25,17 +25,21 @@ from maker.task.task import Task
 class Senders:
     """Who sends to the models of a run.
 
-    own: to the run's own model. others: the models of its ladder, by name. task: whose `finer` is asked, if it has one.
+    own: to the run's own model. others: the models of its ladder, by name. task: whose `finer` is asked, if it has one,
+    under the same `system` message as its steps.
     """
 
-    def __init__(self, own: Dispatcher, others: Mapping[str, Model] | None = None, task: Task | None = None) -> None:
+    def __init__(
+        self, own: Dispatcher, others: Mapping[str, Model] | None = None, task: Task | None = None,
+        system: str | None = None,
+    ) -> None:  # fmt: skip
         self.own = own
         self._made = {("", False): own}
         self._turns: dict[Dispatcher, anyio.CapacityLimiter] = {}
         for name, model in (others or {}).items():
             self._add(name, model, finer=False)
         for (name, _), sender in list(self._made.items()) if hasattr(task, "finer") else ():
-            self._add(name, InParts(sender.model, task), finer=True)
+            self._add(name, InParts(sender.model, task, system), finer=True)
 
     def __iter__(self) -> Iterator[Dispatcher]:
         return iter(self._made.values())

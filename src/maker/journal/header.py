@@ -46,7 +46,7 @@ def make_header(task: Task, model: Model, config: Config) -> dict[str, Any]:
         "prompt": fingerprint(render(task, state, 0)),
         "model": traits.name,
         "simulated": traits.simulated,
-        **config.model_dump(mode="json"),
+        **config.told(),
     }
     header["run"] = "run-" + digest(canonical(header)).hex()[:16]
     return header
@@ -74,13 +74,13 @@ def sound_header(stored: object) -> dict[str, Any]:
 
 
 def with_defaults(stored: dict[str, Any]) -> dict[str, Any]:
-    """Return a journal's header with the settings that came after it was written, each at its default."""
+    """Return a header with the settings that it does not name, each at its default."""
     return stored | {name: default for name, default in _DEFAULTS.items() if name not in stored}
 
 
 def changed_fields(stored: dict[str, Any], ours: dict[str, Any]) -> list[str]:
-    """Return the settings in which this run differs from the journal's; one that this lacks is at its default."""
-    stored = with_defaults(stored)
+    """Return the settings in which this run differs from the journal's; what a header lacks is at its default."""
+    stored, ours = with_defaults(stored), with_defaults(ours)
     return [key for key in {**stored, **ours} if key != "run" and stored.get(key) != ours.get(key)]
 
 
@@ -106,7 +106,7 @@ def check_header(stored: dict[str, Any], ours: dict[str, Any], path: Path | None
 
 def differences(stored: dict[str, Any], ours: dict[str, Any], fields: Iterable[str]) -> str:
     """Return what a journal's header says of some fields and what this run's says, for a person."""
-    stored = with_defaults(stored)
+    stored, ours = with_defaults(stored), with_defaults(ours)
     return "; ".join(f"{key}: journal {stored.get(key)!r}, now {ours.get(key)!r}" for key in fields)
 
 

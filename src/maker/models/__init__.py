@@ -11,7 +11,7 @@ import typing
 from typing import Any
 
 from maker.decision.sample import Model, Prices
-from maker.errors import ModelError, TaskError
+from maker.errors import TaskError
 from maker.models.providers import OVER_HTTP, from_spec
 from maker.task.load import construct
 
@@ -33,10 +33,10 @@ def load_model(
     """Return a model by its specification: `name` or `name:key=value,key=value`.
 
     Over HTTP: `openai:MODEL` with OPENAI_API_KEY from the environment (other providers likewise, `providers.py`), or
-    `http://host:port/v1#MODEL` with MAKER_API_KEY if that is set; for these, prices: US dollars a million tokens (`input`, `output`,
-    `cached`), which `max_cost` needs; timeout: seconds of one attempt (120); concurrency: requests out at once
-    (None: as many as the server bears).
-    Raises ModelError for an unknown name or address, TaskError for settings that do not fit.
+    `http://host:port/v1#MODEL` with MAKER_API_KEY if that is set; for these, prices: US dollars a million tokens
+    (`input`, `output`, `cached`), which `max_cost` needs; timeout: seconds of one attempt (120); concurrency: requests
+    out at once (None: as many as the server bears).
+    Raises TaskError for an unknown name and for settings that do not fit, ModelError for an address of no use.
     """
     name, _, settings = spec.partition(":")
     told = {"prices": prices, "timeout": timeout, "concurrency": concurrency}
@@ -46,7 +46,7 @@ def load_model(
     if told and name in MODELS:
         raise TaskError(f"{', '.join(told)}: only models over HTTP take it; {name} runs in this process")
     if name not in MODELS:
-        raise ModelError(
+        raise TaskError(
             f"there is no model {spec!r}. Known: {', '.join(MODELS)}; for example oracle:p=0.99,v=0.97 or http://127.0.0.1:8080/v1#name"
         )
     values: dict[str, Any] = {}
@@ -58,3 +58,10 @@ def load_model(
     module, made = ("neural", "NeuralModel") if name == "neural" else ("oracle", "Oracle")
     model = getattr(importlib.import_module(f"maker.models.{module}"), made)  # `import maker` itself loads no model
     return typing.cast("Model", construct(model, name, values))
+
+
+def style_of(model: Model | str) -> str | None:
+    """Return the only style of prompts that a model reads, where it says so: a task that has styles is given it."""
+    if isinstance(model, str) and model.partition(":")[0] == "neural":
+        return str(importlib.import_module("maker.models.neural").NeuralModel.style)
+    return getattr(model, "style", None)

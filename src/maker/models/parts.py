@@ -22,7 +22,7 @@ from typing import Any
 
 from maker.decision.sample import Failure, Model, Request, Sample, Traits, desk
 from maker.errors import TaskError
-from maker.task.prompt import render
+from maker.task.prompt import render, under
 from maker.task.task import Task, guarded
 
 MOST_PARTS = 64  # of one step; more are no end
@@ -35,26 +35,30 @@ class _Asking:
     request: Request
     task: Task
     state: Any
+    system: str | None
     replies: list[Sample] = field(default_factory=list)
     end: str | Failure | None = ""  # of the draw, "" as long as it has none
 
     def ask(self) -> Request:
         """Return the next question."""
         whole, part = self.request, len(self.replies)
-        text = guarded(render, whole.address.step, "finer", self.task, self.state, part)
+        text = under(self.system, guarded(render, whole.address.step, "finer", self.task, self.state, part))
         key = hashlib.blake2b(b"part %d of %d" % (part, whole.seed), digest_size=8).digest()
         seed = int.from_bytes(key, "little")
-        return Request(whole.address, text, seed, whole.temperature, whole.max_tokens, state=self.state)
+        return Request(whole.address, text, seed, whole.temperature, whole.max_tokens, whole.stop, state=self.state)
 
 
 class InParts:
-    """A model that is asked a task's steps in finer steps. task: the one with `finer` and `render`."""
+    """A model that is asked a task's steps in finer steps.
 
-    def __init__(self, model: Model, task: Any) -> None:
+    task: the one with `finer` and `render`. system: as of `Config`.
+    """
+
+    def __init__(self, model: Model, task: Any, system: str | None = None) -> None:
         traits = Traits.of(model)
         self.name, self.lockstep, self.callers = traits.name, traits.lockstep, traits.callers
         self.prices, self.simulated = traits.prices, traits.simulated
-        self._model, self._task = model, task
+        self._model, self._task, self._system = model, task, system
 
     async def draw(self, requests: Sequence[Request]) -> list[Sample | Failure]:
         """Answer every request in parts; parts with the same number are asked together."""
@@ -70,7 +74,7 @@ class InParts:
         smaller = guarded(self._task.finer, step, "finer", request.state, step)
         if not isinstance(smaller, Task):
             raise TaskError(f"step {step}: finer returned {type(smaller).__name__}, not a task. Mend the task.")
-        return _Asking(request, smaller, guarded(smaller.initial_state, step, "finer"))
+        return _Asking(request, smaller, guarded(smaller.initial_state, step, "finer"), self._system)
 
     def _take(self, walk: _Asking, reply: Sample | Failure) -> None:
         """Go on by one part."""

@@ -41,9 +41,7 @@ class Receipts:
         self, journal: Journal, usage: Usage, accepted: Sequence[str] = (), temperature: float | None = 1.0
     ) -> None:
         self.journal, self.usage = journal, usage
-        self.warm = (
-            temperature is not None and temperature >= 1
-        )  # colder draws repeat improbable texts: their logprobs show no copies
+        self.warm = (temperature or 0) >= 1  # colder draws repeat improbable texts: their logprobs show no copies
         self.accepted = frozenset(accepted)
         self.known: dict[Address, Sample] = {}
         self.takes: dict[str, Mapping[str, Any]] = {}  # what models were found to take, by name

@@ -20,6 +20,7 @@ from typing import Any
 
 from maker.errors import TaskError
 from maker.task.plan import DEFAULT_SEGMENTS, Plan
+from maker.task.prompt import followed, render
 from maker.task.task import Task, task_name
 
 MOST = 10_000  # actions of one answer
@@ -71,8 +72,8 @@ class _Coarse:
     def initial_state(self) -> State:
         return self.task.initial_state(), 0
 
-    def prompt(self, state: State, step: int) -> str:
-        return self.task.prompt(*state) + _ADDED.format(m=self._due(state))
+    def prompt(self, state: State, step: int) -> Any:
+        return followed(render(self.task, *state), _ADDED.format(m=self._due(state)))
 
     def parse(self, text: str) -> Actions:
         """Read the answers under their numbered lines, which must count from 1."""

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, TypeAdapter, ValidationError
@@ -35,6 +35,7 @@ class _Message(BaseModel):
 
 
 _MESSAGES = TypeAdapter(list[_Message])
+_INSTRUCTING = ("system", "developer")  # roles of a message that says how to answer
 
 
 class Messages(str):
@@ -93,9 +94,49 @@ def prompt_of(given: object, whose: str) -> str:
     raise TaskError(f"{whose} {said}, neither text nor messages")
 
 
+def under(system: str | None, prompt: str) -> str:
+    """Return a prompt with a system message before it; as it is where there is none to say.
+
+    Raises TaskError for messages that begin with one already.
+    """
+    if system is None:
+        return prompt
+    told = messages_of(prompt)
+    if told[0]["role"] in _INSTRUCTING:
+        raise TaskError(f"system: the messages begin with one of {told[0]['role']!r} already. Give one or the other.")
+    return Messages.of([{"role": "system", "content": system}, *told], "system: the prompt is")
+
+
+def followed(prompt: str, words: str) -> Any:
+    """Return a prompt with more words at its end: of messages, in the last one."""
+    if not isinstance(prompt, Messages):
+        return prompt + words
+    *before, last = prompt.messages
+    content = last["content"]
+    more = [*content, {"type": "text", "text": words}] if isinstance(content, list) else (content or "") + words
+    return [*before, {**last, "content": more}]
+
+
+def filled(template: str, values: Mapping[str, Any]) -> Any:
+    """Return a template with its places filled in as `str.format` does; of messages, those in every text."""
+    if not isinstance(template, Messages):
+        return template.format(**values)
+    told: list[dict[str, Any]] = []
+    for message in template.messages:
+        content = message["content"]
+        if isinstance(content, str):
+            content = content.format(**values)
+        elif content is not None:
+            content = [
+                {**p, "text": p["text"].format(**values)} if isinstance(p.get("text"), str) else p for p in content
+            ]
+        told.append({**message, "content": content})
+    return told
+
+
 @dataclass(slots=True, frozen=True)
 class View:
-    """One way to ask: `prompt`, and `back`, which turns a reply to it into a reply to the task's own prompt.
+    """One way to ask: `prompt` (text or messages), and `back`: a reply to it -> a reply to the task's own prompt.
 
     A reply that `back` cannot read it returns as it is, or raises: the red flags then see it as it was written.
     """
@@ -117,7 +158,13 @@ def views(task: Task, state: Any, step: int) -> Sequence[View]:
     found = guarded(make, step, "paraphrases", state, step)
     if not found or not all(isinstance(view, View) for view in found):
         raise TaskError(f"step {step}: paraphrases must return a list of maker.View, at least one. Mend the task.")
-    return list(found)
+    whose = f"step {step}: the prompt of a view is"
+    return [v if isinstance(v.prompt, str) else replace(v, prompt=prompt_of(v.prompt, whose)) for v in found]
+
+
+def wordings(prompts: Sequence[object], whose: str) -> list[View]:
+    """Return views of one question asked in several wordings, whose replies need no way back."""
+    return [View(prompt_of(prompt, whose), str) for prompt in prompts]
 
 
 def fingerprint(text: str) -> str:

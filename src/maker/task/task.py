@@ -43,8 +43,8 @@ class Task(Protocol):
         """Return the state before step 0."""
         ...
 
-    def prompt(self, state: Any, step: int) -> str:
-        """Return all that the model reads to decide this step."""
+    def prompt(self, state: Any, step: int) -> Any:
+        """Return all that the model reads to decide this step: text, or a list of messages."""
         ...
 
     def parse(self, text: str) -> Any:

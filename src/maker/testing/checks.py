@@ -16,10 +16,12 @@ from typing import Any
 
 from maker.decision.address import Address, draw_seeds, seed_key
 from maker.decision.sample import Failure, Model, Request, Sample, Traits
+from maker.errors import TaskError
 from maker.review.checker import Audit
 from maker.review.verify import verify
 from maker.task.canonical import canonical
 from maker.task.plan import Plan, Walk
+from maker.task.prompt import prompt_of
 from maker.task.task import Task, task_name
 
 
@@ -42,8 +44,10 @@ def check_task(task: Task, *, steps: int = 100) -> None:
     for step in range(min(steps, task.steps or steps)):
         state = path.state
         prompt = _pure(f"{name}.prompt", task.prompt, state, step)
-        assert isinstance(prompt, str), f"{name}.prompt must return text, not {type(prompt).__name__} (step {step})"
-        assert prompt, f"{name}.prompt returned empty text (step {step})"
+        try:
+            prompt_of(prompt, f"{name}.prompt returned")
+        except TaskError as error:
+            raise AssertionError(f"{error} (step {step})") from None
         for known in _known_states(plan, step):
             assert canonical(known) == canonical(state), f"{name}.plan: its state before step {step} is not the path's"
         if truth is None:

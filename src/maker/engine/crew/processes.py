@@ -220,7 +220,7 @@ async def serve(source: IO[bytes], target: IO[bytes]) -> None:
     task, model = load_task(order["task"], **order["parameters"]), load_model(order["model"])
     if (bind := Traits.of(model).bind) is not None:
         bind(task)
-    told = {name: order["header"][name] for name in Config.model_fields}
+    told = {name: order["header"][name] for name in Config.model_fields if name in order["header"]}
     config = validated(Config, {**told, "flags": tuple(told["flags"])})
     if changed := changed_fields(order["header"], make_header(task, model, config)):
         raise MakerError(f"made again, {', '.join(changed)} are not those of the run")

@@ -46,7 +46,7 @@ def _header(tree: Tree, traits: Traits, config: Config) -> dict[str, Any]:
     header: dict[str, Any] = {
         "version": HEADER_VERSION, "task": "solve", "parameters": {"problem": tree.problem, "depth": tree.depth},
         "steps": None, "roles": list(ROLES), "code": "", "prompt": fingerprint(templates()), "model": traits.name,
-        "simulated": traits.simulated, **config.model_dump(mode="json"),
+        "simulated": traits.simulated, **config.told(),
     }  # fmt: skip
     header["run"] = "run-" + digest(canonical(header)).hex()[:16]
     return header

@@ -36,6 +36,7 @@ class NeuralModel:
     """
 
     lockstep = True
+    style = "compact"  # of prompts: it reads no other
 
     def __init__(
         self,
