@@ -55,14 +55,14 @@ class Box(BaseModel):
 
 
 def writer() -> ScriptedModel:
-    """A model that is sure of the category, and never writes the same summary twice."""
+    """Return a model that is sure of the category, and that never writes the same summary twice."""
     number = count()
     return ScriptedModel(lambda request: f'{{"category": "bug", "summary": "text {next(number)}"}}')
 
 
 @pytest.mark.parametrize("kind", [Ticket, Row, Entry])
 def test_the_first_sample_of_the_winner_is_the_answer(kind: Any):
-    """k samples decide, and the field comes from the first of them."""
+    """K samples decide, and the field comes from the first of them."""
     verdict = maker.vote_sync("?", model=writer(), answer=kind, k=3)
     answer = verdict.answer if isinstance(verdict.answer, dict) else vars(verdict.answer)
     assert (answer, verdict.samples) == ({"category": "bug", "summary": "text 0"}, 3)

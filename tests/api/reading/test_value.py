@@ -70,7 +70,7 @@ def read(kind: Any, text: str) -> Any:
         (int, "6 * 7", NONE), (int, "0x2a", NONE), (int, "true", NONE), (int, "40..42", NONE),
         (int, "```json\n42\n```", 42), (int, "```\n42\n```", 42), (int, "Here:\n```\n42\n```\nDone.", 42),
         (int, "```\n42\n```\n```\n42\n```", 42), (int, "```\n42\n```\nor\n```\n43\n```", MANY),
-        (int, "```\n42", NONE), (int, "```\nx\n```\n```\n42\n```", NONE), (int, "```\nabout 42\n```", NONE),
+        (int, "```\n42", NONE), (int, "**4", NONE), (int, "42..", NONE), (int, "```\nx\n```\n```\n42\n```", NONE), (int, "```\nabout 42\n```", NONE),
         (Annotated[int, Field(gt=0)], "**42**", 42), (Annotated[int, Field(gt=0)], "**-42**", NONE),
         (float, "1.5", 1.5), (float, "1,234.5", 1234.5), (float, "**1.5**", 1.5), (float, "1e3.", 1000.0),
         (float, "about 1.5", NONE), (float, "1.5.6", NONE), (float, "1.5 or 1.6", NONE),

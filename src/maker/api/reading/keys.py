@@ -64,5 +64,3 @@ def boxed(answer: str) -> str:
 def set(answer: Iterable[Any]) -> list[str]:  # noqa: A001 -- the public name is maker.keys.set
     """Return the items' own forms in one order; a repeated item counts once, as in a set."""
     return sorted(dict.fromkeys(canonical(item).decode("ascii") for item in answer))
-
-

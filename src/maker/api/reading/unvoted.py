@@ -92,7 +92,7 @@ def _parts(kind: Any) -> list[Any]:
     if origin is None or isinstance(origin, type):
         is_union = getattr(origin, "__name__", "") in {"UnionType", "Union"}
         return [p for part in typing.get_args(kind) for p in _parts(part)] if is_union else [kind]
-    return [p for part in typing.get_args(kind)[:1 if hasattr(kind, "__metadata__") else None] for p in _parts(part)]
+    return [p for part in typing.get_args(kind)[: 1 if hasattr(kind, "__metadata__") else None] for p in _parts(part)]
 
 
 def _union(kinds: list[Any]) -> Any:

@@ -22,7 +22,7 @@ from maker.task.lines import Ambiguous, strict_json
 
 _FENCE = re.compile(r"^[ \t]*```[^\n`]*\n(.*?)^[ \t]*```[ \t]*$", re.DOTALL | re.MULTILINE)
 _BOLD = re.compile(r"\*\*([^*\n]+)\*\*")
-_MARKS = "*_`\"'\u201c\u201d\u2018\u2019"
+_PAIRS = {"*": "*", "_": "_", "`": "`", '"': '"', "'": "'", "\u201c": "\u201d", "\u2018": "\u2019"}
 _NUMBER = re.compile(r"[+-]?(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,3})?")
 _WHOLE = re.compile(r"([+-]?[0-9]+)(?:\.0+)?")
 _TRUTH = {"true": True, "yes": True, "false": False, "no": False}
@@ -31,10 +31,19 @@ _INNER = ("schema", "json_schema")  # where a pydantic schema that wraps another
 
 
 def plain(text: str) -> str:
-    """Return a text without the blanks, emphasis, quotes and the one full stop around it."""
-    text = text.strip()
-    bare = text.strip(_MARKS)
-    return bare.removesuffix(".").strip().strip(_MARKS).strip()
+    """Return a text without the blanks, emphasis, quotes and the one full stop around it.
+
+    A mark that opens and does not close stays, so that what was cut off in its midst is no value.
+    """
+    before = None
+    while text != before:
+        before = text
+        text = text.strip()
+        if text.endswith(".") and not text.endswith(".."):
+            text = text[:-1]
+        if len(text) > 1 and _PAIRS.get(text[0]) == text[-1]:
+            text = text[1:-1]
+    return text
 
 
 def fenced(text: str, read: Callable[[str], Any]) -> Any:
