@@ -106,7 +106,8 @@ def _bare(text: str, adapter: TypeAdapter[Any]) -> Any:
             raise ValueError("a JSON number is rounded to a float on its way to a decimal")
         return adapter.validate_json(text, strict=True)
     except ValueError as error:
-        values = list(_plain_values(plain(text), adapter))
+        # A JSON text is not converted to a number or a truth value, as a JSON record's fields are not.
+        values = [] if text.strip().startswith('"') else list(_plain_values(plain(text), adapter))
         if not values:
             raise error from None
     return _only(values, "ways to read it")
