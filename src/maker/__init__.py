@@ -7,6 +7,8 @@ next state -> journal. The modules carry those names.
 from maker import theory
 from maker.api.estimate import Estimate, estimate, estimate_sync
 from maker.api.map import map, map_sync  # noqa: A004 -- the public name is maker.map
+from maker.api.reading import keys
+from maker.api.reading.unvoted import unvoted
 from maker.api.reliable import reliable
 from maker.api.run import run, run_sync
 from maker.api.solve import solve, solve_sync
@@ -53,6 +55,6 @@ __all__ = [
     "InternalError", "JournalError", "JournalFull", "Limits", "Line", "MakerError", "Model", "ModelError", "Plan",
     "Prices", "Progress", "RedFlag", "Request", "Revote", "RunResult", "Sample", "Segment", "Step", "Tally", "Task",
     "TaskError", "Undecided", "Verdict", "Verdicts", "View", "coarse", "estimate", "estimate_sync", "export", "flags",
-    "ladder", "load_model", "load_task", "map", "map_sync", "openai_model", "reliable", "revote", "run", "run_sync",
-    "solve", "solve_sync", "theory", "verify", "vote", "vote_sync", "write_report",
+    "keys", "ladder", "load_model", "load_task", "map", "map_sync", "openai_model", "reliable", "revote", "run",
+    "run_sync", "solve", "solve_sync", "theory", "unvoted", "verify", "vote", "vote_sync", "write_report",
 ]  # fmt: skip

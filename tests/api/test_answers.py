@@ -7,7 +7,6 @@ import decimal
 import enum
 import json
 import math
-import pathlib
 import subprocess
 import sys
 import uuid
@@ -27,10 +26,10 @@ from maker.testing import ScriptedModel
 
 
 class Person(BaseModel):
-    """An answer with a date, which has no canonical form."""
+    """An answer with an address, which has no canonical form."""
 
     name: str
-    born: datetime.date
+    page: AnyUrl
 
 
 @dataclass
@@ -80,9 +79,9 @@ def test_votes_are_found_by_any_answer_of_a_candidate():
 
 def test_key_makes_uncountable_answers_countable():
     """An answer type that has no canonical form is fine where a key has one."""
-    script = ['{"name": "Ada", "born": "1815-12-10"}', '{"name": "ada", "born": "1815-12-10"}']
-    verdict = ask(script, answer=Person, key=lambda person: person.born.isoformat(), k=2)
-    assert verdict.answer == Person(name="Ada", born=datetime.date(1815, 12, 10))
+    script = ['{"name": "Ada", "page": "http://ada/"}', '{"name": "ada", "page": "http://ada/"}']
+    verdict = ask(script, answer=Person, key=lambda person: str(person.page), k=2)
+    assert verdict.answer == Person(name="Ada", page=AnyUrl("http://ada/"))
     assert verdict.votes[verdict.answer] == 2
 
 
@@ -142,8 +141,7 @@ def test_keyed_answers_have_the_form_of_their_key_alone():
 @pytest.mark.parametrize(
     "kind",
     [
-        datetime.date, datetime.time, list[datetime.timedelta], dict[str, decimal.Decimal], uuid.UUID | None,
-        Person, AnyUrl, complex, deque[int],
+        Person, AnyUrl, complex, deque[int], list[AnyUrl], AnyUrl | None,
     ],
 )  # fmt: skip
 def test_types_without_canonical_form_are_refused_before_anything_is_sent(kind: Any):
@@ -154,11 +152,10 @@ def test_types_without_canonical_form_are_refused_before_anything_is_sent(kind: 
     assert model.requests == []
 
 
-@pytest.mark.parametrize("kind", [pathlib.Path, SecretStr])
-def test_types_that_hide_their_kind_are_refused_at_the_first_reply(kind: Any):
+def test_types_that_hide_their_kind_are_refused_at_the_first_reply():
     """Where the type does not tell, the first answer does: a TaskError, never a flag."""
     with pytest.raises(TaskError, match=r"canonical form"):
-        ask(['"a"'], answer=kind)
+        ask(['"a"'], answer=SecretStr)
 
 
 @pytest.mark.parametrize(
@@ -174,6 +171,9 @@ def test_types_that_hide_their_kind_are_refused_at_the_first_reply(kind: Any):
         (int | str, "7", 7),
         (dict[str, list[float]], '{"a": [1.5]}', {"a": [1.5]}),
         (Any, '{"b": null}', {"b": None}),
+        (dict[str, decimal.Decimal], '{"a": "1.50"}', {"a": decimal.Decimal("1.5")}),
+        (uuid.UUID | None, f'"{uuid.UUID(int=7)}"', uuid.UUID(int=7)),
+        (list[datetime.timedelta], '["P1D"]', [datetime.timedelta(days=1)]),
     ],
 )
 def test_types_that_can_be_counted(kind: Any, reply: str, value: Any):

@@ -3,14 +3,14 @@
 `reader_of` turns what the user gives into a `Reader`; vote, map and reliable share it:
 
 - nothing, or `answer=str`: bare text, without the blanks around it;
-- `answer=Literal[...]`: bare text that is one of the options;
-- `answer=` any other type (int, lists, dataclasses, pydantic models): JSON, validated strictly, never
-  converted; its JSON schema goes to servers that can enforce one;
+- `answer=Literal[...]`: one of the options, as `reading/value.py` tells;
+- `answer=` any other type (int, dates, lists, dataclasses, pydantic models): one value, as JSON or as people
+  write it; its JSON schema goes to servers that can enforce one. Fields marked `maker.unvoted` do not count;
 - `parse=`: a callable reply -> answer; whatever it raises flags the reply;
 - `key=`: a callable answer -> any value with a canonical form. Answers with equal keys are one
   candidate, and the first of them stands for all.
 
-A type whose values cannot be counted (dates, decimals, paths) is refused, unless `key=` makes them
+A type whose values cannot be counted (URLs, secrets) is refused, unless `key=` makes them
 countable: most when the reader is made, the rest at the first reply. An answer that holds NaN or an
 infinity is flagged however it was read, since it equals nothing.
 
@@ -31,17 +31,17 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import PydanticUserError, TypeAdapter
 
+from maker.api.reading.unvoted import unvoted_fields, voted
+from maker.api.reading.value import json_value, option
 from maker.decision.race import Tally, Verdict, Votes
 from maker.errors import TaskError
 from maker.task.canonical import canonical, digest
-from maker.task.lines import strict_json
 
 T = TypeVar("T")
 
 # Kinds of pydantic schema whose values have no canonical form, and the parts of a schema that hold no kind.
 _UNCOUNTABLE = frozenset({
-    "callable", "complex", "date", "datetime", "decimal", "deque", "fraction", "generator", "is-instance",
-    "is-subclass", "multi-host-url", "time", "timedelta", "url", "uuid",
+    "callable", "complex", "deque", "fraction", "generator", "is-instance", "is-subclass", "multi-host-url", "url",
 })  # fmt: skip
 _NO_KINDS = frozenset({"cls", "default", "expected", "metadata", "python_schema", "ref", "serialization"})
 
@@ -85,9 +85,13 @@ def reader_of(
         reader = _of_type(caller, answer, key is None)
     if key is None:
         return reader
-    read, by = reader.parse, key
-    described = {**reader.described, "key": _source(key)}
-    return Reader(lambda text: Keyed(_defined(read(text)), by), reader.schema, described)
+    return _counted_by(reader, key, {"key": _source(key)})
+
+
+def _counted_by(reader: Reader[Any], by: Callable[[Any], Any], told: dict[str, str]) -> Reader[Any]:
+    """Return a reader whose answers are counted by a key; told: what describes the key."""
+    read = reader.parse
+    return Reader(lambda text: Keyed(_defined(read(text)), by), reader.schema, {**reader.described, **told})
 
 
 @dataclass(init=False)
@@ -155,7 +159,7 @@ def _of_type(caller: str, answer: Any, counted: bool) -> Reader[Any]:
     if typing.get_origin(answer) is typing.Literal:
         options = _options(caller, typing.get_args(answer))
         described = {"answer": f"one of {_digest(repr(sorted(options)))}"}
-        return Reader(lambda text: _option(text.strip(), options), None, described)
+        return Reader(lambda text: option(text, options), None, described)
     if inspect.isroutine(answer):
         raise TaskError(f"{caller}: answer = {answer!r} is a function; give it as parse=")
     try:
@@ -170,7 +174,9 @@ def _of_type(caller: str, answer: Any, counted: bool) -> Reader[Any]:
             "could not be counted as one. Give key=, a callable answer -> text or numbers, or another type."
         )
     described = {"answer": f"{getattr(answer, '__name__', 'JSON')} {_digest(json.dumps(schema, sort_keys=True))}"}
-    return Reader(lambda text: _json(text, adapter), schema, described)
+    reader: Reader[Any] = Reader(lambda text: json_value(text, adapter), schema, described)
+    aside = sorted(set(unvoted_fields(answer))) if counted else []
+    return _counted_by(reader, lambda value: voted(value, answer), {"unvoted": ", ".join(aside)}) if aside else reader
 
 
 def _options(caller: str, values: tuple[Any, ...]) -> dict[str, Any]:
@@ -186,23 +192,11 @@ def _options(caller: str, values: tuple[Any, ...]) -> dict[str, Any]:
     return options
 
 
-def _option(text: str, options: dict[str, Any]) -> Any:
-    if text not in options:
-        raise ValueError(f"{text[:80]!r} is none of {', '.join(options)}")
-    return options[text]
-
-
 def _defined(answer: Any) -> Any:
     """Return an answer that is to have a key. Raises ValueError for NaN in it: the reply's fault, not the key's."""
     with contextlib.suppress(TypeError):  # an answer of a type that only its key makes countable
         canonical(answer)
     return answer
-
-
-def _json(text: str, adapter: TypeAdapter[Any]) -> Any:
-    """Read JSON strictly, as a type."""
-    strict_json(text)
-    return adapter.validate_json(text, strict=True)
 
 
 def _kinds(schema: object) -> Iterator[str]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from maker.task.alike import differing_field, looks
+
 if TYPE_CHECKING:
     from maker.decision.poll import Poll
     from maker.sending.usage import Usage
@@ -68,4 +70,8 @@ def stuck(poll: Poll) -> Stop | None:
         f"step {poll.step.index} is undecided after {poll.drawn} samples: votes {counts} (k = {poll.method.k} ahead "
         f"is needed), flagged {kinds}. Raise {limit} and resume, make the step finer, or take another model."
     )
+    if field := differing_field(list(poll.tally.answers.values())):
+        message += f" All but one field agree: the field {field!r} differs; mark it maker.unvoted if it need not count."
+    if not poll.tally.total and (alike := looks([sample.text for sample in poll.samples])):
+        message += f" No reply has a vote: {alike}."
     return Stop("undecided", message, 4, limit=limit)

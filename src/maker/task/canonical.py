@@ -12,11 +12,15 @@ they are refused. Text is compared as it is, without Unicode normalisation.
 from __future__ import annotations
 
 import dataclasses
+import datetime
+import decimal
 import enum
 import hashlib
 import json
 import math
+import uuid
 from collections.abc import Callable, Mapping, Set
+from pathlib import PurePath
 from typing import Any
 
 from pydantic import BaseModel
@@ -43,8 +47,8 @@ _encode = compact_json(allow_nan=False)
 def canonical(value: Any) -> bytes:
     """Return the canonical bytes of an answer or a state.
 
-    value: None, bool, int, float, str, bytes, enums, sequences, sets and mappings of these,
-        dataclasses and pydantic models.
+    value: None, bool, int, float, str, bytes, enums, decimals, dates and times, UUIDs, paths,
+        sequences, sets and mappings of these, dataclasses and pydantic models.
     Raises ValueError for NaN, infinities and integers too long for Python to print, TypeError for a
     value of any other type.
     """
@@ -92,6 +96,26 @@ def _tagged(value: Any) -> str:  # noqa: PLR0911 -- one return for each kind of 
         return "{" + ",".join(f"{key}:{item}" for key, item in pairs) + "}"
     if isinstance(value, Set):
         return '{!"set":[' + ",".join(sorted(map(_tagged, value))) + "]}"
+    return _wrap(*_written(value))
+
+
+def _written(value: Any) -> tuple[str, str]:
+    """Return the tag and the text of a value that is written as one: equal texts for equal values."""
+    if isinstance(value, decimal.Decimal):
+        if not value.is_finite():
+            raise ValueError(f"{value} has no canonical form: an answer must be a finite number")
+        sign, digits, exponent = value.as_tuple()  # exact, where normalize() rounds to the context
+        shown = "".join(map(str, digits)).lstrip("0")
+        kept = shown.rstrip("0")
+        return "decimal", f"{'-' * sign}{kept}e{int(exponent) + len(shown) - len(kept)}" if kept else "0"
+    if isinstance(value, datetime.datetime):
+        return "datetime", (value if value.tzinfo is None else value.astimezone(datetime.UTC)).isoformat()
+    if isinstance(value, (datetime.date, datetime.time)):
+        return type(value).__name__, value.isoformat()
+    if isinstance(value, datetime.timedelta):
+        return "timedelta", str(value // datetime.timedelta(microseconds=1))
+    if isinstance(value, (uuid.UUID, PurePath)):
+        return ("uuid", str(value)) if isinstance(value, uuid.UUID) else ("path", value.as_posix())
     raise TypeError(
         f"a value of type {_name(value)} has no canonical form: use None, bool, int, float, str, bytes, "
         "lists, tuples, sets, mappings, enums, dataclasses or pydantic models"

@@ -134,6 +134,8 @@ class OpenAI:
         negotiator.took(alike[0], dialect)
         if self._suspects:
             self._suspects.pop(_identity(alike[0]), None)
+        if "stop" in dialect.refused and alike[0].stop:
+            outcome = [_cut(one, alike[0].stop) if isinstance(one, Sample) else one for one in outcome]
         if dialect.wraps(alike[0]):
             return [replace(one, text=unwrapped(one.text)) if isinstance(one, Sample) else one for one in outcome]
         return outcome
@@ -218,6 +220,13 @@ class OpenAI:
 
     async def _send_probe(self, request: Request, dialect: Dialect) -> list[Reply] | Trouble:
         return await self._send(request, 1, dialect, min(self.timeout, PROBE_TIMEOUT))
+
+
+def _cut(sample: Sample, stops: Sequence[str]) -> Sample:
+    """Return a sample that ends before the first of some texts, as a server that takes them would have ended it."""
+    text = sample.text or ""
+    ends = [at for stop in stops if (at := text.find(stop)) >= 0]
+    return replace(sample, text=text[: min(ends)], finish_reason="stop") if ends else sample
 
 
 def _identity(request: Request) -> tuple[Address, int]:
