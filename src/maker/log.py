@@ -16,7 +16,10 @@ It is made at its first use, because structlog is a third of the time that `impo
 | model.retry    | warning | draws failed and will be sent again: failures, detail (of the first), wait (seconds)   |
 | model.changed  | warning | the server's model or fingerprint changed, as accepted: what, before, now              |
 | model.reply    | debug   | one exchange has ended: model, step, draw, outcome ("sample", or the failure's kind)   |
-| model.closed   | debug   | the endpoint wants a pause: model, status, seconds, limit (of requests out at once)    |
+| model.refused  | debug   | a request was refused and waits: model, status, limit (of requests out at once)        |
+| model.closed   | debug   | most of a round was refused, everybody waits: seconds, limit                           |
+| model.slower   | debug   | the limit of requests out at once went down: limit, ceiling                            |
+| model.concurrency | debug | how many requests at once the endpoint bears: found, seconds (of a reply)             |
 | model.without  | debug   | a server does not take all fields, it is asked with less from now on: model, takes     |
 | model.takes    | warning | what a server was found to take, once it has answered: said                            |
 | model.probe    | debug   | a short request was sent to see whether the endpoint is well: step, well               |

@@ -180,7 +180,7 @@ def test_accepted_changes_begin_undecided_items_anew(tmp_path: Path):
     """With accept_change a map goes on under another k: decided items stay, the others are asked from the start."""
     settings: dict[str, Any] = {"journal": tmp_path / "run.db", "script": hard(3)}
     first = doubled(range(9), limits={"max_votes": 8}, **settings)
-    assert first.stopped == "undecided"
+    assert [failed.item for failed in first.failed] == [3]
     rest = doubled(range(9), k=1, accept_change=["k"], **settings)
     assert list(rest.answers()) == [0, 2, 4, 0, 8, 10, 12, 14, 16]
     assert (rest[3].votes, rest[3].samples, rest[0].samples) == ({0: 1}, 1, 2)
@@ -273,12 +273,12 @@ def test_an_undecided_item_is_a_named_stop(lockstep: bool, tmp_path: Path):
     """It has no answer; what is decided stays readable; the same call with a higher limit goes on."""
     settings: dict[str, Any] = {"script": hard(3, until=8), "journal": tmp_path / "run.db", "lockstep": lockstep}
     verdicts = doubled(range(20), limits={"max_votes": 8}, **settings)
-    assert (verdicts.stopped, verdicts.result.exit_code, verdicts.result.solved) == ("undecided", 4, False)
+    assert (verdicts.stopped, verdicts.result.exit_code, verdicts.result.solved) == (None, 4, False)
     assert "Raise max_votes and resume" in verdicts.result.detail
     assert 3 in list(verdicts.missing())
     assert len(list(verdicts)) == len(verdicts) == 20 - len(list(verdicts.missing()))
     assert all(verdict.answer == 2 * verdict.step for verdict in verdicts)
-    with pytest.raises(Undecided, match="item 3 has no verdict, the run stopped: undecided"):
+    with pytest.raises(Undecided, match="item 3 has no verdict: item 3 is undecided after"):
         verdicts.answers()
     with pytest.raises(Undecided) as error:
         verdicts[3]
@@ -290,12 +290,15 @@ def test_an_undecided_item_is_a_named_stop(lockstep: bool, tmp_path: Path):
 
 @pytest.mark.parametrize("lockstep", [True, False])
 def test_an_undecided_item_holds_up_no_other(lockstep: bool, tmp_path: Path):
-    """All other items are decided before the run stops, and a resume does not lose that."""
+    """All other items are decided, the map is through, and its failures are listed; a resume does not lose that."""
     for _ in range(2):
         verdicts = doubled(
             range(1500), hard(3, 7), limits={"max_votes": 8}, journal=tmp_path / "run.db", lockstep=lockstep
         )
-        assert (verdicts.stopped, list(verdicts.missing())) == ("undecided", [3, 7])
+        assert (verdicts.stopped, list(verdicts.missing())) == (None, [3, 7])
+        votes = {0: 4, 1: 4}
+        assert [(failed.item, failed.tally.votes) for failed in verdicts.failed] == [(3, votes), (7, votes)]
+        assert verdicts.failed[1].reason.startswith("item 7 is undecided after 8 samples")
 
 
 def test_flagged_draws_of_an_undecided_item_are_told():

@@ -55,7 +55,7 @@ def test_a_model_made_here_is_closed_where_settings_do_not_fit(
     """A setting that cannot be meant costs no connection and no process: what was made for the call is closed."""
     with pytest.raises(TaskError):
         call("hanoi", model="named", **wrong)
-    assert [model.closed for model in made] == [1]
+    assert all(model.closed == 1 for model in made)
     given = Closing(["x"])
     with pytest.raises(TaskError):
         call("hanoi", model=given, **wrong)

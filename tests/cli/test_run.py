@@ -69,10 +69,9 @@ def test_an_address_that_cannot_be_used(
         (error(404, "The model `m` does not exist", code="model_not_found"), "Check the model's name (m)"),
         (error(401, "no key"), "MAKER_API_KEY"),
         (Reply(body=b"<!DOCTYPE html><title>Welcome</title>"), "often ends in /v1"),
-        (Reply(fields={"model": "another"}), "answered as 'another'"),
         (Reply(body=b"", status=301, headers={"Location": "https://elsewhere.example/"}), "elsewhere.example"),
     ],
-    ids=["wrong path", "wrong model name", "missing key", "HTML", "another model", "redirect"],
+    ids=["wrong path", "wrong model name", "missing key", "HTML", "redirect"],
 )
 def test_a_server_that_is_not_the_right_one(
     reply: Reply, says: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path

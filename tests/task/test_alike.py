@@ -47,3 +47,8 @@ def test_differing_field():
     assert differing_field([{"a": 1, "b": 1}, {"a": 1, "b": 2}]) == "b"
     for answers in ([], [{"a": 1, "b": 1}], [{"a": 1}, {"a": 2}], [{"a": 1, "b": 1}, {"a": 2, "b": 2}], [1, 2]):
         assert differing_field(answers) == ""
+
+
+def test_tool_calls_instead_of_text_are_named() -> None:
+    """Where only tool calls came, that is what is said."""
+    assert looks([None, None], called=True) == "tool calls came instead of text"

@@ -55,7 +55,7 @@ def test_a_run_is_the_same_in_one_segment_and_in_many():
 def test_what_it_cannot_read_is_refused_before_sampling():
     """A full-style prompt and a tower of 21 disks end with a clear ModelError and no sample."""
     with pytest.raises(maker.ModelError, match="compact"):
-        maker.run_sync("hanoi", model="neural:workers=1", k=2)
+        maker.run_sync(maker.load_task("hanoi", style="full"), model="neural:workers=1", k=2)
     with pytest.raises(maker.ModelError, match="20 disks"):
         run(21, k=2)
 

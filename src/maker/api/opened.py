@@ -122,8 +122,13 @@ def _config_of(caller: str, asking: Asking) -> dict[str, Any]:
 
 def _ready(asked: Model | str, task: Task | None, stack: AsyncExitStack, limits: Limits) -> Model:
     """Return a model that can be asked about a task; one made here is closed with the stack."""
-    at_once = limits.concurrency if isinstance(asked, str) and over_http(asked) else None
-    model = load_model(asked, concurrency=at_once) if isinstance(asked, str) else asked
+    model: Model | Callable[..., Any]
+    if not isinstance(asked, str):
+        model = asked
+    elif limits.concurrency is not None and over_http(asked):
+        model = load_model(asked, concurrency=limits.concurrency)
+    else:
+        model = load_model(asked)
     if callable(model) and not hasattr(model, "draw"):
         model = from_callable(model)
     traits = Traits.of(model)

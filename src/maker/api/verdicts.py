@@ -11,6 +11,7 @@ from __future__ import annotations
 import sqlite3
 import weakref
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from maker.api.answers import Reader
@@ -24,11 +25,23 @@ from maker.journal.story import Story
 T = TypeVar("T")
 
 
+@dataclass(slots=True, frozen=True)
+class FailedItem:
+    """An item without a verdict in a map that is through: its position, why, and how its votes stood."""
+
+    item: int
+    reason: str
+    tally: Tally
+
+
 class Verdicts(Generic[T]):
     """What was decided about each item, read from the journal when asked for.
 
     Iterating gives the verdicts there are, in item order; `verdict.step` is the item's position, and
     `len` is their number. result: the RunResult of the run behind it.
+
+    An item that stays undecided, is refused or cannot be answered does not end the others: it is in `failed`, and the
+    map is through all the same. The same call asks about those items once more.
     """
 
     def __init__(self, result: RunResult, items: int, reader: Reader[T]) -> None:
@@ -39,8 +52,13 @@ class Verdicts(Generic[T]):
 
     @property
     def stopped(self) -> str | None:
-        """What ended it early: None, or the name of the stop; `result.detail` says what to do."""
-        return self.result.stopped
+        """What ended it early, a limit or a lost server: None, or its name; `result.detail` says what to do."""
+        return None if self.result.failed else self.result.stopped
+
+    @property
+    def failed(self) -> list[FailedItem]:
+        """The items that have no verdict though the map is through, in order."""
+        return [FailedItem(item, _of_item(why), self._tally(item)) for item, why in self.result.failed.items()]
 
     def __len__(self) -> int:
         return int(self._index.execute("SELECT count(DISTINCT step) FROM waves WHERE decided").fetchone()[0])
@@ -59,12 +77,19 @@ class Verdicts(Generic[T]):
         stored = next(self._steps("step = ?", position), None)
         if stored is not None and stored.winner is not None:
             return self._reader.verdict(stored.verdict(self._reader.parse))
-        tally = self._reader.tally(stored.named(self._reader.parse) if stored is not None else Tally())
-        message = f"item {position} has no verdict, the run stopped: {self.stopped}. {self.result.detail}"
-        raise Undecided(message, tally=tally, step=position, limit=self.stopped or "")
+        stopped, why = self.result.stopped, self.result.failed.get(position)
+        message = f"item {position} has no verdict"
+        message += f": {_of_item(why)}" if why else f", the run stopped: {stopped}. {self.result.detail}"
+        raise Undecided(message, tally=self._tally(position), step=position, limit=stopped or "")
 
     def __repr__(self) -> str:
-        return f"<Verdicts on {self.result.steps} of {self._items} items, stopped: {self.stopped}>"
+        failed = f", {len(self.result.failed)} failed" if self.result.failed else ""
+        return f"<Verdicts on {self.result.steps} of {self._items} items{failed}, stopped: {self.stopped}>"
+
+    def _tally(self, position: int) -> Tally:
+        """Return how the votes on one item stand."""
+        stored = next(self._steps("step = ?", position), None)
+        return self._reader.tally(stored.named(self._reader.parse) if stored is not None else Tally())
 
     def answers(self) -> Iterator[T]:
         """Return the answer to each item, in item order. Raises Undecided if any has none, so that no answer slips."""
@@ -100,3 +125,8 @@ class Verdicts(Generic[T]):
         """Yield the steps of some waves, which come in item order."""
         rows = self._index.execute(f"SELECT record FROM waves WHERE {which} ORDER BY step, rowid", values)  # noqa: S608
         return steps_of(decode(record) for (record,) in rows)
+
+
+def _of_item(why: str) -> str:
+    """Return what a stop says of a step, in the words of a map."""
+    return why.replace("step ", "item ", 1)

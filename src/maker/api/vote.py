@@ -116,7 +116,7 @@ def _of_a_vote(said: str) -> str:
         return said
     for pattern, instead in _IN_A_RUN:
         said = re.sub(pattern, instead, said)
-    return said[:1].upper() + said[1:]
+    return said if "://" in said.split(" ", 1)[0] else said[:1].upper() + said[1:]
 
 
 def check_k(caller: str, k: object) -> None:

@@ -64,9 +64,12 @@ class Loop:
             self.course.stop = self.course.stop or stop
             await self._go_on()
         course = self.course
-        if course.stop is None and course.aside:
+        failed = {} if course.stop else {step: str(why) for step, why in sorted(course.aside.items())}
+        if failed:
             course.stop = course.first_aside()
-        return course.book.close(_result(course, self.reporter.seconds))
+        result = _result(course, self.reporter.seconds)
+        result.failed = failed
+        return course.book.close(result)
 
     async def _go_on(self) -> None:
         """Advance to the end, to a stop, or to a rollback."""

@@ -64,7 +64,8 @@ class RunResult:
     wrong (None where the truth is not known): what p and rho are estimated from. segments: how many
     were used. simulated: the model was a simulated one. cost: US dollars, None without prices. epochs: how
     often settings were changed on purpose. escalations: how often steps were tried in another way, by rung.
-    independence: whether copied samples would show, "" where none can be.
+    independence: whether copied samples would show, "" where none can be. failed: why, by step, for those that have
+    no verdict where all the others are decided.
     """
 
     solved: bool
@@ -96,6 +97,7 @@ class RunResult:
     epochs: int = 0
     independence: str = ""
     escalations: dict[str, int] = field(default_factory=dict)
+    failed: dict[int, str] = field(default_factory=dict)
     task: Task | None = field(default=None, repr=False)
     _book: Journal | None = field(default=None, repr=False)
 

@@ -35,8 +35,7 @@ MOST_LANES = 512  # steps side by side, of one that does
 PATIENCE = 600.0  # seconds that one draw waits in all as it is told to; also the longest single wait
 FIRST_BACKOFF = 0.1  # seconds; doubles with each attempt
 LONGEST_BACKOFF = 60.0  # seconds
-LONGEST_AT_START = 1.75  # seconds, as long as no draw has succeeded: the last attempt is then 10.1 s after the first,
-# just past the time in which a server has to show itself
+LONGEST_AT_START = 1.75  # seconds, before any draw has succeeded: ten attempts then last as long as a server's grace
 MOST_JITTER = 1.0  # seconds of a wait, at most a quarter of it, so that many do not come back as one
 MOST_REWORDED = 10  # repetitions of one draw that are no attempts: the model has put it differently (kind "again")
 
@@ -44,7 +43,6 @@ MOST_REWORDED = 10  # repetitions of one draw that are no attempts: the model ha
 _BUGS = (NameError, ImportError, NotImplementedError)
 
 _FREE = Spent()
-
 jitter = random.random
 
 
@@ -264,17 +262,14 @@ class Dispatcher:
     ) -> list[tuple[_Draw, Failure]]:
         """Book the replies of a model that costs nothing: tokens as they are reported, and no bounds."""
         failed: list[tuple[_Draw, Failure]] = []
-        tokens_in = tokens_out = 0
         for draw, reply in zip(draws, replies, strict=True):
             if isinstance(reply, Failure):
                 failed.append((draw, reply))
                 self.usage.fail(spent_on(reply, _FREE, None))
                 continue
             draw.sample = reply
-            tokens_in += reply.tokens_in or 0
-            tokens_out += reply.tokens_out or 0
-        self.usage.tokens_in += tokens_in
-        self.usage.tokens_out += tokens_out
+            self.usage.tokens_in += reply.tokens_in or 0
+            self.usage.tokens_out += reply.tokens_out or 0
         return failed
 
     async def pay(self, request: Request, send: Callable[[Request], Awaitable[Reply]]) -> Reply:

@@ -22,10 +22,15 @@ _LOOKS: tuple[tuple[str, Callable[[str], bool]], ...] = (
 )
 
 
-def looks(texts: Sequence[str | None]) -> str:
-    """Return what all texts of flagged replies look like, with one as an example; "" of none."""
+def looks(texts: Sequence[str | None], *, called: bool = False) -> str:
+    """Return what all texts of flagged replies look like, with one as an example; "" of none.
+
+    called: all of these replies are tool calls.
+    """
     if not texts:
         return ""
+    if called:
+        return "tool calls came instead of text"
     if all(text is None for text in texts):
         return "none of the flagged replies has text"
     known = [text for text in texts if text is not None]

@@ -483,13 +483,13 @@ def test_a_stop_lets_the_other_branch_finish_its_wave(tmp_path):
 
 
 def test_an_unusable_model_is_raised():
-    """A model that raises ends the solve with ModelError."""
+    """A model that cannot answer at all ends the solve with ModelError."""
 
     class Broken:
         lockstep = False
 
         async def draw(self, requests):
-            raise RuntimeError("no weights")
+            raise NotImplementedError("no weights")
 
     with pytest.raises(ModelError, match="no weights"):
         maker.solve_sync("1 * 1", model=Broken())
