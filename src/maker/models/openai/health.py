@@ -59,6 +59,7 @@ async def probe(request: Request, send: Send) -> Trouble | None:
     ill: Trouble | None = None
 
     async def sent(probed: Request) -> Reply:
+        """Send it, and keep what ails the endpoint."""
         nonlocal ill
         outcome = await send(probed)
         if isinstance(outcome, Trouble):
