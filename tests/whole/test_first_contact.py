@@ -72,13 +72,18 @@ WORKS: dict[str, Behaviour] = {
     "a code fence": always(text=f"```json\n{ANSWER}\n```"),
     "a stream": always(body=STREAM, headers={"Content-Type": "text/event-stream"}),
     "another word for the end": always(finish="end_turn"),
-    "loading, as a 404": lambda r: error(404, "No models loaded. Please load a model") if not r.number else Reply(ANSWER),
+    "loading, as a 404": lambda r: error(404, "No models loaded. Load one") if not r.number else Reply(ANSWER),
 }  # fmt: skip
 
 
 def asked(server: FaultServer, **settings: Any) -> Any:
     """Ask the question."""
     return maker.vote_sync("What is 6 x 7?", model=server.spec("m"), **{"answer": int, **settings})
+
+
+def of_twelve(server: FaultServer) -> Any:
+    """Ask about twelve items, two calls at once."""
+    return maker.map_sync("{item}: what is 6 x 7?", range(12), model=server.spec("m"), answer=int, concurrency=2)
 
 
 @pytest.mark.parametrize("kind", WORKS)
@@ -107,9 +112,9 @@ def test_what_did_not_come_to_its_end_never_votes(finish: str) -> None:
 def test_tool_calls_instead_of_text_are_said() -> None:
     """The vote ends undecided, and says what came."""
     called = {"content": None, "tool_calls": [{"id": "t", "function": {"name": "answer", "arguments": "{}"}}]}
-    with FaultServer(always(message=called, finish="tool_calls")) as server:
-        with pytest.raises(maker.Undecided, match="tool calls came instead of text"):
-            asked(server, limits={"max_flags": 5})
+    says = pytest.raises(maker.Undecided, match="tool calls came instead of text")
+    with FaultServer(always(message=called, finish="tool_calls")) as server, says:
+        asked(server, limits={"max_flags": 5})
 
 
 def test_a_quota_that_is_back_tomorrow_ends_at_once() -> None:
@@ -128,9 +133,7 @@ def test_a_quota_that_is_back_tomorrow_ends_at_once() -> None:
 def test_a_gateways_page_in_mid_run_passes(page: Reply) -> None:
     """One failure of one call, and no item is lost."""
     with FaultServer(lambda r: page if r.number == 20 else Reply(ANSWER)) as server:
-        verdicts = maker.map_sync(
-            "{item}: what is 6 x 7?", range(12), model=server.spec("m"), answer=int, concurrency=2
-        )
+        verdicts = of_twelve(server)
         assert (len(verdicts), verdicts.stopped, verdicts.failed) == (12, None, [])
 
 
@@ -138,9 +141,7 @@ def test_an_item_that_is_always_refused_is_named() -> None:
     """The others are decided, the map is through, and the failure says why."""
     refused = error(400, "The prompt triggered the content management policy", param="prompt", code="content_filter")
     with FaultServer(lambda r: refused if r.prompt.startswith("7:") else Reply(ANSWER)) as server:
-        verdicts = maker.map_sync(
-            "{item}: what is 6 x 7?", range(12), model=server.spec("m"), answer=int, concurrency=2
-        )
+        verdicts = of_twelve(server)
         assert (len(verdicts), verdicts.stopped) == (11, None)
         (failed,) = verdicts.failed
         assert failed.item == 7
