@@ -13,6 +13,7 @@ import anyio
 import pytest
 
 import maker
+from echo import Echo
 from maker.api.opened import opened, task_for
 from maker.decision.config import Config
 from maker.decision.sample import Request, desk
@@ -144,32 +145,16 @@ def _ways(model: Asked) -> dict[str, Callable[..., Any]]:
     }
 
 
-class Odd:
+class Odd(Echo):
     """A task of 30 steps whose questions are messages; in finer steps it asks itself."""
 
     name = "odd"
-    steps = 30
 
-    def initial_state(self) -> int:
-        return 0
+    def __init__(self) -> None:
+        super().__init__(steps=30)
 
     def prompt(self, state: int, step: int) -> Any:
         return [{"role": "user", "content": [{"type": "text", "text": f"Is {state} odd?"}]}]
-
-    def parse(self, text: str) -> str:
-        return text
-
-    def legal(self, state: int, action: str) -> bool:
-        return True
-
-    def apply(self, state: int, action: str) -> int:
-        return state + 1
-
-    def done(self, state: int) -> bool:
-        return state == self.steps
-
-    def answer(self, state: int) -> int:
-        return state
 
     def truth(self, state: int, step: int) -> str:
         return "7"

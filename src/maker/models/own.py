@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from maker.decision.sample import Failure, Reply, Request, Sample
 from maker.errors import MakerError, ungrouped
+from maker.models.retry_after import retry_after
 from maker.task.prompt import Messages
 
 _TRANSIENT = (408, 409, 425, 429)  # statuses that pass, with all of 500 and above
@@ -82,15 +83,6 @@ def failure_of(error: Exception) -> Failure:
     if status in _FATAL:
         return Failure("fatal", what + ". Check its key and the model's name")
     if status in _TRANSIENT or status >= 500:
-        return Failure("transient", what, _retry_after(error))
+        headers = getattr(getattr(error, "response", None), "headers", None)
+        return Failure("transient", what, retry_after(headers) if isinstance(headers, Mapping) else None)
     return Failure("poison", what)
-
-
-def _retry_after(error: Exception) -> float | None:
-    """Return the seconds that the error's response asks to wait, if it is told in seconds."""
-    headers = getattr(getattr(error, "response", None), "headers", None) or {}
-    try:
-        seconds = float(headers.get("retry-after") or headers.get("Retry-After") or "nan")
-    except (AttributeError, TypeError, ValueError):
-        return None
-    return seconds if 0 <= seconds < float("inf") else None

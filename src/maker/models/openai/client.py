@@ -35,9 +35,9 @@ from maker.models.openai.http.wire import Wire
 from maker.models.openai.negotiate import Negotiator
 from maker.models.openai.refusal import REFUSED, Asked, Trouble
 from maker.models.openai.request import Dialect, encode_request
-from maker.models.openai.retry_after import retry_after
 from maker.models.openai.schema import unwrapped
 from maker.models.openai.target import Target
+from maker.models.retry_after import retry_after
 from maker.sending.dispatcher import ATTEMPTS
 from maker.task.prompt import words_in
 
@@ -185,10 +185,8 @@ class OpenAI:
         if trouble.about:
             return await self.negotiator.refused(request, trouble, dialect, choices)
         if failure.kind == "transient" and trouble.alien and self._hopeless(trouble):
-            lasting = (
-                "" if trouble.page else f", and nothing usable has come for {GRACE:g} s. Start the server, or check "
-            )
-            return replace(failure, kind="fatal", detail=failure.detail + (lasting and f"{lasting}the address"))
+            lasting = f", and nothing usable has come for {GRACE:g} s. Start the server, or check the address"
+            return replace(failure, kind="fatal", detail=failure.detail + ("" if trouble.page else lasting))
         if failure.kind == "transient" and trouble.own:
             failures = self._suspects.pop(_identity(request), 0) + 1
             if failures >= ATTEMPTS:

@@ -17,7 +17,7 @@ from typing import Any
 
 from maker.decision.sample import Failure
 from maker.models.openai.request import OPTIONAL
-from maker.models.openai.retry_after import retry_after
+from maker.models.retry_after import retry_after
 
 WAIT = frozenset({408, 409, 425, 429})  # of the 4xx: try again
 REFUSED = frozenset({429, 503, 529})  # the whole endpoint wants a pause

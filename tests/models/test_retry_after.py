@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from maker.models.openai.retry_after import LOADING, LONGEST, retry_after
+from maker.models.retry_after import LOADING, LONGEST, retry_after
 
 NOW = datetime(2026, 7, 1, 12, 0, 0, tzinfo=UTC)
 
