@@ -27,7 +27,7 @@ from maker.api.sync import twin
 from maker.errors import ModelError
 from maker.journal.database import read_records
 from maker.journal.records import decode
-from maker.models.openai import retry_after
+from maker.models import retry_after
 from maker.models.openai.client import OpenAI
 from maker.models.openai.http import gate as gate_module
 from maker.models.openai.http.gate import Gate
