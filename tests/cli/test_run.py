@@ -113,15 +113,15 @@ def test_a_name_server_that_hangs_is_no_hang(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Looking a name up counts as connecting: it has seconds, not minutes."""
-    from maker.models.openai.http import wire as openai_wire
+    from maker.models.openai.http import line
 
     async def hang(self: Any, *args: Any, **options: Any) -> Any:
         import asyncio
 
         await asyncio.Event().wait()
 
-    monkeypatch.setattr(openai_wire, "CONNECT", 0.05)
-    monkeypatch.setattr(openai_wire.aiohttp.ThreadedResolver, "resolve", hang)
+    monkeypatch.setattr(line, "CONNECT", 0.05)
+    monkeypatch.setattr(line.aiohttp.ThreadedResolver, "resolve", hang)
     code, complaint = call(capsys, monkeypatch, "--model", "http://slow.example/v1#m")
     assert (code, complaint.count("\n")) == (5, 1)
     assert "cannot be reached (Connection timed out)" in complaint

@@ -1,7 +1,8 @@
 """What a call needs, opened and closed: models, task, settings, limits, and who sends.
 
 Promises: what was made here is closed when the call ends, however it ends, and closing is not cut short by
-cancellation; a model that the caller gave stays open.
+cancellation; a model that the caller gave stays open. Connections of models over HTTP stay, too, for the next call:
+they close when nobody uses them for some seconds, and with their event loop (`models/openai/http/line.py`).
 
 Not covered: the journal, which closes itself; the arguments that one call alone has.
 """
@@ -132,7 +133,7 @@ def _ready(asked: Model | str, task: Task | None, stack: AsyncExitStack, limits:
     if callable(model) and not hasattr(model, "draw"):
         model = from_callable(model)
     traits = Traits.of(model)
-    if model is not asked and traits.close is not None:
+    if model is not asked and traits.close is not None and not (isinstance(asked, str) and over_http(asked)):
         stack.push_async_callback(_shielded, traits.close)
     if task is not None and traits.bind is not None:
         traits.bind(task)

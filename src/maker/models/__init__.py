@@ -35,7 +35,7 @@ def load_model(
     Over HTTP: `openai:MODEL` with OPENAI_API_KEY from the environment (other providers likewise, `providers.py`), or
     `http://host:port/v1#MODEL` with MAKER_API_KEY if that is set; for these, prices: US dollars a million tokens
     (`input`, `output`, `cached`), which `max_cost` needs; timeout: seconds of one attempt (120); concurrency: requests
-    out at once (512).
+    out at once (found by trying).
     Raises TaskError for an unknown name and for settings that do not fit, ModelError for an address of no use.
     """
     name, _, settings = spec.partition(":")

@@ -52,7 +52,7 @@ def openai_model(
     url: str, name: str, *, headers: Mapping[str, str] | None = None, extra: Mapping[str, Any] | None = None,
     query: Mapping[str, str] | None = None, api_key: str | None = None, api_key_env: str | None = None,
     timeout: float = 120.0, proxy: str | None = None, ca_file: str | None = None, uds: str | None = None,
-    concurrency: int = 512, n: int = 1, prices: Prices | Mapping[str, float] | None = None,
+    concurrency: int | None = None, n: int = 1, prices: Prices | Mapping[str, float] | None = None,
 ) -> OpenAI:  # fmt: skip
     """Return the model `name` of an OpenAI-compatible server.
 
@@ -60,8 +60,9 @@ def openai_model(
     {"reasoning_effort": "low"}; they replace ours. query: of the address (Azure's api-version). api_key: sent as a
     bearer token; api_key_env: the variable of the environment that holds it. timeout: seconds of one attempt.
     proxy: http://HOST:PORT, or "env" for the environment's; without it none is used. ca_file: certificates to
-    trust. uds: a unix socket to connect to. concurrency: the most requests out at once. n: draws that may
-    share a call. prices: US dollars a million tokens (`input`, `output`, `cached`).
+    trust. uds: a unix socket to connect to. concurrency: the most requests out at once, None: as many as
+    the server is found to bear. n: draws that may share a call. prices: US dollars a million tokens (`input`,
+    `output`, `cached`).
 
     Raises ModelError for what cannot be used, without repeating what could be a key; nothing is sent yet.
     """

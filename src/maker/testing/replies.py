@@ -48,13 +48,17 @@ def error(status: int, message: str = "as told", *, headers: Mapping[str, str] |
 
 @dataclass(slots=True, frozen=True)
 class Received:
-    """A request as it came. headers holds the key, if one was sent: it is not shown and not in the ledger."""
+    """A request as it came. headers holds the key, if one was sent: it is not shown and not in the ledger.
+
+    peer: the other end of its connection, the same for requests that share one.
+    """
 
     number: int
     at: float  # monotonic seconds
     path: str
     body: dict[str, Any]
     headers: Mapping[str, str] = field(repr=False)
+    peer: Any = None
 
     @property
     def prompt(self) -> str:

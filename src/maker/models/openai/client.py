@@ -4,7 +4,8 @@ How one is named, and the addresses of providers: `models/providers.py`.
 
 Promises: one draw is one HTTP request, and every reply, however wild, becomes a Sample or a Failure
 (the table is in `reply.py`), in time, of a limited size, and without the key (`wire.py`). A refusal slows the
-request that met it, not the others (`gate.py`). What was cancelled leaves no slot, task or socket.
+request that met it, not the others (`gate.py`). What was cancelled leaves no slot, task or socket. One model serves any
+number of event loops and threads at once: connections and gates belong to a loop, what was found out to all.
 
 What a server does not take (a temperature, seeds, logprobs, schemas, ...) is left out: at once where its complaint
 names one field, else what it takes is found by asking with less (`negotiate.py`); the failure's kind is then "again",
@@ -12,8 +13,7 @@ which is no attempt. What was found is kept by address and model, told to the ru
 request that the server calls wrong is a poison step only if a short one with the same settings succeeds; where the
 same prompt was answered before, it is a flagged sample. Probes are held and booked as draws are (`sample.desk`).
 
-Not covered: retrying, which is `sending/dispatcher.py`'s: a draw here is one attempt. Streaming. Several event
-loops at a time.
+Not covered: retrying, which is `sending/dispatcher.py`'s: a draw here is one attempt. Streaming.
 """
 
 from __future__ import annotations
@@ -55,9 +55,8 @@ class OpenAI:
     models. model: its name there. key: sent as a bearer token, to this origin alone. timeout: seconds of one
     attempt, body included. concurrency: the most requests out at once, None: as many as the server bears (`gate.py`);
     the gate goes lower when the server asks for it. n: draws of one prompt that may share a call (if one `draw` holds
-    them together).
-    gate: by default all models of one origin share one. prices: US dollars a million tokens (`input`, `output`,
-    `cached`); none are built in. reach: headers, query and way to the server. extra: fields of the body.
+    them together). gate: by default all models of one origin share one in a loop. prices: US dollars a million tokens
+    (`input`, `output`, `cached`); none are built in. reach: headers, query and way to the server. extra: fields of the body.
 
     Raises ModelError for an address or a key that cannot be used. `name` is part of a run's fingerprint.
     """
@@ -74,7 +73,7 @@ class OpenAI:
             raise ModelError("a model over HTTP needs a timeout above 0, and concurrency and n of at least 1")
         self._target = Target.of(base_url, model)
         self._wire = Wire(self._target, key, reach or Reach())
-        self._gate = gate or gate_of(self._target.origin, concurrency)
+        self._own_gate, self._ceiling = gate, concurrency
         self._clock = clock
         self.name = self._target.name
         self.timeout, self.n, self._extra = timeout, n, dict(extra or {})
@@ -84,6 +83,11 @@ class OpenAI:
         self._reached = False  # it has answered something
         self._proven = False  # it has answered a request well
         self._suspects: dict[tuple[Address, int], int] = {}  # failures in a row that may be the request's own fault
+
+    @property
+    def _gate(self) -> Gate:
+        """The gate of the running loop."""
+        return self._own_gate or gate_of(self._target.origin, self._ceiling)
 
     def __repr__(self) -> str:
         return f"OpenAI({self.name!r})"
@@ -96,7 +100,7 @@ class OpenAI:
         return self._ask(requests) if len(requests) == 1 else self._ask_in_parts(requests)
 
     async def aclose(self) -> None:
-        """Close all connections. The model can be used again, and then opens new ones."""
+        """Close what the running loop has open, unless other models use it. Used again, the model opens new ones."""
         await self._wire.aclose()
 
     def bears(self) -> int:

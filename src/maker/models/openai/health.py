@@ -35,9 +35,12 @@ class Prober(Generic[Found]):
     async def ask(self, request: Request, find: Callable[[Request], Awaitable[Found]]) -> Found | Trouble:
         """Return what `find` makes of a short request with the settings of this one."""
         now = self._clock()
+        loop = asyncio.get_running_loop()
         if self._last is not None and now - self._last[0] < PROBE_EVERY:
-            return await asyncio.shield(self._last[1])
-        answer: asyncio.Future[Found | Trouble] = asyncio.get_running_loop().create_future()
+            found_before = self._last[1]
+            if found_before.done() or found_before.get_loop() is loop:  # another loop's answer cannot be waited for
+                return await asyncio.shield(found_before)
+        answer: asyncio.Future[Found | Trouble] = loop.create_future()
         self._last = now, answer
         found: Found | Trouble = _INTERRUPTED
         try:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import random
-import threading
 import weakref
 from collections.abc import Awaitable, Callable
 
@@ -431,18 +430,19 @@ def test_a_gate_outlives_its_loop():
 
 
 def test_models_of_one_origin_share_a_gate():
-    """One origin and one ceiling, one gate, in a thread; a number is obeyed, and a gate nobody holds is forgotten."""
-    one = gate_of("http://h:1", 4)
-    assert gate_of("http://h:1", 4) is one
-    assert (gate_of("http://h:1", 1000).limit, one.limit) == (1000, 4)
-    found = gate_of("http://h:1", None)
-    assert (gate_of("http://h:1", None), found.limit) == (found, FIRST_LIMIT)
-    assert gate_of("http://h:2", 4) is not one
-    others: list[Gate] = []
-    thread = threading.Thread(target=lambda: others.append(gate_of("http://h:1", 4)))
-    thread.start()
-    thread.join()
-    assert others[0] is not one
+    """One origin and one ceiling, one gate, in a loop; a number is obeyed; gates end with their loop."""
+
+    async def gates() -> list[Gate]:
+        one = gate_of("http://h:1", 4)
+        assert gate_of("http://h:1", 4) is one
+        assert (gate_of("http://h:1", 1000).limit, one.limit) == (1000, 4)
+        found = gate_of("http://h:1", None)
+        assert (gate_of("http://h:1", None), found.limit) == (found, FIRST_LIMIT)
+        assert gate_of("http://h:2", 4) is not one
+        return [one]
+
+    (one,), (other,) = asyncio.run(gates()), asyncio.run(gates())
+    assert other is not one
     kept = weakref.ref(one)
     del one
     gc.collect()

@@ -15,17 +15,15 @@ A limit that finds itself begins at FIRST_LIMIT and doubles a round while that b
 A waiter gives up (`Held`) once the endpoint has let nothing through for its patience, or at once when the gate is
 closed for longer than that: a closed gate is a failed attempt, not a hang.
 
-Not covered: repeating, and the deadline of a request that is out. One event loop at a time; a gate that is shared by
-threads needs one gate a thread, which is what `gate_of` gives.
+Not covered: repeating, and the deadline of a request that is out. One event loop at a time: several loops need a gate
+each, which is what `gate_of` gives.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-import threading
 import time
-import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from statistics import median
@@ -316,15 +314,21 @@ class Finder:
         return self.top
 
 
-_of_thread = threading.local()
+_GATES: dict[asyncio.AbstractEventLoop | None, dict[tuple[str, int | None], Gate]] = {}
 
 
 def gate_of(origin: str, ceiling: int | None) -> Gate:
-    """Return the gate that all models of one origin and one ceiling (None: found) share in this thread.
+    """Return the gate that all models of one origin and one ceiling (None: found) share in the running loop.
 
-    It lives as long as one of them does.
+    It lives as long as the loop, so that what one call has found of a server serves the next.
     """
-    gates: weakref.WeakValueDictionary[tuple[str, int | None], Gate] | None = getattr(_of_thread, "gates", None)
+    loop = asyncio._get_running_loop()  # None where there is none; the public function raises there
+    gates = _GATES.get(loop)
     if gates is None:
-        gates = _of_thread.gates = weakref.WeakValueDictionary()
-    return gates.setdefault((origin, ceiling), Gate(ceiling))
+        for ended in [known for known in list(_GATES) if known is not None and known.is_closed()]:
+            _GATES.pop(ended, None)
+        gates = _GATES[loop] = {}
+    gate = gates.get((origin, ceiling))
+    if gate is None:
+        gate = gates[origin, ceiling] = Gate(ceiling)
+    return gate

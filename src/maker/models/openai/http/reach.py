@@ -57,6 +57,11 @@ class Reach:
                 return value.removeprefix("Bearer ").strip() or None
         return None
 
+    @property
+    def way(self) -> tuple[object, ...]:
+        """What requests must have in common to share a connection."""
+        return tuple(sorted(self.headers.items())), self.ca_file, self.uds
+
     def proxy_for(self, url: str) -> str | None:
         """Return the proxy that requests to a URL go through."""
         if self.proxy != "env":
