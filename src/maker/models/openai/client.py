@@ -56,7 +56,8 @@ class OpenAI:
     attempt, body included. concurrency: the most requests out at once, None: as many as the server bears (`gate.py`);
     the gate goes lower when the server asks for it. n: draws of one prompt that may share a call (if one `draw` holds
     them together). gate: by default all models of one origin share one in a loop. prices: US dollars a million tokens
-    (`input`, `output`, `cached`); none are built in. reach: headers, query and way to the server. extra: fields of the body.
+    (`input`, `output`, `cached`); none are built in. reach: headers, query and way to the server. extra: fields
+    of the body.
 
     Raises ModelError for an address or a key that cannot be used. `name` is part of a run's fingerprint.
     """
