@@ -21,6 +21,8 @@ It is made at its first use, because structlog is a third of the time that `impo
 | model.slower   | debug   | the limit of requests out at once went down: limit, ceiling                            |
 | model.concurrency | debug | how many requests at once the endpoint bears: found, seconds (of a reply)             |
 | model.without  | debug   | a server does not take all fields, it is asked with less from now on: model, takes     |
+| model.server_lost | warning | one of several servers failed, the others go on: server, detail                    |
+| model.server_back | warning | it answers again: server                                                          |
 | model.takes    | warning | what a server was found to take, once it has answered: said                            |
 | model.probe    | debug   | a short request was sent to see whether the endpoint is well: step, well               |
 """

@@ -65,6 +65,7 @@ def known(tokens: int) -> int | None:
     return None if tokens == UNKNOWN_TOKENS else tokens
 
 
+_IN_FACTS = ("id", "logprob", "model", "latency", "fingerprint", "cached", "thought", "thought_tokens", "source")
 _IN_RECEIPT = tuple(field.name for field in fields(Sample))
 
 
@@ -93,13 +94,14 @@ def facts_of(sample: Sample, *, whole: bool) -> dict[str, Any]:
         facts["model"] = sample.model
     if sample.latency is not None:
         facts["latency"] = sample.latency
+    if sample.source is not None:
+        facts["source"] = sample.source
     return facts
 
 
 def sample_of(text: str | None, tokens_in: int, tokens_out: int, facts: Mapping[str, Any]) -> Sample:
     """Return a sample of a wave; text: None where there was none, or the journal has only its digest."""
-    kept = map(facts.get, ("id", "logprob", "model", "latency", "fingerprint", "cached", "thought", "thought_tokens"))
-    return Sample(text, known(tokens_in), known(tokens_out), facts.get("finish", "stop"), *kept)
+    return Sample(text, known(tokens_in), known(tokens_out), facts.get("finish", "stop"), *map(facts.get, _IN_FACTS))
 
 
 def tell(sample: Sample, note: dict[str, Any]) -> None:

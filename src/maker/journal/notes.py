@@ -242,18 +242,20 @@ class Receipt:
 
 @dataclass(slots=True, frozen=True)
 class ServerChange:
-    """What a server says of its maker changed, and that was accepted. asked: as in `Receipt`."""
+    """What a server says of its maker changed, and that was accepted. asked: as in `Receipt`; source: of several."""
 
     what: str
     before: str
     now: str
     asked: str = ""
+    source: str = ""
 
     @classmethod
     def of(cls, note: dict[str, Any]) -> ServerChange:
         """Return what a journaled note says."""
         said = note["change"]
-        return cls(*map(str, (said["what"], said["from"], said["to"], said.get("asked", ""))))
+        told = said["what"], said["from"], said["to"], said.get("asked", ""), said.get("source", "")
+        return cls(*map(str, told))
 
 
 @dataclass(slots=True, frozen=True)

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
 from maker.decision.sample import Prices
 from maker.errors import ModelError
+from maker.models.endpoints import Endpoints
 
 if TYPE_CHECKING:
     from maker.models.openai.client import OpenAI
@@ -78,8 +79,10 @@ def openai_model(
     return made
 
 
-def from_spec(spec: str, **settings: Any) -> OpenAI:
+def from_spec(spec: str, **settings: Any) -> OpenAI | Endpoints:
     """Return the model that a specification names: "PROVIDER:NAME", or "http(s)://HOST:PORT/v1#NAME".
+
+    Several addresses of one model are joined by commas before the "#": "http://A/v1,http://B/v1#NAME".
 
     settings: as `openai_model` takes them. The key comes from the environment alone: the provider's variable, and
     MAKER_API_KEY (if set) for a URL. Raises ModelError, without repeating what could be a key.
@@ -92,7 +95,17 @@ def from_spec(spec: str, **settings: Any) -> OpenAI:
         key = _key(spec, variable) if needed else os.environ.get(variable)
         return openai_model(url, name, api_key=key, **settings)
     url, _, name = spec.partition("#")
-    return openai_model(url, name, api_key=os.environ.get("MAKER_API_KEY"), **settings)
+    key = os.environ.get("MAKER_API_KEY")
+    if "," in url:
+        return _several(url.split(","), name, api_key=key, **settings)
+    return openai_model(url, name, api_key=key, **settings)
+
+
+def _several(urls: Sequence[str], name: str, **settings: Any) -> Endpoints:
+    """Return a model that several servers answer for. Their order does not matter."""
+    models = {model.name: model for url in urls for model in [openai_model(url.strip(), name, **settings)]}
+    sources = {full.rpartition("#")[0]: model for full, model in sorted(models.items())}
+    return Endpoints(sources, f"{','.join(sources)}#{name}")
 
 
 def _azure(spec: str, name: str, settings: Mapping[str, Any]) -> OpenAI:

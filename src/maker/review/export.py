@@ -50,6 +50,7 @@ COLUMNS: dict[str, dict[str, str]] = {  # column -> Arrow type
         "step": "int64", "draw": "int32", "wave": "int32", "candidate": "int32", "won": "bool", "flag": "string",
         "text": "string", "text_digest": "string", "tokens_in": "int64", "tokens_out": "int64", "finish": "string",
         "response_id": "string", "logprob": "double", "model": "string", "latency": "double",
+        "source": "string",
     },
 }  # fmt: skip
 
@@ -158,7 +159,7 @@ def _sample_rows(stored: StoredStep) -> Iterator[Row]:
             "tokens_in": known(stored.tokens_in[draw]), "tokens_out": known(stored.tokens_out[draw]),
             "finish": _word(facts.get("finish", "stop")), "response_id": _word(facts.get("id")),
             "logprob": _number(facts.get("logprob")), "model": _word(facts.get("model")),
-            "latency": _number(facts.get("latency")),
+            "latency": _number(facts.get("latency")), "source": _word(facts.get("source")),
         }  # fmt: skip
 
 

@@ -12,7 +12,7 @@ Not covered: in-process models, whose draws cost nothing, and limits (`limits.py
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from typing import Any
 
 from maker.decision.address import Address
@@ -27,6 +27,7 @@ from maker.log import log
 from maker.sending.usage import Spent, Usage
 
 _WATCHED = ("model", "fingerprint")  # what a sample says of its maker, and what must not change
+_Of = tuple[str, str, str]  # who was asked, what is watched, which of several servers
 
 
 class Receipts:
@@ -34,7 +35,7 @@ class Receipts:
 
     accepted: changes of "model" or "fingerprint" that do not stop the run. temperature: of the draws. `known` are
     samples that came and were not judged yet. used: there are any receipts. A run may ask several models (`asked`,
-    "" for its own): what each says of its maker is watched apart.
+    "" for its own), each at several servers: what each says of its maker is watched apart.
     """
 
     def __init__(
@@ -48,8 +49,8 @@ class Receipts:
         self.used = False
         self._open: dict[Address, Spent] = {}  # reserved by an earlier process and not settled so far
         self._marked = self._unmarked = 0  # samples that bear an id or logprobs, and that bear none
-        self._maker: dict[tuple[str, str], str] = {}
-        self._unaccepted: dict[tuple[str, str], str] = {}  # changes that the journal shows and nobody has accepted
+        self._maker: dict[_Of, str] = {}
+        self._unaccepted: dict[_Of, str] = {}  # changes that the journal shows and nobody has accepted
 
     # -- live ------------------------------------------------------------------------------------------
 
@@ -78,7 +79,8 @@ class Receipts:
             self._mark(sample)
         self.journal.commit_soon()
         for _, sample, _ in samples:
-            self._same_maker(sample, asked)
+            for of, said in self._changes(sample, asked):
+                self._change(of, said)
 
     def found(self, model: str, takes: Mapping[str, Any]) -> None:
         """Note what a model was found to take, if that is news."""
@@ -107,21 +109,24 @@ class Receipts:
         self._marked += marked
         self._unmarked += not marked
 
-    def _same_maker(self, sample: Sample, asked: str) -> None:
+    def _changes(self, sample: Sample, asked: str) -> Iterator[tuple[_Of, str]]:
+        """Give what a sample says of its maker otherwise than the samples before it from the same server."""
         for what in _WATCHED:
-            said = getattr(sample, what)
-            if said is not None and self._maker.setdefault((asked, what), said) != said:
-                self._change(asked, what, said)
+            said, of = getattr(sample, what), (asked, what, sample.source or "")
+            if said is not None and self._maker.setdefault(of, said) != said:
+                yield of, said
 
-    def _change(self, asked: str, what: str, said: str) -> None:
+    def _change(self, of: _Of, said: str) -> None:
         """Journal a change of the server that is accepted. Raises Stop for any other."""
-        before = self._maker[asked, what]
+        asked, what, source = of
+        before = self._maker[of]
         if what not in self.accepted:
             raise Stop("model_changed", f"the server's {what} changed from {before!r} to {said!r} in mid-run. "
                        f"Resume when it is back, or with --accept-change {what}.", 5)  # fmt: skip
         log.warning("model.changed", what=what, before=before, now=said)
-        self._maker[asked, what] = said
-        self._append("change", {"what": what, "from": before, "to": said, **_asked(asked)})
+        self._maker[of] = said
+        where = {"source": source} if source else {}
+        self._append("change", {"what": what, "from": before, "to": said, **_asked(asked), **where})
 
     # -- replay ----------------------------------------------------------------------------------------
 
@@ -144,7 +149,7 @@ class Receipts:
             case Takes():
                 self._learn(note.model, note.takes)
             case ServerChange():
-                of = (note.asked, note.what)
+                of = (note.asked, note.what, note.source)
                 self._maker[of] = note.now
                 self._unaccepted.pop(of, None)
 
@@ -152,8 +157,8 @@ class Receipts:
         """Book what was reserved and never settled. Raises Stop for a change of model that is not accepted."""
         self.usage.cancel(self._open.values())
         self._open.clear()
-        for (asked, what), said in self._unaccepted.items():
-            self._change(asked, what, said)
+        for of, said in self._unaccepted.items():
+            self._change(of, said)
 
     def judged(self, run: str, step: int, first: int, count: int) -> None:
         """Drop samples that a wave has counted."""
@@ -184,10 +189,7 @@ class Receipts:
         self.usage.spend(Spent(*note.spent))
         sample = self.known[note.address] = note.sample
         self._mark(sample)
-        for what in _WATCHED:
-            said, of = getattr(sample, what), (note.asked, what)
-            if said is not None and self._maker.setdefault(of, said) != said:
-                self._unaccepted[of] = said
+        self._unaccepted.update(self._changes(sample, note.asked))
 
 
 def _asked(name: str) -> dict[str, str]:
