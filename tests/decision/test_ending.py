@@ -116,3 +116,13 @@ def test_steps_that_wait_for_their_samples_do_not_count() -> None:
     stop = copied_too_often(usage, 128)
     assert stop is not None
     assert str(stop).startswith("10 of 10 samples are copies")
+
+
+def test_a_step_whose_replies_are_cut_off_says_what_to_raise() -> None:
+    """Most replies met the token limit: the stop names that limit, and what to set."""
+
+    async def cut(prompt: str) -> Sample:
+        return Sample("3 + ", 10, 64, "length")
+
+    with pytest.raises(maker.Undecided, match=r"Most replies were cut off at 64 tokens: raise max_tokens\."):
+        maker.vote_sync("What is 1 + 2?", model=cut, k=2, max_tokens=64, limits={"max_flags": 4})

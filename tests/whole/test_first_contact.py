@@ -45,6 +45,24 @@ STREAM = (
 )
 USAGE = {"prompt_tokens": 9, "completion_tokens": 2000, "completion_tokens_details": {"reasoning_tokens": 1990}}
 
+
+def thinking(**cut: Any) -> Behaviour:
+    """Think for 5,000 tokens, and be cut off where that is not allowed."""
+
+    def reply(received: Any) -> Reply:
+        limit = received.body["max_tokens"]
+        usage = {"prompt_tokens": 9, "completion_tokens": min(limit, 5_000)}
+        whole = {"message": {"content": ANSWER}, "finish_reason": "stop"}
+        return Reply(
+            fields={
+                "choices": [whole if limit > 5_000 else {"message": cut, "finish_reason": "length"}],
+                "usage": usage,
+            }
+        )
+
+    return reply
+
+
 WORKS: dict[str, Behaviour] = {
     "no temperature but its own": lambda r: (
         error(400, "Only the default (1) value is supported.", param="temperature", code="unsupported_value")
@@ -71,6 +89,9 @@ WORKS: dict[str, Behaviour] = {
     "no usage": always(fields={"usage": None}),
     "a code fence": always(text=f"```json\n{ANSWER}\n```"),
     "a stream": always(body=STREAM, headers={"Content-Type": "text/event-stream"}),
+    "a thought longer than the token limit": thinking(content="", reasoning_content="6*7... " * 99),
+    "a thought in the text that is cut off": thinking(content="<think>6*7... " * 99),
+    "a thought that is not shown": thinking(content=None),
     "another word for the end": always(finish="end_turn"),
     "loading, as a 404": lambda r: error(404, "No models loaded. Load one") if not r.number else Reply(ANSWER),
 }  # fmt: skip

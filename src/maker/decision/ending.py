@@ -72,6 +72,8 @@ def stuck(poll: Poll) -> Stop | None:
     )
     if field := differing_field(list(poll.tally.answers.values())):
         message += f" All but one field agree: the field {field!r} differs; mark it maker.unvoted if it need not count."
+    if 2 * poll.flags.get("truncated", 0) > poll.drawn:
+        message += f" Most replies were cut off at {poll.step.token_cap} tokens: raise max_tokens."
     called = all(sample.finish_reason == "tool_calls" for sample in poll.samples)
     if not poll.tally.total and (alike := looks([sample.text for sample in poll.samples], called=called)):
         message += f" No reply has a vote: {alike}."

@@ -154,7 +154,9 @@ def test_a_resumed_run_does_not_ask_again(tmp_path):
 def test_a_dialect_survives_the_journal():
     """What is noted is read again as it was; what cannot be read counts as not found."""
     dialect = Dialect("max_completion_tokens", frozenset({"temperature"}), "object")
-    assert of_note(as_note(dialect)) == dialect
+    thinking = Dialect(thinks=True)
+    assert (of_note(as_note(dialect)), of_note(as_note(thinking))) == (dialect, thinking)
+    assert told(thinking, "m") == "m thinks before it answers (its token limit is 16,384 higher for that)"
     assert of_note({"refused": ["colour"], "form": 3, "tokens_name": 4}) == Dialect()
     assert told(dialect, "m") == (
         "m takes no temperature and calls the token limit max_completion_tokens and enforces a schema as far as that "

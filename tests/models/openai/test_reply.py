@@ -226,13 +226,14 @@ def test_a_stream_is_read():
 
 
 def test_tokens_of_thought_are_told_apart():
-    """As the server counts them, at most all; else by the thought's share of the text."""
+    """As the server counts them, at most all; else by its share of the text, or what no answer can have."""
     usage = {"prompt_tokens": 9, "completion_tokens": 100, "completion_tokens_details": {"reasoning_tokens": 90}}
     assert sample(completion(usage=usage)).tokens_reasoning == 90
     usage["completion_tokens_details"] = {"reasoning_tokens": 900}
     assert sample(completion(usage=usage)).tokens_reasoning == 100
     thinking = choice(message={"role": "assistant", "content": "yes", "reasoning_content": "x" * 27})
-    assert sample({**thinking, "usage": {"completion_tokens": 100}}).tokens_reasoning == 90
+    assert sample({**thinking, "usage": {"completion_tokens": 20}}).tokens_reasoning == 18
+    assert sample({**thinking, "usage": {"completion_tokens": 100}}).tokens_reasoning == 97
     usage = {"completion_tokens": 400, "completion_tokens_details": {"reasoning_tokens": 360}}
     four = read(completion(choices=completion()["choices"] * 4, usage=usage), asked=replace(ASKED, choices=4))
     assert [(one.tokens_out, one.tokens_reasoning) for one in four] == [(100, 90)] * 4

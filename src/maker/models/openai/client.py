@@ -9,9 +9,11 @@ number of event loops and threads at once: connections and gates belong to a loo
 
 What a server does not take (a temperature, seeds, logprobs, schemas, ...) is left out: at once where its complaint
 names one field, else what it takes is found by asking with less (`negotiate.py`); the failure's kind is then "again",
-which is no attempt. What was found is kept by address and model, told to the run (`Desk.found`) and logged once. A
-request that the server calls wrong is a poison step only if a short one with the same settings succeeds; where the
-same prompt was answered before, it is a flagged sample. Probes are held and booked as draws are (`sample.desk`).
+which is no attempt. A model that is seen to think has its token limit raised by the room for that; a reply that was cut
+off in thought before is asked for again. What was found is kept by address and model, told to the run (`Desk.found`)
+and logged once. A request that the server calls wrong is a poison step only if a short one with the same settings
+succeeds; where the same prompt was answered before, it is a flagged sample. Probes are held and booked as draws are
+(`sample.desk`).
 
 Not covered: retrying, which is `sending/dispatcher.py`'s: a draw here is one attempt. Streaming.
 """
@@ -37,6 +39,7 @@ from maker.models.openai.refusal import REFUSED, Asked, Trouble
 from maker.models.openai.request import Dialect, encode_request
 from maker.models.openai.schema import unwrapped
 from maker.models.openai.target import Target
+from maker.models.openai.thought import apart, cut_in_thought, thoughtful
 from maker.models.retry_after import retry_after
 from maker.sending.dispatcher import ATTEMPTS
 from maker.task.prompt import words_in
@@ -137,6 +140,11 @@ class OpenAI:
             return [reply] + [billed_once] * (len(alike) - 1)
         self._proven = True
         negotiator.took(alike[0], dialect)
+        if dialect.thinks:
+            outcome = [apart(one) if isinstance(one, Sample) else one for one in outcome]
+        elif any(thoughtful(one) for one in outcome if isinstance(one, Sample)):
+            negotiator.thinks(dialect)
+            outcome = [_again(one) if isinstance(one, Sample) and cut_in_thought(one) else one for one in outcome]
         if self._suspects:
             self._suspects.pop(_identity(alike[0]), None)
         if "stop" in dialect.refused and alike[0].stop:
@@ -223,6 +231,11 @@ class OpenAI:
 
     async def _send_probe(self, request: Request, dialect: Dialect) -> list[Reply] | Trouble:
         return await self._send(request, 1, dialect, min(self.timeout, PROBE_TIMEOUT))
+
+
+def _again(sample: Sample) -> Failure:
+    """Return a reply that ended before its answer began as one to be asked for again, with more room."""
+    return Failure("again", "the reply ended before its answer began", None, sample.tokens_in, sample.tokens_out)
 
 
 def _cut(sample: Sample, stops: Sequence[str]) -> Sample:

@@ -23,7 +23,7 @@ from maker.decision.sample import Failure, Reply, Request, Sample, desk
 from maker.log import log
 from maker.models.openai.health import Prober, probe
 from maker.models.openai.refusal import Trouble
-from maker.models.openai.request import FORMS, OPTIONAL, Dialect, fields_of
+from maker.models.openai.request import FORMS, OPTIONAL, ROOM, Dialect, fields_of
 
 FOUND: dict[tuple[str, str], Dialect] = {}  # by URL and name of the model
 PLAIN = Dialect()
@@ -140,6 +140,11 @@ class Negotiator:
         if payer is not None:
             payer.found(self._name, as_note(dialect))
 
+    def thinks(self, dialect: Dialect) -> None:
+        """Give replies room for thoughts from now on."""
+        if self.dialect == dialect:
+            self.dialect = replace(dialect, thinks=True)
+
     async def refused(self, request: Request, trouble: Trouble, dialect: Dialect, choices: int) -> Reply:
         """Return what a refusal of a request that was sent in a dialect comes to."""
         if trouble.finish is not None:
@@ -245,6 +250,8 @@ def told(dialect: Dialect, model: str) -> str:
     parts = ["takes " + ", ".join(f"no {name}" for name in less)] if less else []
     if dialect.tokens_name == "max_completion_tokens":
         parts.append("calls the token limit max_completion_tokens")
+    if dialect.thinks:
+        parts.append(f"thinks before it answers (its token limit is {ROOM:,} higher for that)")
     if dialect.form != FORMS[0]:
         enforced = {"loose": "not strictly", "object": "as far as that it is some object", "words": "not at all"}
         parts.append(f"enforces a schema {enforced[dialect.form]}")
@@ -254,7 +261,8 @@ def told(dialect: Dialect, model: str) -> str:
 
 def as_note(dialect: Dialect) -> dict[str, Any]:
     """Return a dialect as the journal keeps it."""
-    return {"tokens_name": dialect.tokens_name, "refused": sorted(dialect.refused), "form": dialect.form}
+    told = {"tokens_name": dialect.tokens_name, "refused": sorted(dialect.refused), "form": dialect.form}
+    return told | {"thinks": True} if dialect.thinks else told
 
 
 def of_note(note: Mapping[str, Any]) -> Dialect:
@@ -266,4 +274,5 @@ def of_note(note: Mapping[str, Any]) -> Dialect:
         name if name in ("max_tokens", "max_completion_tokens", None) else "max_tokens",
         known,
         form if form in FORMS else FORMS[0],
+        note.get("thinks") is True,
     )

@@ -55,7 +55,7 @@ from maker.models.openai.refusal import (
     words_of,
 )
 from maker.models.openai.stream import is_stream, joined
-from maker.models.openai.thought import Said, parted, said_in, text_of
+from maker.models.openai.thought import Said, bytes_in, parted, said_in, text_of
 
 MOST_TOKENS = 2**31 - 1
 _LONGEST_NAME = 200  # characters of an id, a model or a finish reason that are kept
@@ -185,7 +185,10 @@ def _without_key(text: str | None, asked: Asked) -> str | None:
 
 
 def _thought_in(usage: dict[str, Any], sample: Sample, choices: int) -> int | None:
-    """Return how many of a sample's tokens are thought: as the server says of all, else by its share of the text."""
+    """Return how many of a sample's tokens are thought: as the server says of all, else by its share of the text.
+
+    A thought may be told in a few words only: an answer has no more tokens than bytes.
+    """
     details = usage.get("completion_tokens_details")
     told = _count(details.get("reasoning_tokens")) if isinstance(details, dict) else None
     tokens_out = sample.tokens_out
@@ -194,7 +197,9 @@ def _thought_in(usage: dict[str, Any], sample: Sample, choices: int) -> int | No
     if told is not None:
         return min(told // choices, tokens_out) or None
     thought, answer = len(sample.reasoning or ""), len(sample.text or "")
-    return tokens_out * thought // (thought + answer) if thought else None
+    if not thought:
+        return None
+    return max(tokens_out * thought // (thought + answer), tokens_out - bytes_in(sample.text))
 
 
 def telling(identity: str) -> bool:

@@ -34,16 +34,21 @@ OPTIONAL = {  # fields that not all servers take, and what a complaint of each l
     # choices in one reply: llama.cpp takes no more than it has slots
     "n": re.compile(r"^n$|['\"`]n['\"`]|\bn (must|should|>|>=|=|is|greater)"),
 }
+ROOM = 16_384  # tokens for the thoughts of a model that thinks, beside those for its answer
 FORMS = ("strict", "loose", "object", "words")  # of a schema, from the most that a server can promise to nothing
 
 
 @dataclass(slots=True, frozen=True)
 class Dialect:
-    """What a server takes. tokens_name: of the token limit, None without one; form: of a schema, one of `FORMS`."""
+    """What a server takes. tokens_name: of the token limit, None without one; form: of a schema, one of `FORMS`.
+
+    thinks: its model thinks before it answers, so that the token limit, which counts the answer alone, has ROOM more.
+    """
 
     tokens_name: str | None = "max_tokens"
     refused: frozenset[str] = frozenset()
     form: str = FORMS[0]
+    thinks: bool = False
 
     def without(self, field: str) -> Dialect | None:
         """Return the dialect that does with less of a refused field, or None when there is nothing left to drop."""
@@ -97,7 +102,7 @@ def encode_request(
         if request.temperature is not None and "temperature" not in refused:
             body["temperature"] = request.temperature
         if dialect.tokens_name is not None:
-            body[dialect.tokens_name] = request.max_tokens
+            body[dialect.tokens_name] = request.max_tokens + ROOM * dialect.thinks
         if request.stop and "stop" not in refused:
             body["stop"] = list(request.stop)
         if "seed" not in refused:

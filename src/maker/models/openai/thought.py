@@ -7,14 +7,17 @@ Tags count at the start of a text alone, and a closing tag only where none was o
 its middle, or quotes it, stays as it is. A thought that was opened lasts to the last closing tag, so that no part of
 it can pass for the answer; one that does not end has no answer after it.
 
-Not covered: thoughts that nothing marks.
+Not covered: thoughts that nothing marks, but that a reply was cut off before any word of an answer.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+
+from maker.decision.flags import CUT_OFF
+from maker.decision.sample import Sample
 
 _FIELDS = ("reasoning_content", "reasoning", "thinking")  # of a message
 _TYPES = frozenset({"thinking", "reasoning", "reasoning_content", "redacted_thinking"})  # of a part of its content
@@ -48,6 +51,31 @@ def said_in(message: dict[str, Any]) -> Said:
     if said.thought:
         thoughts.append(said.thought)
     return Said(said.text, "\n".join(thoughts) or None, said.unclosed)
+
+
+def thoughtful(sample: Sample) -> bool:
+    """Say whether a reply shows that its model thinks before it answers."""
+    return sample.reasoning is not None or bool(sample.tokens_reasoning) or cut_in_thought(sample)
+
+
+def cut_in_thought(sample: Sample) -> bool:
+    """Say whether a reply was cut off before its answer began."""
+    return not sample.text and CUT_OFF.search(str(sample.finish_reason)) is not None
+
+
+def apart(sample: Sample) -> Sample:
+    """Return a reply of a model that thinks, with what its answer cannot have taken counted as thought.
+
+    A token has a byte or more: what the server does not tell apart is thought as far as it exceeds the answer's bytes.
+    """
+    if sample.tokens_reasoning is not None or sample.tokens_out is None:
+        return sample
+    return replace(sample, tokens_reasoning=max(0, sample.tokens_out - bytes_in(sample.text)) or None)
+
+
+def bytes_in(text: str | None) -> int:
+    """Return the bytes of a text."""
+    return len((text or "").encode("utf-8", "surrogatepass"))
 
 
 def text_of(content: Any) -> str | None:
