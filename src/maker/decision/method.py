@@ -46,8 +46,8 @@ class Method:
     ) -> Method:  # fmt: skip
         """Return the method of a configuration. most: votes and flagged samples that one step may take."""
         return cls(
-            run, seed_key(config.seed, epoch, branch, question), k, *most, flags, config.temperature, config.first_temperature,
-            config.token_cap, config.long_answer, config.keep_samples, schema, config.stop,
+            run, seed_key(config.seed, epoch, branch, question), k, *most, flags, config.temperature,
+            config.first_temperature, config.token_cap, config.long_answer, config.keep_samples, schema, config.stop,
             config.system,
         )  # fmt: skip
 
