@@ -504,20 +504,21 @@ def test_no_truth_reaches_requests_flags_or_votes() -> None:
 
 
 def test_an_end_reached_by_wrong_steps_is_not_solved(tmp_path: Path) -> None:
-    """Where steps are known to be wrong the run is not solved, whatever `done` says; verify and show agree."""
+    """Where steps are known to be wrong the run is not solved, whatever `done` says; verify agrees."""
 
-    class Walk(Count):
-        def apply(self, state: int, action: int) -> int:
+    class Walk(Adding):
+        def truth(self, state: int, step: int) -> int:
             return state + 1
 
-    stray = ScriptedModel(lambda request: str(request.state + (9 if request.address.step in (2, 4) else 1)))
+    stray = ScriptedModel(lambda request: str(request.state + (2 if request.address.step in (2, 4) else 1)))
     result = maker.run_sync(Walk(6), model=stray, k=2, journal=tmp_path / "run.db")
     assert (result.solved, result.answer, result.stopped, result.exit_code, result.wrong) == (False, None, None, 1, 2)
-    assert result.detail == "all 6 steps are decided, but 2 of them differ from the truth."
+    assert result.detail == "all 6 steps are decided, but 2 differ from the truth."
     assert ("result", "NOT solved") in run_rows(result)
     audit = maker.verify(tmp_path / "run.db", Walk(6))
     assert (audit.problem, audit.solved, audit.wrong, audit.exit_code) == (None, False, 2, 1)
-    unknown = maker.run_sync(Walk(6, known=False), model=stray, k=2)
+    del Walk.truth
+    unknown = maker.run_sync(Walk(6), model=stray, k=2)
     assert (unknown.solved, unknown.exit_code, unknown.wrong) == (True, 0, None)
 
 

@@ -209,8 +209,6 @@ def _result(course: Course, seconds: float) -> RunResult:
     )  # fmt: skip
     if end is None and not solved:
         found.exit_code = 1
-        why = (
-            f"{score.wrong:,} of them differ from the truth" if reached else "the goal is not reached: a wrong step won"
-        )
+        why = f"{score.wrong:,} differ from the truth" if reached else "the goal is not reached: a wrong step won"
         found.detail = f"all {front.steps} steps are decided, but {why}."
     return found

@@ -35,7 +35,8 @@ MOST_SEGMENTS = 2**20  # a forged number must not exhaust the memory
 class Audit:
     """What `verify` found. `problem` is None when every check held; `checked` lists the checks made.
 
-    complete: all steps are decided. solved: complete, every check held, the goal is reached and no step is known to be wrong.
+    complete: all steps are decided. solved: complete, every check held, the goal is reached, and no step is known to
+    be wrong.
     """
 
     summary: Summary
