@@ -28,6 +28,8 @@ from maker.task.canonical import canonical
 from maker.task.prompt import under, wordings
 
 T = TypeVar("T")
+BRACES = "Write {{ and }} for braces, as around a sample of JSON."  # to whoever writes a template
+
 Prompt = str | Sequence[Mapping[str, Any]]  # text, or messages as chat servers take them
 
 # What messages about runs say, and what a vote says instead: it has no steps, and no journal to go on with.
@@ -136,5 +138,5 @@ def places(caller: str, texts: Iterable[str]) -> set[str]:
     try:
         parsed = [part for text in texts for part in string.Formatter().parse(text)]
     except ValueError as error:
-        raise TaskError(f"{caller}: the text is no template: {error}. Write {{{{ and }}}} for braces.") from None
+        raise TaskError(f"{caller}: the text is no template: {error}. {BRACES}") from None
     return {re.split(r"[.\[]", field)[0] for _, field, _, _ in parsed if field is not None}
