@@ -120,6 +120,28 @@ class Asked(ScriptedModel):
         return self.text
 
 
+@pytest.mark.parametrize("lockstep", [True, False])
+def test_another_loop_than_that_of_asyncio_is_refused_in_one_line(lockstep: bool) -> None:
+    """Under trio each call says what to do before anything is asked, and what it says to do works."""
+    pytest.importorskip("trio")
+    model = ScriptedModel(["7"] * 9, lockstep=lockstep)
+    calls = [lambda: maker.vote("?", model=model), lambda: maker.map("{item}?", [1], model=model),
+             lambda: maker.run(Odd(), model=model), lambda: maker.solve("?", model=model),
+             lambda: maker.estimate(Odd(), model=model)]  # fmt: skip
+    for call in calls:
+        with pytest.raises(
+            TaskError, match=r"^[a-z]+: this works in an asyncio loop only, .*anyio\.to_thread"
+        ) as refused:
+            anyio.run(call, backend="trio")
+        assert "\n" not in str(refused.value)
+    assert not model.requests
+
+    async def beside() -> maker.Verdict[str]:
+        return await anyio.to_thread.run_sync(lambda: maker.vote_sync("?", model=model))
+
+    assert anyio.run(beside, backend="trio").answer == "7"
+
+
 ASKED: dict[str, Any] = {"system": "Be brief.", "temperature": None, "max_tokens": 9, "stop": ["#"], "long_answer": 8}
 ONE = [{"role": "user", "content": "Is {item} odd?"}]
 

@@ -121,7 +121,7 @@ async def test_settings_are_those_of_a_vote():
     assert capital("France") == await city("France") == "Paris"
     assert [request.temperature for request in model.requests] == [0.7, 0.7, 0.1, 0.1]
     other = ScriptedModel(["a"])
-    maker.vote_sync("?", model=other, seed=4)
+    maker.vote_sync("What is the capital of France?", model=other, seed=4)
     assert model.requests[0].seed == other.requests[0].seed
 
 

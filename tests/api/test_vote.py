@@ -68,6 +68,22 @@ def test_requests_carry_the_question_and_different_seeds() -> None:
     assert again.requests[2].seed != seeds[0]
 
 
+def test_no_two_questions_share_their_seeds() -> None:
+    """Fifty votes have as many seeds as draws; what is asked takes in the system's words and all paraphrases."""
+    model = ScriptedModel("A" * 200)
+    for number in range(50):
+        maker.vote_sync(f"Is {number} even?", model=model)
+    assert len({request.seed for request in model.requests}) == len(model.requests) == 150
+    ways: list[dict[str, Any]] = [{}, {"system": "Be brief."}, {"paraphrases": ["Even: 7?"]}, {"seed": 1}]
+    first = []
+    for way in ways:
+        other = ScriptedModel("A" * 9)
+        maker.vote_sync("Is 7 even?", model=other, k=1, **way)
+        first.append(other.requests[0].seed)
+    assert len(set(first)) == len(ways)
+    assert first[0] == model.requests[21].seed
+
+
 def test_default_margin_is_three() -> None:
     """Without k three votes ahead are needed."""
     assert ask(["a"]).samples == 3

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -55,6 +56,49 @@ def test_every_mistake_has_one_message_and_its_exit_code(maker, args, code, word
     assert left == code
     assert words in out + err
     assert "Traceback" not in out + err
+
+
+ASKING = [["run", "hanoi", "--k", "2"], ["estimate", "hanoi"], ["solve", "2 * 3?"]]
+RUN = ["run", "hanoi", "--model", "oracle", "--k", "2"]
+NO_MODEL = ["gpt-17", "", "oracle:q=1", "oracle:p", "neural:x=1"]
+ODD = [
+    *([*command, "--model", spec] for command in ASKING for spec in NO_MODEL),
+    *([command, "nope", "--model", "oracle"] for command in ("run", "estimate")),
+    *([*command, "--model", "oracle", "--temperature", "hot"] for command in ASKING),
+    ["run", "nowhere.py:Task", "--model", "oracle"], [*RUN, "--journal", ""], [*RUN, "--accept-change", "colour"],
+    [*RUN, "--ladder", "another-model=nope"], [*RUN, "--system", "@nowhere.txt"], [*RUN, "--max-calls", "0"],
+    ["demo", "--disks", "0"], ["verify", "JOURNAL", "--task", "nope"], ["verify", "JOURNAL", "--expect", "zz"],
+    ["revote", "JOURNAL", "--task", "nope"], ["revote", "JOURNAL", "--rule", "most"], ["revote", "JOURNAL", "--k", "x"],
+    ["export", "JOURNAL", "-o", "table.pdf"], ["export", "JOURNAL", "-o", "table.csv", "--what", "odd"],
+    ["report", "JOURNAL", "--odd"], ["show", "JOURNAL", "--odd"], ["repair", "JOURNAL", "--odd"],
+    ["experiment", "nope"], ["tasks", "--odd"], ["models", "--odd"], [],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("args", ODD, ids=" ".join)
+def test_bad_input_leaves_with_2(maker, tmp_path, monkeypatch, args):
+    """Every command refuses what it cannot mean with one message and exit code 2, an unknown model or task included."""
+    monkeypatch.chdir(tmp_path)
+    if "JOURNAL" in args:
+        maker("run", "hanoi", "--disks", "2", "--model", "oracle:p=1", "--k", "1", "--journal", "JOURNAL")
+    code, out, err = maker(*args)
+    assert code == 2, err
+    assert (err.count("\n") == 1 and err.startswith("maker: ")) or not args
+    assert "Traceback" not in out + err
+
+
+@pytest.mark.parametrize("command", ASKING, ids=lambda command: command[0])
+def test_a_model_that_cannot_be_used_leaves_with_5(maker, monkeypatch, command):
+    """A server that nobody reaches, or a key that is missing, is not the input's fault: one message, exit code 5."""
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    monkeypatch.setattr("maker.models.openai.client.GRACE", 0.0)
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # and nobody listens
+        gone = f"http://127.0.0.1:{closed.getsockname()[1]}/v1#m"
+        for spec, words in ((gone, "cannot be reached"), ("openai:m", "set OPENAI_API_KEY")):
+            code, out, err = maker(*command, "--model", spec)
+            assert (code, out, err.count("\n")) == (5, "", 1)
+            assert words in err
 
 
 def test_errors_are_json_too(maker):

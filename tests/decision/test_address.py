@@ -24,6 +24,7 @@ def test_seeds_are_a_keyed_hash_of_their_address(seed, epoch, branch, step, bloc
     words = tuple(int.from_bytes(raw[i : i + 8], "little") for i in range(0, 64, 8))
     assert draw_seeds(seed_key(seed, epoch, branch), step, block) == words
     assert len(words) == SEED_BLOCK
+    assert seed_key(seed, epoch, branch, b"a") not in (key, seed_key(seed, epoch, branch, b"b"))
 
 
 def test_no_two_draws_share_a_seed():

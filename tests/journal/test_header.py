@@ -182,6 +182,70 @@ def test_fields_that_nothing_lacks_are_told_in_order() -> None:
     assert changed_fields(stored, {**stored, "code": "y", "k": 4, "new": 1, "run": "b"}) == ["k", "code", "new"]
 
 
+# -- the function that a map was given ------------------------------------------------------------------------
+
+
+def mapped(path: Path, key: Callable[[str], object] | None, **settings: Any) -> maker.Verdicts[str]:
+    """Map four items, two of them before the first stop."""
+    model = ScriptedModel(["Rome", "ROME", "Oslo", "rome"], lockstep=False)
+    limits = {"concurrency": 1, "max_steps": settings.pop("most", 4)}
+    return maker.map_sync("{item}?", list("abcd"), model=model, k=2, key=key, journal=path, limits=limits, **settings)
+
+
+def test_a_key_is_known_whatever_stands_around_it(tmp_path: Path) -> None:
+    """A lambda on a line that was edited since is the same key: nothing is refused, asked again or begun anew."""
+    held = 3
+    for key in (lambda answer: answer.casefold()[:held],):  # (some remark
+        assert mapped(tmp_path / "run.db", key, most=2).stopped == "max_steps"
+    result = mapped(tmp_path / "run.db", lambda text: text.casefold()[:held]).result
+    assert (result.solved, result.replayed, result.epochs) == (True, 2, 0)
+
+
+def test_a_key_that_differs_is_named_and_can_be_accepted(tmp_path: Path) -> None:
+    """Another key is refused by its name; accepted, it is for the items that are open, as other settings are."""
+    mapped(tmp_path / "run.db", lambda answer: answer.casefold(), most=2)
+    with pytest.raises(JournalError, match=r"\(key: journal '.*<lambda> .*', now 'str.casefold'\).*--accept-change"):
+        mapped(tmp_path / "run.db", str.casefold)
+    result = mapped(tmp_path / "run.db", str.casefold, accept_change=["key"]).result
+    assert (result.solved, result.replayed, result.epochs) == (True, 2, 1)
+    again = mapped(tmp_path / "run.db", str.casefold)
+    assert (again.result.epochs, again.result.replayed, list(again.answers())) == (1, 4, ["Rome"] * 4)
+    assert check_journal(tmp_path / "run.db", again.result.task).solved
+
+
+def test_an_accepted_key_may_not_contradict_what_is_decided(tmp_path: Path) -> None:
+    """Decided items are counted anew under the key of now: where that differs, the journal is refused in words."""
+    mapped(tmp_path / "run.db", str.casefold, most=2)
+    for key in (str.swapcase, None):
+        with pytest.raises(JournalError, match="another result than when the journal was written"):
+            mapped(tmp_path / "run.db", key, accept_change=["key"])
+
+
+def test_a_journal_that_knows_a_key_by_its_source_goes_on(tmp_path: Path) -> None:
+    """Headers of before, without the code of a lambda: the same source is the same key."""
+    key = lambda answer: answer.casefold()  # noqa: E731
+    mapped(tmp_path / "run.db", key, most=2)
+
+    def older(header: dict[str, Any]) -> None:
+        header["parameters"]["key"] = header["parameters"]["key"].rpartition(" ")[0]
+
+    old = rewritten(tmp_path / "run.db", older)
+    assert mapped(old, key).result.epochs == 0
+    with pytest.raises(JournalError, match="key: journal"):
+        mapped(old, lambda answer: answer.lower())
+
+
+def test_other_parameters_than_a_function_cannot_be_accepted(tmp_path: Path) -> None:
+    """Other prompts, or a parser in the place of a type, are another run altogether, whatever is accepted."""
+    mapped(tmp_path / "run.db", None, most=2)
+    for other in ({"parse": str.strip}, {"answer": int}):
+        with pytest.raises(JournalError, match=r"\(parameters: journal .*give another --journal"):
+            mapped(tmp_path / "run.db", None, accept_change=["key", "parse"], **other)
+
+
+# -- what no run has written ------------------------------------------------------------------------------------
+
+
 @pytest.mark.parametrize(("field", "value"), [
     ("flags", 5), ("flags", [5]), ("steps", -1), ("steps", 2**64), ("steps", "6"), ("steps", True), ("parameters", []),
     ("k", 0), ("k", "some"), ("seed", 2**64), ("temperature", -1), ("segments", 0), ("version", None), ("model", 3),

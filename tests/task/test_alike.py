@@ -8,6 +8,7 @@ import pytest
 from pydantic import BaseModel
 
 import maker
+from maker.task import alike
 from maker.task.alike import MOST_CHARS, differing_field, looks
 from maker.testing import ScriptedModel
 
@@ -52,3 +53,12 @@ def test_differing_field():
 def test_tool_calls_instead_of_text_are_named() -> None:
     """Where only tool calls came, that is what is said."""
     assert looks([None, None], called=True) == "tool calls came instead of text"
+
+
+def test_an_example_of_a_huge_reply_is_made_of_its_beginning(monkeypatch):
+    """A reply of a million characters is cut before it is looked at closely, and blanks before it are passed over."""
+    seen = []
+    monkeypatch.setattr(alike, "visible", lambda text: seen.append(len(text)) or text)
+    said = looks([" " * 10_000 + "[ \n" * 10**6])
+    assert "'[ [ [" in said and len(said) < 2 * MOST_CHARS
+    assert seen and seen[0] < 10 * MOST_CHARS

@@ -18,6 +18,7 @@ import pytest
 
 import maker
 from adding import Adding
+from maker.cli.screen import run_rows
 from maker.decision.flags import PAPER, empty, malformed
 from maker.decision.sample import Failure, Request, Sample
 from maker.decision.wave import Wave
@@ -498,8 +499,27 @@ def test_no_truth_reaches_requests_flags_or_votes() -> None:
 
     honest = maker.run_sync(Count(6), model=ScriptedModel(adder), k=2)
     lying = maker.run_sync(Lying(6), model=ScriptedModel(adder), k=2)
-    assert (lying.solved, lying.chain, lying.flags) == (True, honest.chain, {})
+    assert (lying.stopped, lying.chain, lying.flags) == (None, honest.chain, {})
     assert (honest.wrong, lying.wrong) == (None, 6)
+
+
+def test_an_end_reached_by_wrong_steps_is_not_solved(tmp_path: Path) -> None:
+    """Where steps are known to be wrong the run is not solved, whatever `done` says; verify agrees."""
+
+    class Walk(Adding):
+        def truth(self, state: int, step: int) -> int:
+            return state + 1
+
+    stray = ScriptedModel(lambda request: str(request.state + (2 if request.address.step in (2, 4) else 1)))
+    result = maker.run_sync(Walk(6), model=stray, k=2, journal=tmp_path / "run.db")
+    assert (result.solved, result.answer, result.stopped, result.exit_code, result.wrong) == (False, None, None, 1, 2)
+    assert result.detail == "all 6 steps are decided, but 2 differ from the truth."
+    assert ("result", "NOT solved") in run_rows(result)
+    audit = maker.verify(tmp_path / "run.db", Walk(6))
+    assert (audit.problem, audit.solved, audit.wrong, audit.exit_code) == (None, False, 2, 1)
+    del Walk.truth
+    unknown = maker.run_sync(Walk(6), model=stray, k=2)
+    assert (unknown.solved, unknown.exit_code, unknown.wrong) == (True, 0, None)
 
 
 # -- limits and interrupts -------------------------------------------------------------------------------------

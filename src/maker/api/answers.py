@@ -24,9 +24,8 @@ import enum
 import inspect
 import json
 import typing
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
 from pydantic import PydanticUserError, TypeAdapter
@@ -36,6 +35,7 @@ from maker.api.reading.value import json_value, option
 from maker.decision.race import Tally, Verdict, Votes
 from maker.errors import TaskError
 from maker.task.canonical import canonical, digest
+from maker.task.functions import told
 
 T = TypeVar("T")
 
@@ -80,18 +80,18 @@ def reader_of(
     if parse is not None and answer is not None:
         raise TaskError(f"{caller}: give parse= or answer=, not both")
     if parse is not None:
-        reader: Reader[Any] = Reader(parse, None, {"parse": _source(parse)})
+        reader: Reader[Any] = Reader(parse, None, {"parse": told(parse)})
     else:
         reader = _of_type(caller, answer, key is None)
     if key is None:
         return reader
-    return _counted_by(reader, key, {"key": _source(key)})
+    return _counted_by(reader, key, {"key": told(key)})
 
 
-def _counted_by(reader: Reader[Any], by: Callable[[Any], Any], told: dict[str, str]) -> Reader[Any]:
-    """Return a reader whose answers are counted by a key; told: what describes the key."""
+def _counted_by(reader: Reader[Any], by: Callable[[Any], Any], described: dict[str, str]) -> Reader[Any]:
+    """Return a reader whose answers are counted by a key; described: tells the key from another."""
     read = reader.parse
-    return Reader(lambda text: Keyed(_defined(read(text)), by), reader.schema, {**reader.described, **told})
+    return Reader(lambda text: Keyed(_defined(read(text)), by), reader.schema, {**reader.described, **described})
 
 
 @dataclass(init=False)
@@ -210,22 +210,6 @@ def _kinds(schema: object) -> Iterator[str]:
     elif isinstance(schema, (list, tuple)):
         for inner in schema:
             yield from _kinds(inner)
-
-
-def _source(function: Callable[..., Any]) -> str:
-    """Return what tells a callable from another: its name, and a digest of its source where that can be read."""
-    plain = getattr(function, "__func__", function)  # of a method, which is another object at each look
-    return _read_source(plain) if isinstance(plain, Hashable) else _read_source.__wrapped__(plain)
-
-
-@lru_cache(256)  # reading a source takes longer than a vote
-def _read_source(function: Callable[..., Any]) -> str:
-    name = getattr(function, "__qualname__", type(function).__qualname__)
-    try:
-        source = inspect.getsource(function)
-    except (OSError, TypeError):
-        return str(name)
-    return f"{name} {_digest(source)}"
 
 
 def _digest(text: str) -> str:

@@ -9,6 +9,7 @@ Not covered: the journal, which closes itself; the arguments that one call alone
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -64,9 +65,10 @@ async def opened(
     a call without one, which binds no model. settings: of `Config`, beside those of asking; keep_samples None keeps
     the texts that were paid for.
 
-    Yields who sends, with limits and account; the settings; the flags. Raises TaskError for what does not fit,
-    ModelError for a model that cannot be made.
+    Yields who sends, with limits and account; the settings; the flags. Raises TaskError for what does not fit, and
+    outside asyncio; ModelError for a model that cannot be made.
     """
+    _check_loop(caller)
     check_names(caller, asking)
     red_flags = chain(asking.get("flags"))
     settings |= _config_of(caller.__name__, asking)
@@ -103,6 +105,17 @@ def check_names(caller: Callable[..., Any], given: Mapping[str, Any], beside: Co
             near = get_close_matches(name, known, 1)
             raise TaskError(f"{caller.__name__}: there is no setting {name!r}. "
                             + (f"Did you mean {near[0]}?" if near else f"There are: {', '.join(known)}."))  # fmt: skip
+
+
+def _check_loop(caller: Callable[..., Any]) -> None:
+    """Raise TaskError where no asyncio loop runs, as under trio: nothing was asked then."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        raise TaskError(
+            f"{caller.__name__}: this works in an asyncio loop only, and none is running here (trio?). "
+            "Call the function that ends in _sync in a thread: anyio.to_thread.run_sync"
+        ) from None
 
 
 def _config_of(caller: str, asking: Asking) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from typing import Any, ParamSpec, Protocol, TypeVar, Unpack, overload
 from maker.api.answers import reader_of
 from maker.api.opened import check_names
 from maker.api.sync import twin
-from maker.api.vote import Settings, check_k, places, vote
+from maker.api.vote import BRACES, Settings, check_k, places, vote
 from maker.decision.race import Verdict
 from maker.decision.sample import Model
 from maker.errors import TaskError
@@ -153,7 +153,7 @@ def _check_places(where: str, what: str, template: str, function: Callable[..., 
     found = places(where, template.texts if isinstance(template, Messages) else [template])
     if strange := sorted(found - set(names)):
         raise TaskError(f"{where}: {{{strange[0]}}} in {what} is no argument, there are: "
-                        f"{', '.join(names) or 'none'}. Write {{{{ and }}}} for braces.")  # fmt: skip
+                        f"{', '.join(names) or 'none'}. {BRACES}")  # fmt: skip
     unseen = [name for name in names if name not in found and name not in ("self", "cls")]
     if unseen:
         raise TaskError(f"{where}: the model would never see the argument {unseen[0]}: put {{{unseen[0]}}} in {what}")

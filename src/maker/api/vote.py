@@ -24,9 +24,12 @@ from maker.decision.sample import Model
 from maker.decision.step import Rules
 from maker.errors import ModelError, TaskError, Undecided
 from maker.sending.dispatcher import decide
-from maker.task.prompt import wordings
+from maker.task.canonical import canonical
+from maker.task.prompt import under, wordings
 
 T = TypeVar("T")
+BRACES = "Write {{ and }} for braces, as around a sample of JSON."  # to whoever writes a template
+
 Prompt = str | Sequence[Mapping[str, Any]]  # text, or messages as chat servers take them
 
 # What messages about runs say, and what a vote says instead: it has no steps, and no journal to go on with.
@@ -82,7 +85,8 @@ async def vote(
     and max_flags default to max(100, 20 k).
 
     Returns the Verdict. Raises Undecided, with the tally, when a limit is met first; TaskError for
-    arguments that do not fit; ModelError for an unusable model. Cancellation is safe.
+    arguments that do not fit; ModelError for an unusable model. Cancellation is safe. The same call repeated draws with
+    the same seeds; another question, or another `seed`, with others.
     """
     asked = wordings([prompt, *(paraphrases or ())], "vote: the prompt is")
     reader = reader_of("vote", parse, answer, key)
@@ -92,7 +96,8 @@ async def vote(
     ) as (senders, config, red_flags):  # fmt: skip
         own = senders.own
         most = own.limits.votes_for(k), own.limits.flags_for(k)
-        method = Method.of(config, k, red_flags, most, run="vote", schema=reader.schema)
+        question = canonical([under(config.system, view.prompt) for view in asked])
+        method = Method.of(config, k, red_flags, most, run="vote", question=question, schema=reader.schema)
         poll = Poll.of(method, Rules(reader.parse), 0, None, asked[0].prompt)
         poll.views = asked if config.paraphrase else ()
         try:
@@ -133,5 +138,5 @@ def places(caller: str, texts: Iterable[str]) -> set[str]:
     try:
         parsed = [part for text in texts for part in string.Formatter().parse(text)]
     except ValueError as error:
-        raise TaskError(f"{caller}: the text is no template: {error}. Write {{{{ and }}}} for braces.") from None
+        raise TaskError(f"{caller}: the text is no template: {error}. {BRACES}") from None
     return {re.split(r"[.\[]", field)[0] for _, field, _, _ in parsed if field is not None}

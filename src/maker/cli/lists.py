@@ -28,7 +28,7 @@ def _option(name: str, default: Any) -> str:
 def models() -> None:
     """List the models by name."""
     about = {
-        "neural": "bundled, offline; reads `--style compact` prompts only: neural, neural:workers=1, neural:noise=0.2",
+        "neural": "bundled, offline; asked in the style that it reads: neural, neural:workers=1, neural:noise=0.2",
         "openai": "openai:gpt-4.1-mini; the key from OPENAI_API_KEY",
         "http": "any OpenAI-compatible server: http://127.0.0.1:8080/v1#name; a key from MAKER_API_KEY",
         "oracle": "simulated: oracle:p=0.99,v=0.98,rho=0.05,rivals=1,confusion=0.1,copies=0,latency=0,seed=0",

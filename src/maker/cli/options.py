@@ -28,7 +28,7 @@ TaskFile = Annotated[str | None, typer.Option(help="path/to/file.py:Class, for a
 TaskName = Annotated[str, typer.Argument(help="A built-in name (see `maker tasks`) or path/to/file.py:Class.")]
 
 OPTIONS: dict[str, tuple[Any, Any, str]] = {  # type, default (... for none), help; the names are those of the settings
-    "model": (str, ..., "For example oracle:p=0.99 (simulated); see `maker models`."),
+    "model": (str, ..., "openai:NAME (key: OPENAI_API_KEY), http://HOST/v1#NAME (MAKER_API_KEY); see `maker models`."),
     "steps": (int, 1000, "Random steps to draw on, 30 or more."),
     "repeats": (int, 2, "Draws on each of them."),
     "target": (float, 0.95, "Wanted probability that the whole run is right."),

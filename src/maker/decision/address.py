@@ -29,9 +29,13 @@ class Address:
     draw: int
 
 
-def seed_key(seed: int, epoch: int = 0, branch: int = 0) -> bytes:
-    """Return the key from which all seeds of one epoch and branch of a run are hashed."""
-    return hashlib.blake2b(struct.pack("<QQQ", seed, epoch, branch), digest_size=32).digest()
+def seed_key(seed: int, epoch: int = 0, branch: int = 0, question: bytes = b"") -> bytes:
+    """Return the key from which all seeds of one epoch and branch of a run are hashed.
+
+    question: of a vote by itself, whose steps all have the same number: what is asked, so that no two questions share
+    their seeds. A run has none.
+    """
+    return hashlib.blake2b(struct.pack("<QQQ", seed, epoch, branch) + question, digest_size=32).digest()
 
 
 def draw_seeds(key: bytes, step: int, block: int) -> tuple[int, ...]:

@@ -42,12 +42,12 @@ class Method:
     @classmethod
     def of(
         cls, config: Config, k: int, flags: tuple[Flag, ...], most: tuple[int, int],
-        *, run: str, epoch: int = 0, branch: int = 0, schema: dict[str, Any] | None = None,
+        *, run: str, epoch: int = 0, branch: int = 0, question: bytes = b"", schema: dict[str, Any] | None = None,
     ) -> Method:  # fmt: skip
         """Return the method of a configuration. most: votes and flagged samples that one step may take."""
         return cls(
-            run, seed_key(config.seed, epoch, branch), k, *most, flags, config.temperature, config.first_temperature,
-            config.token_cap, config.long_answer, config.keep_samples, schema, config.stop,
+            run, seed_key(config.seed, epoch, branch, question), k, *most, flags, config.temperature,
+            config.first_temperature, config.token_cap, config.long_answer, config.keep_samples, schema, config.stop,
             config.system,
         )  # fmt: skip
 

@@ -193,9 +193,9 @@ class Loop:
 def _result(course: Course, seconds: float) -> RunResult:
     """Return how a run went. Raises TaskError where the task's code does."""
     front, score, end = course.front, course.front.score, course.stop
-    solved, answer = False, None
-    if end is None and front.done(front.last_state, front.steps):
-        solved, answer = True, guarded(course.task.answer, None, "answer", front.last_state)
+    reached = end is None and front.done(front.last_state, front.steps)
+    solved = reached and not score.wrong  # `done` may say no more than that the end was reached
+    answer = guarded(course.task.answer, None, "answer", front.last_state) if solved else None
     log.info("run.close", run=course.header["run"], solved=solved, stopped=end.kind if end else None)
     graded = score.wrong is not None
     found = result_of(
@@ -209,5 +209,6 @@ def _result(course: Course, seconds: float) -> RunResult:
     )  # fmt: skip
     if end is None and not solved:
         found.exit_code = 1
-        found.detail = f"all {front.steps} steps are decided, but the goal is not reached: a wrong step won."
+        why = f"{score.wrong:,} differ from the truth" if reached else "the goal is not reached: a wrong step won"
+        found.detail = f"all {front.steps} steps are decided, but {why}."
     return found

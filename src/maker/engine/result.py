@@ -54,8 +54,8 @@ class Progress:
 class RunResult:
     """How a run went.
 
-    solved: the goal was reached. answer: the task's result, None unless solved. steps: decided.
-    state: after the unbroken sequence of steps from the first, None when only its digest is known;
+    solved: the goal was reached, and no step is known to be wrong. answer: the task's result, None unless solved.
+    steps: decided. state: after the unbroken sequence of steps from the first, None when only its digest is known;
     state_digest, chain: of that sequence, as 32 hex digits. samples, flagged: draws, resumes included;
     flags: by kind. wrong: decided steps that differ from the truth, None when that is not known.
     stopped: None, or the name of what ended the run early; detail: what happened and what to do;

@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Collection, Iterable
+from operator import eq
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,16 @@ from maker.decision.config import Config
 from maker.decision.sample import Model, Traits
 from maker.errors import JournalError, TaskError
 from maker.task.canonical import canonical, digest, kept_name
+from maker.task.functions import same_function
 from maker.task.prompt import fingerprint, render
 from maker.task.task import Task, guarded, task_name
 
 HEADER_VERSION = 1
 FIXED = frozenset({"version", "task", "parameters", "steps", "segments"})  # with others it is another run altogether
+FUNCTIONS = frozenset({"key", "parse"})  # parameters of a map that say which function it was given
 _KNOWN = (
     "version", "task", "parameters", "steps", "code", "prompt", "model", "simulated", *Config.model_fields,
-    "fingerprint",  # of the server: no field, but it may be accepted that it changes
+    *sorted(FUNCTIONS), "fingerprint",  # (of the server) no fields, but it may be accepted that they change
 )  # fmt: skip
 _KINDS: dict[str, Any] = {
     "version": int, "run": str, "task": str, "parameters": dict, "steps": int | None, "code": str, "prompt": str,
@@ -79,9 +82,26 @@ def with_defaults(stored: dict[str, Any]) -> dict[str, Any]:
 
 
 def changed_fields(stored: dict[str, Any], ours: dict[str, Any]) -> list[str]:
-    """Return the settings in which this run differs from the journal's; what a header lacks is at its default."""
+    """Return the settings in which this run differs from the journal's; what a header lacks is at its default.
+
+    Of a map that was given another function, that is named alone: "key" or "parse", not "parameters".
+    """
     stored, ours = with_defaults(stored), with_defaults(ours)
-    return [key for key in {**stored, **ours} if key != "run" and stored.get(key) != ours.get(key)]
+    changed = [key for key in {**stored, **ours} if key != "run" and stored.get(key) != ours.get(key)]
+    if changed.count("parameters") and stored.get("task") == ours.get("task") == "map":
+        at = changed.index("parameters")
+        changed[at : at + 1] = _changed_parameters(stored.get("parameters"), ours.get("parameters"))
+    return changed
+
+
+def _changed_parameters(stored: Any, ours: Any) -> list[str]:
+    if not isinstance(stored, dict) or not isinstance(ours, dict):
+        return ["parameters"]
+    changed = {
+        name for name in {**stored, **ours}
+        if not (same_function if name in FUNCTIONS else eq)(stored.get(name), ours.get(name))
+    }  # fmt: skip
+    return sorted(changed) if changed <= FUNCTIONS else ["parameters"]
 
 
 def check_accepted(accepted: Collection[str]) -> None:
@@ -107,7 +127,11 @@ def check_header(stored: dict[str, Any], ours: dict[str, Any], path: Path | None
 def differences(stored: dict[str, Any], ours: dict[str, Any], fields: Iterable[str]) -> str:
     """Return what a journal's header says of some fields and what this run's says, for a person."""
     stored, ours = with_defaults(stored), with_defaults(ours)
-    return "; ".join(f"{key}: journal {stored.get(key)!r}, now {ours.get(key)!r}" for key in fields)
+    return "; ".join(f"{key}: journal {_said(stored, key)!r}, now {_said(ours, key)!r}" for key in fields)
+
+
+def _said(header: dict[str, Any], field: str) -> Any:
+    return (header.get("parameters") or {}).get(field) if field in FUNCTIONS else header.get(field)
 
 
 def _code_of(task: Task) -> str:

@@ -35,7 +35,8 @@ MOST_SEGMENTS = 2**20  # a forged number must not exhaust the memory
 class Audit:
     """What `verify` found. `problem` is None when every check held; `checked` lists the checks made.
 
-    complete: all steps are decided. solved: complete, every check held and the goal is reached.
+    complete: all steps are decided. solved: complete, every check held, the goal is reached, and no step is known to
+    be wrong.
     """
 
     summary: Summary
@@ -91,7 +92,7 @@ def check(story: Story, task: Task | None, progress: Callable[[int, int], None] 
         problem = str(failed)
     finally:
         checker.close()
-    solved = problem is None and reached
+    solved = problem is None and reached and not checker.wrong
     return Audit(summary, solved, complete, checker.wrong, answer, checker.checked, problem)
 
 

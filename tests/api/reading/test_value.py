@@ -18,6 +18,7 @@ from typing_extensions import TypedDict
 
 import maker
 from maker.api.answers import reader_of
+from maker.api.reading.value import fenced
 from maker.task.lines import Ambiguous
 from maker.testing import ScriptedModel
 
@@ -131,3 +132,12 @@ def test_two_values_are_flagged_ambiguous():
     """The red flag has the kind that says so."""
     script = ["```\n1\n```\n```\n2\n```", "7", "7"]
     assert dict(maker.vote_sync("?", model=ScriptedModel(script), answer=int, k=2).flags) == {"ambiguous": 1}
+
+
+def test_what_is_read_of_many_fences_is_bounded():
+    """Fences that repeat one text are read once; more different ones than anybody writes are no value."""
+    read_once: list[str] = []
+    assert fenced("```\n7\n```\n" * 5000, lambda block: read_once.append(block) or 7) == 7
+    assert read_once == ["7\n"]
+    assert read(int, "".join(f"```\n{' ' * blanks}7\n```\n" for blanks in range(200))) == 7
+    assert read(int, "".join(f"```\n{' ' * blanks}7\n```\n" for blanks in range(201))) == NONE

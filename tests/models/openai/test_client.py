@@ -9,6 +9,7 @@ import logging
 import os
 import socket
 import ssl
+import threading
 import time
 import traceback
 import zlib
@@ -26,6 +27,7 @@ from maker.errors import ModelError, Undecided
 from maker.models.openai.client import GRACE, OpenAI
 from maker.models.openai.health import PROBE_PROMPT
 from maker.models.openai.http import gate as gate_module
+from maker.models.openai.http import wire
 from maker.models.openai.http.wire import _trouble
 from maker.models.providers import from_spec
 from maker.sending import dispatcher as settle
@@ -330,7 +332,7 @@ def bomb(size: int) -> bytes:
     ("reply", "words"),
     [
         (Reply(body=bomb(64 * 2**20), headers={"Content-Encoding": "gzip"}), "when unpacked"),
-        (Reply(endless=b'{"id": "'), "larger than 8388608"),
+        (Reply(endless=b'{"id": "'), "larger than "),
         (Reply(endless=b"\0", headers={"Content-Encoding": "gzip"}), "damaged"),
         (Reply(body=b" " * (8 * 2**20 + 1)), "announces 8388609 bytes"),
         (Reply(body=b"{}", headers={"Content-Encoding": "br"}), "not asked for"),
@@ -351,6 +353,21 @@ def test_sizes_are_capped(reply, words):
             assert kind(await one(model, 1)) == "sample"
 
     check()
+
+
+@alone
+async def test_a_large_reply_is_read_beside_the_loop(monkeypatch):
+    """What takes long to be read is read in a thread, and what is short is not: nobody waits for either."""
+    read, where = wire.read_reply, []
+
+    def noted(*told):
+        where.append(threading.current_thread() is threading.main_thread())
+        return read(*told)
+
+    monkeypatch.setattr(wire, "read_reply", noted)
+    async with FaultServer(["x" * wire.LARGE, "x"]) as server, on(server) as model:
+        assert [len((await one(model, draw)).text) for draw in range(2)] == [wire.LARGE, 1]
+    assert where == [False, True]
 
 
 # -- poison and probes ---------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from maker.task.canonical import canonical
 from maker.task.lines import Ambiguous, strict_json
 
 _FENCE = re.compile(r"^[ \t]*```[^\n`]*\n(.*?)^[ \t]*```[ \t]*$", re.DOTALL | re.MULTILINE)
+_MOST_FENCES = 200
 _BOLD = re.compile(r"\*\*([^*\n]+)\*\*")
 _PAIRS = {"*": "*", "_": "_", "`": "`", '"': '"', "'": "'", "\u201c": "\u201d", "\u2018": "\u2019"}
 _NUMBER = re.compile(r"[+-]?(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,3})?")
@@ -49,12 +50,13 @@ def plain(text: str) -> str:
 def fenced(text: str, read: Callable[[str], Any]) -> Any:
     """Return the one value of a reply's code fences.
 
-    Raises Ambiguous when fences hold different values, ValueError when there is none or one cannot be read.
+    Raises Ambiguous when fences hold different values, ValueError when there is none or one cannot be read, or when
+    there are so many different ones that reading them would keep others waiting.
     """
-    values = [read(block) for block in _FENCE.findall(text)]
-    if not values:
-        raise ValueError("no value in a code fence")
-    return _only(values, "code fences")
+    blocks = dict.fromkeys(_FENCE.findall(text))
+    if not blocks or len(blocks) > _MOST_FENCES:
+        raise ValueError(f"{len(blocks)} code fences" if blocks else "no value in a code fence")
+    return _only([read(block) for block in blocks], "code fences")
 
 
 def json_value(text: str, adapter: TypeAdapter[Any]) -> Any:

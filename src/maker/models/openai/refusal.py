@@ -44,13 +44,17 @@ ADDRESS = "it is that of an OpenAI-compatible API and often ends in /v1"
 
 @dataclass(slots=True)
 class Asked:
-    """What a reply answers. where: the origin, for messages. key: never repeated. choices: how many replies."""
+    """What a reply answers. where: the origin, for messages. key: never repeated. choices: how many replies.
+
+    tokens: the most that one of them may have.
+    """
 
     where: str
     model: str
     prompt: str = field(default="", repr=False)
     key: str | None = field(default=None, repr=False)
     choices: int = 1
+    tokens: int = 1024
 
 
 @dataclass(slots=True, frozen=True)

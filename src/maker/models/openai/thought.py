@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 from maker.decision.flags import CUT_OFF
@@ -95,16 +96,24 @@ def parted(text: str) -> Said:
         return _channels(text)
     opening, closing = _OPEN.match(text), None
     if opening is not None or "</" in text or "[/" in text:
-        closing = _lone(text) if opening is None else max(_CLOSE.finditer(text), key=re.Match.end, default=None)
+        closing = _lone(text) if opening is None else _last(text)
     if closing is not None:
         thought = text[opening.end() if opening else 0 : closing.start()]
         return Said(text[closing.end() :].lstrip(), thought.strip() or None)
     return Said(text) if opening is None else Said(None, text[opening.end() :].strip() or None, unclosed=True)
 
 
+def _last(text: str) -> re.Match[str] | None:
+    """Return the last closing tag, found in steps between which others get their turn."""
+    found = None
+    for found in _CLOSE.finditer(text):  # noqa: B007 -- the last one stays
+        pass
+    return found
+
+
 def _lone(text: str) -> re.Match[str] | None:
     """Return the closing tag of a thought that was opened before the text; None where it is quoted or not alone."""
-    closing = list(_CLOSE.finditer(text))
+    closing = list(islice(_CLOSE.finditer(text), 2))
     if len(closing) != 1 or _ANY_OPEN.search(text):
         return None
     quoted = text[: closing[0].start()].count("`") % 2

@@ -6,12 +6,12 @@ import zlib
 
 import pytest
 
-from maker.models.openai.http.body import BadBody, Unpacker
+from maker.models.openai.http.body import BadBody, Unpacker, most_bytes
 
 
-def unpacked(raw, encoding="", size=7, **caps):
+def unpacked(raw, encoding="", size=7, most=10**6):
     """Feed a body piece by piece."""
-    unpacker = Unpacker(encoding, **caps)
+    unpacker = Unpacker(encoding, most)
     for at in range(0, len(raw), size):
         unpacker.feed(raw[at : at + size])
     return unpacker.finish()
@@ -51,4 +51,11 @@ def test_bad_bodies_are_refused(raw, encoding, words):
     """Too large before or after unpacking, cut off, damaged, or packed in a way nobody asked for."""
     for size in (1, 10**6):
         with pytest.raises(BadBody, match=words):
-            unpacked(raw, encoding, size, max_wire=100, max_decoded=1000)
+            unpacked(raw, encoding, size, most=100)
+
+
+def test_a_reply_may_be_as_large_as_its_tokens_make_it():
+    """The more tokens are asked for the larger a reply may be, up to a size that nobody gets beyond."""
+    assert most_bytes(1) > 2**20
+    assert most_bytes(16_384) > 16_384 * 200 + most_bytes(1024)
+    assert most_bytes(10**9) == 8 * 2**20

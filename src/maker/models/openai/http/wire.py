@@ -19,12 +19,14 @@ import aiohttp
 
 from maker.decision.sample import Failure, Reply
 from maker.errors import ModelError
-from maker.models.openai.http.body import BadBody, read_body
+from maker.models.openai.http.body import BadBody, most_bytes, read_body
 from maker.models.openai.http.line import Line, line_of
 from maker.models.openai.http.reach import Reach
 from maker.models.openai.refusal import Asked, Trouble, bill_unknown, fatal
 from maker.models.openai.reply import read_reply
 from maker.models.openai.target import Target
+
+LARGE = 2**17  # bytes of a reply that others should not wait for to be read: it takes a thread
 
 Noticed = Callable[[int, Mapping[str, str]], None]
 
@@ -60,10 +62,11 @@ class Wire:
                     proxy=self._proxy,
                     params=self._reach.query or None,
                 )
-                whole = await _read(response, noticed)
+                whole = await _read(response, noticed, most_bytes(asked.choices * asked.tokens))
         except (aiohttp.ClientError, OSError, ValueError, BadBody) as error:  # a deadline is an OSError, too
             return _trouble(error, self.target.origin, seconds)
-        return read_reply(response.status, response.headers, whole, asked, time.monotonic() - began)
+        told = response.status, response.headers, whole, asked, time.monotonic() - began
+        return read_reply(*told) if len(whole) < LARGE else await asyncio.to_thread(read_reply, *told)
 
     async def aclose(self) -> None:
         """Close what the running loop has open, unless other models use it. The next exchange opens it anew."""
@@ -72,7 +75,7 @@ class Wire:
             await line.leave(self)
 
 
-async def _read(response: aiohttp.ClientResponse, noticed: Noticed) -> bytes:
+async def _read(response: aiohttp.ClientResponse, noticed: Noticed, most: int) -> bytes:
     """Return the whole body of a reply whose headers are there, and free its connection."""
     try:
         headers, content = response.headers, response.content
@@ -80,7 +83,7 @@ async def _read(response: aiohttp.ClientResponse, noticed: Noticed) -> bytes:
         encoding = headers.get("Content-Encoding", "")
         if content.is_eof() and not encoding:  # a short body comes with its headers; its connection is free
             return content.read_nowait()
-        whole = await read_body(content.iter_any(), encoding, response.content_length)
+        whole = await read_body(content.iter_any(), encoding, response.content_length, most)
     except BaseException:
         response.close()  # what is unread must not be taken for the next reply
         raise
