@@ -1,10 +1,11 @@
-"""Drives the vote for a batch of ready steps against a model.
+"""Sends draws to a model: each is held, booked, asked for, and repeated where it fails.
 
 `Dispatcher` is the one owner of sending: it holds and books every draw before it is sent, asks the model,
-and repeats what failed with the same draw and seed. A limit raises `Stop`, which ends the run and can be resumed.
+and repeats what failed with the same draw and seed. A limit raises `Stop`, which ends the run and can be resumed; when
+the time is over, what is out is cancelled, and booked at the most it can have taken.
 
-Not covered: whether many polls share a wave (lock-step) or each has its own (`engine/loop.py`), and the journal, except
-that receipts are written through `Dispatcher.receipts`. A wave that was cancelled leaves no trace in its poll.
+Not covered: the vote on what comes (`settle.py`), and the journal, except that receipts are written through
+`Dispatcher.receipts`.
 """
 
 from __future__ import annotations
@@ -19,9 +20,7 @@ import anyio
 
 from maker.decision.address import Address
 from maker.decision.ending import Stop
-from maker.decision.poll import Poll
 from maker.decision.sample import Failure, Model, Reply, Request, Sample, Traits, desk, groups, readable
-from maker.decision.wave import Wave
 from maker.errors import MakerError, ModelError, first_error
 from maker.log import log
 from maker.sending.limits import Budget, Limits, must_have_prices
@@ -125,10 +124,9 @@ class Dispatcher:
             draws = [_Draw(request, _FREE) for request in requests]
         at = desk.set(self)
         try:
-            if self.traits.lockstep:
-                await self._send(draws)
-            else:
-                await self._slots.each(self._calls(draws), self._send)
+            await budget.in_time(
+                self._send(draws) if self.traits.lockstep else self._slots.each(self._calls(draws), self._send)
+            )
         except BaseException as error:
             self._give_up(draws)
             if isinstance(error, BaseExceptionGroup):
@@ -188,7 +186,7 @@ class Dispatcher:
 
     async def _pause(self, wait: float, failures: Sequence[Failure]) -> None:
         """Sleep before a repetition; the slot of a draw that was told to wait serves others meanwhile."""
-        wait = min(wait + jitter() * min(MOST_JITTER, wait / 4), self.budget.seconds_left)  # then it stops there
+        wait += jitter() * min(MOST_JITTER, wait / 4)
         log.warning("model.retry", failures=len(failures), detail=failures[0].detail, wait=wait)
         self.retrying = failures[0].detail
         lent = failures[0].wait and not self.traits.lockstep
@@ -302,36 +300,6 @@ class Dispatcher:
     def recall(self, model: str) -> Mapping[str, Any] | None:
         """Return what the run keeps of a model, or None."""
         return None if self.receipts is None else self.receipts.takes.get(model)
-
-
-Draw = Callable[[Sequence[Request]], Awaitable[Sequence[Sample]]]
-
-
-async def settle(polls: Sequence[Poll], draw: Draw, usage: Usage | None = None) -> list[Wave]:
-    """Take one wave of every poll and return what the journal keeps of each, in order.
-
-    usage: where it is booked. Each poll is then either won, stuck, or open for its next wave. Raises what `draw`
-    raises; polls are then as they were.
-    """
-    samples = await draw([request for poll in polls for request in poll.requests()])
-    waves, at = [], 0
-    for poll in polls:
-        wave = poll.take(samples[at : at + poll.need])
-        at += len(wave)
-        if usage is not None:
-            usage.book(wave)
-        waves.append(wave)
-    return waves
-
-
-async def decide(
-    polls: Sequence[Poll], draw: Draw, usage: Usage | None = None, took: Callable[[Poll, Wave], object] | None = None
-) -> None:
-    """Take waves of all polls that are open, until none is. took: called with each wave; the rest as for `settle`."""
-    while ready := [poll for poll in polls if poll.open]:
-        for poll, wave in zip(ready, await settle(ready, draw, usage), strict=True):
-            if took is not None:
-                took(poll, wave)
 
 
 def _raise_hopeless(failed: Sequence[tuple[_Draw, Failure]]) -> None:

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any
 
+import anyio
 from pydantic import Field, field_validator
 
 from maker.decision.config import MOST_VOTES, Frozen, validated
@@ -110,8 +111,8 @@ class Budget:
         calls = self.usage.dispatched + self._calls
         if limits.max_calls is not None and calls + count > limits.max_calls:
             raise Stop("max_calls", f"{calls} of {limits.max_calls} calls are used. Raise max_calls and resume.")
-        if limits.max_seconds is not None and time.monotonic() - self._started >= limits.max_seconds:
-            raise Stop("max_seconds", f"{limits.max_seconds} seconds are over. Run the same command to resume.")
+        if not self.seconds_left:
+            raise self._too_late()
         self._calls += count
 
     def repeat(self, count: int) -> None:
@@ -124,6 +125,17 @@ class Budget:
         """Wall seconds until max_seconds is over; infinite without one."""
         most = self.limits.max_seconds
         return math.inf if most is None else max(0.0, most - (time.monotonic() - self._started))
+
+    async def in_time(self, work: Awaitable[None]) -> None:
+        """Await work that sends. Raises Stop when the time is over: it is then cancelled, wherever it waits."""
+        if self.limits.max_seconds is None:
+            return await work
+        with anyio.move_on_after(self.seconds_left):
+            return await work
+        raise self._too_late()
+
+    def _too_late(self) -> Stop:
+        return Stop("max_seconds", f"{self.limits.max_seconds} seconds are over. Run the same command to resume.")
 
     def sent(self, count: int) -> None:
         """Book calls that go out now."""

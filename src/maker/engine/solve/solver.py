@@ -35,8 +35,8 @@ from maker.journal.notes import Epoch, Note
 from maker.journal.writer import Journal
 from maker.log import log
 from maker.sending.account import Account
-from maker.sending.dispatcher import settle
 from maker.sending.receipts import Receipts
+from maker.sending.settle import settle
 from maker.task.canonical import canonical, digest
 from maker.task.prompt import fingerprint
 
