@@ -80,10 +80,6 @@ async def _run(model: Model, **settings: Any) -> Any:
     return await maker.run(HANOI, model=model, k=2, **settings)
 
 
-async def _calibrated(model: Model, **settings: Any) -> Any:
-    return await maker.run(HANOI, model=model, **settings)
-
-
 async def _solve(model: Model, **settings: Any) -> Any:
     return await maker.solve("6 * 7", model=model, k=2, **settings)
 
@@ -94,11 +90,10 @@ async def _estimate(model: Model, **settings: Any) -> Any:
 
 Call = Callable[..., Awaitable[Any]]
 RESUMED: dict[str, tuple[Call, Callable[..., Slow], Model]] = {
-    "map": (_map, Reader, YES), "run": (_run, Slow, Oracle(p=1)), "calibrated": (_calibrated, Slow, Oracle(p=1)),
-    "solve": (_solve, Reader, NoisySolver()),
+    "map": (_map, Reader, YES), "run": (_run, Slow, Oracle(p=1)), "solve": (_solve, Reader, NoisySolver())
 }  # fmt: skip
 WITHOUT_JOURNAL: dict[str, tuple[Call, Callable[..., Slow], Model]] = {
-    "vote": (_vote, Reader, YES), "reliable": (_reliable, Reader, YES), "estimate": (_estimate, Slow, Oracle(p=1))
+    "vote": (_vote, Reader, YES), "reliable": (_reliable, Reader, YES), "estimate": (_estimate, Slow, Oracle(p=1)),
 }  # fmt: skip
 
 
@@ -148,6 +143,14 @@ def test_max_seconds_ends_the_wait_before_a_repetition(failure: Failure) -> None
     assert SECONDS <= seconds <= SECONDS + LATE and max(slow.sent) <= SECONDS
 
 
+def test_max_seconds_ends_a_calibration_in_time() -> None:
+    """A run that still looks for its k is stopped as one that has it."""
+    slow = Slow(Oracle(p=1))
+    result, seconds = virtually(lambda: maker.run(HANOI, model=slow, limits={"max_seconds": SECONDS}))
+    assert (result.stopped, result.k, result.usage.cancelled) == ("max_seconds", None, len(slow.sent))
+    assert SECONDS <= seconds <= SECONDS + LATE and slow.out == 0
+
+
 def test_what_came_in_time_counts(tmp_path: Path) -> None:
     """Only what is out when the time is over is lost: a resume pays for no reply twice."""
     path, slow = tmp_path / "run.db", Slow(Oracle(p=1), 2.0)
@@ -157,3 +160,42 @@ def test_what_came_in_time_counts(tmp_path: Path) -> None:
     last, _ = virtually(lambda: _run(again, limits={"concurrency": 2}, journal=path))
     assert last.solved
     assert len(slow.sent) - 2 + len(again.sent) == last.samples == 2 * 31
+
+
+# -- given up --------------------------------------------------------------------------------------------------
+
+
+async def _timeout(work: Awaitable[Any]) -> None:
+    async with asyncio.timeout(SECONDS):
+        await work
+
+
+async def _scope(work: Awaitable[Any]) -> None:
+    with anyio.fail_after(SECONDS):
+        await work
+
+
+async def _task(work: Awaitable[Any]) -> None:
+    task = asyncio.ensure_future(work)
+    asyncio.get_running_loop().call_later(SECONDS, task.cancel)
+    await task
+
+
+@pytest.mark.parametrize("give_up", [_timeout, _scope, _task])
+@pytest.mark.parametrize("what", RESUMED)
+def test_a_call_that_is_cancelled_ends_at_once(
+    what: str, give_up: Callable[..., Awaitable[None]], tmp_path: Path
+) -> None:
+    """A timeout around it, a cancelled task: nothing more is sent, what was out is booked by the run that resumes."""
+    call, made, inner = RESUMED[what]
+    slow, path = made(inner), tmp_path / "cancelled.db"
+
+    async def main() -> None:
+        with pytest.raises((TimeoutError, asyncio.CancelledError)):
+            await give_up(call(slow, journal=path, limits={"concurrency": 2}))
+
+    _, seconds = virtually(main)
+    assert (seconds, slow.out, len(slow.sent)) == (pytest.approx(SECONDS, abs=LATE), 0, 2)
+    resumed, _ = virtually(lambda: call(made(inner, 0.1), journal=path))
+    resumed = getattr(resumed, "result", resumed)
+    assert (resumed.solved, resumed.usage.cancelled) == (True, 2)
