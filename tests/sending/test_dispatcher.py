@@ -337,7 +337,7 @@ async def test_refusals_that_name_a_wait_are_no_attempts(waits: list[float]) -> 
     waits.clear()
     with pytest.raises(Stop, match=r"refused for \d+ s, the last with: 429"):
         await dispatcher(failing(lambda request: 10**9, busy)).draw(requests(1))
-    assert sum(waits) < module.PATIENCE + module.LONGEST_BACKOFF
+    assert sum(waits) < Limits().patience + module.LONGEST_BACKOFF
 
 
 @pytest.mark.asyncio

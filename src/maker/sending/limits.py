@@ -28,8 +28,9 @@ class Limits(Frozen):
     """Where a run or a vote stops. None means no limit, except where a default is named.
 
     The default of max_votes and max_flags is max(100, 20 k). Steps, calls, tokens and cost count the whole run, resumes
-    included; tokens are those reported, or the most they can be. concurrency is that of free mode;
-    None or "auto": as many as the model bears, 32 where it does not say.
+    included; tokens are those reported, or the most they can be. patience: how long a run waits for a server that is
+    gone, and a draw for one that tells it to wait. concurrency is that of free mode; None or "auto": as many as the
+    model bears, 32 where it does not say.
     """
 
     max_steps: int | None = Field(default=None, ge=1, description="Decided steps of the run.")
@@ -39,6 +40,7 @@ class Limits(Frozen):
     max_tokens: int | None = Field(default=None, ge=1, description="Tokens read and written.")
     max_cost: float | None = Field(default=None, gt=0, description="US dollars; needs --prices.")
     max_seconds: float | None = Field(default=None, gt=0, description="Wall seconds of this call.")
+    patience: float = Field(default=600.0, gt=0, description="Seconds to wait for a server that is gone (600).")
     concurrency: int | None = Field(default=None, ge=1, description="Draws in flight at once.")
 
     @field_validator("concurrency", mode="before")
