@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -199,3 +200,21 @@ def test_a_call_that_is_cancelled_ends_at_once(
     resumed, _ = virtually(lambda: call(made(inner, 0.1), journal=path))
     resumed = getattr(resumed, "result", resumed)
     assert (resumed.solved, resumed.usage.cancelled) == (True, 2)
+
+
+@pytest.mark.parametrize("why", [Failure("transient", "down", gone=True), Failure("transient", "429", 60.0)])
+@pytest.mark.parametrize(
+    ("call", "made"),
+    [(_run, Slow), (partial(maker.run, HANOI), Slow), (_solve, Reader)],
+    ids=["run", "k auto", "solve"],
+)
+def test_an_interrupt_ends_the_wait_for_a_server(why: Failure, call: Call, made: Callable[..., Slow]) -> None:
+    """The first Ctrl-C of a command ends a run that waits for a server to come back, or as long as it was told."""
+    slow = made(ScriptedModel([why]), 0.0)
+
+    def interrupted() -> bool:
+        return asyncio.get_running_loop().time() >= SECONDS
+
+    result, seconds = virtually(lambda: call(model=slow, interrupted=interrupted))
+    assert (result.stopped, result.exit_code) == ("interrupted", 3)
+    assert SECONDS <= seconds <= SECONDS + 1 and max(slow.sent) < SECONDS

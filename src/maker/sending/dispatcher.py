@@ -202,11 +202,12 @@ class Dispatcher:
         wait += jitter() * min(MOST_JITTER, wait / 4)
         log.warning("model.retry", failures=len(failures), detail=failures[0].detail, wait=wait)
         self._retrying = failures[0].detail
-        await (self._lent(anyio.sleep(wait)) if failures[0].wait else anyio.sleep(wait))
+        sleep = anyio.sleep(wait)
+        await (self._lent(sleep) if failures[0].wait else self.budget.pause(sleep))
 
     def _lent(self, wait: Awaitable[None]) -> Awaitable[None]:
         """Lend the slot of a call to others while it waits; in lock-step there is none."""
-        return wait if self.traits.lockstep else self._slots.lend(wait)
+        return self.budget.pause(wait if self.traits.lockstep else self._slots.lend(wait))
 
     def _refuse_long_pause(self, failures: Sequence[Failure], request: Request) -> None:
         """Stop at once rather than sleep through a pause that is longer than the run would wait."""

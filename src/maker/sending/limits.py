@@ -85,6 +85,8 @@ class Budget:
         self._calls = 0  # held and not yet sent
         self._tokens = 0  # the most that draws held and not yet answered can take
         self._cost = 0.0
+        self._stop: Stop | None = None  # why no call is to be made any more
+        self._pauses: set[anyio.CancelScope] = set()
         self._over = 1.0  # how far a reply has gone past its bound: the server counts in its own way
 
     def hold(self, requests: Sequence[Request], prices: Prices | None) -> list[Spent]:
@@ -109,6 +111,8 @@ class Budget:
 
     def hold_calls(self, count: int) -> None:
         """Hold calls that are about to be made. Raises Stop if there are not so many, or time is over."""
+        if self._stop is not None:
+            raise self._stop
         limits = self.limits
         calls = self.usage.dispatched + self._calls
         if limits.max_calls is not None and calls + count > limits.max_calls:
@@ -135,6 +139,23 @@ class Budget:
         with anyio.move_on_after(self.seconds_left):
             return await work
         raise self._too_late()
+
+    async def pause(self, wait: Awaitable[None]) -> None:
+        """Await a wait between calls. Raises Stop where that ends it."""
+        with anyio.CancelScope() as scope:
+            self._pauses.add(scope)
+            try:
+                return await wait
+            finally:
+                self._pauses.discard(scope)
+        assert self._stop is not None, "nothing else cancels a pause"
+        raise self._stop
+
+    def stop(self, stop: Stop) -> None:
+        """Let no further call be made, and nobody wait for one; replies that are on their way still come."""
+        self._stop = stop
+        for scope in self._pauses:
+            scope.cancel()
 
     def _too_late(self) -> Stop:
         return Stop("max_seconds", f"{self.limits.max_seconds} seconds are over. Run the same command to resume.")
