@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import signal
+import subprocess
+import sys
 import threading
+import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import given_up
 import maker
 from maker.errors import TaskError, Undecided
 from maker.testing import ScriptedModel
@@ -60,3 +66,36 @@ def test_errors_cross_the_thread() -> None:
             ask(["a"], k=0)
 
     asyncio.run(main())
+
+
+# -- giving up -------------------------------------------------------------------------------------------------
+
+CHILD = Path(given_up.__file__)
+IN_TIME = 3.0  # seconds after which a call that was given up must have ended; to its own end it needs ten
+
+
+@pytest.mark.parametrize("how", ["notebook", "asyncio", "server", "exception", "thread", "pool"])
+def test_a_call_that_is_given_up_ends_at_once(how: str, tmp_path: Path) -> None:
+    """Ctrl-C inside a loop, whoever handles it, and the end of the interpreter: no call more, and a resume goes on."""
+    journal = tmp_path / "map.db"
+    with subprocess.Popen(
+        [sys.executable, CHILD, how, journal], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "under way\n"
+        began = time.monotonic()
+        if how not in ("thread", "pool"):
+            child.send_signal(signal.SIGALRM if how == "exception" else signal.SIGINT)
+        said, complaint = child.communicate(timeout=30)
+        seconds = time.monotonic() - began
+    assert seconds < IN_TIME, complaint
+    assert said.split() == {
+        "notebook": ["KeyboardInterrupt"], "asyncio": ["CancelledError", "KeyboardInterrupt"],
+        "server": ["CancelledError"], "exception": ["ZeroDivisionError"], "thread": [], "pool": [],
+    }[how], complaint  # fmt: skip
+    assert "RuntimeError" not in complaint
+    resumed = given_up.ask(journal, seconds=0)
+    usage = resumed.result.usage
+    assert [item.answer for item in resumed] == ["yes"] * given_up.ITEMS
+    assert 0 < usage.cancelled <= given_up.AT_ONCE
+    assert usage.dispatched == given_up.ITEMS * given_up.K + usage.cancelled

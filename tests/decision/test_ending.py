@@ -14,8 +14,9 @@ from maker.decision.method import Method
 from maker.decision.poll import Poll
 from maker.decision.sample import Request, Sample
 from maker.decision.step import Rules, Step
-from maker.sending.dispatcher import Dispatcher, settle
+from maker.sending.dispatcher import Dispatcher
 from maker.sending.limits import Limits
+from maker.sending.settle import settle
 from maker.sending.usage import Usage
 
 SAMPLES = 500

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+from contextvars import ContextVar
 
 import pytest
 
 import maker
 from maker.decision.address import Address
 from maker.decision.sample import Failure, Request
+from maker.errors import Undecided
 from maker.models.own import failure_of, from_callable
 
 
@@ -58,3 +61,26 @@ def test_a_reply_of_another_type_is_told():
     (reply,) = asyncio.run(from_callable(lambda prompt: 7).draw([Request(Address("r", 0, 0), "what?", 1)]))
     assert isinstance(reply, Failure)
     assert "returned int" in reply.detail
+
+
+def test_nobody_waits_for_a_sync_function_that_takes_too_long():
+    """When the time is over the call ends, although the function does not; no interpreter waits for its thread."""
+    end, threads = threading.Event(), []
+
+    def silent(prompt: str) -> str:
+        threads.append(threading.current_thread())
+        end.wait(10)
+        return "late"
+
+    with pytest.raises(Undecided, match="seconds are over"):
+        maker.vote_sync("all", model=silent, k=2, limits={"max_seconds": 0.02})
+    alive = [thread.is_alive() and thread.daemon for thread in threads]
+    end.set()
+    assert alive == [True, True]
+
+
+def test_a_sync_function_sees_the_context_of_its_call():
+    """What a tracer keeps in context variables is there in the function's thread, too."""
+    traced: ContextVar[str] = ContextVar("traced")
+    traced.set("here")
+    assert maker.vote_sync("all", model=lambda prompt: traced.get(), k=2).answer == "here"

@@ -14,18 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import maker
-from maker.decision.address import Address, seed_key
+from maker.decision.address import Address
 from maker.decision.ending import Stop
-from maker.decision.flags import DEFAULT
-from maker.decision.method import Method
-from maker.decision.poll import Poll
 from maker.decision.sample import Failure, Request, Sample
-from maker.decision.step import Rules, Step
 from maker.errors import ModelError, TaskError
 from maker.models.openai.client import GRACE
 from maker.sending import dispatcher as module
 from maker.sending import limits as budget
-from maker.sending.dispatcher import ATTEMPTS, Dispatcher, settle
+from maker.sending.dispatcher import ATTEMPTS, Dispatcher
 from maker.sending.limits import Limits
 from maker.sending.usage import TEMPLATE_TOKENS, Usage
 from maker.testing import ScriptedModel
@@ -52,12 +48,6 @@ def failing(times: Callable[[Request], int], failure: Failure = BUSY, *, lockste
         return failure if tries[request.address] <= times(request) else "yes"
 
     return ScriptedModel(reply, lockstep=lockstep)
-
-
-def poll_of(k: int, step: int = 0, prompt: str = "Say yes.") -> Poll:
-    """Return a poll on bare text with the default flags."""
-    method = Method("run", seed_key(0), k, 100, 100, DEFAULT, 0.1, None, 1024, 750)
-    return Poll(Step(step, None, Rules(str.strip)), method, prompt)
 
 
 def parts(usage: Usage) -> tuple[int, int, int, int, int, int]:
@@ -134,41 +124,6 @@ async def test_transient_failures_are_repeated_with_the_same_draw(lockstep: bool
     assert sent == {(draw, 1000 + draw): draw + 1 for draw in range(4)}
     assert (sender.usage.dispatched, sender.usage.failed) == (10, 6)
     assert len(waits) == (3 if lockstep else 6)
-
-
-@pytest.mark.parametrize("lockstep", [True, False])
-@pytest.mark.asyncio
-async def test_failures_are_never_flags(lockstep: bool, waits: list[float]) -> None:
-    """A vote through failures has no flagged sample, no extra draw, and an account that balances."""
-    sender = dispatcher(failing(lambda request: 2, lockstep=lockstep))
-    poll = poll_of(3)
-    while poll.outcome is None:
-        await settle([poll], sender.draw, sender.usage)
-    assert (poll.tally.total, poll.tally.flagged, poll.flags, poll.drawn) == (3, 0, {}, 3)
-    assert parts(sender.usage) == (9, 3, 0, 6, 0, 0)
-
-
-@pytest.mark.asyncio
-async def test_flagged_samples_are_booked_as_flagged() -> None:
-    """Flagged and voted samples are told apart in the account, by kind."""
-    sender = dispatcher(ScriptedModel(["", "yes", Sample("ye", 1, 1, "length"), "yes"]))
-    poll = poll_of(3)
-    while poll.outcome is None:
-        await settle([poll], sender.draw, sender.usage)
-    assert parts(sender.usage) == (6, 3, 3, 0, 0, 0)
-    assert dict(sender.usage.flags) == {"empty": 2, "truncated": 1}
-
-
-@pytest.mark.asyncio
-async def test_settle_takes_one_wave_of_every_poll() -> None:
-    """A batch of polls is drawn for in one call and each gets its own replies."""
-    model = ScriptedModel(lambda request: f"step {request.address.step}")
-    polls = [poll_of(k, step) for step, k in enumerate([1, 3, 2])]
-    sender = dispatcher(model)
-    waves = await settle(polls, sender.draw, sender.usage)
-    assert [len(wave) for wave in waves] == [1, 3, 2]
-    assert [poll.verdict().answer for poll in polls] == ["step 0", "step 1", "step 2"]
-    assert len({request.seed for request in model.requests}) == 6
 
 
 @pytest.mark.parametrize("lockstep", [True, False])
@@ -382,7 +337,7 @@ async def test_refusals_that_name_a_wait_are_no_attempts(waits: list[float]) -> 
     waits.clear()
     with pytest.raises(Stop, match=r"refused for \d+ s, the last with: 429"):
         await dispatcher(failing(lambda request: 10**9, busy)).draw(requests(1))
-    assert sum(waits) < module.PATIENCE + module.LONGEST_BACKOFF
+    assert sum(waits) < Limits().patience + module.LONGEST_BACKOFF
 
 
 @pytest.mark.asyncio
@@ -446,19 +401,6 @@ async def test_native_cancellation_is_booked() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert parts(sender.usage) == (3, 0, 0, 0, 3, 0)
-
-
-@pytest.mark.asyncio
-async def test_cancelled_vote_leaves_its_poll_as_it_was() -> None:
-    """After a cancelled wave the poll asks for the same draws again."""
-    poll, model = poll_of(3), Gate()
-    before = [request.address for request in poll.requests()]
-    async with anyio.create_task_group() as group:
-        group.start_soon(settle, [poll], dispatcher(model).draw)
-        await rest()
-        group.cancel_scope.cancel()
-    assert [request.address for request in poll.requests()] == before
-    assert (poll.drawn, poll.tally.total) == (0, 0)
 
 
 @pytest.mark.parametrize("concurrency", [1, 3, 20])

@@ -220,7 +220,7 @@ async def test_a_pause_lends_the_slot_and_loses_none(moment: int) -> None:
     async def do(job: str) -> None:
         begun.append(job)
         if job == "a":
-            await slots.pause(0)
+            await slots.lend(asyncio.sleep(0))
             begun.append("a again")
 
     first = asyncio.create_task(slots.each(["a"], do))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import itertools
 import random
@@ -28,6 +27,7 @@ from maker.review.verify import verify
 from maker.task.canonical import canonical, digest
 from maker.task.plan import Plan, Segment, plan_of
 from maker.testing import ScriptedModel, check_task
+from virtual import virtually
 
 State = list[Any]  # segment, position in it, value
 
@@ -376,22 +376,6 @@ def test_more_segments_than_were_asked_for_are_refused() -> None:
 # -- together --------------------------------------------------------------------------------------------
 
 
-class VirtualLoop(asyncio.SelectorEventLoop):
-    """An event loop that jumps to its next timer instead of waiting for it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._now = 0.0
-        self._select, self._selector.select = self._selector.select, self._jump  # type: ignore[attr-defined]
-
-    def time(self) -> float:
-        return self._now
-
-    def _jump(self, timeout: float | None = None) -> Any:
-        self._now += timeout or 0.0
-        return self._select(0 if timeout is not None else None)
-
-
 class Timed(Oracle):
     """An oracle that keeps how long each of its draws took."""
 
@@ -406,20 +390,10 @@ class Timed(Oracle):
         await anyio.sleep(seconds)
 
 
-def timed(task: Mix, monkeypatch: pytest.MonkeyPatch, **limits: int) -> tuple[float, float, float]:
+def timed(task: Mix, **limits: int) -> tuple[float, float, float]:
     """Run on the virtual clock; return makespan, critical path, and the seconds one worker would take."""
-
-    async def at_once(journal: Journal) -> None:  # a thread's time is not virtual
-        journal.flush()
-
-    monkeypatch.setattr(Journal, "committed", at_once)
     model = Timed(p=0.9, latency=1.0)
-
-    async def carry_out() -> tuple[RunResult, float]:
-        result = await maker.run(task, model=model, k=4, limits=limits)
-        return result, asyncio.get_running_loop().time()
-
-    result, makespan = anyio.run(carry_out, backend_options={"loop_factory": VirtualLoop})
+    result, makespan = virtually(lambda: maker.run(task, model=model, k=4, limits=limits))
     assert result.solved
     seconds: dict[int, float] = {}
     for _, record in result._book.chain():  # type: ignore[union-attr]
@@ -435,24 +409,24 @@ def timed(task: Mix, monkeypatch: pytest.MonkeyPatch, **limits: int) -> tuple[fl
 
 
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
-def test_the_makespan_is_the_critical_path(shape: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_makespan_is_the_critical_path(shape: Any) -> None:
     """Given enough concurrency a run takes as long as its longest path of segments, to 10%, not as their sum."""
-    makespan, critical, alone = timed(Mix(shape), monkeypatch, concurrency=256)
+    makespan, critical, alone = timed(Mix(shape), concurrency=256)
     assert critical <= makespan * 1.000001
     assert makespan <= 1.1 * critical
     assert makespan < alone
 
 
-def test_the_makespan_with_one_slot_is_the_sum(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_makespan_with_one_slot_is_the_sum() -> None:
     """One draw at a time takes longer than one step at a time: the clock of these tests does count."""
-    makespan, critical, alone = timed(Mix(MERGES), monkeypatch, concurrency=1)
+    makespan, critical, alone = timed(Mix(MERGES), concurrency=1)
     assert critical < alone < makespan
 
 
-def test_a_newly_ready_branch_begins_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_newly_ready_branch_begins_at_once() -> None:
     """Many short branches behind one long one: whoever is idle takes the next, and none waits for the whole level."""
     shape = [(1, ()), (20, (0,)), (1, (0,)), *[(3, (2,)) for _ in range(5)], (1, (1, 3, 4, 5, 6, 7))]
-    makespan, critical, _ = timed(Mix(shape), monkeypatch, concurrency=64)
+    makespan, critical, _ = timed(Mix(shape), concurrency=64)
     assert makespan <= 1.1 * critical
 
 

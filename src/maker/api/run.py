@@ -54,7 +54,8 @@ async def run(
     see `Config`. ladder: what is tried, in order, at a step that does not decide: rungs of `maker.ladder` or your own;
     None for its default (only where one answer is clearly ahead and a limit that you did not set was in the way: more
     votes), [] for nothing. Like a limit it may be another at a resume, because each change is journaled. progress:
-    called with what is acknowledged, at most ten times a second. interrupted: asked between waves; True ends the run.
+    called with what is acknowledged, at most ten times a second. interrupted: asked between waves, and while calls wait
+    to be made; True ends the run once what is out has come.
     accept_change: settings that may differ from the journal's ("k", "temperature", "prompt", ...), or that a server
     may change in mid-run ("model", "fingerprint"); each is journaled, and begins a new epoch.
 

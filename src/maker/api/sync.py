@@ -1,21 +1,33 @@
 """Synchronous twins of asynchronous functions, usable anywhere.
 
-Outside an event loop a coroutine simply runs in a new one; inside one (a notebook, a web server)
-it runs in a new loop on a thread of its own, and the caller waits.
+In the main thread, outside an event loop, a coroutine simply runs in a new one, and Ctrl-C cancels it. Inside a loop (a
+notebook, a web server) it runs in a new loop on a thread of its own, and the caller waits.
+
+Promises: a caller who gives up ends the work, wherever it runs, and the call returns once it is cancelled: at Ctrl-C,
+at any other exception that comes over the caller, and when the interpreter is about to end. Where the handler
+of Ctrl-C raises nothing, as asyncio's, the call raises CancelledError.
+
+Not covered: a call in another thread whose own caller no longer waits (a cancelled `asyncio.to_thread`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Awaitable, Callable
+import signal
+import threading
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import ParamSpec, TypeVar
+from contextlib import contextmanager
+from typing import Any, Generic, ParamSpec, TypeVar
 
 import anyio
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+LOOK_SECONDS = 0.1  # between two looks at whether the caller has given up
+ENDING_SECONDS = 5.0  # that an interpreter waits for cancelled work
 
 
 def twin(call: Callable[P, Awaitable[T]]) -> Callable[P, T]:
@@ -24,10 +36,11 @@ def twin(call: Callable[P, Awaitable[T]]) -> Callable[P, T]:
     @functools.wraps(call)
     def called(*args: P.args, **kwargs: P.kwargs) -> T:
         main = functools.partial(call, *args, **kwargs)
-        if not _inside_a_loop():
+        if _inside_a_loop():
+            return _Work(main).in_a_thread()
+        if threading.current_thread() is threading.main_thread():
             return anyio.run(main)
-        with ThreadPoolExecutor(1) as thread:
-            return thread.submit(anyio.run, main).result()
+        return _Work(main).carry_out()
 
     called.__name__ = called.__qualname__ = f"{call.__name__}_sync"
     return called
@@ -39,3 +52,76 @@ def _inside_a_loop() -> bool:
     except RuntimeError:
         return False
     return True
+
+
+class _Work(Generic[T]):
+    """A call in a thread that gets no Ctrl-C. given_up: nobody waits for it any more; over: it has ended."""
+
+    def __init__(self, main: Callable[[], Awaitable[T]]) -> None:
+        self._main = main
+        self.given_up = False
+        self.over = threading.Event()
+
+    def in_a_thread(self) -> T:
+        """Carry it out in a thread of its own, and wait."""
+        with ThreadPoolExecutor(1) as thread:
+            done = thread.submit(self.carry_out)
+            try:
+                with self._hearing():
+                    return done.result()
+            finally:
+                self.given_up = True
+
+    def carry_out(self) -> T:
+        """Carry it out in this thread."""
+        _under_way.add(self)
+        try:
+            return anyio.run(self._watched)
+        finally:
+            _under_way.discard(self)
+            self.over.set()
+
+    async def _watched(self) -> T:
+        self._look(asyncio.get_running_loop(), asyncio.current_task())
+        return await self._main()
+
+    def _look(self, loop: asyncio.AbstractEventLoop, work: asyncio.Task[Any] | None) -> None:
+        """Cancel the work once it is given up."""
+        if not self.given_up:
+            loop.call_later(LOOK_SECONDS, self._look, loop, work)
+        elif work is not None:
+            work.cancel()
+
+    @contextmanager
+    def _hearing(self) -> Iterator[None]:
+        """Give up at Ctrl-C even where its handler only takes a note, for a loop that does not run meanwhile."""
+        before = signal.getsignal(signal.SIGINT)
+        if threading.current_thread() is not threading.main_thread() or not callable(before):
+            yield
+            return
+
+        def heard(number: int, frame: Any) -> None:
+            self.given_up = True
+            before(number, frame)
+
+        signal.signal(signal.SIGINT, heard)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+
+_under_way: set[_Work[Any]] = set()
+
+
+def _end_all() -> None:
+    """End all work, while journals can still be written."""
+    works = list(_under_way)
+    for work in works:
+        work.given_up = True
+    for work in works:
+        work.over.wait(ENDING_SECONDS)
+
+
+# `atexit` is too late: by then the interpreter has waited for all threads, and ended those that write journals.
+threading._register_atexit(_end_all)  # type: ignore[attr-defined]

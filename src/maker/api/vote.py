@@ -23,7 +23,7 @@ from maker.decision.race import Verdict
 from maker.decision.sample import Model
 from maker.decision.step import Rules
 from maker.errors import ModelError, TaskError, Undecided
-from maker.sending.dispatcher import decide
+from maker.sending.settle import decide
 from maker.task.canonical import canonical
 from maker.task.prompt import under, wordings
 

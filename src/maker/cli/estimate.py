@@ -19,7 +19,7 @@ UNITS = (("h", 3600.0, 7200.0), ("min", 60.0, 120.0), ("s", 1.0, 0.0))  # name, 
 
 @with_settings(
     f"ctx task model steps repeats target total_steps {ASKING} paraphrase concurrency max_calls "
-    "max_tokens max_cost max_seconds prices timeout as_json",
+    "max_tokens max_cost max_seconds patience prices timeout as_json",
 )
 def estimate(ctx: typer.Context, task: TaskName, settings: dict[str, Any], as_json: Json = False) -> None:
     """Say what a full run would need, from a sample of its steps. Other options go to the task.

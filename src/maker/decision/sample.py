@@ -93,7 +93,8 @@ class Failure:
     kind: "transient" (try again), "again" (put differently now: repeat at once, it was no attempt), "poison" (this
     request always fails), "fatal" (no request can succeed).
     detail: one line for a person. retry_after: seconds the server asked to wait, if it did.
-    tokens_in, tokens_out: what it was billed all the same, None when nobody can know.
+    tokens_in, tokens_out: what it was billed all the same, None when nobody can know. gone: nobody was there to answer,
+    whatever was asked.
     """
 
     kind: str
@@ -101,6 +102,7 @@ class Failure:
     retry_after: float | None = None
     tokens_in: int | None = 0
     tokens_out: int | None = 0
+    gone: bool = False
 
     @property
     def wait(self) -> float:

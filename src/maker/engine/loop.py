@@ -47,7 +47,7 @@ class Loop:
         self.limits, self.journal, self.traits = course.limits, course.journal, course.dispatcher.traits
         self.reporter = Reporter(
             progress, course.journal, course.senders,
-            lambda: (self.course.front.steps, self.course.book.replayed, self.course.plan.steps),
+            lambda: (self.course.front.steps, self.course.book.replayed, self.course.plan.steps), interrupted,
         )  # fmt: skip
         self._yielded = 0.0
 
@@ -76,7 +76,8 @@ class Loop:
         course = self.course
         try:
             if course.method is None:
-                await course.choose_k()
+                async with self.reporter.workers():
+                    await course.choose_k()
             if course.stop is None:
                 await lead(course, self.interrupted, self.reporter.report)
                 await self._advance_all()

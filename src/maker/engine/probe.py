@@ -26,7 +26,8 @@ from maker.decision.poll import Poll
 from maker.decision.sample import Request, Sample
 from maker.decision.step import Rules
 from maker.decision.wave import Wave
-from maker.sending.dispatcher import Dispatcher, decide, settle
+from maker.sending.dispatcher import Dispatcher
+from maker.sending.settle import decide, settle
 from maker.task.canonical import canonical
 from maker.task.plan import Walk, plan_of
 from maker.task.prompt import render, views

@@ -19,6 +19,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from maker import theory
+from maker.decision.ending import Stop
 from maker.decision.race import Verdict
 from maker.engine.senders import Senders
 from maker.errors import ungrouped
@@ -145,16 +146,17 @@ TICK_SECONDS = 0.5
 
 
 class Reporter:
-    """Calls `progress` with what the journal has committed.
+    """Calls `progress` with what the journal has committed, and notices an interrupt while nothing is decided.
 
-    counts: returns decided steps, those of the journal, and the total (None: unknown). `seconds`: since it was made.
+    counts: returns decided steps, those of the journal, and the total (None: unknown). interrupted: True ends the
+    waits between calls. `seconds`: since it was made.
     """
 
     def __init__(
         self, progress: Callable[[Progress], None] | None, journal: Journal, senders: Senders,
-        counts: Callable[[], tuple[int, int, int | None]],
+        counts: Callable[[], tuple[int, int, int | None]], interrupted: Callable[[], bool] | None = None,
     ) -> None:  # fmt: skip
-        self.progress = progress
+        self.progress, self.interrupted = progress, interrupted
         self._journal, self._senders, self._counts = journal, senders, counts
         self._begun = time.monotonic()
         self._reported = 0.0
@@ -200,6 +202,8 @@ class Reporter:
                 beside.cancel_scope.cancel()
 
     async def _tick(self) -> None:
-        while self.progress is not None:
+        while True:
             await anyio.sleep(TICK_SECONDS)
             self.report()
+            if self.interrupted is not None and self.interrupted():
+                self._senders.own.budget.stop(Stop("interrupted", "Run the same command to resume."))

@@ -17,8 +17,9 @@ from maker.decision.wave import Wave
 from maker.errors import TaskError
 from maker.journal.notes import Change
 from maker.models.parts import InParts
-from maker.sending.dispatcher import Dispatcher, settle
+from maker.sending.dispatcher import Dispatcher
 from maker.sending.receipts import Receipts
+from maker.sending.settle import settle
 from maker.task.task import Task
 
 

@@ -4,8 +4,8 @@ The function gets the prompt as text, or messages where the question was asked i
 model wrote (a str) or a Sample. What it raises becomes a Failure by one table, read from the error's status
 and name, so that no client's library has to be imported: its traceback ends no run.
 
-Not covered: stopping a sync function that is under way; it ends in its thread, and its reply is dropped. Bills of
-failed calls, which only the function's own client knows.
+Not covered: stopping a sync function that is under way; it ends in its thread, for which neither a run nor the
+interpreter waits, and its reply is dropped. Bills of failed calls, which only the function's own client knows.
 """
 
 from __future__ import annotations
@@ -13,6 +13,9 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from contextvars import copy_context
+from threading import Thread
 from typing import Any
 
 from maker.decision.sample import Failure, Reply, Request, Sample
@@ -47,7 +50,7 @@ class Own:
     async def _one(self, request: Request) -> Reply:
         asked = request.messages if isinstance(request.prompt, Messages) else request.prompt
         try:
-            said = self._function(asked) if self._awaited else await asyncio.to_thread(self._function, asked)
+            said = self._function(asked) if self._awaited else await _in_a_thread(self._function, asked)
             if inspect.isawaitable(said):
                 said = await said
         except MakerError:
@@ -67,6 +70,21 @@ def from_callable(function: Callable[[Any], Any], *, name: str | None = None) ->
     name: part of a run's fingerprint; by default the function's own.
     """
     return Own(function, name or str(getattr(function, "__qualname__", type(function).__name__)))
+
+
+async def _in_a_thread(function: Callable[[Any], Any], asked: Any) -> Any:
+    """Call a function in a thread of its own. Those of a pool are waited for when the loop ends; this one is not."""
+    said: Future[Any] = Future()
+    said.set_running_or_notify_cancel()  # whoever waits may be cancelled, the call cannot be
+
+    def call() -> None:
+        try:
+            said.set_result(function(asked))
+        except BaseException as error:  # noqa: BLE001 -- it is raised where the reply is waited for
+            said.set_exception(error)
+
+    Thread(target=copy_context().run, args=(call,), name="maker: own model", daemon=True).start()
+    return await asyncio.wrap_future(said)
 
 
 def failure_of(error: Exception) -> Failure:

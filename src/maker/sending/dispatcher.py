@@ -1,10 +1,11 @@
-"""Drives the vote for a batch of ready steps against a model.
+"""Sends draws to a model: each is held, booked, asked for, and repeated where it fails.
 
 `Dispatcher` is the one owner of sending: it holds and books every draw before it is sent, asks the model,
-and repeats what failed with the same draw and seed. A limit raises `Stop`, which ends the run and can be resumed.
+and repeats what failed with the same draw and seed. A limit raises `Stop`, which ends the run and can be resumed; when
+the time is over, what is out is cancelled, and booked at the most it can have taken.
 
-Not covered: whether many polls share a wave (lock-step) or each has its own (`engine/loop.py`), and the journal, except
-that receipts are written through `Dispatcher.receipts`. A wave that was cancelled leaves no trace in its poll.
+Not covered: the vote on what comes (`settle.py`), and the journal, except that receipts are written through
+`Dispatcher.receipts`.
 """
 
 from __future__ import annotations
@@ -19,12 +20,11 @@ import anyio
 
 from maker.decision.address import Address
 from maker.decision.ending import Stop
-from maker.decision.poll import Poll
 from maker.decision.sample import Failure, Model, Reply, Request, Sample, Traits, desk, groups, readable
-from maker.decision.wave import Wave
 from maker.errors import MakerError, ModelError, first_error
 from maker.log import log
 from maker.sending.limits import Budget, Limits, must_have_prices
+from maker.sending.outage import Outage
 from maker.sending.receipts import Receipts
 from maker.sending.slots import Slots
 from maker.sending.usage import Spent, Usage, spent_on
@@ -32,7 +32,6 @@ from maker.sending.usage import Spent, Usage, spent_on
 ATTEMPTS = 10  # of one draw before the model counts as lost; refusals that name a wait are none
 UNTOLD = 32  # calls at once, of a model that does not say what it bears
 MOST_LANES = 512  # steps side by side, of one that does
-PATIENCE = 600.0  # seconds that one draw waits in all as it is told to; also the longest single wait
 FIRST_BACKOFF = 0.1  # seconds; doubles with each attempt
 LONGEST_BACKOFF = 60.0  # seconds
 LONGEST_AT_START = 1.75  # seconds, before any draw has succeeded: ten attempts then last as long as a server's grace
@@ -62,7 +61,7 @@ class Dispatcher:
     In lock-step all requests go in one call; otherwise each goes alone (or `model.n` of one step together),
     at most `limits.concurrency` calls at once. Safe under cancellation: what was in flight is booked as cancelled.
     `receipts`, if set, makes reservations and samples durable; a slot's next call then waits for its last sample to be.
-    `retrying` says what a repetition waits for, "" when nothing does. beside: the dispatcher of the run's own
+    beside: the dispatcher of the run's own
     model, with which this one of another model shares account, limits and slots; name: what that one is called.
     """
 
@@ -80,12 +79,18 @@ class Dispatcher:
         self.budget: Budget = Budget(limits, usage) if beside is None else beside.budget
         self.bounding = not traits.lockstep or limits.max_tokens is not None or self.prices is not None
         self.receipts: Receipts | None = None
-        self.retrying = ""
+        self._retrying = ""
         self.out = 0  # draws that are with the model now
         self._slots: Slots = beside._slots if beside else Slots(self._bears())
         self._finding = limits.concurrency is None and traits.bears is not None
         self._together = traits.together
         self._proven = False  # a draw has succeeded
+        self._outage = Outage(limits.patience)
+
+    @property
+    def retrying(self) -> str:
+        """What a repetition waits for, "" when nothing does."""
+        return str(self._outage) if self._outage.on else self._retrying
 
     @property
     def lanes(self) -> int:
@@ -125,10 +130,9 @@ class Dispatcher:
             draws = [_Draw(request, _FREE) for request in requests]
         at = desk.set(self)
         try:
-            if self.traits.lockstep:
-                await self._send(draws)
-            else:
-                await self._slots.each(self._calls(draws), self._send)
+            await budget.in_time(
+                self._send(draws) if self.traits.lockstep else self._slots.each(self._calls(draws), self._send)
+            )
         except BaseException as error:
             self._give_up(draws)
             if isinstance(error, BaseExceptionGroup):
@@ -161,14 +165,21 @@ class Dispatcher:
     async def _send(self, draws: list[_Draw]) -> None:
         """Send some draws in one call; repeat those that fail, each with its draw and seed."""
         waiting, tries, attempts, reworded, waited = draws, 0, 0, 0, 0.0
-        while attempts < ATTEMPTS and waited < PATIENCE:
-            if tries or reworded:
+        outage = self._outage
+        while attempts < ATTEMPTS and waited < outage.patience:
+            if outage.on:
+                await self._lent(outage.turn())
+            if waiting[0].sent:
                 self.budget.repeat(len(waiting))
+            heard = outage.heard
             failed = await self._call(waiting)
             if not failed:
                 return
             _raise_hopeless(failed)
             waiting, failures = [draw for draw, _ in failed], [failure for _, failure in failed]
+            if outage.heard == heard and all(failure.gone and not failure.wait for failure in failures):
+                outage.begin(failures[0].detail)
+                continue
             if reworded < MOST_REWORDED and all(failure.kind == "again" for failure in failures):
                 reworded += 1
                 continue
@@ -188,16 +199,20 @@ class Dispatcher:
 
     async def _pause(self, wait: float, failures: Sequence[Failure]) -> None:
         """Sleep before a repetition; the slot of a draw that was told to wait serves others meanwhile."""
-        wait = min(wait + jitter() * min(MOST_JITTER, wait / 4), self.budget.seconds_left)  # then it stops there
+        wait += jitter() * min(MOST_JITTER, wait / 4)
         log.warning("model.retry", failures=len(failures), detail=failures[0].detail, wait=wait)
-        self.retrying = failures[0].detail
-        lent = failures[0].wait and not self.traits.lockstep
-        await (self._slots.pause(wait) if lent else anyio.sleep(wait))
+        self._retrying = failures[0].detail
+        sleep = anyio.sleep(wait)
+        await (self._lent(sleep) if failures[0].wait else self.budget.pause(sleep))
+
+    def _lent(self, wait: Awaitable[None]) -> Awaitable[None]:
+        """Lend the slot of a call to others while it waits; in lock-step there is none."""
+        return self.budget.pause(wait if self.traits.lockstep else self._slots.lend(wait))
 
     def _refuse_long_pause(self, failures: Sequence[Failure], request: Request) -> None:
         """Stop at once rather than sleep through a pause that is longer than the run would wait."""
         failure = max(failures, key=lambda failure: failure.wait)
-        pause, most = failure.wait, min(PATIENCE, self.limits.max_seconds or PATIENCE)
+        pause, most = failure.wait, min(self.limits.patience, self.limits.max_seconds or self.limits.patience)
         if pause <= most:
             return
         until = datetime.now().astimezone() + timedelta(seconds=pause)
@@ -232,6 +247,7 @@ class Dispatcher:
         except BaseException:
             self.usage.cancel([draw.bound for draw in draws])
             raise
+        self._outage.hear(replies)
         return self._book(draws, replies) if self.bounding else self._book_reported(draws, replies)
 
     def _book(self, draws: Sequence[_Draw], replies: Sequence[Sample | Failure]) -> list[tuple[_Draw, Failure]]:
@@ -252,7 +268,7 @@ class Dispatcher:
             self.budget.settled(draw.bound, spent)
             came.append((draw.request, reply, spent))
         if came:
-            self._proven, self.retrying = True, ""
+            self._proven, self._retrying = True, ""
             if receipts is not None:
                 receipts.keep(came, self.name)
         return failed
@@ -288,6 +304,7 @@ class Dispatcher:
             raise
         finally:
             self.budget.settled(bound)
+        self._outage.hear([reply])
         spent = spent_on(reply, bound, self.prices)
         self.usage.fail(spent)
         if self.receipts is not None:
@@ -302,36 +319,6 @@ class Dispatcher:
     def recall(self, model: str) -> Mapping[str, Any] | None:
         """Return what the run keeps of a model, or None."""
         return None if self.receipts is None else self.receipts.takes.get(model)
-
-
-Draw = Callable[[Sequence[Request]], Awaitable[Sequence[Sample]]]
-
-
-async def settle(polls: Sequence[Poll], draw: Draw, usage: Usage | None = None) -> list[Wave]:
-    """Take one wave of every poll and return what the journal keeps of each, in order.
-
-    usage: where it is booked. Each poll is then either won, stuck, or open for its next wave. Raises what `draw`
-    raises; polls are then as they were.
-    """
-    samples = await draw([request for poll in polls for request in poll.requests()])
-    waves, at = [], 0
-    for poll in polls:
-        wave = poll.take(samples[at : at + poll.need])
-        at += len(wave)
-        if usage is not None:
-            usage.book(wave)
-        waves.append(wave)
-    return waves
-
-
-async def decide(
-    polls: Sequence[Poll], draw: Draw, usage: Usage | None = None, took: Callable[[Poll, Wave], object] | None = None
-) -> None:
-    """Take waves of all polls that are open, until none is. took: called with each wave; the rest as for `settle`."""
-    while ready := [poll for poll in polls if poll.open]:
-        for poll, wave in zip(ready, await settle(ready, draw, usage), strict=True):
-            if took is not None:
-                took(poll, wave)
 
 
 def _raise_hopeless(failed: Sequence[tuple[_Draw, Failure]]) -> None:

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any
 
+import anyio
 from pydantic import Field, field_validator
 
 from maker.decision.config import MOST_VOTES, Frozen, validated
@@ -27,8 +28,9 @@ class Limits(Frozen):
     """Where a run or a vote stops. None means no limit, except where a default is named.
 
     The default of max_votes and max_flags is max(100, 20 k). Steps, calls, tokens and cost count the whole run, resumes
-    included; tokens are those reported, or the most they can be. concurrency is that of free mode;
-    None or "auto": as many as the model bears, 32 where it does not say.
+    included; tokens are those reported, or the most they can be. patience: how long a run waits for a server that is
+    gone, and a draw for one that tells it to wait. concurrency is that of free mode; None or "auto": as many as the
+    model bears, 32 where it does not say.
     """
 
     max_steps: int | None = Field(default=None, ge=1, description="Decided steps of the run.")
@@ -38,6 +40,7 @@ class Limits(Frozen):
     max_tokens: int | None = Field(default=None, ge=1, description="Tokens read and written.")
     max_cost: float | None = Field(default=None, gt=0, description="US dollars; needs --prices.")
     max_seconds: float | None = Field(default=None, gt=0, description="Wall seconds of this call.")
+    patience: float = Field(default=600.0, gt=0, description="Seconds to wait for a server that is gone (600).")
     concurrency: int | None = Field(default=None, ge=1, description="Draws in flight at once.")
 
     @field_validator("concurrency", mode="before")
@@ -82,6 +85,8 @@ class Budget:
         self._calls = 0  # held and not yet sent
         self._tokens = 0  # the most that draws held and not yet answered can take
         self._cost = 0.0
+        self._stop: Stop | None = None  # why no call is to be made any more
+        self._pauses: set[anyio.CancelScope] = set()
         self._over = 1.0  # how far a reply has gone past its bound: the server counts in its own way
 
     def hold(self, requests: Sequence[Request], prices: Prices | None) -> list[Spent]:
@@ -106,12 +111,14 @@ class Budget:
 
     def hold_calls(self, count: int) -> None:
         """Hold calls that are about to be made. Raises Stop if there are not so many, or time is over."""
+        if self._stop is not None:
+            raise self._stop
         limits = self.limits
         calls = self.usage.dispatched + self._calls
         if limits.max_calls is not None and calls + count > limits.max_calls:
             raise Stop("max_calls", f"{calls} of {limits.max_calls} calls are used. Raise max_calls and resume.")
-        if limits.max_seconds is not None and time.monotonic() - self._started >= limits.max_seconds:
-            raise Stop("max_seconds", f"{limits.max_seconds} seconds are over. Run the same command to resume.")
+        if not self.seconds_left:
+            raise self._too_late()
         self._calls += count
 
     def repeat(self, count: int) -> None:
@@ -124,6 +131,34 @@ class Budget:
         """Wall seconds until max_seconds is over; infinite without one."""
         most = self.limits.max_seconds
         return math.inf if most is None else max(0.0, most - (time.monotonic() - self._started))
+
+    async def in_time(self, work: Awaitable[None]) -> None:
+        """Await work that sends. Raises Stop when the time is over: it is then cancelled, wherever it waits."""
+        if self.limits.max_seconds is None:
+            return await work
+        with anyio.move_on_after(self.seconds_left):
+            return await work
+        raise self._too_late()
+
+    async def pause(self, wait: Awaitable[None]) -> None:
+        """Await a wait between calls. Raises Stop where that ends it."""
+        with anyio.CancelScope() as scope:
+            self._pauses.add(scope)
+            try:
+                return await wait
+            finally:
+                self._pauses.discard(scope)
+        assert self._stop is not None, "nothing else cancels a pause"
+        raise self._stop
+
+    def stop(self, stop: Stop) -> None:
+        """Let no further call be made, and nobody wait for one; replies that are on their way still come."""
+        self._stop = stop
+        for scope in self._pauses:
+            scope.cancel()
+
+    def _too_late(self) -> Stop:
+        return Stop("max_seconds", f"{self.limits.max_seconds} seconds are over. Run the same command to resume.")
 
     def sent(self, count: int) -> None:
         """Book calls that go out now."""

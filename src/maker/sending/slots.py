@@ -7,7 +7,7 @@ fails or is cancelled gives its slot back.
 A wave works through its jobs in the task that brought it, in the one slot that it holds, and in further tasks only
 while there are slots to spare: where there are as many waves as slots, no job costs a task or a wake-up.
 
-A job that has to wait may lend its slot meanwhile (`pause`).
+A job that has to wait may lend its slot meanwhile (`lend`).
 
 Not covered: what of a wave was done when one of its jobs failed. Several event loops.
 """
@@ -19,8 +19,6 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextvars import copy_context
 from typing import Any, TypeVar
-
-import anyio
 
 T = TypeVar("T")
 
@@ -70,11 +68,11 @@ class Slots:
         for _ in range(more):
             self._give_back()
 
-    async def pause(self, seconds: float) -> None:
-        """Sleep in a job, its slot lent to others meanwhile; it holds one again when this returns or raises."""
+    async def lend(self, wait: Awaitable[None]) -> None:
+        """Await `wait` in a job, its slot lent to others meanwhile; it holds one again when this returns or raises."""
         self._give_back()
         try:
-            await anyio.sleep(seconds)
+            await wait
             await self._take()
         except BaseException:
             self._free -= 1  # whoever holds it gives it back in the same round of the loop

@@ -28,7 +28,7 @@ from maker.decision.wave import Wave
 from maker.engine.front import Score
 from maker.errors import MakerError
 from maker.journal.records import encode_wave
-from maker.sending.dispatcher import decide
+from maker.sending.settle import decide
 from maker.sending.usage import Usage
 from maker.task.canonical import DIGEST_SIZE
 from maker.task.prompt import render

@@ -35,8 +35,8 @@ from maker.journal.notes import Epoch, Note
 from maker.journal.writer import Journal
 from maker.log import log
 from maker.sending.account import Account
-from maker.sending.dispatcher import settle
 from maker.sending.receipts import Receipts
+from maker.sending.settle import settle
 from maker.task.canonical import canonical, digest
 from maker.task.prompt import fingerprint
 
@@ -68,7 +68,9 @@ class Solver:
         receipts = Receipts(journal, self.usage, accepted, config.temperature)
         senders.keep_receipts(receipts)
         self.book = Book(journal, Account(self.usage, receipts if senders.paid else None), self.header)
-        self.reporter = Reporter(progress, journal, senders, lambda: (len(tree.hashes), self.book.replayed, None))
+        self.reporter = Reporter(
+            progress, journal, senders, lambda: (len(tree.hashes), self.book.replayed, None), interrupted
+        )
         assert isinstance(config.k, int), "a solve is told its k"
         self.k = config.k
         self._round = 2 * self.k - 1  # the most proposals of one round

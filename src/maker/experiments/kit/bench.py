@@ -27,8 +27,9 @@ from maker.decision.sample import Request, Sample
 from maker.decision.step import Rules
 from maker.errors import ModelError, ungrouped
 from maker.models import load_model
-from maker.sending.dispatcher import Dispatcher, Draw, decide, settle
+from maker.sending.dispatcher import Dispatcher
 from maker.sending.limits import Limits
+from maker.sending.settle import Draw, decide, settle
 from maker.sending.usage import Usage
 from maker.task.canonical import canonical
 from maker.task.load import load_task

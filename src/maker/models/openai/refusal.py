@@ -21,6 +21,7 @@ from maker.models.retry_after import retry_after
 
 WAIT = frozenset({408, 409, 425, 429})  # of the 4xx: try again
 REFUSED = frozenset({429, 503, 529})  # the whole endpoint wants a pause
+_GONE = frozenset({502, 503})  # nobody is there to answer, if every request meets it
 _GAVE_UP = frozenset({502, 504, 524})  # a gateway did; the model behind it may have answered all the same
 LONGEST_WORDS = 300  # characters of a server's own words in a message
 _LONGEST_MESSAGE = 10_000  # characters of an error's message that are looked at
@@ -114,6 +115,7 @@ def refusal(status: int, headers: Mapping[str, str], error: Any, asked: Asked, *
         return fatal(status, f"{told}. {_remedy(status, evidence, asked)}")
     wait = retry_after(headers, error=error)
     failure = bill_unknown(told, wait) if status in _GAVE_UP else Failure("transient", told, wait)
+    failure.gone = status in _GONE
     return Trouble(failure, status, own=status not in REFUSED, page=page)
 
 

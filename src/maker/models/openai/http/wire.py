@@ -96,7 +96,7 @@ def _trouble(error: Exception, where: str, seconds: float) -> Trouble:
     if isinstance(error, (aiohttp.ClientSSLError, ValueError)):  # the latter for a host that cannot be looked up
         return fatal(0, f"{where} has no certificate that can be trusted, or is no address. Check it, and the clock")
     if isinstance(error, (aiohttp.ClientConnectorError, aiohttp.ServerTimeoutError)):
-        return Trouble(Failure("transient", f"{where} cannot be reached ({_reason(error)})"), alien=True)
+        return Trouble(Failure("transient", f"{where} cannot be reached ({_reason(error)})", gone=True), alien=True)
     if isinstance(error, TimeoutError):
         detail = f"{where} sent no whole reply within {seconds:g} s"
         return Trouble(bill_unknown(detail), own=True, slow=True)
