@@ -60,7 +60,22 @@ def test_azure_takes_the_deployment_in_the_path_and_the_key_in_its_header(monkey
     assert received.path.partition("?")[0] == "/openai/deployments/m/chat/completions"
     assert received.headers["api-key"] == CANARY
     assert "Authorization" not in received.headers
-    assert from_spec("azure:m")._wire._reach.query == {"api-version": "2025-01-01"}
+    assert received.query == {"api-version": "2025-01-01"}
+
+
+def test_azure_takes_headers_and_a_query_of_ones_own(monkeypatch):
+    """They are merged with its own, whatever the case of a header's name, and stand before them."""
+    monkeypatch.setenv("TEAM_KEY", CANARY)
+    monkeypatch.delenv("AZURE_OPENAI_API_KEY", raising=False)
+    with FaultServer() as server:
+        monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", f"http://127.0.0.1:{server.port}")
+        ours = {"headers": {"X-Team": "blue"}, "query": {"api-version": "preview", "a": "b"}}
+        assert maker.vote_sync("what?", model=from_spec("azure:m", api_key_env="TEAM_KEY", **ours), k=1).answer == "OK"
+        theirs = from_spec("azure:m", api_key_env="TEAM_KEY", headers={"API-Key": "other"})
+        received = server.requests[0]
+    assert received.query == {"api-version": "preview", "a": "b"}
+    assert (received.headers["X-Team"], received.headers["api-key"]) == ("blue", CANARY)
+    assert theirs._wire._reach.headers == {"API-Key": "other"}
 
 
 def test_headers_and_extra_fields_are_sent(monkeypatch):

@@ -32,7 +32,6 @@ ELSEWHERE = {
     "testing/test_faults.py": ["testing/__init__.py", "testing/replies.py"],
     "experiments/test_registry.py": ["experiments/scaling.py", "experiments/kit/figure.py"],
     "experiments/test_error_rate.py": ["experiments/kit/exact.py"],
-    "cli/test_app.py": ["cli/options.py"],
 }
 UNTESTED = "experiments/training/"  # scripts that need jax and hours; what they made is measured in docs/model-card.md
 CROSSING = ("attacks", "benchmarks", "golden", "kit", "llm", "tasks", "whole")  # folders of tests that are no package's

@@ -8,7 +8,7 @@ import typer
 
 from maker.api.estimate import Estimate, estimate_sync
 from maker.api.opened import task_for
-from maker.cli.options import ASKING, Json, TaskName, say, task_options, with_settings
+from maker.cli.options import ASKING, REACHING, Json, TaskName, say, task_options, with_settings
 from maker.cli.screen import Rows, progress_bar, safe
 from maker.theory.findings import Rate
 from maker.theory.planner import Amount
@@ -19,7 +19,7 @@ UNITS = (("h", 3600.0, 7200.0), ("min", 60.0, 120.0), ("s", 1.0, 0.0))  # name, 
 
 @with_settings(
     f"ctx task model steps repeats target total_steps {ASKING} paraphrase concurrency max_calls "
-    "max_tokens max_cost max_seconds patience prices timeout as_json",
+    f"max_tokens max_cost max_seconds patience {REACHING} as_json",
 )
 def estimate(ctx: typer.Context, task: TaskName, settings: dict[str, Any], as_json: Json = False) -> None:
     """Say what a full run would need, from a sample of its steps. Other options go to the task.

@@ -17,7 +17,7 @@ from maker.cli.screen import Rows, print_rows, progress_bar
 from maker.decision.sample import Model
 from maker.engine.result import RunResult
 from maker.errors import TaskError
-from maker.models import load_model
+from maker.models import load_model, over_http
 from maker.sending.limits import Limits
 from maker.task.load import load_task
 
@@ -48,11 +48,15 @@ OPTIONS: dict[str, tuple[Any, Any, str]] = {  # type, default (... for none), he
     "keep_samples": (str | None, None, "Texts stored in full: all, flagged or none."),
     "prices": (str | None, None, "IN,OUT in dollars a million tokens, or a JSON file {model: {input, output}}."),
     "timeout": (float | None, None, "Seconds of one attempt, over HTTP (120)."),
+    "header": (list[str] | None, None, "`Name: value` sent with every request, over HTTP; may be repeated."),
+    "extra": (list[str] | None, None, "KEY=JSON, a field of every request's body; may be repeated."),
+    "query": (list[str] | None, None, "KEY=VALUE in every request's address; may be repeated."),
     "accept_change": (list[str] | None, None, "What a server may change in mid-solve: model, fingerprint."),
     **{name: (field.annotation, None, field.description or "") for name, field in Limits.model_fields.items()},
 }
 
 ASKING = "seed flags system temperature first_temperature max_tokens_per_reply long_answer stop"  # the same everywhere
+REACHING = "prices timeout header extra query"  # likewise: what only models over HTTP take
 
 
 def with_settings(order: str, **helps: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -84,15 +88,16 @@ def with_settings(order: str, **helps: str) -> Callable[[Callable[..., None]], C
     return added
 
 
-def _settings(*, model: str, prices: str | None, timeout: float | None, **given: Any) -> dict[str, Any]:
+def _settings(*, model: str, **given: Any) -> dict[str, Any]:
     """Return what options say, under the names that the settings have; what was not given is left to its default."""
     given = {name: value for name, value in given.items() if value is not None}
+    reaching = {name: given.pop(name) for name in REACHING.split() if name in given}
     limits = {name: given.pop(name) for name in Limits.model_fields if name in given}
     given["temperature"] = _temperature(given["temperature"])
     given["max_tokens"] = given.pop("max_tokens_per_reply")
     if given.get("system", "").startswith("@"):
         given["system"] = _text_of(Path(given["system"][1:]))
-    return {**given, "model": named_model(model, prices, timeout, limits.get("concurrency")), "limits": limits}
+    return {**given, "model": named_model(model, limits.get("concurrency"), **reaching), "limits": limits}
 
 
 def _temperature(text: str) -> float | None:
@@ -148,15 +153,40 @@ def own_task(name: str | None, args: list[str]) -> Any:
     return load_task(name, **task_options(args)) if name else None
 
 
-def named_model(
-    spec: str, prices: str | None = None, timeout: float | None = None, concurrency: int | None = None
-) -> Model | str:
-    """Return the model that options describe; just its name where they say nothing that only HTTP models take."""
-    if not spec.startswith(("openai:", "http:", "https:")):
-        if prices or timeout:
-            raise TaskError("--prices and --timeout are for models over HTTP (openai:..., http://...)")
+def named_model(spec: str, concurrency: int | None = None, **reaching: Any) -> Model | str:
+    """Return the model that options describe; just its name where they say nothing that only HTTP models take.
+
+    reaching: the options of REACHING that were given.
+    """
+    if not over_http(spec):
+        if reaching:
+            given = ", ".join(f"--{name}" for name in reaching)
+            raise TaskError(f"{given}: for models over HTTP only (openai:..., http://..., a name in maker.toml)")
         return spec
-    return load_model(spec, prices=_prices(prices, spec), timeout=timeout, concurrency=concurrency)
+    return load_model(
+        spec, concurrency=concurrency, timeout=reaching.get("timeout"), prices=_prices(reaching.get("prices"), spec),
+        headers=_pairs("header", ":", reaching), query=_pairs("query", "=", reaching),
+        extra={key: _json(key, text) for key, text in _pairs("extra", "=", reaching).items()},
+    )  # fmt: skip
+
+
+def _pairs(option: str, sign: str, reaching: Mapping[str, Any]) -> dict[str, str]:
+    """Return the names and values that a repeated option gives. A value is not repeated: it may be a secret."""
+    pairs: dict[str, str] = {}
+    for text in reaching.get(option, ()):
+        name, found, value = text.partition(sign)
+        if not found or not name.strip():
+            raise TaskError(f"--{option}: give NAME{sign}VALUE" + (", in quotes" if sign == ":" else ""))
+        pairs[name.strip()] = value.strip()
+    return pairs
+
+
+def _json(key: str, text: str) -> Any:
+    """Read the value of --extra."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        raise TaskError(f"--extra {key}: the value is no JSON; a text is written '{key}=\"...\"'") from None
 
 
 def _prices(text: str | None, spec: str) -> Any:
@@ -166,7 +196,7 @@ def _prices(text: str | None, spec: str) -> Any:
     told, _, given = text.partition(",")
     with suppress(ValueError):
         return {"input": float(told), "output": float(given)}
-    model = spec.partition("#")[2] or spec.partition(":")[2]
+    model = spec.partition("#")[2] or spec.partition(":")[2] or spec
     try:
         table = json.loads(Path(text).read_bytes())
         return table[model]

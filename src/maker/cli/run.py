@@ -11,11 +11,12 @@ import typer
 from maker.api.opened import task_for
 from maker.api.run import run_sync
 from maker.cli.journals import verify_and_leave
-from maker.cli.options import ASKING, Json, TaskName, named_model, say, shown, task_options, with_settings
+from maker.cli.options import ASKING, REACHING, Json, TaskName, named_model, say, shown, task_options, with_settings
 from maker.cli.screen import run_rows
 from maker.decision.sample import Model
 from maker.engine.ladder import Rung, another_model, finer, go_back, more_votes, refine, reword
 from maker.errors import TaskError
+from maker.models import over_http
 from maker.task.load import load_task
 
 _PLAIN: dict[str, Rung] = {"more-votes": more_votes, "refine": refine, "reword": reword, "finer": finer}
@@ -23,7 +24,7 @@ _PLAIN: dict[str, Rung] = {"more-votes": more_votes, "refine": refine, "reword":
 
 @with_settings(
     f"ctx task model k target journal segments {ASKING} paraphrase keep_samples "
-    "concurrency max_steps max_votes max_flags max_calls max_tokens max_cost prices timeout accept_change ladder "
+    f"concurrency max_steps max_votes max_flags max_calls max_tokens max_cost {REACHING} accept_change ladder "
     "max_seconds patience as_json",
     target="Wanted probability that the whole run is right (k auto).",
     accept_change="A setting that may differ from the journal's: k, temperature, model, ...",
@@ -45,7 +46,7 @@ def run(
     """Carry out a task; the same command on an existing journal resumes it. Other options go to the task."""
     prices, concurrency = ctx.params["prices"], ctx.params["concurrency"]
     settings["k"] = _k(k)
-    settings["ladder"] = read_ladder(ladder, lambda name: named_model(name, _table(prices, name), None, concurrency))
+    settings["ladder"] = read_ladder(ladder, lambda name: named_model(name, concurrency, **_table(prices, name)))
     result = shown(run_sync, task_for(task, settings["model"], **task_options(ctx.args)), settings, task, quiet=as_json)
     say(result.as_json(), run_rows(result), "maker run", as_json=as_json, code=result.exit_code)
 
@@ -80,9 +81,9 @@ def _parts(text: str) -> list[str]:
     return parts
 
 
-def _table(prices: str | None, name: str) -> str | None:
-    """Return a file of prices, which knows other models over HTTP too; None for the two numbers of the run's own."""
-    return prices if prices and "," not in prices and name.startswith(("openai:", "http:", "https:")) else None
+def _table(prices: str | None, name: str) -> dict[str, str]:
+    """Return a file of prices, which knows other models over HTTP too; nothing for the two numbers of the run's own."""
+    return {"prices": prices} if prices and "," not in prices and over_http(name) else {}
 
 
 def _k(text: str) -> int | str:

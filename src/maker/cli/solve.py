@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from maker.api.solve import solve_sync
-from maker.cli.options import ASKING, Json, say, shown, with_settings
+from maker.cli.options import ASKING, REACHING, Json, say, shown, with_settings
 from maker.cli.screen import Rows, run_rows, safe
 from maker.engine.result import RunResult
 
@@ -16,7 +16,7 @@ _OWN = ("answer", "wrong steps", "segments", "state")  # a solve says its answer
 
 @with_settings(
     f"problem model k depth journal {ASKING} concurrency max_steps max_votes max_flags max_calls "
-    "max_tokens max_cost prices timeout accept_change max_seconds patience as_json",
+    f"max_tokens max_cost {REACHING} accept_change max_seconds patience as_json",
     model="One that reads text: openai:NAME or http://HOST:PORT/v1#NAME.",
     max_steps="Decisions of the solve.",
     max_votes="Votes of a judge, and proposals, for one decision.",

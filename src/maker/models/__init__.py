@@ -1,7 +1,7 @@
 """Who answers: implementations of one contract, `decision.sample.Model`, and how they are named.
 
 `load_model("oracle:p=0.99,v=0.97")`: oracle (simulated), neural (bundled), openai and http (over a network).
-Nothing of them is loaded before it is named.
+Any other name is one that the project's `maker.toml` gives (`named.py`). Nothing of them is loaded before it is named.
 """
 
 from __future__ import annotations
@@ -12,15 +12,17 @@ from typing import Any
 
 from maker.decision.sample import Model, Prices
 from maker.errors import TaskError
-from maker.models.providers import OVER_HTTP, from_spec
+from maker.models.named import Named, named, names
+from maker.models.own import from_callable as from_callable  # the place people look at
+from maker.models.providers import OVER_HTTP, from_spec, merged
 from maker.task.load import construct
 
 MODELS = ("neural", "oracle", "openai", "http")
 
 
 def over_http(spec: str) -> bool:
-    """Say whether a specification names a model over HTTP."""
-    return spec.partition(":")[0] in OVER_HTTP
+    """Say whether a specification names a model over HTTP; raises TaskError for a file of names that is not sound."""
+    return spec.partition(":")[0] in OVER_HTTP or _named(spec) is not None
 
 
 def load_model(
@@ -29,25 +31,33 @@ def load_model(
     prices: Prices | typing.Mapping[str, float] | None = None,
     timeout: float | None = None,
     concurrency: int | None = None,
+    headers: typing.Mapping[str, str] | None = None,
+    extra: typing.Mapping[str, Any] | None = None,
+    query: typing.Mapping[str, str] | None = None,
 ) -> Model:
-    """Return a model by its specification: `name` or `name:key=value,key=value`.
+    """Return a model by its specification: `name` or `name:key=value,key=value`, or by its name in `maker.toml`.
 
     Over HTTP: `openai:MODEL` with OPENAI_API_KEY from the environment (other providers likewise, `providers.py`), or
     `http://host:port/v1#MODEL` with MAKER_API_KEY if that is set; for these, prices: US dollars a million tokens
     (`input`, `output`, `cached`), which `max_cost` needs; timeout: seconds of one attempt (120); concurrency: requests
-    out at once (found by trying).
+    out at once (found by trying); headers, extra fields of the body and query of the address: sent with every request.
+    They stand before what `maker.toml` says. More settings: `openai_model`.
     Raises TaskError for an unknown name and for settings that do not fit, ModelError for an address of no use.
     """
     name, _, settings = spec.partition(":")
-    told = {"prices": prices, "timeout": timeout, "concurrency": concurrency}
-    told = {key: value for key, value in told.items() if value is not None}
-    if over_http(spec):
+    given: dict[str, Any] = {"prices": prices, "timeout": timeout, "concurrency": concurrency}
+    given |= {"headers": headers, "extra": extra, "query": query}
+    told = {key: value for key, value in given.items() if value is not None}
+    if (entry := _named(spec)) is not None:
+        return from_spec(entry.spec, **merged(entry.settings, told))
+    if name in OVER_HTTP:
         return from_spec(spec, **told)
     if told and name in MODELS:
         raise TaskError(f"{', '.join(told)}: only models over HTTP take it; {name} runs in this process")
     if name not in MODELS:
         raise TaskError(
-            f"there is no model {spec!r}. Known: {', '.join(MODELS)}; for example oracle:p=0.99,v=0.97 or http://127.0.0.1:8080/v1#name"
+            f"there is no model {spec!r}. Known: {', '.join([*MODELS, *names()])}; "
+            "for example oracle:p=0.99,v=0.97 or http://127.0.0.1:8080/v1#name"
         )
     values: dict[str, Any] = {}
     for item in filter(None, settings.split(",")):
@@ -58,6 +68,11 @@ def load_model(
     module, made = ("neural", "NeuralModel") if name == "neural" else ("oracle", "Oracle")
     model = getattr(importlib.import_module(f"maker.models.{module}"), made)  # `import maker` itself loads no model
     return typing.cast("Model", construct(model, name, values))
+
+
+def _named(spec: str) -> Named | None:
+    """Return what the project's file says of a name; what names a model by itself needs no file."""
+    return None if ":" in spec or spec in MODELS or not spec else named(spec)
 
 
 def style_of(model: Model | str) -> str | None:

@@ -84,40 +84,53 @@ def from_spec(spec: str, **settings: Any) -> OpenAI | Endpoints:
 
     Several addresses of one model are joined by commas before the "#": "http://A/v1,http://B/v1#NAME".
 
-    settings: as `openai_model` takes them. The key comes from the environment alone: the provider's variable, and
-    MAKER_API_KEY (if set) for a URL. Raises ModelError, without repeating what could be a key.
+    settings: as `openai_model` takes them. The key comes from the environment: from `api_key_env`, else from the
+    provider's variable, and MAKER_API_KEY (if set) for a URL. Raises ModelError, without repeating what could be a key.
     """
     prefix, _, name = spec.partition(":")
     if prefix == "azure":
         return _azure(spec, name, settings)
     if prefix in PROVIDERS:
         url, variable, needed = PROVIDERS[prefix]
-        key = _key(spec, variable) if needed else os.environ.get(variable)
-        return openai_model(url, name, api_key=key, **settings)
-    url, _, name = spec.partition("#")
-    key = os.environ.get("MAKER_API_KEY")
-    if "," in url:
-        return _several(url.split(","), name, api_key=key, **settings)
-    return openai_model(url, name, api_key=key, **settings)
+    else:
+        url, _, name = spec.partition("#")
+        variable, needed = "MAKER_API_KEY", False
+    if settings.get("api_key_env") is None:
+        settings["api_key"] = _key(spec, variable) if needed else os.environ.get(variable)
+    return _several(url.split(","), name, **settings) if "," in url else openai_model(url, name, **settings)
 
 
 def _several(urls: Sequence[str], name: str, **settings: Any) -> Endpoints:
     """Return a model that several servers answer for. Their order does not matter."""
     models = {model.name: model for url in urls for model in [openai_model(url.strip(), name, **settings)]}
     sources = {full.rpartition("#")[0]: model for full, model in sorted(models.items())}
-    return Endpoints(sources, f"{','.join(sources)}#{name}")
+    return Endpoints(sources, f"{','.join(sources)}#{next(iter(models)).rpartition('#')[2]}")
 
 
-def _azure(spec: str, name: str, settings: Mapping[str, Any]) -> OpenAI:
+def merged(first: Mapping[str, Any], then: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings of `openai_model` where those of `then` stand before the first.
+
+    What consists of names and values is merged name by name; the case of a header's name does not matter.
+    """
+    told = {**first, **then}
+    for setting in ("extra", "query"):
+        if setting in told:
+            told[setting] = {**(first.get(setting) or {}), **(then.get(setting) or {})}
+    if "headers" in told:
+        headers = [*(first.get("headers") or {}).items(), *(then.get("headers") or {}).items()]
+        told["headers"] = dict({name.lower(): (name, value) for name, value in headers}.values())
+    return told
+
+
+def _azure(spec: str, name: str, settings: dict[str, Any]) -> OpenAI:
     """Return a deployment of Azure: it stands in the path, and the key in a header of its own."""
     url = os.environ.get("AZURE_OPENAI_ENDPOINT", "").strip().rstrip("/")
     if not url:
         raise ModelError(f"{spec} needs an address: set AZURE_OPENAI_ENDPOINT to https://NAME.openai.azure.com")
     version = os.environ.get("OPENAI_API_VERSION", "").strip() or AZURE_VERSION
-    return openai_model(
-        f"{url}/openai/deployments/{quote(name, safe='')}", name, **settings,
-        headers={"api-key": _key(spec, "AZURE_OPENAI_API_KEY")}, query={"api-version": version},
-    )  # fmt: skip
+    key = _key(spec, settings.pop("api_key_env", None) or "AZURE_OPENAI_API_KEY")
+    own = {"headers": {"api-key": key}, "query": {"api-version": version}}
+    return openai_model(f"{url}/openai/deployments/{quote(name, safe='')}", name, **merged(own, settings))
 
 
 def _key(what: str, variable: str) -> str:

@@ -129,7 +129,7 @@ class FaultServer:
         now = time.monotonic()
         asked = body if isinstance(body, dict) else {}
         peer = request.transport.get_extra_info("peername") if request.transport else None
-        received = Received(len(self.requests), now, request.path, asked, request.headers, peer)
+        received = Received(len(self.requests), now, request.path, asked, request.headers, peer, request.query)
         self.requests.append(received)
         sent = request.headers.get("Authorization")
         digest = hashlib.sha256(sent.encode("utf-8", "replace")).hexdigest()[:16] if sent else None

@@ -59,6 +59,7 @@ class Received:
     body: dict[str, Any]
     headers: Mapping[str, str] = field(repr=False)
     peer: Any = None
+    query: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def prompt(self) -> str:

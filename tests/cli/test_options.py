@@ -1,0 +1,91 @@
+"""How a model over HTTP is reached from the command line: the same options on run, estimate and solve."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from maker.testing import FaultServer, error
+
+CANARY = "sk-canary-77aa5f1e"
+COMMANDS = {
+    "run": ["run", "hanoi", "--disks", "2", "--k", "1"],
+    "estimate": ["estimate", "hanoi", "--disks", "7", "--steps", "30"],
+    "solve": ["solve", "1 * 1"],
+}
+REACHING = ["--header", "X-Team: a: b", "--header", "X-Gate:1", "--extra", 'effort="low"', "--extra", "top={\"p\": 1}",
+            "--query", "api-version=2=1"]  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    """Stand in an empty folder, without keys."""
+    for name in ("MAKER_CONFIG", "MAKER_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_headers_fields_and_query_are_sent(maker, command):
+    """--header, --extra and --query, each given as often as wanted, go with every request."""
+    seen = []
+    with FaultServer(lambda received: seen.append(received) or error(401, "no")) as server:
+        assert maker(*COMMANDS[command], "--model", server.spec("m"), *REACHING)[0] == 5
+    assert (seen[0].headers["X-Team"], seen[0].headers["X-Gate"]) == ("a: b", "1")
+    assert (seen[0].body["effort"], seen[0].body["top"]) == ("low", {"p": 1})
+    assert seen[0].query == {"api-version": "2=1"}
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--header", CANARY], "--header: give NAME:VALUE, in quotes"),
+        (["--header", f": {CANARY}"], "--header: give NAME:VALUE"),
+        (["--query", CANARY], "--query: give NAME=VALUE"),
+        (["--extra", f"a={CANARY}"], "--extra a: the value is no JSON; a text is written 'a=\"...\"'"),
+        (["--extra", "a"], "--extra: give NAME=VALUE"),
+    ],
+)
+def test_an_option_that_cannot_be_read_is_told_without_its_value(maker, options, says):
+    """Exit code 2 and one line; what could be a secret is not repeated."""
+    code, out, err = maker(*COMMANDS["run"], "--model", "http://h:1/v1#m", *options)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert says in err
+    assert CANARY not in err
+
+
+def test_a_model_in_this_process_takes_none_of_them(maker):
+    """Exit code 2, with the options that were given."""
+    code, _, err = maker(*COMMANDS["run"], "--model", "oracle:p=0.9", "--timeout", "3", "--extra", "a=1")
+    assert code == 2
+    assert "--timeout, --extra: for models over HTTP only" in err
+
+
+def test_a_name_of_the_projects_file_takes_them_all(maker, folder):
+    """--model NAME is asked with the section's settings and the command's; a table of prices knows it by its name."""
+    (folder / "prices.json").write_text(json.dumps({"fast": {"input": 1, "output": 2}}))
+    with FaultServer() as server:
+        (folder / "maker.toml").write_text(f'[models.fast]\nurl = "{server.url}"\nname = "m"\nextra = {{a = 1}}\n')
+        maker(*COMMANDS["run"], "--model", "fast", "--prices", "prices.json", "--extra", "b=2", "--max-cost", "1")
+        asked = server.requests[0].body
+    assert (asked["model"], asked["a"], asked["b"]) == ("m", 1, 2)
+
+
+@pytest.mark.parametrize("model", ["groq:m", "ollama:m", "azure:m"])
+def test_every_provider_takes_prices_and_a_timeout(maker, monkeypatch, model):
+    """What only models over HTTP take is taken by all of them: the complaint, if any, is about the key."""
+    for name in ("GROQ_API_KEY", "AZURE_OPENAI_ENDPOINT"):
+        monkeypatch.delenv(name, raising=False)
+    code, _, err = maker(*COMMANDS["run"], "--model", model, "--prices", "1,2", "--timeout", "0")
+    assert code == 5
+    assert "over HTTP only" not in err
+
+
+def test_a_section_that_cannot_be_used_is_one_line_and_exit_code_2(maker, folder):
+    """File and key are named."""
+    (folder / "maker.toml").write_text('[models.fast]\nurl = "http://h/v1"\nname = "m"\nprice = 1\n')
+    code, _, err = maker(*COMMANDS["run"], "--model", "fast")
+    assert (code, err.count("\n")) == (2, 1)
+    assert f"{folder / 'maker.toml'}: [models.fast] price: there is no such key. Did you mean prices?" in err
