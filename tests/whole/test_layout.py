@@ -22,7 +22,7 @@ ELSEWHERE = {
     "decision/test_poll.py": ["decision/method.py"],
     "journal/test_records.py": ["decision/wave.py"],
     "sending/test_receipts.py": ["sending/account.py"],
-    "models/openai/test_client.py": ["models/openai/health.py", "models/openai/http/wire.py"],
+    "models/openai/test_client.py": ["models/openai/health.py"],
     "models/openai/test_reply.py": ["models/openai/refusal.py"],
     "models/neural/test_model.py": ["models/neural/bundled.py", "models/neural/worker.py", "models/process.py"],
     "models/neural/test_sampler.py": ["models/neural/transformer.py"],

@@ -17,7 +17,7 @@ from maker.models.openai.reply import read_reply
 
 CANARY = "sk-canary-5f1e77"
 LONG_ID = "chatcmpl-9f8e7d6c5b4a3928171605f4e3d2c1b0"
-ASKED = Asked("http://h:1", "m-1", "state = [[3, 2, 1], [], []]\nmove?", CANARY)
+ASKED = Asked("http://h:1", "m-1", "state = [[3, 2, 1], [], []]\nmove?", (CANARY,))
 
 
 def completion(**changes):
@@ -456,7 +456,7 @@ JSON = st.recursive(
 @given(JSON, st.integers(100, 599), st.integers(1, 3))
 def test_no_json_is_too_strange(body, status, choices):
     """Any JSON with any status becomes samples or one trouble, and the key is in neither."""
-    asked = Asked("http://h:1", "m-1", "prompt", CANARY, choices)
+    asked = Asked("http://h:1", "m-1", "prompt", (CANARY,), choices)
     found = read_reply(status, {}, json.dumps(body).encode(), asked, 0.1)
     assert CANARY not in repr(found)
     if isinstance(found, list):

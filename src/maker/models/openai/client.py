@@ -156,8 +156,8 @@ class OpenAI:
     async def _send(self, request: Request, choices: int, dialect: Dialect, seconds: float) -> list[Reply] | Trouble:
         """Wait for the gate, exchange once, and tell the gate what came of it."""
         body = encode_request(request, self._target, dialect, choices, self._extra)
-        words, key = words_in(request.prompt), self._wire.key
-        asked = Asked(self._target.origin, self._target.model, words, key, choices, request.max_tokens)
+        words, secrets = words_in(request.prompt), self._wire.secrets
+        asked = Asked(self._target.origin, self._target.model, words, secrets, choices, request.max_tokens)
         gate = self._gate
         try:
             ticket = await gate.enter(self.timeout)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import html
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,7 +45,7 @@ ADDRESS = "it is that of an OpenAI-compatible API and often ends in /v1"
 
 @dataclass(slots=True)
 class Asked:
-    """What a reply answers. where: the origin, for messages. key: never repeated. choices: how many replies.
+    """What a reply answers. where: the origin, for messages. secrets: never repeated. choices: how many replies.
 
     tokens: the most that one of them may have.
     """
@@ -53,9 +53,15 @@ class Asked:
     where: str
     model: str
     prompt: str = field(default="", repr=False)
-    key: str | None = field(default=None, repr=False)
+    secrets: Sequence[str] = field(default=(), repr=False)
     choices: int = 1
     tokens: int = 1024
+
+    def scrubbed(self, text: str) -> str:
+        """Return a text without the secrets that the request was sent with."""
+        for secret in self.secrets:
+            text = text.replace(secret, "***")
+        return text
 
 
 @dataclass(slots=True, frozen=True)
@@ -135,7 +141,7 @@ def _about_request(status: int, told: str, evidence: str, asked: Asked, page: bo
 def _remedy(status: int, evidence: str, asked: Asked) -> str:
     """Return what to do about a refusal that every request meets."""
     if status in (401, 403):
-        state = "The key was refused" if asked.key else "No key was sent"
+        state = "The key was refused" if asked.secrets else "No key was sent"
         return f"{state}: set OPENAI_API_KEY (openai:...) or MAKER_API_KEY (http...) to one that may use this model"
     if status == 404 or _NO_MODEL.search(evidence):
         return f"Check the model's name ({asked.model}) and the address: {ADDRESS}"
@@ -161,8 +167,7 @@ def _label(error: Any, name: str) -> str:
 
 def clean(text: str, asked: Asked) -> str:
     """Return a server's words on one line, without the key and without what could steer a terminal."""
-    if asked.key:
-        text = text.replace(asked.key, "***")
+    text = asked.scrubbed(text)
     if len(text) <= LONGEST_WORDS and text.isprintable() and text.isascii() and " " not in text:
         return text
     text = text[: 4 * LONGEST_WORDS].encode("utf-8", "replace").decode()

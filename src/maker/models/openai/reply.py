@@ -176,12 +176,8 @@ def _sample(choice: Any, asked: Asked) -> Reply:
         return Failure("transient", f"{asked.where} sent a choice without a message")
     if said.unclosed and finish != "content_filter":
         finish = "length"
-    text, thought = _without_key(said.text, asked), _without_key(said.thought, asked)
+    text, thought = (asked.scrubbed(told) if told else told for told in (said.text, said.thought))
     return Sample(text, finish_reason=finish, logprob=_logprob(choice.get("logprobs")), reasoning=thought)
-
-
-def _without_key(text: str | None, asked: Asked) -> str | None:
-    return text.replace(asked.key, "***") if text is not None and asked.key else text
 
 
 def _thought_in(usage: dict[str, Any], sample: Sample, choices: int) -> int | None:

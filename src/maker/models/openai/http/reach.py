@@ -1,13 +1,15 @@
 """How a server is reached: what goes with each request beside its body, and on which way.
 
-A key that stands in a header is the key: it is scrubbed from what comes back as a bearer token is. Nothing
-here is ever shown: the repr says nothing, and messages name a header, never its value.
+A key that stands in a header is the key: it is scrubbed from what comes back as a bearer token is. So is what
+other headers and the query hold under a name that speaks of a secret, unless it is so short that ordinary text would
+suffer. Nothing here is ever shown: the repr says nothing, and messages name a header, never its value.
 
-Not covered: sending (`wire.py`); other secrets than the key in what a server says.
+Not covered: sending (`wire.py`); secrets under innocent names.
 """
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,6 +21,8 @@ from maker.errors import ModelError
 
 _KEY_HEADERS = ("authorization", "api-key", "x-api-key")
 _RESERVED = ("content-length", "transfer-encoding", "content-encoding", "accept-encoding", "host")
+_SECRET = re.compile(r"auth|key|token|secret|pass|cookie|session|credential|signature|\bsig\b", re.I)
+_SHORTEST_SECRET = 8  # characters
 _NONE: Mapping[str, str] = MappingProxyType({})
 
 
@@ -61,6 +65,13 @@ class Reach:
     def way(self) -> tuple[object, ...]:
         """What requests must have in common to share a connection."""
         return tuple(sorted(self.headers.items())), self.ca_file, self.uds
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must not be repeated from what a server says, the key apart."""
+        pairs = [*self.headers.items(), *self.query.items()]
+        found = (value.removeprefix("Bearer ").strip() for name, value in pairs if _SECRET.search(name))
+        return tuple(value for value in found if len(value) >= _SHORTEST_SECRET)
 
     def proxy_for(self, url: str) -> str | None:
         """Return the proxy that requests to a URL go through."""

@@ -1,9 +1,9 @@
 """One HTTP exchange: bytes out, what they brought back. The one place where aiohttp's errors are mapped.
 
 Promises: an exchange ends at its deadline, connecting and the whole body included; cancelled or failed,
-it leaves no socket behind; the key is sent to one URL and never appears in what is returned or logged, because
-no foreign exception (they carry the request's headers) leaves this module. No redirect is
-followed, no proxy of the environment is used unasked and no password file at all, no cookie is kept.
+it leaves no socket behind; the key is sent to one URL (not to a proxy that tunnels to it) and never appears
+in what is returned or logged, because no foreign exception (they carry the request's headers) leaves this
+module. No redirect is followed, no proxy of the environment is used unasked and no password file at all, no cookie is kept.
 
 Not covered: connections (`line.py`), who may send and when (`gate.py`), and what an answer means (`reply.py`).
 """
@@ -44,7 +44,10 @@ class Wire:
             raise ModelError("the key has characters that keys do not have (a line break? quotes?): set it again")
         self.target = target
         self.key = key or None
+        self.secrets = (*([key] if key else []), *reach.secrets)
         self._reach, self._proxy = reach, reach.proxy_for(target.url)
+        bearer = {"Authorization": f"Bearer {self.key}"} if self.key and reach.key is None else {}
+        self._headers = {**bearer, **reach.headers} or None  # not the session's: a proxy is shown those
         self._line: Line | None = None  # of the loop that sent last
 
     async def exchange(self, body: bytes, asked: Asked, seconds: float, noticed: Noticed) -> list[Reply] | Trouble:
@@ -58,6 +61,7 @@ class Wire:
                 response = await line.session.post(
                     self.target.url,
                     data=body,
+                    headers=self._headers,
                     allow_redirects=False,
                     proxy=self._proxy,
                     params=self._reach.query or None,
