@@ -13,9 +13,11 @@ from typing import Any
 from maker.decision.sample import Model, Prices
 from maker.errors import TaskError
 from maker.models.named import Named, named, names
-from maker.models.own import from_callable as from_callable  # the place people look at
+from maker.models.own import from_callable, from_client
 from maker.models.providers import OVER_HTTP, from_spec, merged
 from maker.task.load import construct
+
+__all__ = ["MODELS", "from_callable", "from_client", "load_model", "over_http", "style_of"]
 
 MODELS = ("neural", "oracle", "openai", "http")
 

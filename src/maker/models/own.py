@@ -1,4 +1,4 @@
-"""Your own callable as a model: an async function, or a sync one, from a question to a reply.
+"""Your own callable as a model: an async function, or a sync one, from a question to a reply. Or a client of yours.
 
 The function gets the prompt as text, or messages where the question was asked in messages, and returns what the
 model wrote (a str) or a Sample. What it raises becomes a Failure by one table, read from the error's status
@@ -11,17 +11,21 @@ interpreter waits, and its reply is dropped. Bills of failed calls, which only t
 from __future__ import annotations
 
 import asyncio
+import importlib
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextvars import copy_context
 from threading import Thread
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from maker.decision.sample import Failure, Reply, Request, Sample
+from maker.decision.sample import Failure, Prices, Reply, Request, Sample
 from maker.errors import MakerError, ungrouped
 from maker.models.retry_after import retry_after
 from maker.task.prompt import Messages
+
+if TYPE_CHECKING:
+    from maker.models.openai.client import OpenAI
 
 _TRANSIENT = (408, 409, 425, 429)  # statuses that pass, with all of 500 and above
 _FATAL = (401, 403, 404)  # statuses that no request gets past
@@ -70,6 +74,26 @@ def from_callable(function: Callable[[Any], Any], *, name: str | None = None) ->
     name: part of a run's fingerprint; by default the function's own.
     """
     return Own(function, name or str(getattr(function, "__qualname__", type(function).__name__)))
+
+
+def from_client(
+    client: Any, name: str, *, extra: Mapping[str, Any] | None = None, timeout: float = 120.0,
+    concurrency: int | None = None, prices: Prices | Mapping[str, float] | None = None,
+) -> OpenAI:  # fmt: skip
+    """Return the model `name` that is asked through a client: an `openai.AsyncOpenAI`, or `litellm.acompletion`.
+
+    A `functools.partial` of the latter holds further arguments, and a litellm Router's `acompletion` will do, too.
+    The other settings are those of `openai_model`. What the server does not take is found out and left out as
+    for a model over HTTP; the client stays open, and belongs to the event loop that it was first used in.
+
+    Raises ModelError for another object; nothing is sent yet.
+    """
+    package = importlib.import_module("maker.models.openai")  # what speaks HTTP is loaded only by those who need it
+    wire = importlib.import_module("maker.models.openai.http.borrowed").Borrowed.of(client, name)
+    made: OpenAI = package.OpenAI(
+        "", name, wire=wire, extra=extra, timeout=timeout, concurrency=concurrency, prices=prices
+    )
+    return made
 
 
 async def _in_a_thread(function: Callable[[Any], Any], asked: Any) -> Any:

@@ -31,12 +31,13 @@ from maker.decision.address import Address
 from maker.decision.sample import Failure, Prices, Reply, Request, Sample, groups, make_prices
 from maker.errors import ModelError, ungrouped
 from maker.log import debugging, log
+from maker.models.openai.http.borrowed import Borrowed
 from maker.models.openai.http.gate import Gate, Held, gate_of
 from maker.models.openai.http.reach import Reach
 from maker.models.openai.http.wire import Wire
 from maker.models.openai.negotiate import Negotiator
 from maker.models.openai.refusal import REFUSED, Asked, Trouble
-from maker.models.openai.request import Dialect, encode_request
+from maker.models.openai.request import Dialect, encode_request, extra_mark
 from maker.models.openai.schema import unwrapped
 from maker.models.openai.target import Target
 from maker.models.openai.thought import apart, cut_in_thought, thoughtful
@@ -60,7 +61,7 @@ class OpenAI:
     the gate goes lower when the server asks for it. n: draws of one prompt that may share a call (if one `draw` holds
     them together). gate: by default all models of one origin share one in a loop. prices: US dollars a million tokens
     (`input`, `output`, `cached`); none are built in. reach: headers, query and way to the server. extra: fields
-    of the body.
+    of the body. wire: exchanges requests in place of connections to base_url.
 
     Raises ModelError for an address or a key that cannot be used. `name` is part of a run's fingerprint.
     """
@@ -71,15 +72,15 @@ class OpenAI:
         self, base_url: str, model: str, *, key: str | None = None, timeout: float = 120.0,
         concurrency: int | None = None, n: int = 1, prices: Prices | Mapping[str, float] | None = None,
         gate: Gate | None = None, clock: Callable[[], float] = time.monotonic,
-        reach: Reach | None = None, extra: Mapping[str, Any] | None = None,
+        reach: Reach | None = None, extra: Mapping[str, Any] | None = None, wire: Wire | Borrowed | None = None,
     ) -> None:  # fmt: skip
         if not timeout > 0 or (concurrency is not None and concurrency < 1) or n < 1:
             raise ModelError("a model over HTTP needs a timeout above 0, and concurrency and n of at least 1")
-        self._target = Target.of(base_url, model)
-        self._wire = Wire(self._target, key, reach or Reach())
+        self._wire = wire or Wire(Target.of(base_url, model), key, reach or Reach())
+        self._target = self._wire.target
         self._own_gate, self._ceiling = gate, concurrency
         self._clock = clock
-        self.name = self._target.name
+        self.name = self._target.name + extra_mark(extra or {})
         self.timeout, self.n, self._extra = timeout, n, dict(extra or {})
         self.negotiator = Negotiator((self._target.url, model), self.name, clock, WeakMethod(self._send_probe))
         self.prices = make_prices(prices)

@@ -18,9 +18,10 @@ from typing import Any
 import orjson
 
 from maker.decision.sample import Request
-from maker.errors import TaskError
+from maker.errors import ModelError, TaskError
 from maker.models.openai.schema import strict_schema, wrapped
 from maker.models.openai.target import Target
+from maker.task.canonical import digest
 from maker.task.prompt import words_in
 
 SEED_RANGE = 2**31 - 1  # the least that servers take: some keep seeds in 32 bits, with a sign
@@ -82,6 +83,20 @@ def fields_of(request: Request, dialect: Dialect) -> list[str]:
     }  # fmt: skip
     fields = [name for name, wanted in asked.items() if wanted and name not in dialect.refused]
     return fields + ["schema"] * (request.schema is not None and dialect.form != FORMS[-1])
+
+
+def extra_mark(extra: Mapping[str, Any]) -> str:
+    """Return what fields of one's own add to a model's name, and so to a run's fingerprint: a digest; "" for none.
+
+    Raises ModelError for what JSON cannot hold.
+    """
+    if not extra:
+        return ""
+    try:
+        told = json.dumps(extra, sort_keys=True, allow_nan=False)
+    except (TypeError, ValueError):
+        raise ModelError("extra holds a value that JSON has not: give texts, numbers, lists and mappings") from None
+    return f"+extra:{digest(told.encode()).hex()[:12]}"
 
 
 def encode_request(

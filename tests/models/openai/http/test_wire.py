@@ -85,7 +85,7 @@ async def asked(url, **settings):
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory):
-    """A certificate for 127.0.0.1 that signs itself, and its key."""
+    """Make a certificate for 127.0.0.1 that signs itself, and its key."""
     if shutil.which("openssl") is None:
         pytest.skip("openssl is needed to make a certificate")
     folder = tmp_path_factory.mktemp("tls")
@@ -100,7 +100,7 @@ def certificate(tmp_path_factory):
 
 @pytest.fixture
 def tls(certificate):
-    """What a server needs to speak TLS."""
+    """Return what a server needs to speak TLS."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(*certificate)
     return context

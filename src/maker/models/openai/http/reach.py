@@ -14,6 +14,7 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -69,9 +70,7 @@ class Reach:
     @property
     def secrets(self) -> tuple[str, ...]:
         """What must not be repeated from what a server says, the key apart."""
-        pairs = [*self.headers.items(), *self.query.items()]
-        found = (value.removeprefix("Bearer ").strip() for name, value in pairs if _SECRET.search(name))
-        return tuple(value for value in found if len(value) >= _SHORTEST_SECRET)
+        return secrets_in(self.headers) + secrets_in(self.query)
 
     def proxy_for(self, url: str) -> str | None:
         """Return the proxy that requests to a URL go through."""
@@ -91,3 +90,10 @@ class Reach:
             return ssl.create_default_context(cafile=self.ca_file)
         except (OSError, ValueError) as error:  # an SSLError is an OSError
             raise ModelError(f"ca_file {self.ca_file}: no certificates can be read ({type(error).__name__})") from None
+
+
+def secrets_in(pairs: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the values of headers or of a query whose names speak of a secret."""
+    told = (value for name, value in pairs.items() if isinstance(value, str) and _SECRET.search(name))
+    found = (value.removeprefix("Bearer ").strip() for value in told)
+    return tuple(value for value in found if len(value) >= _SHORTEST_SECRET)

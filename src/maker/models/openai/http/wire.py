@@ -3,7 +3,8 @@
 Promises: an exchange ends at its deadline, connecting and the whole body included; cancelled or failed,
 it leaves no socket behind; the key is sent to one URL (not to a proxy that tunnels to it) and never appears
 in what is returned or logged, because no foreign exception (they carry the request's headers) leaves this
-module. No redirect is followed, no proxy of the environment is used unasked and no password file at all, no cookie is kept.
+module. No redirect is followed, no proxy of the environment is used unasked and no password file at all, no
+cookie is kept.
 
 Not covered: connections (`line.py`), who may send and when (`gate.py`), and what an answer means (`reply.py`).
 """
