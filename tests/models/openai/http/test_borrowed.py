@@ -103,9 +103,9 @@ def test_what_a_server_does_not_take_is_found_out_through_the_official_client(st
     with FaultServer(picky) as server:
         assert by_sdk(server, lambda model: maker.vote("what?", model=model, k=2)).answer == "OK"
     FOUND.clear()
-    with FaultServer(lambda received: error(status, f"never, {CANARY}")) as server:
-        with pytest.raises(ModelError, match=r"never, \*\*\*"):
-            by_sdk(server, lambda model: maker.vote("what?", model=model, k=2))
+    never = FaultServer(lambda received: error(status, f"never, {CANARY}"))
+    with never as server, pytest.raises(ModelError, match=r"never, \*\*\*"):
+        by_sdk(server, lambda model: maker.vote("what?", model=model, k=2))
 
 
 def test_the_official_azure_client_asks_the_deployment():
@@ -125,9 +125,9 @@ def test_the_official_azure_client_asks_the_deployment():
 def test_another_object_is_refused():
     """A sync client and what is none are told at once."""
     openai = pytest.importorskip("openai")
-    with openai.OpenAI(base_url="http://h/v1", api_key=CANARY) as client:
-        with pytest.raises(ModelError, match=r"give openai\.AsyncOpenAI") as caught:
-            from_client(client, "m")
+    client = openai.OpenAI(base_url="http://h/v1", api_key=CANARY)
+    with client, pytest.raises(ModelError, match=r"give openai\.AsyncOpenAI") as caught:
+        from_client(client, "m")
     assert CANARY not in str(caught.value)
     with pytest.raises(ModelError, match=r"a object is no client: give openai\.AsyncOpenAI"):
         from_client(object(), "m")
