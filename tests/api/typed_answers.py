@@ -29,6 +29,11 @@ def question(item: int) -> str:
     return f"{item}?"
 
 
+async def answer(prompt: str) -> str:
+    """Answer, as a model."""
+    return prompt
+
+
 async def votes() -> None:
     """Ask: a verdict knows its answer."""
     assert_type(await maker.vote("?", model=model), maker.Verdict[str])
@@ -39,6 +44,9 @@ async def votes() -> None:
     assert_type(await maker.vote("?", model=model, answer=Literal["a", "b"]), maker.Verdict[Any])
     assert_type(maker.vote_sync("?", model=model, answer=Point, seed=3), maker.Verdict[Point])
     assert_type(maker.vote_sync("?", model=model).answer, str)
+    assert_type(maker.vote_sync("?", model="openai:gpt-5").answer, str)
+    assert_type(maker.vote_sync("?", model=answer).answer, str)
+    assert_type(maker.vote_sync("?", model=lambda prompt: "1").answer, str)
 
 
 async def maps() -> None:

@@ -84,3 +84,11 @@ def test_a_sync_function_sees_the_context_of_its_call():
     traced: ContextVar[str] = ContextVar("traced")
     traced.set("here")
     assert maker.vote_sync("all", model=lambda prompt: traced.get(), k=2).answer == "here"
+
+
+def test_two_callables_of_a_ladder_are_told_apart():
+    """A callable is known by its own name, as a rung and as a model."""
+    assert [maker.ladder.another_model(model).__name__ for model in (aware, plain)] == [
+        "another_model(aware)", "another_model(plain)"
+    ]  # fmt: skip
+    assert (from_callable(aware).name, from_callable(aware, name="mine").name) == ("aware", "mine")

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 import maker
-from maker.errors import ModelError
+from maker.errors import JournalError, ModelError
 from maker.models import load_model
 from maker.models.providers import OVER_HTTP, PROVIDERS, from_spec
 from maker.testing import FaultServer, error
@@ -111,3 +111,20 @@ def test_settings_that_cannot_be_used_are_refused_without_a_key(settings):
         maker.openai_model("http://h/v1", "m", **settings)
     assert CANARY not in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_resume_with_another_extra_is_refused(tmp_path):
+    """Fields of one's own are part of the run: others are told by the model's name, and can be accepted."""
+
+    def asked(extra, **more):
+        model = maker.openai_model(server.url, "m", extra=extra)
+        return maker.map_sync("{item}?", [1, 2], model=model, k=1, parse=str, journal=tmp_path / "run.db", **more)
+
+    with FaultServer() as server:
+        asked({"reasoning_effort": "low"}, limits={"max_steps": 1})
+        for extra in ({"reasoning_effort": "high"}, {}, None):
+            with pytest.raises(JournalError, match=r"model: journal '.*#m\+extra:[0-9a-f]{12}', now"):
+                asked(extra)
+        assert asked({"reasoning_effort": "low"}, limits={"max_steps": 1}).stopped == "max_steps"
+        assert asked({"reasoning_effort": "high"}, accept_change=["model"]).stopped is None
+        assert server.requests[-1].body["reasoning_effort"] == "high"

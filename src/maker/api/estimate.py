@@ -16,7 +16,7 @@ from maker.api.opened import Asking, opened, task_for
 from maker.api.sync import twin
 from maker.decision.config import Config
 from maker.decision.ending import Stop
-from maker.decision.sample import Model
+from maker.decision.sample import AnyModel
 from maker.decision.step import Rules
 from maker.engine.probe import Probe
 from maker.errors import Infeasible, ModelError, TaskError
@@ -118,7 +118,7 @@ class Estimate:
 async def estimate(
     task: Task | str,
     *,
-    model: Model | str,
+    model: AnyModel,
     steps: int = 1000,
     repeats: int = 2,
     target: float = 0.95,

@@ -24,7 +24,7 @@ from maker.api.sync import twin
 from maker.api.verdicts import Verdicts
 from maker.api.vote import Prompt, check_k, places
 from maker.decision.config import validated
-from maker.decision.sample import Model
+from maker.decision.sample import AnyModel
 from maker.engine.result import Progress
 from maker.errors import TaskError
 from maker.sending.limits import Limits, make_limits
@@ -43,7 +43,7 @@ MOST_SEGMENTS = 16_384  # a segment takes about 250 bytes
 class MapAsking(Asking, total=False):
     """How to map: as `Asking`, whose answers, and where to keep it; what each means is told at `map`."""
 
-    model: Required[Model | str]
+    model: Required[AnyModel]
     k: int
     key: Callable[[Any], Any] | None
     paraphrases: Rewording[Any]
@@ -74,7 +74,7 @@ async def map(
     prompt: Asker[Item],
     items: Sequence[Item],
     *,
-    model: Model | str,
+    model: AnyModel,
     k: int = 3,
     parse: Callable[[str], Any] | None = None,
     answer: Any = None,

@@ -14,13 +14,13 @@ import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from difflib import get_close_matches
-from typing import Any, TypedDict
+from typing import Any, TypedDict, cast
 
 import anyio
 
 from maker.decision.config import Config, validated
 from maker.decision.flags import Flag, chain, flag_name
-from maker.decision.sample import Model, Traits
+from maker.decision.sample import AnyModel, Model, Traits
 from maker.engine.senders import Senders
 from maker.errors import TaskError
 from maker.models import load_model, over_http, style_of
@@ -56,7 +56,7 @@ class Asking(TypedDict, total=False):
 
 @asynccontextmanager
 async def opened(
-    caller: Callable[..., Any], model: Model | str, asking: Asking, *, others: Mapping[str, Model | str] | None = None,
+    caller: Callable[..., Any], model: AnyModel, asking: Asking, *, others: Mapping[str, AnyModel] | None = None,
     task: Task | None = None, **settings: Any,
 ) -> AsyncIterator[tuple[Senders, Config, tuple[Flag, ...]]]:  # fmt: skip
     """Load models, bind them to the task, check settings and limits; close what was loaded in the end.
@@ -85,7 +85,7 @@ async def opened(
         yield Senders(own, dict(zip(others or (), more, strict=True)), task, config.system), config, red_flags
 
 
-def task_for(name: str, model: Model | str, **parameters: Any) -> Task:
+def task_for(name: str, model: AnyModel, **parameters: Any) -> Task:
     """Return a task by its name, in the style that the model reads where it says so and the task has styles.
 
     Raises TaskError as `load_task` does.
@@ -134,17 +134,16 @@ def _config_of(caller: str, asking: Asking) -> dict[str, Any]:
     return told
 
 
-def _ready(asked: Model | str, task: Task | None, stack: AsyncExitStack, limits: Limits) -> Model:
+def _ready(asked: AnyModel, task: Task | None, stack: AsyncExitStack, limits: Limits) -> Model:
     """Return a model that can be asked about a task; one made here is closed with the stack."""
-    model: Model | Callable[..., Any]
-    if not isinstance(asked, str):
-        model = asked
+    if callable(asked) and not hasattr(asked, "draw"):
+        model: Model = from_callable(asked)
+    elif not isinstance(asked, str):
+        model = cast("Model", asked)
     elif limits.concurrency is not None and over_http(asked):
         model = load_model(asked, concurrency=limits.concurrency)
     else:
         model = load_model(asked)
-    if callable(model) and not hasattr(model, "draw"):
-        model = from_callable(model)
     traits = Traits.of(model)
     if model is not asked and traits.close is not None and not (isinstance(asked, str) and over_http(asked)):
         stack.push_async_callback(_shielded, traits.close)

@@ -31,7 +31,7 @@ from maker.api.opened import check_names
 from maker.api.sync import twin
 from maker.api.vote import BRACES, Settings, check_k, places, vote
 from maker.decision.race import Verdict
-from maker.decision.sample import Model
+from maker.decision.sample import AnyModel
 from maker.errors import TaskError
 from maker.task.prompt import Messages, filled, prompt_of
 
@@ -67,7 +67,7 @@ class Decorator(Protocol):
         """Return the function that asks. Raises TaskError for one that is no question."""
 
 
-def reliable(*, model: Model | str, key: Callable[[Any], Any] | None = None, **settings: Unpack[Settings]) -> Decorator:
+def reliable(*, model: AnyModel, key: Callable[[Any], Any] | None = None, **settings: Unpack[Settings]) -> Decorator:
     """Return a decorator that turns a function's docstring into a question voted on at each call.
 
     model, key, and settings such as k, system, max_tokens: as in `vote`, but that paraphrases are templates, as the

@@ -16,7 +16,7 @@ from typing import Unpack
 from maker.api.opened import Asking, opened, task_for
 from maker.api.sync import twin
 from maker.decision.config import KeepSamples
-from maker.decision.sample import Model
+from maker.decision.sample import AnyModel
 from maker.engine.course import Course
 from maker.engine.ladder import Rung, make_ladder, models_of
 from maker.engine.loop import Loop
@@ -30,7 +30,7 @@ from maker.task.task import Task
 async def run(
     task: Task | str,
     *,
-    model: Model | str,
+    model: AnyModel,
     k: int | str = "auto",
     target: float = 0.95,
     journal: str | Path | None = None,

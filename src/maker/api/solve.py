@@ -27,7 +27,7 @@ from typing import Unpack
 from maker.api.opened import Asking, opened
 from maker.api.sync import twin
 from maker.decision.flags import chain, illegal
-from maker.decision.sample import Model
+from maker.decision.sample import AnyModel
 from maker.engine.result import Progress, RunResult
 from maker.errors import TaskError
 from maker.journal.writer import Journal
@@ -38,7 +38,7 @@ MAX_DEPTH = 32  # what an address has room for
 async def solve(
     problem: str,
     *,
-    model: Model | str,
+    model: AnyModel,
     k: int = 3,
     depth: int = 5,
     journal: str | Path | None = None,

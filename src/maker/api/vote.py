@@ -20,7 +20,7 @@ from maker.decision.ending import Stop, stuck
 from maker.decision.method import Method
 from maker.decision.poll import Poll
 from maker.decision.race import Verdict
-from maker.decision.sample import Model
+from maker.decision.sample import AnyModel
 from maker.decision.step import Rules
 from maker.errors import ModelError, TaskError, Undecided
 from maker.sending.settle import decide
@@ -51,7 +51,7 @@ class Settings(Asking, total=False):
 class Voting(Settings, total=False):
     """How to vote, and on whose answers."""
 
-    model: Required[Model | str]
+    model: Required[AnyModel]
     key: Callable[[Any], Any] | None
 
 
@@ -68,7 +68,7 @@ async def vote(prompt: Prompt, *, parse: None = ..., answer: Any, **asking: Unpa
 async def vote(
     prompt: Prompt,
     *,
-    model: Model | str,
+    model: AnyModel,
     k: int = 3,
     parse: Callable[[str], Any] | None = None,
     answer: Any = None,

@@ -140,6 +140,9 @@ class Model(Protocol):
         ...
 
 
+AnyModel = Model | str | Callable[[Any], Any]  # made, by its specification or name, or a function from prompt to reply
+
+
 class Prices(Frozen):
     """What a model costs, in US dollars a million tokens. cached: of input tokens served from a cache."""
 
@@ -200,9 +203,11 @@ class Traits(NamedTuple):
         )  # fmt: skip
 
     @staticmethod
-    def name_of(model: Model | str) -> str:
+    def name_of(model: AnyModel) -> str:
         """Return what a model is called; the name of one that is not made yet is its own."""
-        return model if isinstance(model, str) else str(getattr(model, "name", type(model).__name__))
+        if isinstance(model, str):
+            return model
+        return str(getattr(model, "name", getattr(model, "__qualname__", type(model).__name__)))
 
     @property
     def needs_truth(self) -> bool:

@@ -30,7 +30,7 @@ from typing import Any
 
 from maker import theory
 from maker.decision.poll import Poll
-from maker.decision.sample import Model, Traits
+from maker.decision.sample import AnyModel, Traits
 from maker.errors import TaskError
 from maker.journal.notes import Change
 from maker.task.task import guarded
@@ -125,7 +125,7 @@ def finer(trouble: Trouble) -> Change | None:
     return Change(finer=True) if "finer" in trouble.offers and _astray(trouble) else None
 
 
-def another_model(model: Model | str) -> Rung:
+def another_model(model: AnyModel) -> Rung:
     """Return the rung that asks another model: one that was made, or the name of one."""
     name = Traits.name_of(model)
 
@@ -160,7 +160,7 @@ def _astray(trouble: Trouble) -> bool:
     return trouble.diagnosis != "unsound" and (trouble.diagnosis != "leading" or bool(trouble.tried))
 
 
-def _named(rung: Rung, name: str, model: Model | str | None = None) -> Rung:
+def _named(rung: Rung, name: str, model: AnyModel | None = None) -> Rung:
     rung.__name__ = name
     rung.model = model  # type: ignore[attr-defined]
     return rung
@@ -174,7 +174,7 @@ def rung_name(rung: Rung) -> str:
     return str(getattr(rung, "__name__", type(rung).__name__))
 
 
-def models_of(ladder: Sequence[Rung]) -> dict[str, Model | str]:
+def models_of(ladder: Sequence[Rung]) -> dict[str, AnyModel]:
     """Return the other models that rungs may ask, by the name that their changes bear."""
     models = [getattr(rung, "model", None) for rung in ladder]
     return {Traits.name_of(model): model for model in models if model is not None}

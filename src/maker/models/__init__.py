@@ -10,7 +10,7 @@ import importlib
 import typing
 from typing import Any
 
-from maker.decision.sample import Model, Prices
+from maker.decision.sample import AnyModel, Model, Prices
 from maker.errors import TaskError
 from maker.models.named import Named, named, names
 from maker.models.own import from_callable, from_client
@@ -77,7 +77,7 @@ def _named(spec: str) -> Named | None:
     return None if ":" in spec or spec in MODELS or not spec else named(spec)
 
 
-def style_of(model: Model | str) -> str | None:
+def style_of(model: AnyModel) -> str | None:
     """Return the only style of prompts that a model reads, where it says so: a task that has styles is given it."""
     if isinstance(model, str) and model.partition(":")[0] == "neural":
         return str(importlib.import_module("maker.models.neural").NeuralModel.style)

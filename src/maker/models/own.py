@@ -19,7 +19,7 @@ from contextvars import copy_context
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
-from maker.decision.sample import Failure, Prices, Reply, Request, Sample
+from maker.decision.sample import Failure, Prices, Reply, Request, Sample, Traits
 from maker.errors import MakerError, ungrouped
 from maker.models.retry_after import retry_after
 from maker.task.prompt import Messages
@@ -73,7 +73,7 @@ def from_callable(function: Callable[[Any], Any], *, name: str | None = None) ->
 
     name: part of a run's fingerprint; by default the function's own.
     """
-    return Own(function, name or str(getattr(function, "__qualname__", type(function).__name__)))
+    return Own(function, name or Traits.name_of(function))
 
 
 def from_client(

@@ -7,8 +7,8 @@ import pytest
 
 from maker.decision.address import Address
 from maker.decision.sample import Request
-from maker.errors import TaskError
-from maker.models.openai.request import Dialect, _with_wish, encode_request
+from maker.errors import ModelError, TaskError
+from maker.models.openai.request import Dialect, _with_wish, encode_request, extra_mark
 from maker.models.openai.target import Target
 
 
@@ -85,3 +85,11 @@ def test_the_wish_goes_to_the_last_words_of_the_user():
     assert _with_wish([messages[1]], "\n\nwish")[-1] == {"role": "user", "content": "wish"}
     plain = orjson.loads(encode_request(whole, Target.of("http://h:1/v1/completions", "m"), Dialect(form="words")))
     assert plain["prompt"].endswith("JSON schema: {}")
+
+
+def test_fields_of_ones_own_mark_the_name():
+    """The same fields in any order give the same mark, others another one; none give none."""
+    assert extra_mark({}) == ""
+    assert extra_mark({"a": 1, "b": [2]}) == extra_mark({"b": [2], "a": 1}) != extra_mark({"a": 1, "b": [3]})
+    with pytest.raises(ModelError, match="JSON has not"):
+        extra_mark({"a": float("nan")})
