@@ -142,7 +142,8 @@ def _remedy(status: int, evidence: str, asked: Asked) -> str:
     """Return what to do about a refusal that every request meets."""
     if status in (401, 403):
         state = "The key was refused" if asked.secrets else "No key was sent"
-        return f"{state}: set OPENAI_API_KEY (openai:...) or MAKER_API_KEY (http...) to one that may use this model"
+        names = "OPENAI_API_KEY (openai:...), MAKER_API_KEY (http...) or the provider's own"
+        return f"{state}: set {names} to one that may use this model"
     if status == 404 or _NO_MODEL.search(evidence):
         return f"Check the model's name ({asked.model}) and the address: {ADDRESS}"
     if status in _SETTINGS or status == 413:

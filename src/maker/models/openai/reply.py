@@ -230,9 +230,10 @@ def _count(figure: Any) -> int | None:
 
 
 def _cached(usage: dict[str, Any]) -> int | None:
-    """Return how many input tokens came from the server's cache, in either of the two ways to say it."""
+    """Return how many input tokens came from the server's cache, in any of the three ways to say it."""
     details = usage.get("prompt_tokens_details")
-    return _count(details.get("cached_tokens") if isinstance(details, dict) else usage.get("cached_tokens"))
+    told = details.get("cached_tokens") if isinstance(details, dict) else usage.get("cached_tokens")
+    return _count(usage.get("prompt_cache_hit_tokens") if told is None else told)
 
 
 def _shares(tokens: int | None, choices: list[Any]) -> list[int | None]:

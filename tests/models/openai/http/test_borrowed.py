@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 from types import SimpleNamespace
 
@@ -194,6 +195,20 @@ def test_what_such_a_function_raises_is_a_failure_by_its_status(raised, kind, wa
     assert isinstance(failure, Failure)
     assert (failure.kind, failure.retry_after) == (kind, wait)
     assert CANARY not in repr(failure)
+
+
+@pytest.mark.parametrize("where", ["bound to it", "in the environment"])
+def test_the_keys_of_such_a_function_are_not_repeated(where, monkeypatch):
+    """What a server says of a key is told without it, though the function alone sends it."""
+    monkeypatch.setenv("SOME_API_KEY", CANARY if where == "in the environment" else "")
+    refused = Raised(401)
+    refused.response.content = b'{"error": {"message": "bad key %s"}}' % CANARY.encode()
+    bound = {"api_key": CANARY} if where == "bound to it" else {}
+    module = Litellm(refused)
+    model = from_client(functools.partial(module.acompletion, **bound), "anthropic/x")
+    (failure,) = asyncio.run(model.draw([request()]))
+    assert "bad key ***" in failure.detail
+    assert CANARY not in f"{failure} {model!r} {model.name}"
 
 
 def test_a_request_that_such_a_function_refuses_for_good_is_poison():

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NamedTuple
@@ -23,6 +24,8 @@ from maker.models.openai.http.reach import secrets_in
 from maker.models.openai.refusal import Asked, Trouble, bill_unknown
 from maker.models.openai.reply import read_reply
 from maker.models.openai.target import Target
+
+_KEYS = ("KEY", "TOKEN", "SECRET")  # what the name of a variable that holds a key ends with
 
 
 class Answer(NamedTuple):
@@ -49,7 +52,7 @@ class Borrowed:
         """
         if callable(client):
             there = f"the client of {model}"
-            return cls(Target(there, there, model, "chat", model), _called(client))
+            return cls(Target(there, there, model, "chat", model), _called(client), _keys_near(client))
         try:
             once = client.with_options(max_retries=0)
             create = once.chat.completions.with_raw_response.create
@@ -103,6 +106,12 @@ def _called(complete: Callable[..., Awaitable[Any]]) -> Callable[[dict[str, Any]
         return Answer(200, {}, orjson.dumps(said, default=str) if dump is None else dump().encode())
 
     return ask
+
+
+def _keys_near(function: Callable[..., Any]) -> tuple[str, ...]:
+    """Return the keys that a function may send: those bound to it, and those of the environment."""
+    environment = {name: value for name, value in os.environ.items() if name.upper().endswith(_KEYS)}
+    return secrets_in(getattr(function, "keywords", {})) + secrets_in(environment)
 
 
 def _answer_in(error: Exception) -> Answer | None:
