@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,12 @@ def test_a_section_may_name_a_provider(folder, monkeypatch):
     write(folder / "maker.toml", 'model = "groq:llama"', 'api_key_env = "TEAM_KEY"')
     model = load_model("fast")
     assert (model.name, model._wire.key) == ("https://api.groq.com/openai/v1#llama", CANARY)
+
+
+def test_a_section_may_name_several_servers(folder):
+    """Addresses are joined by commas as in a specification; fields of one's own mark the name of them all."""
+    write(folder / "maker.toml", 'url = "http://b:1/v1,http://a:1/v1"', 'name = "m"', "extra = {a = 1}")
+    assert re.fullmatch(r"http://a:1/v1,http://b:1/v1#m\+extra:[0-9a-f]{12}", load_model("fast").name)
 
 
 def test_the_nearest_file_counts(folder, monkeypatch):
