@@ -8,6 +8,7 @@ is easy on purpose: this tries the way to the model and back, not the model. No 
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import time
 from collections.abc import Callable
@@ -16,11 +17,13 @@ from typing import Annotated, Any, Literal
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "kit"))
 
+import openai
 import pydantic
 from weights import PARTS, weights
 
 import maker
 from llama_server import serving
+from maker.models import from_client
 
 SLOTS = 4
 LIMITS = {"max_votes": 20, "max_flags": 20}
@@ -53,8 +56,15 @@ def ways(address: str) -> dict[str, Callable[[], Any]]:
         "messages, with a system prompt": lambda: maker.vote_sync(france, system="Be brief.", **chat),
         "plain completions, with a stop": lambda: maker.vote_sync(shots, answer=int, **plain),
         "a temperature of the server's own": lambda: maker.vote_sync(fifth, answer=int, **chat | {"temperature": None}),
+        "the official client": lambda: asyncio.run(by_the_official_client(f"{address}/v1", fifth, answer=int, **asked)),
         "a map": lambda: list(maker.map_sync(SUM, [4, 5, 6], answer=int, **chat).answers()),
     }  # fmt: skip
+
+
+async def by_the_official_client(url: str, question: str, **asked: Any) -> maker.Verdict[Any]:
+    """Vote through the official SDK's client."""
+    async with openai.AsyncOpenAI(base_url=url, api_key="none") as client:
+        return await maker.vote(question, model=from_client(client, "an-alias"), **asked)
 
 
 def main() -> None:

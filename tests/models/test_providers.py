@@ -128,3 +128,17 @@ def test_a_resume_with_another_extra_is_refused(tmp_path):
         assert asked({"reasoning_effort": "low"}, limits={"max_steps": 1}).stopped == "max_steps"
         assert asked({"reasoning_effort": "high"}, accept_change=["model"]).stopped is None
         assert server.requests[-1].body["reasoning_effort"] == "high"
+
+
+def test_what_a_model_takes_with_one_extra_says_nothing_of_another():
+    """A model that takes no temperature while it thinks is sent one where it does not."""
+
+    def picky(received):
+        thinks = received.body["effort"] == "high" and "temperature" in received.body
+        return error(400, "temperature is not taken", param="temperature") if thinks else None
+
+    with FaultServer(picky) as server:
+        for effort in ("high", "none", "high"):
+            assert asked(server.url, "m", extra={"effort": effort}).answer == "OK"
+        sent = [(received.body["effort"], "temperature" in received.body) for received in server.requests]
+    assert sent == [("high", True), ("high", False), ("none", True), ("high", False)]

@@ -80,9 +80,10 @@ class OpenAI:
         self._target = self._wire.target
         self._own_gate, self._ceiling = gate, concurrency
         self._clock = clock
-        self.name = self._target.name + extra_mark(extra or {})
+        mark = extra_mark(extra or {})
+        self.name = self._target.name + mark
         self.timeout, self.n, self._extra = timeout, n, dict(extra or {})
-        self.negotiator = Negotiator((self._target.url, model), self.name, clock, WeakMethod(self._send_probe))
+        self.negotiator = Negotiator((self._target.url + mark, model), self.name, clock, WeakMethod(self._send_probe))
         self.prices = make_prices(prices)
         self._first_use: float | None = None
         self._reached = False  # it has answered something
