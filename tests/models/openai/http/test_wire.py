@@ -26,14 +26,18 @@ REPLY = json.dumps({
 class Plain:
     """A server that answers every request well and keeps their heads; as a proxy it opens tunnels, too."""
 
-    def __init__(self) -> None:
+    def __init__(self, refused: int = 0) -> None:
         self.heads: list[str] = []
+        self.refused = refused  # the status of tunnels that are not opened
 
     async def serve(self, reader, writer):
         """Answer what comes by one connection."""
         while head := (await _head(reader)):
             self.heads.append(head)
             if head.startswith("CONNECT "):
+                if self.refused:
+                    writer.write(b"HTTP/1.1 %d No\r\nContent-Length: 0\r\n\r\n" % self.refused)
+                    break
                 await self._tunnel(head.split()[1], reader, writer)
                 break
             await reader.readexactly(_length(head))
@@ -196,8 +200,23 @@ def test_a_unix_socket_is_used_when_named(tmp_path):
 def test_a_proxy_that_is_not_there_is_told(monkeypatch):
     """It is unreachable as a server is, at the end of the time that a server has to show itself."""
     monkeypatch.setattr(client_module, "GRACE", 0.0)
-    with pytest.raises(ModelError, match="cannot be reached"):
+    with pytest.raises(ModelError, match=r"he proxy for http://h\.invalid cannot be reached"):
         asyncio.run(asked("http://h.invalid/v1", proxy="http://127.0.0.1:9"))
+
+
+@pytest.mark.parametrize("status", [407, 502])
+def test_a_proxy_that_opens_no_tunnel_is_told(status, monkeypatch):
+    """Its status is told; 407 is final at once, 502 when nothing else comes."""
+    monkeypatch.setattr(client_module, "GRACE", 0.0)
+
+    async def main():
+        proxy = Plain(refused=status)
+        async with proxy.on() as port:
+            await asked("https://h.invalid/v1", proxy=f"http://me:{CANARY}@127.0.0.1:{port}")
+
+    with pytest.raises(ModelError, match=rf"he proxy refuses the way to https://h\.invalid \({status}\)") as caught:
+        asyncio.run(main())
+    assert CANARY not in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -100,17 +100,28 @@ def _trouble(error: Exception, where: str, seconds: float) -> Trouble:
     """Return what an exception of the connection means."""
     if isinstance(error, (aiohttp.ClientSSLError, ValueError)):  # the latter for a host that cannot be looked up
         return fatal(0, f"{where} has no certificate that can be trusted, or is no address. Check it, and the clock")
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return _no_tunnel(getattr(error, "status", 0), where)
+    if isinstance(error, aiohttp.ClientProxyConnectionError):
+        where = f"the proxy for {where}"
     if isinstance(error, (aiohttp.ClientConnectorError, aiohttp.ServerTimeoutError)):
         return Trouble(Failure("transient", f"{where} cannot be reached ({_reason(error)})", gone=True), alien=True)
     if isinstance(error, TimeoutError):
         detail = f"{where} sent no whole reply within {seconds:g} s"
         return Trouble(bill_unknown(detail), own=True, slow=True)
-    if isinstance(error, BadBody):
-        return Trouble(bill_unknown(f"{where}: {error}"), 200, own=True)
-    if isinstance(error, aiohttp.ClientPayloadError):
-        return Trouble(bill_unknown(f"{where} cut its reply off"), 200, own=True)
+    if isinstance(error, (BadBody, aiohttp.ClientPayloadError)):
+        told = f": {error}" if isinstance(error, BadBody) else " cut its reply off"
+        return Trouble(bill_unknown(where + told), 200, own=True)
     detail = f"{where} broke the connection off, or does not speak HTTP ({type(error).__name__})"
     return Trouble(bill_unknown(detail), alien=True, own=True)
+
+
+def _no_tunnel(status: int, where: str) -> Trouble:
+    """Return what it means that a proxy opens no way to a server."""
+    detail = f"the proxy refuses the way to {where} ({status})"
+    if 400 <= status < 500:
+        return fatal(status, f"{detail}. Check its address and password")
+    return Trouble(Failure("transient", detail), alien=True)
 
 
 def _reason(error: Exception) -> str:
