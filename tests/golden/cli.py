@@ -25,7 +25,7 @@ from unittest import mock
 HERE = Path(__file__).parent
 PINS = HERE / "cli.json"
 COMMANDS = (
-    "", "demo", "run", "estimate", "solve", "show", "verify", "experiment", "revote", "report", "export", "repair",
+    "", "demo", "run", "estimate", "solve", "check", "show", "verify", "experiment", "revote", "report", "export", "repair",
     "tasks", "models",
 )  # fmt: skip
 COUNT, CHAIN = f"{HERE / 'count.py'}:Count", f"{HERE / 'bytes_tasks.py'}:Chain"

@@ -14,7 +14,7 @@ import sys
 
 import typer
 
-from maker.cli import estimate, experiment, journals, lists, revote, run, solve
+from maker.cli import check, estimate, experiment, journals, lists, revote, run, solve
 from maker.cli.options import TASK_OPTIONS, print_json
 from maker.cli.screen import safe
 from maker.errors import MakerError
@@ -28,6 +28,7 @@ app.command()(run.demo)
 app.command(context_settings=TASK_OPTIONS)(run.run)
 app.command(context_settings=TASK_OPTIONS)(estimate.estimate)
 app.command()(solve.solve)
+app.command()(check.check)
 app.command()(journals.show)
 app.command(context_settings=TASK_OPTIONS)(journals.verify)
 app.command()(experiment.experiment)

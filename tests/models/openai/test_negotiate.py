@@ -14,7 +14,7 @@ from maker.journal.records import decode
 from maker.models.openai import client
 from maker.models.openai.client import OpenAI
 from maker.models.openai.health import PROBE_PROMPT
-from maker.models.openai.negotiate import FOUND, as_note, of_note, search, told
+from maker.models.openai.negotiate import FOUND, as_note, of_note, search
 from maker.models.openai.refusal import Trouble
 from maker.models.openai.request import Dialect
 from maker.testing import FaultServer, Reply, error
@@ -158,7 +158,3 @@ def test_a_dialect_survives_the_journal():
     assert (of_note(as_note(dialect)), of_note(as_note(thinking))) == (dialect, thinking)
     assert told(thinking, "m") == "m thinks before it answers (its token limit is 16,384 higher for that)"
     assert of_note({"refused": ["colour"], "form": 3, "tokens_name": 4}) == Dialect()
-    assert told(dialect, "m") == (
-        "m takes no temperature and calls the token limit max_completion_tokens and enforces a schema as far as that "
-        "it is some object: drawn at the server's own temperature"
-    )

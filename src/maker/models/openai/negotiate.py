@@ -23,7 +23,8 @@ from maker.decision.sample import Failure, Reply, Request, Sample, desk
 from maker.log import log
 from maker.models.openai.health import Prober, probe
 from maker.models.openai.refusal import Trouble
-from maker.models.openai.request import FORMS, OPTIONAL, ROOM, Dialect, fields_of
+from maker.models.openai.request import FORMS, OPTIONAL, Dialect, fields_of
+from maker.models.takes import told
 
 FOUND: dict[tuple[str, str], Dialect] = {}  # by URL and name of the model
 PLAIN = Dialect()
@@ -135,7 +136,7 @@ class Negotiator:
             return
         if FOUND.get(self._key) != dialect:
             FOUND[self._key] = dialect
-            log.warning("model.takes", said=told(dialect, self._key[1]))
+            log.warning("model.takes", said=told(self._key[1], as_note(dialect)))
         payer = desk.get()
         if payer is not None:
             payer.found(self._name, as_note(dialect))
@@ -196,7 +197,7 @@ class Negotiator:
         if self.dialect == dialect:
             self.dialect = less
             self._search.forget()
-            log.debug("model.without", model=self._name, takes=told(less, self._key[1]))
+            log.debug("model.without", model=self._name, takes=told(self._key[1], as_note(less)))
         return replace(trouble.failure, kind="again")
 
     async def _ill(self, request: Request, dialect: Dialect) -> Trouble | None:
@@ -239,30 +240,13 @@ def _settings(request: Request) -> tuple[float | None, bool, bool]:
     return request.temperature, bool(request.stop), request.schema is not None
 
 
-# -- telling ------------------------------------------------------------------------------------------
-
-
-def told(dialect: Dialect, model: str) -> str:
-    """Return for a person what a server takes."""
-    less = [name for name in OPTIONAL if name in dialect.refused]
-    if dialect.tokens_name is None:
-        less.append("token limit")
-    parts = ["takes " + ", ".join(f"no {name}" for name in less)] if less else []
-    if dialect.tokens_name == "max_completion_tokens":
-        parts.append("calls the token limit max_completion_tokens")
-    if dialect.thinks:
-        parts.append(f"thinks before it answers (its token limit is {ROOM:,} higher for that)")
-    if dialect.form != FORMS[0]:
-        enforced = {"loose": "not strictly", "object": "as far as that it is some object", "words": "not at all"}
-        parts.append(f"enforces a schema {enforced[dialect.form]}")
-    own = ": drawn at the server's own temperature" if "temperature" in dialect.refused else ""
-    return f"{model} {' and '.join(parts) or 'takes all fields'}{own}"
+# -- as the journal keeps it ------------------------------------------------------------------------
 
 
 def as_note(dialect: Dialect) -> dict[str, Any]:
     """Return a dialect as the journal keeps it."""
-    told = {"tokens_name": dialect.tokens_name, "refused": sorted(dialect.refused), "form": dialect.form}
-    return told | {"thinks": True} if dialect.thinks else told
+    note = {"tokens_name": dialect.tokens_name, "refused": sorted(dialect.refused), "form": dialect.form}
+    return note | {"thinks": True} if dialect.thinks else note
 
 
 def of_note(note: Mapping[str, Any]) -> Dialect:

@@ -1,0 +1,45 @@
+"""What a server was found to take, said for a person. Pure.
+
+It is kept as a note (`tokens_name`, `refused`, `form`), which a journal, or whoever wrote it, may hold in another
+form: what is no such thing is left out.
+
+Not covered: finding it out (`openai/negotiate.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+_ENFORCED = {"loose": "not strictly", "object": "as far as that it is some object", "words": "not at all"}
+
+
+def refused_in(takes: Mapping[str, Any]) -> list[str]:
+    """Return the fields that a note says are refused."""
+    refused = takes.get("refused")
+    return [name for name in refused if isinstance(name, str)] if isinstance(refused, list) else []
+
+
+def told(model: str, takes: Mapping[str, Any]) -> str:
+    """Return on one line what a model takes, such as "gpt takes no logprobs"."""
+    refused = refused_in(takes)
+    name = takes.get("tokens_name", "max_tokens")
+    less = [*refused, "token limit"] if name is None else refused
+    parts = ["takes " + ", ".join(f"no {field}" for field in less)] if less else []
+    if name not in ("max_tokens", None):
+        parts.append(f"calls the token limit {name}")
+    if takes.get("thinks") is True:
+        parts.append("thinks before it answers (its token limit is higher for that)")
+    if (enforced := _ENFORCED.get(str(takes.get("form")))) is not None:
+        parts.append(f"enforces a schema {enforced}")
+    own = ": drawn at the server's own temperature" if "temperature" in refused else ""
+    return f"{model} {' and '.join(parts) or 'takes all fields'}{own}"
+
+
+def served_as(model: str, said: str | None) -> str | None:
+    """Return the name that a server says it used, where it is another than the one it was asked by; else None.
+
+    model: its name in a run's settings, which holds the address before the name.
+    """
+    asked = model.rpartition("#")[2] if "#" in model else model.partition(":")[2] or model
+    return None if said in (None, "", asked, model) else said
