@@ -5,6 +5,11 @@ from __future__ import annotations
 import json
 import sqlite3
 
+import maker as package
+from maker.review.report.data import collect
+from maker.review.report.page import _facts
+from maker.testing import FaultServer, Reply, error
+
 FIELDS = {"solved", "steps", "samples", "flagged", "wrong", "answer", "state_digest", "chain", "stopped", "seconds"}
 
 
@@ -45,3 +50,33 @@ def test_a_foreign_or_damaged_journal_is_refused_and_left_alone(maker, tmp_path)
         code, _, err = maker("run", "hanoi", "--disks", 3, "--model", "oracle:p=0.99", "--k", 2, "--journal", path)
         assert (code, words in err) == (6, True), err
         assert path.read_bytes() == before
+
+
+def picky(received):
+    """Answer under another name; refuse temperatures and logprobs."""
+    if {"temperature", "logprobs"} & set(received.body):
+        return error(400, "unsupported")
+    return Reply("OK", fields={"model": "m-large"})
+
+
+def test_what_was_negotiated_is_shown(maker, tmp_path):
+    """What the server takes, and its other name, a line each, in `show` and in the report."""
+    path = tmp_path / "map.db"
+    with FaultServer(picky) as server:
+        package.map_sync("{item}?", [1, 2], model=server.spec("m"), k=2, journal=path)
+    told = "m takes no logprobs, no temperature: drawn at the server's own temperature"
+    shown = maker("show", path)[1].splitlines()
+    assert f"takes: {told}" in shown
+    assert "answers_as: m-large" in shown
+    said = json.loads(maker("show", path, "--json")[1])
+    assert (said["takes"], said["answers_as"]) == (told, "m-large")
+    facts = dict(_facts(collect(path)))
+    assert (facts["takes"], facts["answers as"]) == (told, "m-large")
+
+
+def test_nothing_is_shown_where_nothing_was_negotiated(maker, tmp_path):
+    """A server that takes all, under the name it is asked by, has no such lines."""
+    path = tmp_path / "map.db"
+    with FaultServer() as server:
+        package.map_sync("{item}?", [1, 2], model=server.spec("m"), k=2, journal=path)
+    assert not {"takes", "answers_as"} & set(json.loads(maker("show", path, "--json")[1]))

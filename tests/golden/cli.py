@@ -25,8 +25,8 @@ from unittest import mock
 HERE = Path(__file__).parent
 PINS = HERE / "cli.json"
 COMMANDS = (
-    "", "demo", "run", "estimate", "solve", "check", "show", "verify", "experiment", "revote", "report", "export", "repair",
-    "tasks", "models",
+    "", "demo", "run", "estimate", "solve", "check", "show", "verify", "experiment", "revote", "report", "export",
+    "repair", "tasks", "models",
 )  # fmt: skip
 COUNT, CHAIN = f"{HERE / 'count.py'}:Count", f"{HERE / 'bytes_tasks.py'}:Chain"
 BRANCHES = f"{HERE / 'bytes_tasks.py'}:Branches"

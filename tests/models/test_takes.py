@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from maker.models.takes import refused_in, served_as, told
+from maker.models.takes import of_servers, refused_in, served_as, told
 
 
 def test_what_is_taken_is_said_on_one_line() -> None:
@@ -29,9 +29,18 @@ def test_what_is_no_list_of_fields_is_left_out(refused: object) -> None:
     ("model", "said", "other"),
     [
         ("http://h:1/v1#a/b:c", "a/b:c", None), ("http://h:1/v1#a", "A", "A"), ("openai:gpt", "gpt", None),
-        ("openai:gpt", "gpt-2024", "gpt-2024"), ("mine", "mine", None), ("mine", "", None), ("mine", None, None),
+        ("openai:gpt", "gpt-2024", "gpt-2024"), ("mine", "gpt", None), ("openai:a", "", None), ("openai:a", None, None),
     ],
 )  # fmt: skip
 def test_another_name_is_one_that_was_not_asked_for(model: str, said: str | None, other: str | None) -> None:
     """The address before the name is no part of it."""
     assert served_as(model, said) == other
+
+
+def test_several_servers_have_a_line_together() -> None:
+    """Each by its name; one that takes all and answers under its own name is not in it."""
+    takes = {"http://h/v1#a": {"refused": ["seed"]}, "openai:b": {"refused": ["stop"]}}
+    assert of_servers("http://h/v1#a", takes, {"": "a", "openai:b": "b-2"}) == {
+        "takes": "a takes no seed; openai:b takes no stop", "answers as": "b-2",
+    }  # fmt: skip
+    assert of_servers("http://h/v1#a", {}, {"": "a"}) == {}

@@ -17,6 +17,7 @@ from maker.engine.result import RunResult
 from maker.errors import JournalError, TaskError
 from maker.journal.repair import repair as repaired
 from maker.journal.story import Story
+from maker.models.takes import of_servers
 from maker.review.export import COLUMNS
 from maker.review.export import export as write
 from maker.review.report.page import write_report
@@ -36,7 +37,10 @@ def show(
     """Say what a journal holds, without running any task code."""
     story = Story(journal)
     solve = _checked(story) if tree or is_solve(story) else None
-    said = (solve.audit.summary if solve else story.summary()).as_json()
+    summary = solve.audit.summary if solve else story.summary()
+    said = summary.as_json()
+    servers = of_servers(str(said["model"]), summary.takes, summary.served)
+    said |= {name.replace(" ", "_"): told for name, told in servers.items()}
     shown = {key: value for key, value in said.items() if value is not None and key not in ("answer", "parameters")}
     shown["task"] = f"{said['task']} {said['parameters'] or ''}"
     if solve:

@@ -17,11 +17,12 @@ from typing import Any
 
 from maker.decision.address import round_of
 from maker.decision.race import Verdict
+from maker.decision.sample import Sample
 from maker.decision.wave import FLAGGED, Wave
 from maker.errors import InternalError, JournalError
 from maker.journal.chain import Fold
 from maker.journal.database import read_chain
-from maker.journal.notes import Abandoned, Calibration, Close, Epoch, Escalation, Note, note_of
+from maker.journal.notes import Abandoned, Calibration, Close, Epoch, Escalation, Note, Receipt, Takes, note_of
 from maker.journal.records import NOTE, decode
 from maker.journal.steps import StoredStep, steps_of
 from maker.journal.writer import Journal
@@ -35,7 +36,8 @@ class Summary:
 
     `close` is what the run said when it last ended, {} when it is still going or was killed. `head` is the hash
     of the newest record, which covers all before it, as 32 hex digits. steps, waves and fold are those of the
-    verdicts that count; samples and flags are all. abandoned: what rollbacks left behind.
+    verdicts that count; samples and flags are all. abandoned: what rollbacks left behind. takes: what models were
+    found to take, by name; served: the name that a server last said it used, by the model asked ("": the run's own).
     """
 
     header: dict[str, Any] = field(default_factory=dict)
@@ -52,6 +54,8 @@ class Summary:
     records: int = 0
     escalations: Counter[str] = field(default_factory=Counter)
     abandoned: Abandoned = field(default_factory=Abandoned)
+    takes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    served: dict[str, str] = field(default_factory=dict)
     _open: Counter[tuple[int, int]] = field(default_factory=Counter, repr=False)  # waves by step and round
 
     def take(self, item: Wave | Note) -> None:
@@ -69,6 +73,10 @@ class Summary:
                 self.flags.update(item.flags)
             case Escalation():
                 self.escalations[item.rung] += 1
+            case Takes(model, takes):
+                self.takes[model] = takes
+            case Receipt(asked=asked, sample=Sample(model=str(said))):
+                self.served[asked] = said
             case Close():
                 self.close = {name: getattr(item, name) for name in Close.__slots__}
 

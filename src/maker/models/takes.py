@@ -39,7 +39,22 @@ def told(model: str, takes: Mapping[str, Any]) -> str:
 def served_as(model: str, said: str | None) -> str | None:
     """Return the name that a server says it used, where it is another than the one it was asked by; else None.
 
-    model: its name in a run's settings, which holds the address before the name.
+    model: its name in a run's settings: an address or a provider before the name. What a model of the user's own
+    is called says nothing of the name that it asks by.
     """
-    asked = model.rpartition("#")[2] if "#" in model else model.partition(":")[2] or model
-    return None if said in (None, "", asked, model) else said
+    asked = model.partition("#")[2] if "#" in model else model.partition(":")[2]
+    return said if said and asked and said != asked else None
+
+
+def of_servers(model: str, takes: Mapping[str, Mapping[str, Any]], served: Mapping[str, str]) -> dict[str, str]:
+    """Return for a person what a run's servers were found to take, and which other names they answer under.
+
+    model: the run's own; takes: notes, by model; served: names that servers said they used, by model ("": the own).
+    Nothing stands in it for servers that take all and answer under the name they are asked by.
+    """
+    others = (served_as(asked or model, said) for asked, said in served.items())
+    rows = {
+        "takes": "; ".join(told(name.rpartition("#")[2], note) for name, note in takes.items()),
+        "answers as": ", ".join(filter(None, others)),
+    }
+    return {name: row for name, row in rows.items() if row}

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from maker.errors import TaskError
+from maker.models.takes import of_servers
 from maker.review.export import replacing
 from maker.review.report.data import Contents, collect
 from maker.review.report.figures import draw
@@ -120,6 +121,8 @@ def _facts(found: Contents) -> list[tuple[str, str]]:
     """Return what ran: the header, field by field, then what the journal says of the whole."""
     summary = found.summary
     rows = [(_word(key), _word(value)) for key, value in summary.header.items() if key not in ("run", "version")]
+    servers = of_servers(str(summary.header.get("model")), summary.takes, summary.served)
+    rows += [(name, _word(told)) for name, told in servers.items()]
     if summary.calibration:
         rows.append(("calibration", _word(summary.calibration)))
     rows += [("settings changed", _word(changed)) for changed in found.changes]
