@@ -43,13 +43,16 @@ class FaultServer:
 
     script: replies in order of arrival, and good ones after the last; or a callable Received -> reply. A reply
     is a Reply, text, a status (an error of that kind), or None (a good one). ledger: a file to keep the
-    ledger in, too. port: 0 takes a free one; a restarted server keeps it. `requests` holds what came.
+    ledger in, too. port: 0 takes a free one; a restarted server keeps it. models: the names that it lists to those
+    who ask for them, which is no part of the script. `requests` holds what came.
     """
 
-    def __init__(self, script: Script = (), *, ledger: Path | None = None, port: int = 0) -> None:
+    def __init__(self, script: Script = (), *, ledger: Path | None = None, port: int = 0,
+                 models: Iterable[str] = ()) -> None:  # fmt: skip
         self.ledger = Ledger(ledger)
         self.requests: list[Received] = []
         self.port = port
+        self._listing = orjson.dumps({"object": "list", "data": [{"id": name} for name in models]})
         if callable(script):
             self._next: Callable[[Received], Told] = script
         else:
@@ -105,6 +108,8 @@ class FaultServer:
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         from aiohttp import web  # noqa: PLC0415 -- already loaded: the server runs
 
+        if request.method == "GET":
+            return web.Response(headers={"Content-Type": "application/json"}, body=self._listing)
         received = await self._receive(request)
         told = self._next(received)
         reply = told if isinstance(told, Reply) else error(told) if isinstance(told, int) else Reply(told or "OK")

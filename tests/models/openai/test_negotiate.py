@@ -13,9 +13,9 @@ from maker.journal.database import read_records
 from maker.journal.records import decode
 from maker.models.openai import client
 from maker.models.openai.client import OpenAI
-from maker.models.openai.health import PROBE_PROMPT
+from maker.models.openai.health import PROBE_PROMPT, meant
 from maker.models.openai.negotiate import FOUND, as_note, of_note, search
-from maker.models.openai.refusal import Trouble
+from maker.models.openai.refusal import Asked, Trouble
 from maker.models.openai.request import Dialect
 from maker.testing import FaultServer, Reply, error
 
@@ -158,3 +158,32 @@ def test_a_dialect_survives_the_journal():
     assert (of_note(as_note(dialect)), of_note(as_note(thinking))) == (dialect, thinking)
     assert told(thinking, "m") == "m thinks before it answers (its token limit is 16,384 higher for that)"
     assert of_note({"refused": ["colour"], "form": 3, "tokens_name": 4}) == Dialect()
+
+
+@pytest.mark.parametrize(
+    ("status", "listed", "says"),
+    [
+        (404, ["qwen3-8b", "gemma3", "qwen3-4b"], "It lists no model qwen3: did you mean qwen3-8b or qwen3-4b?"),
+        (400, ["a/qwen-3"], "It lists no model qwen3: did you mean a/qwen-3?"),
+        (404, list("abcdefg"), "It lists no model qwen3, but a, b, c, d, e and 2 more: take one of these"),
+        (404, ["qwen3"], "Check the model's name (qwen3)"),
+        (404, ["models/qwen3"], "Check the model's name (qwen3)"),
+        (404, [], "Check the model's name (qwen3)"),
+    ],
+)
+def test_a_model_that_is_not_there_is_told_with_those_that_are(status, listed, says):
+    """By those that are near, else by some; nothing is said where the server lists it, or lists none."""
+    with FaultServer(lambda _: error(status, "no", code="model_not_found"), models=listed) as server:
+        with pytest.raises(maker.ModelError) as caught:
+            maker.vote_sync("what?", model=server.spec("qwen3"), k=3)
+        assert says in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+
+def test_a_list_of_models_may_be_anything():
+    """What is no list of names says nothing; names are told without what could drive a terminal, and without a key."""
+    asked = Asked("http://h", "m", key="sk-canary")
+    for body in (b"", b"[", b"{}", b"3", b'{"data": 3}', b'{"data": [3, null, {"id": 4}, {}, ""]}', b"<html>"):
+        assert meant(body, asked) == ""
+    assert "x y" in meant(b'["x\\u001b\\n\\u0007y"]', asked)
+    assert "canary" not in meant(b'{"models": [{"name": "m-sk-canary"}]}', asked)

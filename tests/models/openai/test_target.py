@@ -33,6 +33,14 @@ def test_addresses_are_read(url, api, posts_to, name):
 
 
 @pytest.mark.parametrize(
+    "url", ["http://h/v1", "http://h/v1/", "http://h/v1/chat/completions", "http://h/v1/completions"]
+)
+def test_models_are_listed_beside_the_route(url):
+    """Whichever API is named."""
+    assert Target.of(url, "m").listing == "http://h/v1/models"
+
+
+@pytest.mark.parametrize(
     "url",
     [f"http://{CANARY}@h/v1", f"http://u:{CANARY}@h/v1", f"https://h/v1?api_key={CANARY}", "http://h/v1?", "ftp://h/v1",
      "h:8080/v1", "http:///v1", "http://h:99999/v1", "http://[::1/v1", "", f"{CANARY}", "http://a b/v1"],

@@ -31,6 +31,7 @@ from maker.decision.address import Address
 from maker.decision.sample import Failure, Prices, Reply, Request, Sample, groups, make_prices
 from maker.errors import ModelError, ungrouped
 from maker.log import debugging, log
+from maker.models.openai.health import meant
 from maker.models.openai.http.borrowed import Borrowed
 from maker.models.openai.http.gate import Gate, Held, gate_of
 from maker.models.openai.http.reach import Reach
@@ -83,7 +84,8 @@ class OpenAI:
         mark = extra_mark(extra or {})
         self.name = self._target.name + mark
         self.timeout, self.n, self._extra = timeout, n, dict(extra or {})
-        self.negotiator = Negotiator((self._target.url + mark, model), self.name, clock, WeakMethod(self._send_probe))
+        self.negotiator = Negotiator((self._target.url + mark, model), self.name, clock, WeakMethod(self._send_probe),
+                                     WeakMethod(self._meant))  # fmt: skip
         self.prices = make_prices(prices)
         self._first_use: float | None = None
         self._reached = False  # it has answered something
@@ -234,6 +236,11 @@ class OpenAI:
 
     async def _send_probe(self, request: Request, dialect: Dialect) -> list[Reply] | Trouble:
         return await self._send(request, 1, dialect, min(self.timeout, PROBE_TIMEOUT))
+
+    async def _meant(self) -> str:
+        """Return which models the server has instead of this one, for a message; "" where it has it or lists none."""
+        listing = await self._wire.listed(PROBE_TIMEOUT)
+        return meant(listing, Asked(self._target.origin, self._target.model, secrets=self._wire.secrets))
 
 
 def _again(sample: Sample) -> Failure:

@@ -32,6 +32,7 @@ _MOST_PROMPTS = 10_000  # that are known to have been answered
 Send = Callable[[Request, Dialect], Awaitable[list[Reply] | Trouble]]
 Attempt = Callable[[Dialect], Awaitable[Trouble | None]]
 _NOT_THE_LIMIT = frozenset({401, 403, 404, 405})  # another name of the token limit would not help
+_MAYBE_THE_NAME = frozenset({400, 404, 422})
 _MAYBE_THE_REQUEST = frozenset({500, 501})  # some servers fall over a field that they do not know
 
 
@@ -102,15 +103,16 @@ class Negotiator:
     """What one model takes, as far as it is known, and what follows from a refusal.
 
     key: its URL and name, under which it is kept. name: of the model, for messages and the journal. send: the
-    model's method that sends a request in a dialect, held weakly: who drops the model closes its connections.
+    model's method that sends a request in a dialect; meant: the one that says which models the server has instead
+    of this one. Both are held weakly: who drops the model closes its connections.
     `calls` counts probes.
     """
 
     def __init__(
         self, key: tuple[str, str], name: str, clock: Callable[[], float],
-        send: ReferenceType[Send],
+        send: ReferenceType[Send], meant: ReferenceType[Callable[[], Awaitable[str]]],
     ) -> None:  # fmt: skip
-        self._key, self._name, self._send = key, name, send
+        self._key, self._name, self._send, self._meant = key, name, send, meant
         self.dialect = FOUND.get(key, PLAIN)
         self.calls = 0
         self._health: Prober[Trouble | None] = Prober(clock)
@@ -168,14 +170,22 @@ class Negotiator:
             if not _tells(ill):
                 return replace(trouble.failure, kind="transient", retry_after=ill.failure.retry_after)
         fields = fields_of(request, dialect)
-        found = await self._search.ask(
-            request, lambda short: search(dialect, fields, trouble.named, partial(self._attempt, short))
-        )
+        found = await self._search.ask(request, lambda short: self._look(short, dialect, fields, trouble.named))
         if isinstance(found, Trouble):
             return self._refused_bare(trouble, found)
         if self.dialect == dialect == found:
             return self._own_fault(request, trouble)
         return self._switch(trouble, dialect, found)
+
+    async def _look(
+        self, short: Request, dialect: Dialect, fields: Sequence[str], named: Sequence[str]
+    ) -> Dialect | Trouble:
+        """Search; what meets the bare request, too, may be the model's name: the server knows which it has."""
+        found = await search(dialect, fields, named, partial(self._attempt, short))
+        meant = self._meant()
+        if isinstance(found, Trouble) and found.status in _MAYBE_THE_NAME and meant is not None:
+            return replace(found, remedy=await meant() or found.remedy)
+        return found
 
     async def blame(self, request: Request, trouble: Trouble) -> Failure:
         """Return whose fault a trouble is that has met one request again and again: poison, or the endpoint's."""

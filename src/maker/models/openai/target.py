@@ -54,6 +54,11 @@ class Target:
         base = origin + path.removesuffix(_CHAT)
         return cls(origin, base + _CHAT, model, "chat", f"openai:{model}" if base == OPENAI else f"{base}#{model}")
 
+    @property
+    def listing(self) -> str:
+        """Where the server lists its models."""
+        return self.url.removesuffix(_CHAT if self.api == "chat" else _PLAIN) + "/models"
+
 
 _EXPECTED = "the address of a model is http://HOST:PORT/v1#NAME (or https://)."
 _KEYS = "Keys do not belong into URLs, they end up in logs: put the key into MAKER_API_KEY and take it out of the URL."

@@ -73,6 +73,21 @@ class Wire:
         told = response.status, response.headers, whole, asked, time.monotonic() - began
         return read_reply(*told) if len(whole) < LARGE else await asyncio.to_thread(read_reply, *told)
 
+    async def listed(self, seconds: float) -> bytes:
+        """Return what the server says of the models it has, b"" for nothing; asked after an exchange, beside it."""
+        line = self._line
+        if line is None or line.session.closed:
+            return b""
+        try:
+            with line.deadline(seconds):
+                response = await line.session.get(
+                    self.target.listing, allow_redirects=False, proxy=self._proxy, params=self._reach.query or None
+                )
+                whole = await _read(response, lambda *_: None)
+        except (aiohttp.ClientError, OSError, ValueError, BadBody):
+            return b""
+        return whole if response.status == 200 else b""
+
     async def aclose(self) -> None:
         """Close what the running loop has open, unless other models use it. The next exchange opens it anew."""
         line, self._line = self._line, None
