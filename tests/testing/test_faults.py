@@ -62,6 +62,16 @@ async def test_without_a_script_it_is_a_good_server():
 
 
 @alone
+async def test_models_are_listed_beside_the_script():
+    """Who asks for them takes no reply of the script, and stands in no book."""
+    async with FaultServer([401], models=["a", "b"]) as server:
+        async with aiohttp.ClientSession() as session, session.get(server.url + "/models") as reply:
+            assert [model["id"] for model in (await reply.json())["data"]] == ["a", "b"]
+        assert (server.requests, server.ledger.entries) == ([], [])
+        assert (await post(server))[0] == 401
+
+
+@alone
 async def test_a_script_is_followed_in_order():
     """Text, statuses, whole replies and None in order of arrival, then good replies for ever."""
     async with FaultServer(["yes", 503, error(429, "slow", headers={"Retry-After": "2"}, code="x"), None]) as server:
