@@ -32,7 +32,7 @@ PATIENCE = (
 PAUSE = 1.0  # seconds between them
 AT_ONCE = 8
 TEMPERATURE = 0.7
-FIRST_CAP, THINKING_CAP, SHORT_CAP = 256, 4096, 64  # tokens of a reply
+FIRST_CAP, THINKING_CAP, SHORT_CAP = 128, 4096, 64  # tokens of a reply
 
 # In a form that models which only continue a text can read, too.
 SUM = "Q: What is 2 + 2? Give the number alone.\nA:"
