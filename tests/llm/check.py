@@ -2,8 +2,8 @@
 
     python tests/llm/check.py [qwen-0.5b | qwen-1.5b | FILE.gguf]
 
-Prints a line for each. Leaves with 1 where the server is not found usable, or where what llama.cpp is known to do is not
-found: it enforces a schema in chats, and ignores one in plain completions. No part of the test suite.
+Prints a line for each. Leaves with 1 where the server is not found usable, or where what llama.cpp is known to do is
+not found: it enforces a schema in chats, and ignores one in plain completions. No part of the test suite.
 """
 
 from __future__ import annotations

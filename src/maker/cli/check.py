@@ -32,8 +32,8 @@ def check(
     Leaves with 0 when it is fit to vote with, with 5 when it is not.
     """
     section = section_of(model) if name is not None and checked_name(name) else None
-    with progress_bar("check", quiet=as_json):
-        found = check_sync(model)
+    with progress_bar("check", quiet=as_json) as bar:
+        found = check_sync(model, progress=bar.steps)
     said, rows = found.as_json(), _rows(found)
     if section and name and found.usable:
         if found.refused:
@@ -73,7 +73,7 @@ def _rows(found: Findings) -> Rows:
 def _thinks(thought: int) -> str:
     if not thought:
         return "no"
-    return "before it answers" + (f": up to {thought:,} tokens of what was asked" if thought > 1 else "")
+    return "before it answers" + (f": up to {thought:,} tokens for a short question" if thought > 1 else "")
 
 
 def _speed(found: Findings) -> str | None:

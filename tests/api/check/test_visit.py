@@ -77,6 +77,14 @@ def test_a_good_model_is_asked_few_questions() -> None:
     assert found.tokens == 14 * 9 + 13 * 6 + 3
 
 
+def test_each_call_is_told() -> None:
+    """Of thirty at most."""
+    told: list[tuple[int, int]] = []
+    actor = Actor(words)
+    asyncio.run(check(actor, progress=lambda *made: told.append(made), clock=actor.clock, sleep=actor.clock.sleep))
+    assert told == [(made, MOST_CALLS) for made in range(1, 15)]
+
+
 def test_a_model_that_thinks_is_given_room() -> None:
     """A first reply that was cut off in its thoughts is asked for again with more tokens, and so is what follows."""
 

@@ -32,7 +32,7 @@ PATIENCE = (
 PAUSE = 1.0  # seconds between them
 AT_ONCE = 8
 TEMPERATURE = 0.7
-FIRST_CAP, THINKING_CAP, SHORT_CAP = 128, 4096, 64  # tokens of a reply
+FIRST_CAP, THINKING_CAP, SHORT_CAP = 128, 4096, 48  # tokens of a reply
 
 # In a form that models which only continue a text can read, too.
 SUM = "Q: What is 2 + 2? Give the number alone.\nA:"
@@ -42,12 +42,13 @@ SCHEMA = {"type": "string", "enum": list(OPTIONS)}
 
 
 async def check(
-    model: Model | str, *, clock: Callable[[], float] = time.monotonic,
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    model: Model | str, *, progress: Callable[[int, int], None] | None = None,
+    clock: Callable[[], float] = time.monotonic, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> Findings:  # fmt: skip
     """Look at a model and return what it is like; that it cannot be reached is among the findings.
 
-    model: a specification, or a model, which stays open. clock, sleep: of what is waited for between questions.
+    model: a specification, or a model, which stays open. progress: called with the calls made, of how many at most.
+    clock, sleep: of what is waited for between questions.
 
     Raises TaskError for an unknown specification and for a model that reads no questions, ModelError for one that
     cannot be made. Cancelled, it leaves nothing open.
@@ -61,7 +62,7 @@ async def check(
         if traits.needs_truth:
             raise TaskError(f"check: {traits.name} is simulated and answers steps of a task, not questions. "
                             "`maker estimate TASK --model MODEL` tries it.")  # fmt: skip
-        seen = await Visit(senders.own.model, clock, sleep).look()
+        seen = await Visit(senders.own.model, clock, sleep, progress).look()
     return Findings.of(seen, spec)
 
 
@@ -71,10 +72,13 @@ check_sync = twin(check)
 class Visit:
     """One look at a model. It is the desk where the model's probes are paid for: by the count of calls alone."""
 
-    def __init__(self, model: Model, clock: Callable[[], float], sleep: Callable[[float], Awaitable[None]]) -> None:
+    def __init__(
+        self, model: Model, clock: Callable[[], float], sleep: Callable[[float], Awaitable[None]],
+        progress: Callable[[int, int], None] | None = None,
+    ) -> None:  # fmt: skip
         traits = Traits.of(model)
         self.seen = Seen(traits.name, traits.prices is not None, cap=FIRST_CAP)
-        self._model, self._clock, self._sleep = model, clock, sleep
+        self._model, self._clock, self._sleep, self._progress = model, clock, sleep, progress
         self._ends = clock() + SECONDS
         self._asked = 0
         self._failed: Failure | None = None
@@ -181,6 +185,8 @@ class Visit:
         if self.seen.calls >= MOST_CALLS:
             raise Stop("max_calls", f"no more was asked after {MOST_CALLS} calls")
         self.seen.calls += 1
+        if self._progress is not None:
+            self._progress(self.seen.calls, MOST_CALLS)
 
     def _book(self, reply: Reply) -> None:
         self.seen.tokens += (reply.tokens_in or 0) + (reply.tokens_out or 0)
