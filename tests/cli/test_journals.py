@@ -67,11 +67,20 @@ def test_what_was_negotiated_is_shown(maker, tmp_path):
     told = "m takes no logprobs, no temperature: drawn at the server's own temperature"
     shown = maker("show", path)[1].splitlines()
     assert f"takes: {told}" in shown
-    assert "answers_as: m-large" in shown
+    assert "answers as: m-large" in shown
     said = json.loads(maker("show", path, "--json")[1])
     assert (said["takes"], said["answers_as"]) == (told, "m-large")
     facts = dict(_facts(collect(path)))
     assert (facts["takes"], facts["answers as"]) == (told, "m-large")
+
+
+def test_each_of_several_servers_is_shown(maker, tmp_path):
+    """With the samples that it gave."""
+    path = tmp_path / "map.db"
+    with FaultServer() as one, FaultServer() as two:
+        package.map_sync("{item}?", range(8), model=f"{one.url},{two.url}#m", k=2, journal=path)
+        told = sorted(f"{server.url} {len(server.requests)}" for server in (one, two) if server.requests)
+    assert f"servers: {', '.join(told)}" in maker("show", path)[1].splitlines()
 
 
 def test_nothing_is_shown_where_nothing_was_negotiated(maker, tmp_path):
@@ -79,4 +88,4 @@ def test_nothing_is_shown_where_nothing_was_negotiated(maker, tmp_path):
     path = tmp_path / "map.db"
     with FaultServer() as server:
         package.map_sync("{item}?", [1, 2], model=server.spec("m"), k=2, journal=path)
-    assert not {"takes", "answers_as"} & set(json.loads(maker("show", path, "--json")[1]))
+    assert not {"takes", "answers_as", "servers"} & set(json.loads(maker("show", path, "--json")[1]))

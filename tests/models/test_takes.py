@@ -40,7 +40,8 @@ def test_another_name_is_one_that_was_not_asked_for(model: str, said: str | None
 def test_several_servers_have_a_line_together() -> None:
     """Each by its name; one that takes all and answers under its own name is not in it."""
     takes = {"http://h/v1#a": {"refused": ["seed"]}, "openai:b": {"refused": ["stop"]}}
-    assert of_servers("http://h/v1#a", takes, {"": "a", "openai:b": "b-2"}) == {
-        "takes": "a takes no seed; openai:b takes no stop", "answers as": "b-2",
+    assert of_servers("http://h/v1#a", takes, {"": "a", "openai:b": "b-2"}, {"B": 2000, "A": 1}) == {
+        "takes": "http://h/v1#a takes no seed; openai:b takes no stop", "answers as": "b-2",
+        "servers": "A 1, B 2,000",
     }  # fmt: skip
-    assert of_servers("http://h/v1#a", {}, {"": "a"}) == {}
+    assert of_servers("http://h/v1#a", {}, {"": "a"}, {}) == {}

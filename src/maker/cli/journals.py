@@ -39,8 +39,6 @@ def show(
     solve = _checked(story) if tree or is_solve(story) else None
     summary = solve.audit.summary if solve else story.summary()
     said = summary.as_json()
-    servers = of_servers(str(said["model"]), summary.takes, summary.served)
-    said |= {name.replace(" ", "_"): told for name, told in servers.items()}
     shown = {key: value for key, value in said.items() if value is not None and key not in ("answer", "parameters")}
     shown["task"] = f"{said['task']} {said['parameters'] or ''}"
     if solve:
@@ -52,6 +50,9 @@ def show(
         sys.stdout.writelines(line + "\n" for line in _tree_lines(solve))
         return
     rows = [(key, safe(str(value))) for key, value in shown.items()]
+    servers = of_servers(str(said["model"]), summary.takes, summary.served, summary.sources)
+    rows += [(name, safe(told)) for name, told in servers.items()]
+    said |= {name.replace(" ", "_"): told for name, told in servers.items()}
     say(said, rows, str(journal), as_json=as_json)
 
 

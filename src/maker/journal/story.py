@@ -38,6 +38,7 @@ class Summary:
     of the newest record, which covers all before it, as 32 hex digits. steps, waves and fold are those of the
     verdicts that count; samples and flags are all. abandoned: what rollbacks left behind. takes: what models were
     found to take, by name; served: the name that a server last said it used, by the model asked ("": the run's own).
+    sources: paid samples by server, where several answer for one model.
     """
 
     header: dict[str, Any] = field(default_factory=dict)
@@ -56,6 +57,7 @@ class Summary:
     abandoned: Abandoned = field(default_factory=Abandoned)
     takes: dict[str, dict[str, Any]] = field(default_factory=dict)
     served: dict[str, str] = field(default_factory=dict)
+    sources: Counter[str] = field(default_factory=Counter)
     _open: Counter[tuple[int, int]] = field(default_factory=Counter, repr=False)  # waves by step and round
 
     def take(self, item: Wave | Note) -> None:
@@ -75,8 +77,11 @@ class Summary:
                 self.escalations[item.rung] += 1
             case Takes(model, takes):
                 self.takes[model] = takes
-            case Receipt(asked=asked, sample=Sample(model=str(said))):
-                self.served[asked] = said
+            case Receipt(asked=asked, sample=Sample(model=said, source=source)):
+                if isinstance(said, str):
+                    self.served[asked] = said
+                if isinstance(source, str):
+                    self.sources[source] += 1
             case Close():
                 self.close = {name: getattr(item, name) for name in Close.__slots__}
 

@@ -46,15 +46,19 @@ def served_as(model: str, said: str | None) -> str | None:
     return said if said and asked and said != asked else None
 
 
-def of_servers(model: str, takes: Mapping[str, Mapping[str, Any]], served: Mapping[str, str]) -> dict[str, str]:
-    """Return for a person what a run's servers were found to take, and which other names they answer under.
+def of_servers(
+    model: str, takes: Mapping[str, Mapping[str, Any]], served: Mapping[str, str], sources: Mapping[str, int]
+) -> dict[str, str]:
+    """Return for a person what a run's servers take, which other names they answer under, and what each gave.
 
-    model: the run's own; takes: notes, by model; served: names that servers said they used, by model ("": the own).
-    Nothing stands in it for servers that take all and answer under the name they are asked by.
+    model: the run's own; takes: notes, by model; served: names that servers said they used, by model ("": the own);
+    sources: samples by server, where there are several. Nothing stands in it for one server that takes all and answers
+    under the name it is asked by.
     """
     others = (served_as(asked or model, said) for asked, said in served.items())
     rows = {
-        "takes": "; ".join(told(name.rpartition("#")[2], note) for name, note in takes.items()),
+        "takes": "; ".join(told(name if len(takes) > 1 else name.rpartition("#")[2], takes[name]) for name in takes),
         "answers as": ", ".join(filter(None, others)),
+        "servers": ", ".join(f"{source} {count:,}" for source, count in sorted(sources.items())),
     }
     return {name: row for name, row in rows.items() if row}

@@ -55,7 +55,7 @@ def test_what_is_not_safe_to_change_is_left(tmp_path: Path, text: str) -> None:
     assert file.read_text() == text
 
 
-@pytest.mark.parametrize("name", ["a b", "", "a.b", "openai", "groq", "neural", "a]\n[b"])
+@pytest.mark.parametrize("name", ["a b", "", "a.b", "openai", "groq", "neural", "azure", "a]\n[b"])
 def test_a_name_is_one_that_nothing_else_has(name: str) -> None:
     """Of letters, digits, - and _; not that of a model or provider."""
     with pytest.raises(TaskError, match="give a name"):
@@ -86,8 +86,23 @@ def test_the_file_is_the_nearest_upward(tmp_path: Path, monkeypatch: pytest.Monk
     assert nearest() == inner / "maker.toml"
     (tmp_path / "maker.toml").touch()
     assert nearest() == tmp_path / "maker.toml"
+    (tmp_path / "a" / "pyproject.toml").write_text("[tool.other]")
+    assert nearest() == tmp_path / "maker.toml"
+    (tmp_path / "a" / "pyproject.toml").write_text("[tool.maker]")
+    assert nearest() == tmp_path / "a" / "pyproject.toml"
     monkeypatch.setenv("MAKER_CONFIG", "/elsewhere.toml")
     assert nearest() == Path("/elsewhere.toml")
+
+
+def test_a_project_holds_it_among_its_tools(tmp_path: Path) -> None:
+    """A pyproject.toml has tables of others, which stay."""
+    file = tmp_path / "pyproject.toml"
+    file.write_text('[project]\nname = "p"\n[tool.maker.models.old]\nurl = "u"\n[tool.z]\n')
+    save(file, "new", SECTION)
+    save(file, "old", SECTION)
+    assert tomllib.loads(file.read_text()) == {
+        "project": {"name": "p"}, "tool": {"maker": {"models": {"new": SECTION, "old": SECTION}}, "z": {}},
+    }  # fmt: skip
 
 
 def test_a_section_names_the_variable_of_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,6 +112,7 @@ def test_a_section_names_the_variable_of_a_key(monkeypatch: pytest.MonkeyPatch) 
     assert section_of("ollama:q:7b") == {"url": "http://127.0.0.1:11434/v1", "name": "q:7b"}
     groq = {"url": "https://api.groq.com/openai/v1", "name": "x", "api_key_env": "GROQ_API_KEY"}
     assert section_of("groq:x") == groq
+    assert section_of("http://a/v1,http://b/v1#m") == {"url": "http://a/v1,http://b/v1", "name": "m"}
     monkeypatch.setenv("MAKER_API_KEY", "canary")
     assert section_of("http://h:1/v1#a")["api_key_env"] == "MAKER_API_KEY"
 

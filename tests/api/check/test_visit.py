@@ -246,6 +246,18 @@ def test_each_kind_of_server_is_told_apart(kind: str) -> None:
     assert found.code.count(server.spec("m")) == 1
 
 
+def test_several_servers_are_looked_at_together() -> None:
+    """What one of them refuses counts for all."""
+
+    def picky(field: str) -> Callable[[Received], Any]:
+        return lambda received: error(400, f"unknown field: {field}") if field in received.body else well(received)
+
+    with FaultServer(picky("seed")) as one, FaultServer(picky("logprobs")) as two:
+        found = check_sync(f"{one.url},{two.url}#m")
+        assert found.calls == len(one.requests) + len(two.requests)
+    assert (found.usable, found.takes["refused"]) == (True, ["logprobs", "seed"])
+
+
 def test_a_server_that_is_down_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """With what to do about it."""
     monkeypatch.setattr("maker.models.openai.client.GRACE", 0.0)

@@ -1,4 +1,6 @@
-"""`[models.NAME]` in a maker.toml, written: one section added or replaced, the rest of the file left as it stands.
+"""A model kept in a project's file: one section `[models.NAME]` added or replaced, the rest left as it stands.
+
+The file is a maker.toml, or a pyproject.toml that has a `[tool.maker]` and then holds `[tool.maker.models.NAME]`.
 
 No key is ever written, only the name of the variable that holds it. The file is replaced as a whole, once the new text
 is known to say what it should and nothing else.
@@ -12,21 +14,21 @@ import json
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from maker.errors import TaskError
-from maker.models import MODELS, over_http
-from maker.models.providers import PROVIDERS
+from maker.models import MODELS
+from maker.models.providers import OVER_HTTP, PROVIDERS
 
-FILE = "maker.toml"
+FILE, PROJECT = "maker.toml", "pyproject.toml"
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def checked_name(name: str) -> str:
     """Return a name under which a model can be kept. Raises TaskError for any other."""
-    if not _NAME.fullmatch(name) or name in MODELS or name in PROVIDERS:
+    if not _NAME.fullmatch(name) or name in MODELS or name in OVER_HTTP:
         raise TaskError(f"--save {name}: give a name of letters, digits, - and _, which no model or provider has")
     return name
 
@@ -34,25 +36,42 @@ def checked_name(name: str) -> str:
 def section_of(spec: str) -> dict[str, Any]:
     """Return what a section says of a model over HTTP. Raises TaskError for any other, and for one at Azure."""
     prefix, _, name = spec.partition(":")
-    if not over_http(spec) or prefix == "azure":
-        raise TaskError(f"--save: {spec} is all that there is to say: only models at an address, whose key is a bearer "
-                        "token, are saved under a name")  # fmt: skip
     if prefix in PROVIDERS:
         url, variable, needed = PROVIDERS[prefix]
-    else:
+    elif prefix in ("http", "https"):
         url, _, name = spec.partition("#")
         variable, needed = "MAKER_API_KEY", False
+    else:
+        raise TaskError(f"--save: {spec} is all that there is to say: only models at an address, whose key is a bearer "
+                        "token, are saved under a name")  # fmt: skip
     key = {"api_key_env": variable} if needed or os.environ.get(variable) else {}
     return {"url": url, "name": name, **key}
 
 
 def nearest() -> Path:
-    """Return the file that holds models: the one that $MAKER_CONFIG names, or the nearest from here upward."""
+    """Return the file that holds models: the one that $MAKER_CONFIG names, or the nearest from here upward.
+
+    Where there is none, a maker.toml to be made here.
+    """
     told = os.environ.get("MAKER_CONFIG")
     if told:
         return Path(told)
     here = Path.cwd()
-    return next((file for folder in (here, *here.parents) if (file := folder / FILE).is_file()), here / FILE)
+    for folder in (here, *here.parents):
+        if (folder / FILE).is_file():
+            return folder / FILE
+        if _of_project(folder / PROJECT):
+            return folder / PROJECT
+    return here / FILE
+
+
+def _of_project(file: Path) -> bool:
+    """Say whether a pyproject.toml has something of ours."""
+    try:
+        told = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return "maker" in told.get("tool", ())
 
 
 def save(path: Path, name: str, section: Mapping[str, Any]) -> None:
@@ -65,11 +84,10 @@ def save(path: Path, name: str, section: Mapping[str, Any]) -> None:
         before = tomllib.loads(text)
     except (OSError, ValueError) as error:
         raise TaskError(f"{path} cannot be read: {error}. Mend it, then save again.") from None
-    lines = [f"[models.{name}]", *(f"{key} = {_value(value)}" for key, value in section.items())]
-    whole = _replaced(text, name, "\n".join(lines) + "\n")
-    models = before.get("models")
-    wanted = {**before, "models": {**(models if isinstance(models, dict) else {}), name: dict(section)}}
-    if _read(whole) != wanted:
+    table = ("tool", "maker", "models", name) if path.name == PROJECT else ("models", name)
+    lines = [f"[{'.'.join(table)}]", *(f"{key} = {_value(value)}" for key, value in section.items())]
+    whole = _replaced(text, table, "\n".join(lines) + "\n")
+    if _read(whole) != _with(before, table, dict(section)):
         raise TaskError(f"{path} is written in a way that is not safe to change. Put this into it by hand:\n"
                         + "\n".join(lines))  # fmt: skip
     partial = path.with_name(f".{path.name}.new")
@@ -80,9 +98,17 @@ def save(path: Path, name: str, section: Mapping[str, Any]) -> None:
         raise TaskError(f"{path} cannot be written: {error}") from None
 
 
-def _replaced(text: str, name: str, section: str) -> str:
-    """Return a file with a section in the place of the one of its name and its parts, else at the end."""
-    header = re.compile(rf"^\[models\.({name}|\"{name}\")(\..*)?\]\s*(#.*)?$")
+def _with(told: Any, table: Sequence[str], section: dict[str, Any]) -> dict[str, Any]:
+    """Return what a file says, with one table in it replaced."""
+    first, *rest = table
+    old = told if isinstance(told, dict) else {}
+    return {**old, first: _with(old.get(first), rest, section) if rest else section}
+
+
+def _replaced(text: str, table: Sequence[str], section: str) -> str:
+    """Return a file with a section in the place of the table of its name and its parts, else at the end."""
+    *above, name = table
+    header = re.compile(rf"^\[{re.escape('.'.join(above))}\.({name}|\"{name}\")(\..*)?\]\s*(#.*)?$")
     kept: list[str] = []
     inside, placed = False, False
     for line in text.splitlines(keepends=True):

@@ -23,6 +23,7 @@ from maker.decision.sample import Failure, Model, Reply, Request, Sample, Traits
 from maker.errors import MakerError, TaskError, ungrouped
 from maker.models import style_of
 from maker.models.own import failure_of
+from maker.models.takes import refused_in
 
 MOST_CALLS = 30
 SECONDS = 55.0
@@ -201,8 +202,8 @@ class Visit:
         return reply
 
     def found(self, model: str, takes: Mapping[str, Any]) -> None:
-        """Keep what the model was found to take."""
-        self.seen.takes = dict(takes)
+        """Keep what the model was found to take; of several servers, what any of them refuses."""
+        self.seen.takes = {**takes, "refused": sorted({*refused_in(self.seen.takes), *refused_in(takes)})}
 
     def recall(self, model: str) -> Mapping[str, Any] | None:
         """Return nothing: a look begins without what others found."""
