@@ -160,8 +160,10 @@ def thinks(sample: Sample) -> bool:
 def _remedy(seen: Seen) -> str:
     """Return what is wrong and the one thing to do about it, "" for a model of use."""
     first, drawn = seen.first, seen.drawn
-    if first is None or isinstance(first, Failure):
-        return first.detail if first is not None else seen.ended
+    if first is None:
+        return seen.ended
+    if isinstance(first, Failure):
+        return first.detail + (f". It asks to wait {first.wait:,.0f} s: look again then" if first.wait else "")
     if not answers(first):
         return _silent(first, seen.cap)
     if len(drawn) >= FEWEST_DRAWS and len(set(drawn)) == 1:

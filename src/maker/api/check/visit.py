@@ -30,7 +30,7 @@ SECONDS = 55.0
 PATIENCE = (
     12.0  # seconds of failures that name no wait: longer than a model over HTTP needs to know that nobody is there
 )
-PAUSE = 1.0  # seconds between them
+PAUSE = 1.0  # seconds before the first is tried again
 AT_ONCE = 8
 TEMPERATURE = 0.7
 FIRST_CAP, THINKING_CAP, SHORT_CAP = 128, 4096, 48  # tokens of a reply
@@ -165,10 +165,11 @@ class Visit:
             if reply.kind == "again":
                 continue
             self._failed = reply
-            waited, wait = self._clock() - began, reply.wait
-            if not patient or (not wait and waited >= PATIENCE) or self._clock() + wait >= self._ends:
+            waited = self._clock() - began
+            wait = max(reply.wait or PAUSE, waited / 2)  # longer each time: calls are counted
+            if not patient or (not reply.wait and waited >= PATIENCE) or self._clock() + wait >= self._ends:
                 return reply
-            await self._sleep(wait or PAUSE)
+            await self._sleep(wait)
 
     async def _draw(self, request: Request) -> Reply:
         """Draw once; whatever a foreign model raises is a failure of this call."""
