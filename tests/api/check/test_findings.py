@@ -81,6 +81,9 @@ SEEN: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {  # what was seen, and
         {"first": Sample("4", reasoning="2 and 2", tokens_reasoning=70)},
         {"thought": 70, "settings": {"max_tokens": 16_384}},
     ),
+    "thought that is given room": (
+        {"first": Sample("4", reasoning="2 and 2"), "takes": {"thinks": True}}, {"settings": {}, "thought": 1}
+    ),
     "thought that nobody counts": ({"first": Sample("4", reasoning="2 and 2")}, {"thought": 1}),
     "a model that goes on": ({"stop": ("\n",)}, {"settings": {"stop": ["\n"]}}),
     "another name": ({"first": Sample("4", model="router/m-large")}, {"served_as": "router/m-large"}),

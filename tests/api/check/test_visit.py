@@ -209,6 +209,7 @@ def without(*fields: str) -> Callable[[Received], Any]:
     return lambda received: error(400, "нет") if set(fields) & set(received.body) else well(received)
 
 
+THINKS = "m thinks before it answers (its token limit is higher for that)"
 ID = {"id": "chatcmpl-0123456789abcdef"}
 SERVERS: dict[str, tuple[Callable[[Received], Any], dict[str, Any]]] = {  # what it does, and what is found
     "good": (well, {"usable": True, "taken": "m takes all fields", "logprobs": "given", "ids": "differ", "calls": 14}),
@@ -224,7 +225,7 @@ SERVERS: dict[str, tuple[Callable[[Received], Any], dict[str, Any]]] = {  # what
     "another name": (lambda r: Told(well(r), fields={"model": "m-large"}), {"served_as": "m-large", "usable": True}),
     "one short id": (lambda r: Told(well(r), fields={"id": "chatcmpl-1"}), {"ids": "tell nothing", "usable": True}),
     "one long id": (lambda r: Told(well(r), fields=ID), {"ids": "repeat", "usable": False}),
-    "thoughts": (lambda r: f"<think>hm</think>{well(r)}", {"usable": True, "settings": {"max_tokens": 16_384}}),
+    "thoughts": (lambda r: f"<think>hm</think>{well(r)}", {"usable": True, "settings": {}, "taken": THINKS}),
     "a cache": (lambda r: "4" if "2 + 2" in r.prompt else "pear, oak", {"usable": False, "distinct": 1}),
     "a bad key": (lambda _: error(401, "who are you?"), {"usable": False, "calls": 1}),
     "no such model": (lambda _: error(404, "no such model"), {"usable": False}),

@@ -17,6 +17,7 @@ from maker.models.openai.health import PROBE_PROMPT, meant
 from maker.models.openai.negotiate import FOUND, as_note, of_note, search
 from maker.models.openai.refusal import Asked, Trouble
 from maker.models.openai.request import Dialect
+from maker.models.takes import told
 from maker.testing import FaultServer, Reply, error
 
 FIELDS = ["temperature", "seed", "logprobs", "stop", "schema"]
@@ -156,7 +157,7 @@ def test_a_dialect_survives_the_journal():
     dialect = Dialect("max_completion_tokens", frozenset({"temperature"}), "object")
     thinking = Dialect(thinks=True)
     assert (of_note(as_note(dialect)), of_note(as_note(thinking))) == (dialect, thinking)
-    assert told(thinking, "m") == "m thinks before it answers (its token limit is 16,384 higher for that)"
+    assert told("m", as_note(thinking)) == "m thinks before it answers (its token limit is higher for that)"
     assert of_note({"refused": ["colour"], "form": 3, "tokens_name": 4}) == Dialect()
 
 

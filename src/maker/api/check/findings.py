@@ -189,7 +189,7 @@ def _settings(seen: Seen) -> dict[str, Any]:
     settings: dict[str, Any] = {}
     if "temperature" in refused_in(seen.takes):
         settings["temperature"] = None
-    if any(map(thinks, seen.samples)):
+    if any(map(thinks, seen.samples)) and not seen.takes.get("thinks"):  # otherwise it is given room unasked
         settings["max_tokens"] = ENOUGH_TOKENS
     if seen.stop:
         settings["stop"] = list(seen.stop)
