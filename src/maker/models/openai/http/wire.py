@@ -28,6 +28,7 @@ from maker.models.openai.reply import read_reply
 from maker.models.openai.target import Target
 
 LARGE = 2**17  # bytes of a reply that others should not wait for to be read: it takes a thread
+MOST_LISTED = 2**22  # bytes of a list of models
 
 Noticed = Callable[[int, Mapping[str, str]], None]
 
@@ -83,7 +84,7 @@ class Wire:
                 response = await line.session.get(
                     self.target.listing, allow_redirects=False, proxy=self._proxy, params=self._reach.query or None
                 )
-                whole = await _read(response, lambda *_: None)
+                whole = await _read(response, lambda *_: None, MOST_LISTED)
         except (aiohttp.ClientError, OSError, ValueError, BadBody):
             return b""
         return whole if response.status == 200 else b""
