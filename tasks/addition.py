@@ -60,6 +60,10 @@ class _Sum:
     """Two summands, and what the columns of both designs need of them."""
 
     name = "addition"
+    designs: ClassVar = {
+        "lines": "a column a step, its digit and carry on two lines",
+        "questions": "two short questions a column, bare numbers as answers",
+    }
 
     def __init__(self, x: int, y: int) -> None:
         for key, summand in (("x", x), ("y", y)):
@@ -85,11 +89,6 @@ class Addition(_Sum):
 
     x, y: the summands, 0 or more, of at most 4,000 digits. design: see `designs`.
     """
-
-    designs: ClassVar = {
-        "lines": "a column a step, its digit and carry on two lines",
-        "questions": "two short questions a column, bare numbers as answers",
-    }
 
     def __new__(cls, x: int = 46048, y: int = 42098, design: str = "lines") -> Any:
         """Return a task of the design that is asked for."""

@@ -49,3 +49,16 @@ def test_the_command_prints_one_screen() -> None:
     assert lines[0].startswith("verdict: feasible, not proven: k = ")
     assert any(line.startswith("model:") and "(simulated)" in line for line in lines)
     assert any(line.startswith("cost: not known") for line in lines)
+
+
+def test_kinds_stand_on_the_screen_the_worst_first() -> None:
+    """A row each with p, v and tokens; then wrong replies of the worst kind, and what was right."""
+    options = ["--design", "questions", "--x", "9" * 40, "--y", "1", "--steps", "80"]
+    code, out = shell("addition", *options, "--model", "oracle:p=0.8,v=0.9")
+    rows = dict(line.split(": ", 1) for line in out.strip().splitlines())
+    assert code == 0
+    assert {name for name in rows if name.startswith("kind")} == {"kind digits", "kind carry"}
+    assert "tokens a reply" in rows["kind digits"]
+    assert '", right was ' in rows["wrong replies"]
+    code, out = shell("hanoi", "--disks", "5", "--steps", "30", "--model", "oracle:p=0.8")
+    assert not any(word in out for word in ("kind", "wrong replies"))

@@ -11,6 +11,7 @@ from maker.api.opened import task_for
 from maker.cli.options import ASKING, Json, TaskName, say, task_options, with_settings
 from maker.cli.screen import Rows, progress_bar, safe
 from maker.theory.findings import Rate
+from maker.theory.kinds import Kind
 from maker.theory.planner import Amount
 
 SHOWN = 6  # kinds and flags on one screen
@@ -50,10 +51,7 @@ def _rows(found: Estimate) -> Rows:
     rows.append(
         ("success", f"{_percent(found.success)} ({_percent(found.success_low)} to {_percent(found.success_high)})")
     )
-    if found.kinds:  # the most wrong ones first
-        worst = sorted(found.kinds.items(), key=lambda item: -item[1].wrong / max(item[1].n, 1))[:SHOWN]
-        more = f"; and {len(found.kinds) - SHOWN} more" if len(found.kinds) > SHOWN else ""
-        rows.append(("kinds", "; ".join(f"{safe(name)} {_rate(rate)}" for name, rate in worst) + more))
+    rows += _kinds(found)
     if found.flags:
         rows.append(("red flags", "; ".join(_flag(name, found) for name in list(found.flags)[:SHOWN])))
     if len(found.lengths.bins) > 1:
@@ -66,6 +64,32 @@ def _rows(found: Estimate) -> Rows:
         spread = f"{found.entropy.mean:.3f} nats, {found.entropy.answers:.2f} effective answers"
         rows.append(("vote entropy", f"{spread} (mean of {found.entropy.steps:,} steps that erred)"))
     return rows
+
+
+def _kinds(found: Estimate) -> Rows:
+    """Return a row for each kind of step, the worst first, and wrong replies of the worst."""
+    rows = [(f"kind {safe(name)}", _kind(kind)) for name, kind in list(found.kinds.items())[:SHOWN]]
+    if len(found.kinds) > SHOWN:
+        rows.append(("more kinds", f"{len(found.kinds) - SHOWN}, no worse than these"))
+    worst = next(iter(found.kinds.values()), None)
+    if worst and worst.slips:
+        slips = "; ".join(f'"{safe(slip.reply)}", right was {safe(slip.right)}' for slip in worst.slips)
+        rows.append(("wrong replies", slips))
+    return rows
+
+
+def _kind(kind: Kind) -> str:
+    """Return p, v and tokens of a kind, each with its interval."""
+    v = kind.v
+    parts = [f"p = {_share(kind)}" if kind.n else "p is not known", f"v = {_share(v)}"]
+    if kind.tokens:
+        parts.append(f"{_amount(kind.tokens, 1)} tokens a reply")
+    return f"{', '.join(parts)}; {kind.wrong:,} of {kind.n:,} wrong"
+
+
+def _share(rate: Rate) -> str:
+    low, high = rate.low or 0.0, rate.high or 1.0
+    return f"{1 - rate.wrong / rate.n:.3f} ({1 - high:.3f} to {1 - low:.3f})"
 
 
 def _needs(found: Estimate) -> Rows:

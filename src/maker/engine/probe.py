@@ -40,6 +40,7 @@ AGAIN = 20  # draws repeated on a step that erred
 ROUNDS = 5  # at most so often, where its majority stays unclear
 MOST_UNCLEAR = 20  # steps that are drawn again more than once
 BATCH = 128  # draws sent together
+SHOWN = 200  # characters of a reply that are kept to be shown
 _PATH = 4  # a reference path is walked so many times as far as steps are wanted
 
 
@@ -127,7 +128,12 @@ class Probe:
         replies = poll.samples[-len(wave) :]
         self.replies += replies
         return [
-            Draw(poll.step.read(sample.text).key, wave.extras.get(i, {}).get("flag"), length_of(sample))
+            Draw(
+                poll.step.read(sample.text).key,
+                wave.extras.get(i, {}).get("flag"),
+                length_of(sample),
+                (sample.text or "")[:SHOWN],
+            )
             for i, sample in enumerate(replies)
         ]
 
