@@ -95,12 +95,15 @@ def task_parameters(name: str) -> dict[str, inspect.Parameter]:
 
 
 def _builtin(name: str) -> type:
-    """Return the class of a built-in task, the one that its file defines."""
+    """Return the class of a built-in task: the first public one that its file defines."""
     module = _import(builtin_folder() / f"{name.replace('-', '_')}.py")
     return next(
         value
         for value in vars(module).values()
-        if inspect.isclass(value) and value.__module__ == module.__name__ and hasattr(value, "initial_state")
+        if inspect.isclass(value)
+        and value.__module__ == module.__name__
+        and hasattr(value, "initial_state")
+        and not value.__name__.startswith("_")
     )
 
 
