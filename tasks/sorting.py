@@ -238,7 +238,7 @@ class Asked(_Merges):
         """Return whether two numbers are compared, or one list is used up."""
         return "compare" if len(self._heads(state)) == 2 else "only one left"
 
-    def prompt(self, state: SortingState, step: int) -> list[dict[str, str]]:
+    def prompt(self, state: SortingState, step: int) -> Any:
         """Return the first numbers of the lists that have any; no step needs more."""
         return _question(self._heads(state))
 
