@@ -290,6 +290,25 @@ def test_agreement_cannot_see_a_lost_step() -> None:
     assert found.lost == []
 
 
+def test_a_slow_model_is_drawn_on_in_small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten replies show the pace; then a batch is what fifteen seconds take, ten draws at least and 128 at most."""
+    now = [0.0]
+    monkeypatch.setattr("maker.engine.probe.time.monotonic", lambda: now[0])
+
+    def slow(request: Request) -> str:
+        now[0] += 0.5
+        return str(request.state + 1)
+
+    seen: list[int] = []
+    model = ScriptedModel(slow, lockstep=False)
+    model.simulated = False
+    maker.estimate_sync(Known(2000), model=model, steps=40, progress=lambda count, _: seen.append(count))
+    assert seen == [5, 20, 35, 40]  # 10 draws, then 30 each
+    fast: list[int] = []
+    maker.estimate_sync(Known(2000), model=Oracle(p=1.0), steps=100, progress=lambda count, _: fast.append(count))
+    assert fast == [64, 100]  # a simulated one has no pace
+
+
 # ---- what cannot be estimated
 
 
