@@ -23,7 +23,12 @@ SMALL = {
     "sorting": {"numbers": [5, -3, 5, 0, 12]},
     "template": {"text": "abc xyz abc xyz"},
 }
-DESIGNED = ("addition", "dict-sum", "sorting")  # tasks with a design "questions", whose replies are bare values
+DESIGNED = (
+    "addition",
+    "dict-sum",
+    "multiplication",
+    "sorting",
+)  # tasks with a design "questions", whose replies are bare values
 SMALL |= {f"{name} questions": {**SMALL[name], "design": "questions"} for name in DESIGNED}
 ANSWERS = {
     "addition": "10022", "checkers": "BBBB_RRRR", "dict-sum": None, "hanoi": [[], [], [4, 3, 2, 1]],
