@@ -73,7 +73,7 @@ def test_a_dash_in_a_name_is_an_underscore_in_its_file():
     """`dict-sum` is listed so and found in dict_sum.py, by either spelling; its parameters are known by either too."""
     assert "dict-sum" in builtin_tasks() and "dict_sum" not in builtin_tasks()
     assert (load_task("dict-sum", turns="3").name, load_task("dict_sum", turns=3).steps) == ("dict-sum", 12)
-    assert list(task_parameters("dict-sum")) == ["turns", "keys", "data_seed"]
+    assert list(task_parameters("dict-sum")) == ["turns", "keys", "data_seed", "design"]
 
 
 @pytest.mark.parametrize(("given", "numbers"), [("3,1,2", (3, 1, 2)), ("-3, 1", (-3, 1)), ([2, 1], (2, 1))])
@@ -124,7 +124,9 @@ def test_an_unknown_name_is_refused_with_the_known_ones(name):
 def test_the_parameters_of_a_built_in_task_are_known():
     """Its help can show every parameter of a built-in task with its default."""
     parameters = task_parameters("hanoi")
-    assert {name: parameter.default for name, parameter in parameters.items()} == {"disks": 10, "style": "full"}
+    assert {name: parameter.default for name, parameter in parameters.items()} == {
+        "disks": 10, "style": "full", "design": None
+    }  # fmt: skip
 
 
 # -- a user's own file -----------------------------------------------------------------------------------

@@ -92,7 +92,8 @@ def task_for(name: str, model: Model | str, **parameters: Any) -> Task:
     """
     style = style_of(model)
     known = name.replace("_", "-") in builtin_tasks()
-    if style is not None and "style" not in parameters and known and "style" in task_parameters(name):
+    given = {"style", "design"} & set(parameters)
+    if style is not None and not given and known and "style" in task_parameters(name):
         parameters["style"] = style
     return load_task(name, **parameters)
 
