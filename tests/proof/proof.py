@@ -58,17 +58,37 @@ def _two(digits: int) -> Callable[[random.Random], dict[str, Any]]:
     return lambda drawn: {name: drawn.randrange(10 ** (digits - 1), 10**digits) for name in ("x", "y")}
 
 
+def _words(task: Any) -> str:
+    listed = "\n".join(f"{word}: {value}" for word, value in task.dictionary.items())
+    return f"{listed}\n\nWhat is the sum of the values of these words? {', '.join(task.asked)}."
+
+
 ROWS = {
     "sum": Row(
         "sum of two 40-digit numbers", "addition", 5, 3, _two(40), lambda task: f"What is {task.x} + {task.y}?",
         lambda task: [task.x + task.y],
     ),
+    "product": Row(
+        "product of two 6-digit numbers", "multiplication", 3, 3, _two(6), lambda task: f"What is {task.x} x {task.y}?",
+        lambda task: [task.x * task.y],
+    ),
+    "sort": Row(
+        "60 numbers of 3 digits, sorted", "sorting", 3, 3,
+        lambda drawn: {"numbers": [drawn.randrange(100, 1000) for _ in range(60)]},
+        lambda task: f"Sort these numbers from smallest to largest: {', '.join(map(str, task.numbers))}.",
+        lambda task: sorted(task.numbers),
+    ),
+    "turns": Row(
+        "100 turns of two words looked up and added", "dict-sum", 3, 3,
+        lambda drawn: {"data_seed": drawn.randrange(10**6)}, _words,
+        lambda task: [sum(task.dictionary[word] for word in task.asked)],
+    ),
 }  # fmt: skip
 
 
-def prompts(words: str) -> dict[str, str]:
+def prompts(words: str = "", answer: str = "number") -> dict[str, str]:
     """Return the ways to ask in one call, by name."""
-    return {"the answer alone": f"{words} Answer with the number alone.", "thinking aloud": ALOUD.format(words)}
+    return {"the answer alone": f"{words} Answer with the {answer} alone.", "thinking aloud": ALOUD.format(words)}
 
 
 def task_of(row: Row, number: int) -> Any:
@@ -121,13 +141,15 @@ def holds(reply: str, right: list[int]) -> bool:
 
 def single(name: str, row: Row, model: str) -> None:
     """Ask in single calls what was not asked yet."""
-    for way in prompts(""):
+    for way in prompts():
         known = {said["try"] for said in tried()[name, way]}
 
         def one(number: int, way: str = way) -> None:
             task = task_of(row, number)
-            said = call(model, prompts(row.ask(task))[way], number)
-            note(row=name, way=way, **{"try": number}, right=holds(said["reply"], row.right(task)), **said)
+            right = row.right(task)
+            words = prompts(row.ask(task), "number" if len(right) == 1 else "sorted numbers")[way]
+            said = call(model, words, number)
+            note(row=name, way=way, **{"try": number}, right=holds(said["reply"], right), **said)
 
         with ThreadPoolExecutor(AT_ONCE) as pool:
             list(pool.map(one, [number for number in range(TRIES) if number not in known]))
@@ -159,7 +181,7 @@ def table() -> Iterator[str]:
     yield "| work | asked | right | 95% | tokens | seconds |"
     yield "|---|---|---|---|---|---|"
     for name, row in ROWS.items():
-        for way in (*prompts(""), "maker"):
+        for way in (*prompts(), "maker"):
             tries = found[name, way]
             if tries:
                 n, right = len(tries), sum(said["right"] for said in tries)
