@@ -288,3 +288,12 @@ def test_the_built_in_file_loads_as_a_users_file_too():
     """A built-in task by its path is the same kind of task."""
     task = load_task(f"{builtin_folder() / 'hanoi.py'}:Hanoi", disks="3")
     assert (task.name, task.disks) == ("hanoi", 3)
+
+
+def test_a_design_of_a_users_task_is_known_by_its_table(user_file):
+    """A class with `designs` takes those only, and says what each is; one without has no such parameter."""
+    path = user_file(_TASK.replace("    steps = 3\n", "    steps = 3\n    designs = {'fine': 'small steps'}\n"))
+    with pytest.raises(TaskError, match=r"has no design 'odd'\. It has: fine: small steps\."):
+        load_task(f"{path}:Count", design="odd")
+    with pytest.raises(TaskError, match="no parameter 'design'"):
+        load_task(f"{user_file(name='plain.py')}:Count", design="odd")

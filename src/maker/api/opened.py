@@ -86,7 +86,7 @@ async def opened(
 
 
 def task_for(name: str, model: Model | str, **parameters: Any) -> Task:
-    """Return a task by its name, in the style that the model reads where it says so and the task has styles.
+    """Return a task by its name; in the style that the model reads, where it says so and no design was chosen.
 
     Raises TaskError as `load_task` does.
     """
