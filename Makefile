@@ -2,7 +2,7 @@
 VENV ?= .venv
 PY := $(VENV)/bin/python
 
-.PHONY: demo test lint proofs kills fuzz attacks bench bench-tasks calls throttled test-llm figures clean
+.PHONY: demo test lint proofs proof kills fuzz attacks bench bench-tasks calls throttled test-llm figures clean
 
 demo: $(VENV)/.demo            ## install, then run the million-step demo
 	$(VENV)/bin/maker demo
@@ -19,6 +19,9 @@ lint: $(VENV)/.dev             ## style, types, docstrings
 
 proofs: $(VENV)/.dev           ## the long tests
 	$(PY) -m pytest -m slow --timeout 3600
+
+proof: $(VENV)/.dev            ## one call against voted steps, a real model: MODEL=http://127.0.0.1:8080/v1#name
+	$(PY) tests/proof/proof.py $(MODEL)
 
 kills: $(VENV)/.dev            ## a thousand SIGKILLs over a run of 131,071 steps
 	$(PY) tests/kit/crash.py

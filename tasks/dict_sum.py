@@ -5,6 +5,11 @@ total. For every word there are two micro-steps: *look up* its value, and *add* 
 makes both in one answer. The state is the total and the value in hand: no history, hence no errors of one's own
 to read again. Dictionary and turns are drawn from a seed.
 
+Two designs of its steps. In `lines` these two, with `result = N` as answer. In `questions` each is asked for in one
+sentence, with a bare number as answer, and an addition is two: of the value and the total's last two digits ("What is
+47 + 85?", or "What is 147 - 85?" for a negative one), and of the total's hundreds and the carry ("What is 3 + 1?"). The
+model looks up, adds, subtracts and carries; the code cuts numbers into hundreds and the rest, and puts them together.
+
 `done` compares the total with Python's exact sum; nothing that judges a single reply knows it.
 
 Not covered: prompts that hold the whole history (those are an experiment's, not the task's).
@@ -15,9 +20,9 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable
 from itertools import islice
-from typing import NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
-from maker import Line, TaskError, View
+from maker import Line, TaskError, View, bare
 
 WORDS = 40
 LARGEST = 99  # of a value, in either direction
@@ -40,6 +45,9 @@ result = <the sum>
 
 {one} + {other}"""
 
+_WHICH = "{dictionary}\n\nWhat number stands behind {word} in this list? Answer with the number alone."
+_WHAT = "What is {}? Answer with the number alone."
+
 _RESULT = Line("result", Line.INTEGER)
 
 
@@ -51,21 +59,34 @@ class DictSumState(NamedTuple):
     value: int | None = None
 
 
-class DictSum:
-    """The total of the values that all turns name.
+class AskedState(NamedTuple):
+    """The state of the design `questions`: the total is 100 hundreds + rest, the rest from 0 to 99.
 
-    turns: how many. keys: words named in a turn. data_seed: of dictionary and turns.
-    `dictionary` has the values, `asked` the words in order, keys of them a turn.
+    added: values in the total. value: the one in hand, None when the next is to be looked up. sum: of it and the rest,
+    100 more where the value is negative; None before it is asked for.
     """
 
-    name = "dict-sum"
+    hundreds: int = 0
+    rest: int = 0
+    added: int = 0
+    value: int | None = None
+    sum: int | None = None
 
-    def __init__(self, turns: int = 100, keys: int = 2, data_seed: int = 0) -> None:
+
+class _Turns:
+    """Dictionary and turns, the same in every design."""
+
+    name = "dict-sum"
+    designs: ClassVar = {
+        "lines": "look a word up, add its value; each answer on a line `result = N`",
+        "questions": "look a word up, add two digits, carry; a short question and a bare number each",
+    }
+
+    def __init__(self, turns: int, keys: int, data_seed: int) -> None:
         if turns < 1 or keys < 1 or turns * keys > MOST_WORDS:
             raise TaskError(f"dict-sum: turns = {turns}, keys = {keys}: give 1 or more, at most 1,000,000 words in all")
         self.turns, self.keys = turns, keys
-        self.parameters = {"turns": turns, "keys": keys, "data_seed": data_seed}
-        self.steps: int = 2 * turns * keys
+        self.parameters: dict[str, Any] = {"turns": turns, "keys": keys, "data_seed": data_seed}
         drawn = random.Random(data_seed)  # noqa: S311 -- data of an exercise, not a secret
         words = dict.fromkeys(_words(drawn))
         self.dictionary = {word: int(drawn.random() * (2 * LARGEST + 1)) - LARGEST for word in words}
@@ -73,6 +94,24 @@ class DictSum:
         self.asked = [names[int(drawn.random() * WORDS)] for _ in range(turns * keys)]
         self._exact = sum(self.dictionary[word] for word in self.asked)
         self._lists = [_listed(sorted(self.dictionary.items(), reverse=back)) for back in (False, True)]
+
+
+class DictSum(_Turns):
+    """The total of the values that all turns name.
+
+    turns: how many. keys: words named in a turn. data_seed: of dictionary and turns. design: see `designs`.
+    `dictionary` has the values, `asked` the words in order, keys of them a turn.
+    """
+
+    def __new__(cls, turns: int = 100, keys: int = 2, data_seed: int = 0, design: str = "lines") -> Any:
+        """Return a task of the design that is asked for."""
+        return Asked(turns, keys, data_seed) if design == "questions" else super().__new__(cls)
+
+    def __init__(
+        self, turns: int = 100, keys: int = 2, data_seed: int = 0, design: Literal["lines", "questions"] = "lines"
+    ) -> None:
+        super().__init__(turns, keys, data_seed)
+        self.steps: int = 2 * turns * keys
 
     # -- the task ------------------------------------------------------------------------------
 
@@ -140,6 +179,102 @@ class DictSum:
             slips += [self.dictionary[names[at - 1]], self.dictionary[names[(at + 1) % WORDS]]]
         else:
             slips += [state.total, state.total - state.value]
+        return [slip for slip in dict.fromkeys(slips) if slip != right and self.legal(state, slip)]
+
+
+class Asked(_Turns):
+    """The design `questions`: three short questions a word, the answer of each a number."""
+
+    def __init__(self, turns: int, keys: int, data_seed: int, design: str = "questions") -> None:
+        super().__init__(turns, keys, data_seed)
+        self.parameters["design"] = design
+        self.steps: int = 3 * turns * keys
+
+    def initial_state(self) -> AskedState:
+        """Return the state with nothing added."""
+        return AskedState()
+
+    def kind(self, state: AskedState, step: int) -> str:
+        """Return whether a word is looked up, its value added or subtracted, or the carry added."""
+        if state.value is None:
+            return "look-up"
+        return "carry" if state.sum is not None else "add" if state.value >= 0 else "subtract"
+
+    def _numbers(self, state: AskedState) -> tuple[int, int]:
+        """Return what is added in a step that adds: the second number is negative where it is taken away."""
+        assert state.value is not None, "a word is looked up before its value is added"
+        if state.sum is None:
+            return state.rest + (0 if state.value >= 0 else 100), state.value
+        return state.hundreds, state.sum // 100 - (state.value < 0)
+
+    def prompt(self, state: AskedState, step: int) -> str:
+        """Return the dictionary with one word, or an addition; no step needs more."""
+        return self._ask(state, turned=False)
+
+    def paraphrases(self, state: AskedState, step: int) -> list[View]:
+        """Return the question as it is, and with the dictionary or the addition the other way round."""
+        return [View(self._ask(state, turned=turned), str) for turned in (False, True)]
+
+    def _ask(self, state: AskedState, *, turned: bool) -> str:
+        if state.value is None:
+            return _WHICH.format(dictionary=self._lists[turned], word=self.asked[state.added])
+        one, other = self._numbers(state)
+        if other < 0:
+            return _WHAT.format(f"{one} - {-other}")
+        return _WHAT.format(f"{other} + {one}" if turned else f"{one} + {other}")
+
+    def parse(self, text: str) -> int:
+        """Read a bare whole number. Raises ValueError for anything else."""
+        return int(bare(text))
+
+    def legal(self, state: AskedState, action: int) -> bool:
+        """Say whether a value, a sum of two digits or so many hundreds can be that large."""
+        if state.value is None:
+            return abs(action) <= LARGEST
+        return 0 <= action < 200 if state.sum is None else abs(action) <= state.added + 1
+
+    def apply(self, state: AskedState, action: int) -> AskedState:
+        """Return the state with the value in hand, with its sum, or with both in the total."""
+        if state.value is None:
+            return state._replace(value=action)
+        if state.sum is None:
+            return state._replace(sum=action)
+        return AskedState(action, state.sum % 100, state.added + 1)
+
+    def done(self, state: AskedState) -> bool:
+        """Say whether every value is added and the total is exact."""
+        return state == AskedState(*divmod(self._exact, 100), len(self.asked))
+
+    def answer(self, state: AskedState) -> int:
+        """Return the total."""
+        return 100 * state.hundreds + state.rest
+
+    def check(self, actions: Iterable[int]) -> str | None:
+        """Compare with the exact values and totals, from the end backwards; return a complaint or None."""
+        given = list(islice(actions, self.steps + 1))
+        if len(given) != self.steps:
+            return f"{len(given)} answers, not {self.steps}"
+        total = self._exact
+        for at in range(len(self.asked) - 1, -1, -1):
+            value = self.dictionary[self.asked[at]]
+            rest = (total - value) % 100 + value + (100 if value < 0 else 0)
+            if given[3 * at : 3 * at + 3] != [value, rest, total // 100]:
+                return f"word {at}: {given[3 * at : 3 * at + 3]}, not {[value, rest, total // 100]}"
+            total -= value
+        return None
+
+    def truth(self, state: AskedState, step: int) -> int:
+        """Return the value of the word, or the sum, on or off the path."""
+        return self.dictionary[self.asked[state.added]] if state.value is None else sum(self._numbers(state))
+
+    def render(self, answer: int) -> str:
+        """Write an answer as a model would."""
+        return str(answer)
+
+    def rivals(self, state: AskedState, step: int) -> list[int]:
+        """Return the usual slips: one or ten off, a lost sign; no flag can catch them."""
+        right = self.truth(state, step)
+        slips = [right + 1, right - 1, right + 10, right - 10, -right]
         return [slip for slip in dict.fromkeys(slips) if slip != right and self.legal(state, slip)]
 
 

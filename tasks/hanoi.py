@@ -9,6 +9,12 @@ the wrong peg), and the only legal move that leaves disk 1 alone is made.
 An action is the whole answer, `HanoiAnswer(move, next_state)`; only its move is ever applied, the
 claimed next state is compared. A bare move (disk, from, to) is taken as well where an action is.
 
+Three designs of its steps (`style` is the older name of the choice). `full` says the rules and the strategy in words
+and wants the whole move; `compact` gives the bare facts, for the bundled model, which was trained on nothing else.
+`questions` asks for one bare number: where disk 1 goes ("What is 2 + 1?", peg 3 being peg 0), or the smaller one of the
+other pegs' top disks. There the model counts and compares; whose turn it is, which way disk 1 goes, and the list of
+disks are the code's. An empty peg counts as a disk larger than all.
+
 Not covered: starting positions other than the full tower on peg 0.
 """
 
@@ -16,11 +22,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import permutations
-from typing import Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
-from maker import DEFAULT_SEGMENTS, Ambiguous, Plan, TaskError, View
+from maker import DEFAULT_SEGMENTS, Ambiguous, Plan, TaskError, View, bare
 
 Stacks = tuple[tuple[int, ...], ...]
 Move = tuple[int, int, int]
@@ -65,25 +71,84 @@ class HanoiAnswer(NamedTuple):
     next_state: Stacks
 
 
-class Hanoi:
-    """Towers of Hanoi with 1 to 64 disks.
-
-    disks: how many. style: "full" is a prompt in words for general models; "compact" is the bare
-    facts, for the bundled model, which was trained on nothing else.
-    """
+class _Tower:
+    """The tower and its known way, the same in every design."""
 
     name = "hanoi"
+    designs: ClassVar = {
+        "full": "rules and strategy in words, the whole move and the stacks after it",
+        "compact": "the bare facts, for the bundled model",
+        "questions": "disk 1's next peg as a sum, or the smaller one of two disks; a bare number",
+    }
 
-    def __init__(self, disks: int = 10, style: Literal["full", "compact"] = "full") -> None:
+    def __init__(self, disks: int, style: str) -> None:
         if not 1 <= disks <= 64:
             raise TaskError(f"hanoi: disks = {disks}: give 1 to 64")
-        if style not in ("full", "compact"):
-            raise TaskError(f'hanoi: style = {style!r}: give "full" or "compact"')
+        if style not in self.designs:
+            raise TaskError(f"hanoi: style = {style!r}: give one of {', '.join(self.designs)}")
         self.disks = disks
         self.style = style
         self.clockwise = disks % 2 == 0
         self.steps: int = 2**disks - 1
         self.parameters = {"disks": disks, "style": style}
+
+    # -- the task ------------------------------------------------------------------------------
+
+    def initial_state(self) -> HanoiState:
+        """Return the full tower on peg 0, no previous move."""
+        return HanoiState((tuple(range(self.disks, 0, -1)), (), ()), None)
+
+    def done(self, state: HanoiState) -> bool:
+        """Say whether the whole tower stands on peg 2."""
+        return len(state.stacks[GOAL]) == self.disks
+
+    def answer(self, state: HanoiState) -> list[list[int]]:
+        """Return the stacks as lists."""
+        return [list(peg) for peg in state.stacks]
+
+    def plan(self, segments: int = DEFAULT_SEGMENTS) -> Plan:
+        """Cut the 2^D - 1 steps into segments whose entry states are known in closed form."""
+        return Plan.chain(self.steps, self.state_at, segments)
+
+    def state_at(self, step: int) -> HanoiState:
+        """Return the state before a step of the shortest solution.
+
+        Disk d moves at the steps whose count ends in binary 1 followed by d - 1 zeros, always in the same direction,
+        so its peg follows from how often it has moved.
+        """
+        stacks: tuple[list[int], ...] = ([], [], [])
+        for disk in range(self.disks, 0, -1):
+            stacks[self._direction(disk) * self._moves_of(disk, step) % 3].append(disk)
+        previous = None
+        if step:
+            disk = (step & -step).bit_length()
+            target = self._direction(disk) * self._moves_of(disk, step) % 3
+            previous = (disk, (target - self._direction(disk)) % 3, target)
+        return HanoiState(tuple(map(tuple, stacks)), previous)
+
+    def _direction(self, disk: int) -> int:
+        return 1 if (self.disks - disk) % 2 else -1
+
+    @staticmethod
+    def _moves_of(disk: int, step: int) -> int:
+        return (step + (1 << (disk - 1))) >> disk
+
+
+class Hanoi(_Tower):
+    """Towers of Hanoi with 1 to 64 disks.
+
+    disks: how many. design: see `designs`. style: its older name, used where no design is given.
+    """
+
+    def __new__(cls, disks: int = 10, style: str = "full", design: str | None = None) -> Any:
+        """Return a task of the design that is asked for."""
+        return Asked(disks) if (design or style) == "questions" else super().__new__(cls)
+
+    def __init__(
+        self, disks: int = 10, style: Literal["full", "compact", "questions"] = "full",
+        design: Literal["full", "compact", "questions"] | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(disks, design or style)
         self._frames = {way: self._frame(way) for way in (True, False)}  # by direction: clockwise or not
 
     def _frame(self, clockwise: bool) -> tuple[str, str, str]:
@@ -92,12 +157,6 @@ class Hanoi:
             rules = _RULES.format(disks=self.disks, way=_WAYS[clockwise])
             return rules + "previous_move = ", "\nstate = ", ""
         return ("clockwise" if clockwise else "counterclockwise") + "\nprevious = ", "\nstate = ", "\n"
-
-    # -- the task ------------------------------------------------------------------------------
-
-    def initial_state(self) -> HanoiState:
-        """Return the full tower on peg 0, no previous move."""
-        return HanoiState((tuple(range(self.disks, 0, -1)), (), ()), None)
 
     def prompt(self, state: HanoiState, step: int) -> str:
         """Return the prompt; the previous move and, last, the state are JSON lists."""
@@ -158,43 +217,6 @@ class Hanoi:
         """Say whether the claimed next state is the one the move led to."""
         return action.next_state == next_state.stacks
 
-    def done(self, state: HanoiState) -> bool:
-        """Say whether the whole tower stands on peg 2."""
-        return len(state.stacks[GOAL]) == self.disks
-
-    def answer(self, state: HanoiState) -> list[list[int]]:
-        """Return the stacks as lists."""
-        return [list(peg) for peg in state.stacks]
-
-    # -- decomposition -------------------------------------------------------------------------
-
-    def plan(self, segments: int = DEFAULT_SEGMENTS) -> Plan:
-        """Cut the 2^D - 1 steps into segments whose entry states are known in closed form."""
-        return Plan.chain(self.steps, self.state_at, segments)
-
-    def state_at(self, step: int) -> HanoiState:
-        """Return the state before a step of the shortest solution.
-
-        Disk d moves at the steps whose count ends in binary 1 followed by d - 1 zeros, always in the same direction,
-        so its peg follows from how often it has moved.
-        """
-        stacks: tuple[list[int], ...] = ([], [], [])
-        for disk in range(self.disks, 0, -1):
-            stacks[self._direction(disk) * self._moves_of(disk, step) % 3].append(disk)
-        previous = None
-        if step:
-            disk = (step & -step).bit_length()
-            target = self._direction(disk) * self._moves_of(disk, step) % 3
-            previous = (disk, (target - self._direction(disk)) % 3, target)
-        return HanoiState(tuple(map(tuple, stacks)), previous)
-
-    def _direction(self, disk: int) -> int:
-        return 1 if (self.disks - disk) % 2 else -1
-
-    @staticmethod
-    def _moves_of(disk: int, step: int) -> int:
-        return (step + (1 << (disk - 1))) >> disk
-
     def check(self, actions: Iterable[HanoiAnswer]) -> str | None:
         """Replay the moves on disk positions alone, a path of its own; return a complaint or None."""
         return check_moves(self.disks, (tuple(action.move) for action in actions))
@@ -235,6 +257,81 @@ class Hanoi:
         return [
             HanoiAnswer(move, _moved(state.stacks, move)) for move in moves if move != right and self.legal(state, move)
         ]
+
+
+class Asked(_Tower):
+    """The design `questions`: the answer of a step is a sum or a disk; the code makes a move of it."""
+
+    def __init__(self, disks: int, style: str = "questions") -> None:
+        super().__init__(disks, style)
+
+    def _facts(self, state: HanoiState) -> tuple[bool, int, list[int], list[int]]:
+        """Return whether disk 1 moves, its peg, the other pegs, and their top disks (larger than all: none).
+
+        Where all disks lie under disk 1, off the right way, it moves again.
+        """
+        place = next(peg for peg in range(3) if state.stacks[peg][-1:] == (1,))
+        pegs = [peg for peg in range(3) if peg != place]
+        tops = [state.stacks[peg][-1] if state.stacks[peg] else self.disks + 1 for peg in pegs]
+        return state.previous is None or state.previous[0] != 1 or tops[0] == tops[1], place, pegs, tops
+
+    def kind(self, state: HanoiState, step: int) -> str:
+        """Return whether disk 1 moves, or two disks are compared."""
+        return "turn" if self._facts(state)[0] else "compare"
+
+    def prompt(self, state: HanoiState, step: int) -> str:
+        """Return a sum, or a list of two disks; no step needs more."""
+        turn, place, _, tops = self._facts(state)
+        asked = f"What is {place} {'+' if self.clockwise else '-'} 1?"
+        return f"{asked if turn else f'What is the smallest number in this list? {tops}'} Answer with the number alone."
+
+    def parse(self, text: str) -> int:
+        """Read a bare whole number. Raises ValueError for anything else."""
+        return int(bare(text))
+
+    def legal(self, state: HanoiState, action: int) -> bool:
+        """Say whether disk 1 can go there, or the disk is one of the two; which is smaller no flag asks."""
+        turn, place, _, tops = self._facts(state)
+        return -1 <= action <= 3 and action % 3 != place if turn else action in tops and action <= self.disks
+
+    def apply(self, state: HanoiState, action: int) -> HanoiState:
+        """Return the state after the move that the answer means."""
+        turn, place, pegs, tops = self._facts(state)
+        source = place if turn else pegs[tops.index(action)]
+        move = (1, place, action % 3) if turn else (action, source, sum(pegs) - source)
+        return HanoiState(_moved(state.stacks, move), move)
+
+    def done(self, state: HanoiState) -> bool:
+        """Say whether the whole tower stands on peg 2, the largest disk below."""
+        return state.stacks[GOAL] == tuple(range(self.disks, 0, -1))
+
+    def check(self, actions: Iterable[int]) -> str | None:
+        """Replay the moves that the answers mean on disk positions alone; return a complaint or None."""
+        return check_moves(self.disks, _as_moves(self.disks, actions))
+
+    def truth(self, state: HanoiState, step: int) -> int:
+        """Return what the strategy says in this state, on or off the shortest path."""
+        turn, place, _, tops = self._facts(state)
+        return place + (1 if self.clockwise else -1) if turn else min(tops)
+
+    def render(self, answer: int) -> str:
+        """Write an answer as a model would."""
+        return str(answer)
+
+    def rivals(self, state: HanoiState, step: int) -> list[int]:
+        """Return the other way round for disk 1, or the larger disk."""
+        turn, place, _, tops = self._facts(state)
+        return [place - (1 if self.clockwise else -1) if turn else max(tops)]
+
+
+def _as_moves(disks: int, answers: Iterable[int]) -> Iterator[Move]:
+    """Yield the moves that answers mean: in turn disk 1's new peg, and a disk that goes to the third peg."""
+    peg_of = [0] * (disks + 1)
+    for count, answer in enumerate(answers):
+        disk = min(max(answer, 1), disks) if count % 2 else 1
+        target = 3 - peg_of[1] - peg_of[disk] if count % 2 else answer % 3
+        yield disk, peg_of[disk], target
+        peg_of[disk] = target
 
 
 def check_moves(disks: int, moves: Iterable[Sequence[int]]) -> str | None:

@@ -5,6 +5,12 @@ micro-step: a *product* of two digits; the *sum* of a column's total and the pro
 first product of a column is its total); and, once all column sums are there, for each column a *carry*:
 its sum plus the carry so far, cut into the last digit and the rest. n by m digits take 2 n m steps.
 
+Two designs of its steps. In `lines` these three, and the model cuts a column's sum into digit and carry itself. In
+`questions` it is asked for one product ("What is 7 x 8?") or one sum in one sentence, a bare number as answer; a number
+goes onto a total in two sums, of the total's last two digits and the number ("What is 86 + 31?"), and of the
+total's hundreds and the carry ("What is 3 + 1?"). So the model makes all products and sums, none of more than two
+digits, in 3 n m steps; the code cuts and joins digits. It takes a factor of at most 11 digits.
+
 The plan is a DAG: columns need nothing from each other and run side by side, the carries are a chain behind
 them. `done` compares the number that came out
 with Python's exact product; nothing that judges a single reply knows it.
@@ -15,11 +21,12 @@ Not covered: negative numbers, fractions, numbers of more than 2,000 digits.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import accumulate
-from typing import NamedTuple
+from itertools import accumulate, islice
+from typing import Any, ClassVar, Literal, NamedTuple
 
-from maker import DEFAULT_SEGMENTS, Line, Plan, Segment, TaskError, View
+from maker import DEFAULT_SEGMENTS, Line, Plan, Segment, TaskError, View, bare
 
+MOST_SHORT = 11  # digits of the shorter factor in the design `questions`: then no carry has three
 MOST_DIGITS = 2000  # of a factor; Python prints no integer of more than 4,300 digits
 
 _PRODUCT = """\
@@ -46,6 +53,8 @@ digit = <the last digit>
 carry = <the number before it>
 
 {} + {}"""
+
+_WHAT = "What is {} {} {}? Answer with the number alone."
 
 _RESULT, _DIGIT, _CARRIED = Line("result", Line.INTEGER), Line("digit", Line.DIGIT), Line("carry", Line.INTEGER)
 
@@ -77,33 +86,72 @@ class MultiplicationState(NamedTuple):
     carry: int = 0
 
 
-class Multiplication:
-    """The product of two whole numbers, by digits.
+class AskedState(NamedTuple):
+    """The state of the design `questions`: as the other one, and half a sum.
 
-    x, y: the factors, 0 or more, of at most 2,000 digits.
+    low: the last two digits of a total, and the number that goes onto it, added; None before that is asked for.
     """
 
-    name = "multiplication"
+    sums: tuple[int, ...] = ()
+    column: int = 0
+    taken: int = 0
+    total: int = 0
+    product: int | None = None
+    low: int | None = None
+    digits: str = ""
+    carry: int = 0
 
-    def __init__(self, x: int = 46048, y: int = 42098) -> None:
+
+class _Columns:
+    """Two factors and their columns, the same in every design."""
+
+    name = "multiplication"
+    designs: ClassVar = {
+        "lines": "product, sum, and carry of a column; each answer on lines `result = N`",
+        "questions": "products of digits and sums of two digits, each a short question with a bare number",
+    }
+
+    def __init__(self, x: int, y: int) -> None:
         for key, factor in (("x", x), ("y", y)):
             if not 0 <= factor < 10**MOST_DIGITS:
                 shown = factor if abs(factor) < 10**20 else "a longer number"
                 raise TaskError(f"multiplication: {key} = {shown}: give 0 or more, of at most 2,000 digits")
         self.x, self.y = x, y
-        self.parameters = {"x": x, "y": y}
         self._x, self._y = _digits(x), _digits(y)
         self.columns = len(self._x) + len(self._y) - 1
-        self.steps: int = 2 * len(self._x) * len(self._y)
         self._most = 90 * min(len(self._x), len(self._y))  # no column's sum with its carry is larger
 
     def _pairs(self, column: int) -> range:
         """Return the places i in x that meet a digit of y in this column."""
         return range(max(0, column - len(self._y) + 1), min(column, len(self._x) - 1) + 1)
 
-    def _factors(self, state: MultiplicationState) -> tuple[int, int]:
+    def _factors(self, state: MultiplicationState | AskedState) -> tuple[int, int]:
         place = self._pairs(state.column)[state.taken]
         return self._x[place], self._y[state.column - place]
+
+    def done(self, state: MultiplicationState | AskedState) -> bool:
+        """Say whether all digits are there and are those of the exact product."""
+        return len(state.digits) == self.columns and self.answer(state) == self.x * self.y
+
+    def answer(self, state: MultiplicationState | AskedState) -> int:
+        """Return the number that came out; the last carry stands in front of its digits."""
+        return int(str(state.carry) + state.digits[::-1])
+
+
+class Multiplication(_Columns):
+    """The product of two whole numbers, by digits.
+
+    x, y: the factors, 0 or more, of at most 2,000 digits. design: see `designs`.
+    """
+
+    def __new__(cls, x: int = 46048, y: int = 42098, design: str = "lines") -> Any:
+        """Return a task of the design that is asked for."""
+        return Asked(x, y) if design == "questions" else super().__new__(cls)
+
+    def __init__(self, x: int = 46048, y: int = 42098, design: Literal["lines", "questions"] = "lines") -> None:
+        super().__init__(x, y)
+        self.parameters = {"x": x, "y": y}
+        self.steps: int = 2 * len(self._x) * len(self._y)
 
     # -- the task ------------------------------------------------------------------------------
 
@@ -151,14 +199,6 @@ class Multiplication:
         if taken < len(self._pairs(state.column)):
             return state._replace(taken=taken, total=action, product=None)
         return MultiplicationState((*state.sums, action), state.column + 1)
-
-    def done(self, state: MultiplicationState) -> bool:
-        """Say whether all digits are there and are those of the exact product."""
-        return len(state.digits) == self.columns and self.answer(state) == self.x * self.y
-
-    def answer(self, state: MultiplicationState) -> int:
-        """Return the number that came out; the last carry stands in front of its digits."""
-        return int(str(state.carry) + state.digits[::-1])
 
     # -- decomposition -------------------------------------------------------------------------
 
@@ -216,6 +256,111 @@ class Multiplication:
         return [slip for slip in dict.fromkeys(slips) if slip != right and self.legal(state, slip)]
 
 
+class Asked(_Columns):
+    """The design `questions`: one product or one sum a step, the answer a number."""
+
+    def __init__(self, x: int, y: int, design: str = "questions") -> None:
+        super().__init__(x, y)
+        if min(len(self._x), len(self._y)) > MOST_SHORT:
+            raise TaskError(
+                "multiplication: the design questions takes a factor of at most 11 digits. Give design lines."
+            )
+        self.parameters = {"x": x, "y": y, "design": design}
+        self.steps: int = 3 * len(self._x) * len(self._y)
+
+    def initial_state(self) -> AskedState:
+        """Return the state in which nothing is multiplied yet."""
+        return AskedState()
+
+    def _numbers(self, state: AskedState) -> tuple[int, str, int]:
+        """Return what a step asks for: two numbers, and the sign between them."""
+        if state.column < self.columns and state.product is None:
+            one, other = self._factors(state)
+            return one, "x", other
+        carrying = state.column == self.columns
+        total = state.sums[len(state.digits)] if carrying else state.total
+        if state.low is not None:
+            return total // 100, "+", state.low // 100
+        return total % 100, "+", state.carry if carrying else state.product or 0
+
+    def kind(self, state: AskedState, step: int) -> str:
+        """Return whether two digits are multiplied, two numbers added, or a carry."""
+        if self._numbers(state)[1] == "x":
+            return "product"
+        return "add" if state.low is None else "carry"
+
+    def prompt(self, state: AskedState, step: int) -> str:
+        """Return one operation on two numbers; no step needs more."""
+        return _WHAT.format(*self._numbers(state))
+
+    def paraphrases(self, state: AskedState, step: int) -> list[View]:
+        """Return the question with its two numbers in either order."""
+        asked = self._numbers(state)
+        return [View(_WHAT.format(*asked), str), View(_WHAT.format(*asked[::-1]), str)]
+
+    def parse(self, text: str) -> int:
+        """Read a bare whole number. Raises ValueError for anything else."""
+        return int(bare(text))
+
+    def legal(self, state: AskedState, action: int) -> bool:
+        """Say whether the answer is not larger than any such step gives."""
+        return 0 <= action <= {"product": 81, "add": 198, "carry": self._most // 100 + 1}[self.kind(state, 0)]
+
+    def apply(self, state: AskedState, action: int) -> AskedState:
+        """Return the next state; a column whose products are all in goes to the finished ones."""
+        adding = state.column == self.columns or (state.product is not None)
+        if adding and state.low is None:
+            return state._replace(low=action)
+        if not adding and state.taken:
+            return state._replace(product=action)
+        total = action if state.low is None else 100 * action + state.low % 100
+        if state.column == self.columns:
+            return state._replace(digits=state.digits + str(total % 10), carry=total // 10, low=None)
+        taken = state.taken + 1
+        if taken < len(self._pairs(state.column)):
+            return state._replace(taken=taken, total=total, product=None, low=None)
+        return AskedState((*state.sums, total), state.column + 1)
+
+    def plan(self, segments: int = DEFAULT_SEGMENTS) -> Plan:
+        """Return one branch a column, and the carries behind all of them; `segments` does not change that."""
+        cuts = [0, *accumulate(3 * len(self._pairs(column)) - 2 for column in range(self.columns))]
+        columns = [Segment(c, cuts[c], cuts[c + 1], self._column(c), after=()) for c in range(self.columns)]
+        behind = tuple(range(self.columns))
+        return Plan([*columns, Segment(self.columns, cuts[-1], self.steps, after=behind, join=self._summed)])
+
+    @staticmethod
+    def _column(column: int) -> Callable[[int], AskedState]:
+        return lambda _step: AskedState(column=column)
+
+    def _summed(self, exits: Sequence[AskedState]) -> AskedState:
+        """Return the state before the first carry: the sums of all columns."""
+        return AskedState(tuple(state.sums[-1] for state in exits), self.columns)
+
+    def check(self, actions: Iterable[int]) -> str | None:
+        """Recompute every step from the two numbers, a path of its own; return a complaint or None."""
+        given = list(islice(actions, self.steps + 1))
+        for count, (got, exact) in enumerate(zip(given, _questions(self.x, self.y), strict=False)):
+            if got != exact:
+                return f"answer {count} is {got}, its exact value is {exact}"
+        return None if len(given) == self.steps else f"{len(given)} answers, not {self.steps}"
+
+    def truth(self, state: AskedState, step: int) -> int:
+        """Return the right answer to what the step asks, on or off the path."""
+        one, sign, other = self._numbers(state)
+        return one * other if sign == "x" else one + other
+
+    def render(self, answer: int) -> str:
+        """Write an answer as a model would."""
+        return str(answer)
+
+    def rivals(self, state: AskedState, step: int) -> list[int]:
+        """Return slips of the kind people and models make; no flag can catch them."""
+        right = self.truth(state, step)
+        one, _, other = self._numbers(state)
+        slips = [right + 1, right - 1, right + 10, right - 10, right + one, right + other]
+        return [slip for slip in dict.fromkeys(slips) if slip != right and self.legal(state, slip)]
+
+
 def check_steps(x: int, y: int, actions: Iterable[Action]) -> str | None:
     """Say what is wrong with the answers to all steps of x * y, or None if each is exact.
 
@@ -257,6 +402,26 @@ def _expected(x: int, y: int) -> Iterator[tuple[bool, int]]:
     for column, total in enumerate(sums):
         yield True, total + low // 10**column
         low += total * 10**column
+
+
+def _questions(x: int, y: int) -> Iterator[int]:
+    """Yield the exact answers to all questions, worked out with powers of ten."""
+    sums = []
+    for column in range(len(str(x)) + len(str(y)) - 1):
+        total = None
+        for i in range(max(0, column - len(str(y)) + 1), min(column, len(str(x)) - 1) + 1):
+            product = (x // 10**i % 10) * (y // 10 ** (column - i) % 10)
+            yield product
+            if total is not None:
+                yield total % 100 + product
+                yield total // 100 + (total % 100 + product) // 100
+            total = product + (total or 0)
+        sums.append(total or 0)
+    carry = 0
+    for total in sums:
+        yield total % 100 + carry
+        yield (total + carry) // 100
+        carry = (total + carry) // 10
 
 
 def _digits(number: int) -> tuple[int, ...]:

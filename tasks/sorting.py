@@ -7,6 +7,10 @@ number of a merge goes over by itself. Merging a and b numbers thus takes a + b 
 are: where one list is used up early, the steps that are left take from the other. The number of steps is known
 beforehand, and the plan is a DAG: merges that do not need each other run side by side.
 
+Two designs of its steps. In `lines` the model is told the rules of a merge and answers the side and the number. In
+`questions` it is asked for the smallest number of a list of the two, with a bare number as answer: it compares, the
+code knows which list that number heads.
+
 `done` compares the list with Python's sorted one; nothing that judges a single reply knows it.
 
 Not covered: more than 10,000 numbers (the state, and with it the digest of each step, grows with them).
@@ -18,9 +22,9 @@ import random
 from collections import deque
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
-from typing import NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
-from maker import DEFAULT_SEGMENTS, Line, Plan, Segment, TaskError, View
+from maker import DEFAULT_SEGMENTS, Line, Plan, Segment, TaskError, View, bare
 
 MOST = 10_000
 
@@ -37,6 +41,7 @@ left: {left}
 right: {right}"""
 
 _TAKE, _NUMBER = Line("take", "left|right"), Line("number", Line.INTEGER)
+_EXAMPLES = (([52, 417], "52"), ([803, 96], "96"))
 _OTHER = {"left": "right", "right": "left"}
 
 
@@ -61,16 +66,16 @@ class SortingState(NamedTuple):
     merged: tuple[int, ...] = ()
 
 
-class Sorting:
-    """Merge sort, smallest first.
-
-    numbers: what to sort, 2 to 10,000 whole numbers. Or size and data_seed: that many numbers from 0 up to 10 times
-    as many, drawn at random; 10 with seed 0 when nothing is given.
-    """
+class _Merges:
+    """The merges of some numbers: states and plan, the same in every design."""
 
     name = "sorting"
+    designs: ClassVar = {
+        "lines": "the rules of a merge, the side and the number on two lines",
+        "questions": "the smallest number of a list of two, a bare number as answer",
+    }
 
-    def __init__(self, numbers: list[int] | None = None, size: int | None = None, data_seed: int | None = None) -> None:
+    def __init__(self, numbers: list[int] | None, size: int | None, data_seed: int | None) -> None:
         if numbers is not None and (size is not None or data_seed is not None):
             raise TaskError("sorting: give either numbers, or size and data_seed, not both")
         if numbers is None:
@@ -90,8 +95,6 @@ class Sorting:
         self._ends = list(accumulate(_merge_steps(len(numbers))))  # by merge, the step after its last one
         self.steps: int = self._ends[-1]
 
-    # -- the task ------------------------------------------------------------------------------
-
     def initial_state(self) -> SortingState:
         """Return the state before the first merge."""
         return SortingState()
@@ -107,37 +110,14 @@ class Sorting:
         )
         return SortingState(state.merge, tuple(runs), left, right)
 
-    def prompt(self, state: SortingState, step: int) -> str:
-        """Return the first numbers of both lists; no step needs more."""
-        _, _, left, right, _ = self._opened(state)
-        return _asked(left, right, "left")
-
-    def paraphrases(self, state: SortingState, step: int) -> list[View]:
-        """Return the question as it is, and with the two lists exchanged."""
-        _, _, left, right, _ = self._opened(state)
-        return [View(_asked(left, right, "left"), str), View(_asked(right, left, "right"), self._exchanged)]
-
-    def _exchanged(self, text: str) -> str:
-        side, number = self.parse(text)
-        return self.render(Take(_OTHER[side], number))
-
-    def parse(self, text: str) -> Take:
-        """Read `take = left` or `right`, and `number = N`. Raises Ambiguous or ValueError for anything else."""
-        return Take(_TAKE.read(text), _NUMBER.number(text))
-
-    def legal(self, state: SortingState, action: Take) -> bool:
-        """Say whether the number is the first one of the list it is taken from."""
-        _, _, left, right, _ = self._opened(state)
-        return (left if action.side == "left" else right)[:1] == (action.number,)
-
-    def apply(self, state: SortingState, action: Take) -> SortingState:
-        """Return the state with the number moved over; the last number left in a merge goes along."""
+    def _taken(self, state: SortingState, side: str) -> SortingState:
+        """Return the state with a side's first number moved over; the last number left in a merge goes along."""
         merge, runs, left, right, merged = self._opened(state)
-        if action.side == "left":
-            left = left[1:]
+        if side == "left":
+            number, left = left[0], left[1:]
         else:
-            right = right[1:]
-        merged = (*merged, action.number)
+            number, right = right[0], right[1:]
+        merged = (*merged, number)
         if len(left) + len(right) > 1:
             return SortingState(merge, runs, left, right, merged)
         return SortingState(merge + 1, (*runs, merged + left + right))
@@ -168,6 +148,54 @@ class Sorting:
             return Segment(merge, start, self._ends[merge], after=after, join=join)
         return Segment(merge, start, self._ends[merge], lambda _step: SortingState(merge), after=())
 
+
+class Sorting(_Merges):
+    """Merge sort, smallest first.
+
+    numbers: what to sort, 2 to 10,000 whole numbers. Or size and data_seed: that many numbers from 0 up to 10 times
+    as many, drawn at random; 10 with seed 0 when nothing is given. design: see `designs`.
+    """
+
+    def __new__(
+        cls, numbers: list[int] | None = None, size: int | None = None, data_seed: int | None = None,
+        design: str = "lines",
+    ) -> Any:  # fmt: skip
+        """Return a task of the design that is asked for."""
+        return Asked(numbers, size, data_seed) if design == "questions" else super().__new__(cls)
+
+    def __init__(
+        self, numbers: list[int] | None = None, size: int | None = None, data_seed: int | None = None,
+        design: Literal["lines", "questions"] = "lines",
+    ) -> None:  # fmt: skip
+        super().__init__(numbers, size, data_seed)
+
+    def prompt(self, state: SortingState, step: int) -> str:
+        """Return the first numbers of both lists; no step needs more."""
+        _, _, left, right, _ = self._opened(state)
+        return _asked(left, right, "left")
+
+    def paraphrases(self, state: SortingState, step: int) -> list[View]:
+        """Return the question as it is, and with the two lists exchanged."""
+        _, _, left, right, _ = self._opened(state)
+        return [View(_asked(left, right, "left"), str), View(_asked(right, left, "right"), self._exchanged)]
+
+    def _exchanged(self, text: str) -> str:
+        side, number = self.parse(text)
+        return self.render(Take(_OTHER[side], number))
+
+    def parse(self, text: str) -> Take:
+        """Read `take = left` or `right`, and `number = N`. Raises Ambiguous or ValueError for anything else."""
+        return Take(_TAKE.read(text), _NUMBER.number(text))
+
+    def legal(self, state: SortingState, action: Take) -> bool:
+        """Say whether the number is the first one of the list it is taken from."""
+        _, _, left, right, _ = self._opened(state)
+        return (left if action.side == "left" else right)[:1] == (action.number,)
+
+    def apply(self, state: SortingState, action: Take) -> SortingState:
+        """Return the state with the number moved over."""
+        return self._taken(state, action.side)
+
     def check(self, actions: Iterable[Take]) -> str | None:
         """Replay the merges from their ends, a path of its own; return a complaint or None."""
         return check_takes(self.numbers, actions)
@@ -193,6 +221,63 @@ class Sorting:
         return [Take(_OTHER[side], source[0] if source else number)]
 
 
+class Asked(_Merges):
+    """The design `questions`: the answer of a step is the smaller one of two numbers."""
+
+    def __init__(
+        self, numbers: list[int] | None, size: int | None, data_seed: int | None, design: str = "questions"
+    ) -> None:
+        super().__init__(numbers, size, data_seed)
+        self.parameters["design"] = design
+
+    def _heads(self, state: SortingState) -> list[int]:
+        _, _, left, right, _ = self._opened(state)
+        return [*left[:1], *right[:1]]
+
+    def kind(self, state: SortingState, step: int) -> str:
+        """Return whether two numbers are compared, or one list is used up."""
+        return "compare" if len(self._heads(state)) == 2 else "only one left"
+
+    def prompt(self, state: SortingState, step: int) -> Any:
+        """Return the first numbers of the lists that have any; no step needs more."""
+        return _question(self._heads(state))
+
+    def paraphrases(self, state: SortingState, step: int) -> list[View]:
+        """Return the question with its numbers in either order."""
+        heads = self._heads(state)
+        return [View(_question(heads), str), View(_question(heads[::-1]), str)]
+
+    def parse(self, text: str) -> int:
+        """Read a bare whole number. Raises ValueError for anything else."""
+        return int(bare(text))
+
+    def legal(self, state: SortingState, action: int) -> bool:
+        """Say whether the number is the first one of a list."""
+        return action in self._heads(state)
+
+    def apply(self, state: SortingState, action: int) -> SortingState:
+        """Return the state with the number moved over, of equal ones the left one."""
+        _, _, left, _, _ = self._opened(state)
+        return self._taken(state, "left" if left[:1] == (action,) else "right")
+
+    def check(self, actions: Iterable[int]) -> str | None:
+        """Replay the merges from their ends, a path of its own; return a complaint or None."""
+        return check_takes(self.numbers, (Take("", number) for number in actions))
+
+    def truth(self, state: SortingState, step: int) -> int:
+        """Return the smaller of the first numbers, on or off the path."""
+        return min(self._heads(state))
+
+    def render(self, answer: int) -> str:
+        """Write an answer as a model would."""
+        return str(answer)
+
+    def rivals(self, state: SortingState, step: int) -> list[int]:
+        """Return the larger number: no flag can catch it. Where there is none, a number that no list begins with."""
+        heads = self._heads(state)
+        return [max(heads)] if min(heads) != max(heads) else [heads[0] + 1]
+
+
 def check_takes(numbers: Sequence[int], takes: Iterable[Take]) -> str | None:
     """Say what is wrong with the numbers taken, or None if they sort the list by the merges of the queue.
 
@@ -210,6 +295,8 @@ def check_takes(numbers: Sequence[int], takes: Iterable[Take]) -> str | None:
             if take is None:
                 return f"{count} answers are too few"
             side, taken = take
+            if not side:  # then the number says which list is meant, of equal ones the left one
+                side = "left" if sides["left"][-1:] == [taken] else "right"
             if taken != number or not sides[side] or sides[side].pop() != number:
                 return f"answer {count} takes {taken} from the {side}, the smallest number is {number}"
             count += 1
@@ -227,3 +314,14 @@ def _merge_steps(size: int) -> list[int]:
 
 def _asked(left: tuple[int, ...], right: tuple[int, ...], equal: str) -> str:
     return _RULES.format(equal=equal, left=left[0] if left else "none", right=right[0] if right else "none")
+
+
+def _question(numbers: list[int]) -> Any:
+    """Return what is asked, after two examples of how it is answered: without them small models err more."""
+    told = [*_EXAMPLES, (numbers, None)]
+    return [
+        {"role": role, "content": text}
+        for listed, smallest in told
+        for role, text in (("user", f"What is the smallest number in this list? {listed}"), ("assistant", smallest))
+        if text is not None
+    ]

@@ -42,7 +42,7 @@ from maker.review.revote import Revote, revote
 from maker.review.verify import verify
 from maker.sending.limits import Limits
 from maker.task.coarse import coarse
-from maker.task.lines import Ambiguous, Line
+from maker.task.lines import Ambiguous, Line, bare
 from maker.task.load import load_task
 from maker.task.plan import DEFAULT_SEGMENTS, Plan, Segment
 from maker.task.prompt import View
@@ -54,7 +54,7 @@ __all__ = [
     "DEFAULT_SEGMENTS", "Address", "Ambiguous", "Audit", "Config", "Estimate", "Failure", "Infeasible",
     "InternalError", "JournalError", "JournalFull", "Limits", "Line", "MakerError", "Model", "ModelError", "Plan",
     "Prices", "Progress", "RedFlag", "Request", "Revote", "RunResult", "Sample", "Segment", "Step", "Tally", "Task",
-    "TaskError", "Undecided", "Verdict", "Verdicts", "View", "coarse", "estimate", "estimate_sync", "export", "flags",
-    "keys", "ladder", "load_model", "load_task", "map", "map_sync", "openai_model", "reliable", "revote", "run",
-    "run_sync", "solve", "solve_sync", "theory", "unvoted", "verify", "vote", "vote_sync", "write_report",
+    "TaskError", "Undecided", "Verdict", "Verdicts", "View", "bare", "coarse", "estimate", "estimate_sync", "export",
+    "flags", "keys", "ladder", "load_model", "load_task", "map", "map_sync", "openai_model", "reliable", "revote",
+    "run", "run_sync", "solve", "solve_sync", "theory", "unvoted", "verify", "vote", "vote_sync", "write_report",
 ]  # fmt: skip

@@ -208,6 +208,28 @@ def test_kinds_have_their_own_error_rates() -> None:
     assert odd.low < 0.25 < odd.high
 
 
+def test_a_kind_below_one_half_is_named_with_its_wrong_replies() -> None:
+    """One kind that is mostly wrong makes the run infeasible; its wrong replies stand beside what was right."""
+    model = ScriptedModel(lambda r: str(r.state + (r.address.step % 2 == 0 or r.seed % 5 == 0)))
+    found = maker.estimate_sync(Known(2000), model=model, steps=200)
+    assert (found.feasible, found.k) == (False, None)
+    assert "of the kind odd (p = 0." in found.reason
+    assert list(found.kinds) == ["odd", "even"]
+    slips = found.kinds["odd"].slips
+    assert len(slips) == 3
+    assert all(int(slip.right) == int(slip.reply) + 1 for slip in slips)
+    told = found.as_json()["kinds"]
+    assert told["odd"]["p_high"] < 0.5 < told["even"]["p_low"]
+    assert told["even"]["slips"] == []
+
+
+def test_designs_are_named_where_the_one_that_was_measured_cannot_do_it() -> None:
+    """What a task offers beside the design at hand is said only where that helps."""
+    task = maker.load_task("addition", x=10**40, y=3)
+    assert "designs of its steps: lines, questions" in maker.estimate_sync(task, model="oracle:p=0.3", steps=60).reason
+    assert "designs" not in maker.estimate_sync(task, model="oracle:p=0.99", steps=60).reason
+
+
 def test_tokens_money_and_time_are_projected() -> None:
     """Tokens follow from samples and their means, money from prices; without prices it is not known."""
     model = Oracle(p=0.95)
@@ -268,6 +290,25 @@ def test_agreement_cannot_see_a_lost_step() -> None:
     assert found.lost == []
 
 
+def test_a_slow_model_is_drawn_on_in_small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten replies show the pace; then a batch is what fifteen seconds take, ten draws at least and 128 at most."""
+    now = [0.0]
+    monkeypatch.setattr("maker.engine.probe.time.monotonic", lambda: now[0])
+
+    def slow(request: Request) -> str:
+        now[0] += 0.5
+        return str(request.state + 1)
+
+    seen: list[int] = []
+    model = ScriptedModel(slow, lockstep=False)
+    model.simulated = False
+    maker.estimate_sync(Known(2000), model=model, steps=40, progress=lambda count, _: seen.append(count))
+    assert seen == [5, 20, 35, 40]  # 10 draws, then 30 each
+    fast: list[int] = []
+    maker.estimate_sync(Known(2000), model=Oracle(p=1.0), steps=100, progress=lambda count, _: fast.append(count))
+    assert fast == [64, 100]  # a simulated one has no pace
+
+
 # ---- what cannot be estimated
 
 
@@ -290,8 +331,9 @@ def test_bad_input_is_said(settings: dict[str, Any], said: str) -> None:
 
 def test_a_model_that_cannot_be_read_is_not_estimated() -> None:
     """Where hardly a sample can vote no figures are given."""
-    with pytest.raises(Infeasible, match=r"only \d+ of 100 samples could vote"):
+    with pytest.raises(Infeasible, match=r"only \d+ of 100 samples could vote.*example truncated: '.*'; ") as refused:
         maker.estimate_sync(hanoi(), model="oracle:p=1,v=0.05", steps=100)
+    assert "\n" not in str(refused.value)
 
 
 def test_a_limit_leaves_what_was_seen_or_nothing() -> None:

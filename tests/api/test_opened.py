@@ -289,5 +289,6 @@ def test_a_model_says_which_style_it_reads(model: str) -> None:
     """A task with styles is made in that which the model reads, unless another was asked for."""
     assert task_for("hanoi", model, disks=3).parameters["style"] == "compact"
     assert task_for("hanoi", model, style="full").parameters["style"] == "full"
+    assert task_for("hanoi", model, design="full").parameters["style"] == "full"
     assert task_for("hanoi", "oracle").parameters["style"] == "full"
     assert "style" not in task_for("multiplication", model).parameters

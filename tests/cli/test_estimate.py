@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
 from maker.cli.app import app
+from maker.cli.estimate import _pace
+from maker.cli.screen import Bar
+from maker.errors import TaskError
 
 
 def shell(*arguments: str) -> tuple[int, str]:
@@ -49,3 +54,89 @@ def test_the_command_prints_one_screen() -> None:
     assert lines[0].startswith("verdict: feasible, not proven: k = ")
     assert any(line.startswith("model:") and "(simulated)" in line for line in lines)
     assert any(line.startswith("cost: not known") for line in lines)
+
+
+def test_kinds_stand_on_the_screen_the_worst_first() -> None:
+    """A row each with p, v and tokens; then wrong replies of the worst kind, and what was right."""
+    options = ["--design", "questions", "--x", "9" * 40, "--y", "1", "--steps", "80"]
+    code, out = shell("addition", *options, "--model", "oracle:p=0.8,v=0.9")
+    rows = dict(line.split(": ", 1) for line in out.strip().splitlines())
+    assert code == 0
+    assert {name for name in rows if name.startswith("kind")} == {"kind digits", "kind carry"}
+    assert "tokens a reply" in rows["kind digits"]
+    assert '", right was ' in rows["wrong replies"]
+    code, out = shell("hanoi", "--disks", "5", "--steps", "30", "--model", "oracle:p=0.8")
+    assert not any(word in out for word in ("kind", "wrong replies"))
+
+
+LATE = """
+import maker
+
+Addition = type(maker.load_task("addition"))
+
+
+class Late:
+    \"\"\"An addition whose plain design no reply can answer.\"\"\"
+
+    designs = {"mute": "never read", "lines": "", "questions": ""}
+
+    def __init__(self, design="mute"):
+        self._task = Addition(9 * 10**29, 1, "lines" if design == "lines" else "questions")
+        self._design = design
+        self.name, self.parameters, self.steps = "late", {"design": design}, self._task.steps
+
+    def __getattr__(self, name):
+        return getattr(self._task, name)
+
+    def parse(self, text):
+        if self._design == "mute":
+            raise ValueError("no")
+        return self._task.parse(text)
+"""
+
+
+def test_designs_are_compared_the_cheapest_feasible_first(tmp_path: Path) -> None:
+    """Each is measured; those that cannot do it stand last with the reason, and one feasible one is enough for 0."""
+    (tmp_path / "late.py").write_text(LATE)
+    asked = [f"{tmp_path / 'late.py'}:Late", "--steps", "60", "--model", "oracle:p=0.97"]
+    code, out = shell(*asked, "--designs", "all", "--json")
+    said = json.loads(out)
+    assert (code, said["exit_code"]) == (0, 0)
+    assert list(said["designs"]) == ["questions", "lines", "mute"]
+    questions, lines, mute = said["designs"].values()
+    assert questions["tokens"] < lines["tokens"]
+    assert (questions["steps"], lines["steps"]) == (60, 30)
+    assert mute["feasible"] is False
+    assert "0 of 60 samples could vote" in mute["reason"]
+    code, out = shell(*asked, "--designs", "mute,lines")
+    rows = out.strip().splitlines()
+    assert (code, len(rows)) == (0, 2)
+    assert rows[0].startswith("lines: feasible: k = ")
+    assert rows[1].startswith("mute: INFEASIBLE: only 0 of 60")
+    assert shell(*asked, "--designs", "mute")[0] == 2
+
+
+def test_designs_that_are_not_there_are_refused() -> None:
+    """An unknown one is answered with the list; so is the option where a task has none."""
+    result = CliRunner().invoke(app, ["estimate", "addition", "--model", "oracle:p=1", "--designs", "lines,odd"])
+    assert isinstance(result.exception, TaskError)
+    assert "no design 'odd'. It has: lines: " in str(result.exception)
+    result = CliRunner().invoke(app, ["estimate", "template", "--model", "oracle:p=1", "--designs", "all"])
+    assert "template has one design" in str(result.exception)
+
+
+def test_a_slow_estimate_says_how_long_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After the first ten replies, once, what a reply takes and what is left; a fast one says nothing."""
+    clock = iter(range(0, 100_000, 20))
+    monkeypatch.setattr("maker.cli.estimate.time.monotonic", lambda: next(clock))
+    bar = Bar(None, "")
+    said: list[str] = []
+    monkeypatch.setattr("maker.cli.estimate.typer.echo", lambda text, err: said.append(text))
+    show = _pace(bar, 2)
+    show(5, 200)  # after 20 seconds
+    show(10, 200)
+    assert said == ["estimate: 2.00 s a reply, about 13 min left, and more for steps that erred"]
+    said.clear()
+    clock = iter(i / 1000 for i in range(1000))
+    _pace(bar, 2)(5, 200)
+    assert said == []

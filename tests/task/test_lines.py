@@ -2,7 +2,7 @@
 
 import pytest
 
-from maker.task.lines import Ambiguous, Line
+from maker.task.lines import Ambiguous, Line, bare
 
 RESULT, TAKE = Line("result", Line.INTEGER), Line("take", "left|right")
 
@@ -66,3 +66,31 @@ def test_reading_is_linear(piece):
     for head in ("", "result = ", "result = 1", "result = 1 "):
         with pytest.raises(ValueError, match="result"):
             RESULT.read(head + piece * (1_000_000 // len(piece)) + "x")
+
+
+@pytest.mark.parametrize(
+    "text", ["15", " 15\n", "15.", "**15**", "`15`", "**15**.", "**15.**", "```\n15\n```", "```python\n15\n```\n"]
+)
+def test_a_bare_value_is_all_of_a_reply(text):
+    """Space, marks, a full stop and a code fence around the value do not change it."""
+    assert bare(text) == "15"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "8 + 7 = 15", "The sum is 15.", "15 apples", "15\n16", "15\n15", "```\n15", "```\n\n```", "015", "1 5",
+        "15.0", "15..", "x", "```15```\nno", "-0", "```\n" * 100_000, "`" * 300_000 + "15 x", " \n" * 150_000 + "x",
+    ],
+)  # fmt: skip
+def test_a_value_with_words_beside_it_is_none(text):
+    """Calculations, sentences, several values and broken fences have no answer, in time linear in the reply."""
+    with pytest.raises(ValueError, match="bare value"):
+        bare(text)
+
+
+def test_a_bare_value_has_the_form_that_is_asked_for():
+    """Any form of a line's value can be asked for."""
+    assert bare("left", "left|right") == "left"
+    with pytest.raises(ValueError, match="bare value"):
+        bare("both", "left|right")

@@ -73,7 +73,7 @@ def test_a_dash_in_a_name_is_an_underscore_in_its_file():
     """`dict-sum` is listed so and found in dict_sum.py, by either spelling; its parameters are known by either too."""
     assert "dict-sum" in builtin_tasks() and "dict_sum" not in builtin_tasks()
     assert (load_task("dict-sum", turns="3").name, load_task("dict_sum", turns=3).steps) == ("dict-sum", 12)
-    assert list(task_parameters("dict-sum")) == ["turns", "keys", "data_seed"]
+    assert list(task_parameters("dict-sum")) == ["turns", "keys", "data_seed", "design"]
 
 
 @pytest.mark.parametrize(("given", "numbers"), [("3,1,2", (3, 1, 2)), ("-3, 1", (-3, 1)), ([2, 1], (2, 1))])
@@ -124,7 +124,9 @@ def test_an_unknown_name_is_refused_with_the_known_ones(name):
 def test_the_parameters_of_a_built_in_task_are_known():
     """Its help can show every parameter of a built-in task with its default."""
     parameters = task_parameters("hanoi")
-    assert {name: parameter.default for name, parameter in parameters.items()} == {"disks": 10, "style": "full"}
+    assert {name: parameter.default for name, parameter in parameters.items()} == {
+        "disks": 10, "style": "full", "design": None
+    }  # fmt: skip
 
 
 # -- a user's own file -----------------------------------------------------------------------------------
@@ -286,3 +288,12 @@ def test_the_built_in_file_loads_as_a_users_file_too():
     """A built-in task by its path is the same kind of task."""
     task = load_task(f"{builtin_folder() / 'hanoi.py'}:Hanoi", disks="3")
     assert (task.name, task.disks) == ("hanoi", 3)
+
+
+def test_a_design_of_a_users_task_is_known_by_its_table(user_file):
+    """A class with `designs` takes those only, and says what each is; one without has no such parameter."""
+    path = user_file(_TASK.replace("    steps = 3\n", "    steps = 3\n    designs = {'fine': 'small steps'}\n"))
+    with pytest.raises(TaskError, match=r"has no design 'odd'\. It has: fine: small steps\."):
+        load_task(f"{path}:Count", design="odd")
+    with pytest.raises(TaskError, match="no parameter 'design'"):
+        load_task(f"{user_file(name='plain.py')}:Count", design="odd")

@@ -72,3 +72,26 @@ def test_a_column_is_a_digit_and_a_carry_of_0_or_1(text):
     """Anything else has no vote."""
     with pytest.raises(ValueError, match=r"digit|carry"):
         Addition().parse(text)
+
+
+@settings(derandomize=True, max_examples=50, deadline=None)
+@given(st.integers(0, 10**40), st.integers(0, 10**25))
+def test_questions_give_the_exact_sum(x, y):
+    """Two additions a column, cut into digit and carry by the code, end in x + y."""
+    task = Addition(x, y, design="questions")
+    sums, state = solve(task)
+    assert len(sums) == task.steps == 2 * max(len(str(x)), len(str(y)))
+    assert task.done(state) and task.answer(state) == x + y
+    assert task.check(sums) is None
+
+
+def test_the_questions_of_a_small_sum():
+    """57 + 68 by hand: what is asked is one addition each, and what is answered is its sum."""
+    task = Addition(57, 68, "questions")
+    state, asked = task.initial_state(), []
+    for answer in (15, 15, 11, 12):
+        asked.append((task.kind(state, 0), task.prompt(state, 0).removesuffix(" Answer with the number alone.")))
+        state = task.apply(state, answer)
+    assert asked == [("digits", "What is 7 + 8?"), ("carry", "What is 15 + 0?"),
+                     ("digits", "What is 5 + 6?"), ("carry", "What is 11 + 1?")]  # fmt: skip
+    assert task.answer(state) == 125 and task.done(state)

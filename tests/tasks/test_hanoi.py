@@ -459,3 +459,35 @@ def test_parameters_are_shown(disks):
     assert Hanoi().parameters == {"disks": 10, "style": "full"}
     assert task.initial_state() == HanoiState((tuple(range(disks, 0, -1)), (), ()), None)
     assert not task.done(task.initial_state())
+
+
+@pytest.mark.parametrize("disks", [1, 2, 3, 6, 7])
+def test_questions_solve_the_puzzle(disks):
+    """Disk 1's next peg and the smaller of two disks, in turn, are the moves of the shortest solution."""
+    task, moving = load_task("hanoi", disks=disks, design="questions"), load_task("hanoi", disks=disks)
+    state, other, answers = task.initial_state(), moving.initial_state(), []
+    for step in range(task.steps):
+        answers.append(task.truth(state, step))
+        state, other = task.apply(state, answers[-1]), moving.apply(other, moving.truth(other, step))
+        assert state == other
+    assert task.done(state) and task.check(answers) is None
+    assert {task.kind(task.state_at(step), step) for step in range(0, task.steps, 2)} == {"turn"}
+
+
+def test_a_wrong_comparison_is_no_fault_that_a_flag_sees():
+    """Which disk is smaller is the model's to say: the larger one is legal, and the tower it makes is not the goal."""
+    task = load_task("hanoi", disks=3, design="questions")
+    state = task.state_at(5)
+    assert task.kind(state, 5) == "compare" and "[" in task.prompt(state, 5)
+    assert [task.legal(state, disk) for disk in (2, 3, 4, 1)] == [True, True, False, False]
+    assert not task.done(task.initial_state()._replace(stacks=((), (), (2, 3, 1))))
+
+
+def test_a_style_is_a_design_by_its_older_name():
+    """Both names choose alike, the newer one first; a header has the older name, so that old journals open."""
+    for name in ("full", "compact", "questions"):
+        by_design, by_style = load_task("hanoi", design=name), load_task("hanoi", style=name)
+        assert by_design.parameters == by_style.parameters == {"disks": 10, "style": name}
+        assert by_design.prompt(by_design.initial_state(), 0) == by_style.prompt(by_style.initial_state(), 0)
+    with pytest.raises(TaskError, match=r"no design 'odd'\. It has: full: "):
+        load_task("hanoi", design="odd")

@@ -153,3 +153,33 @@ def test_problems_at_p_97_are_exact_at_the_planned_cost(digits):
         samples += result.samples - result.calibration["draws"]
         expected += result.steps * theory.expected_votes(0.97, result.k)
     assert samples == pytest.approx(expected, rel=0.08)
+
+
+@exactly
+@given(st.integers(0, 10**12), st.integers(0, 10**11 - 1))
+def test_questions_give_the_exact_product(x, y):
+    """Products of digits and sums of at most two digits, 3 n m of them, end in x * y."""
+    task = Multiplication(x, y, "questions")
+    actions, state = solve(task)
+    assert task.steps == 3 * len(str(x)) * len(str(y)) == len(actions)
+    assert task.done(state) and task.answer(state) == x * y
+    assert task.check(actions) is None
+
+
+def test_the_questions_of_a_small_product():
+    """99 * 98 by hand: products, their sums column by column, then the carries; the code cuts them."""
+    task = Multiplication(99, 98, "questions")
+    state, asked = task.initial_state(), []
+    for step in range(task.steps):
+        asked.append(task.prompt(state, step)[8:].split("?")[0])
+        state = task.apply(state, task.truth(state, step))
+    assert asked == ["9 x 8", "9 x 9", "9 x 8", "81 + 72", "0 + 1", "9 x 9",
+                     "72 + 0", "0 + 0", "53 + 7", "1 + 0", "81 + 16", "0 + 0"]  # fmt: skip
+    assert task.answer(state) == 9702
+
+
+def test_questions_take_a_factor_whose_carries_have_two_digits():
+    """A longer shorter factor would need carries of three: it is refused, with the design that takes it."""
+    Multiplication(10**500, 10**10, "questions")
+    with pytest.raises(maker.TaskError, match=r"at most 11 digits\. Give design lines"):
+        Multiplication(10**11, 10**11, "questions")

@@ -120,3 +120,27 @@ def test_a_long_list_at_p_97_is_sorted_at_the_planned_cost():
     assert result.solved and result.answer == sorted(task.numbers)
     votes = result.samples - result.calibration["draws"]
     assert votes == pytest.approx(result.steps * theory.expected_votes(0.97, result.k), rel=0.05)
+
+
+def test_a_question_is_the_smallest_number_of_two():
+    """What is asked are the heads of both lists; of equal ones the left list's goes first, whichever was meant."""
+    task = Sorting([5, 3, 3], design="questions")
+    state = task.initial_state()
+    asked = []
+    for answer in (3, 3, 3):
+        asked.append((task.kind(state, 0), task.prompt(state, 0)[-1]["content"].split("? ")[1]))
+        assert (task.legal(state, answer), task.legal(state, 4)) == (True, False)
+        state = task.apply(state, answer)
+    assert asked == [("compare", "[5, 3]"), ("compare", "[3, 3]"), ("only one left", "[3]")]
+    assert task.done(state)
+
+
+def test_two_examples_stand_before_a_question():
+    """The model is shown how such questions are answered: bare, and rightly."""
+    task = Sorting([5, 3], design="questions")
+    *examples, last = task.prompt(task.initial_state(), 0)
+    assert [message["role"] for message in examples] == ["user", "assistant"] * 2
+    for asked, answered in zip(examples[::2], examples[1::2], strict=True):
+        numbers = [int(number.strip("[],")) for number in asked["content"].split("? ")[1].split()]
+        assert task.parse(answered["content"]) == min(numbers)
+    assert last == {"role": "user", "content": "What is the smallest number in this list? [5, 3]"}

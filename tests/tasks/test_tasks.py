@@ -23,16 +23,25 @@ SMALL = {
     "sorting": {"numbers": [5, -3, 5, 0, 12]},
     "template": {"text": "abc xyz abc xyz"},
 }
+DESIGNED = (
+    "addition",
+    "dict-sum",
+    "multiplication",
+    "sorting",
+)  # tasks with a design "questions", whose replies are bare values
+SMALL |= {f"{name} questions": {**SMALL[name], "design": "questions"} for name in DESIGNED}
 ANSWERS = {
     "addition": "10022", "checkers": "BBBB_RRRR", "dict-sum": None, "hanoi": [[], [], [4, 3, 2, 1]],
     "multiplication": "41722", "relay": None, "sorting": [-3, 0, 5, 5, 12], "template": "def abc def abc",
 }  # fmt: skip
 OURS = sorted(set(SMALL) - {"hanoi"})
+BARE = [name for name in OURS if "questions" in name]
+WITH_LINES = sorted(set(OURS) - set(BARE))
 
 
 def small(name):
-    """Return the small task of that name."""
-    return maker.load_task(name, **SMALL[name])
+    """Return the small task of that name, in the design that stands behind it."""
+    return maker.load_task(name.split()[0], **SMALL[name])
 
 
 def walk(task):
@@ -46,7 +55,7 @@ def walk(task):
 
 def test_every_built_in_task_is_here():
     """A task that is added gets these tests too."""
-    assert builtin_tasks() == sorted(SMALL)
+    assert builtin_tasks() == sorted({name.split()[0] for name in SMALL})
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -61,8 +70,8 @@ def test_a_noisy_model_is_voted_right(name, tmp_path):
     task = small(name)
     result = maker.run_sync(task, model="oracle:p=0.88,v=0.9,confusion=0.05", k=8, journal=tmp_path / "run.db")
     assert (result.solved, result.wrong, result.exit_code) == (True, 0, 0)
-    if ANSWERS[name] is not None:
-        assert result.as_json()["answer"] == ANSWERS[name]
+    if ANSWERS[name.split()[0]] is not None:
+        assert result.as_json()["answer"] == ANSWERS[name.split()[0]]
     audit = check_journal(tmp_path / "run.db")
     assert audit.solved
     assert "independent checker" in audit.checked or name == "template"
@@ -107,7 +116,9 @@ def test_rivals_are_wrong_and_hardly_ever_flagged(name):
         rivals = task.rivals(state, index)
         passed = [rival for rival in rivals if judge(Sample(task.render(rival)), step, [], DEFAULT) is None]
         assert rivals and canonical(action) not in map(canonical, rivals)
-        assert passed == rivals or (len(rivals) == 1 and name in ("checkers", "sorting", "template"))
+        assert passed == rivals or (
+            len(rivals) == 1 and name.split()[0] in ("checkers", "hanoi", "sorting", "template")
+        )
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -147,13 +158,43 @@ def test_a_task_is_made_again_from_its_parameters(name):
     """Name and parameters, through JSON as in a journal's header, give the same task: prompt, steps and answer."""
     task = small(name)
     again = maker.load_task(task.name, **json.loads(json.dumps(task.parameters)))
-    assert (task.name, again.parameters, again.steps) == (name, task.parameters, task.steps)
+    assert (task.name, again.parameters, again.steps) == (name.split()[0], task.parameters, task.steps)
     assert again.prompt(again.initial_state(), 0) == task.prompt(task.initial_state(), 0)
     for state, step, action in walk(task):
         assert again.truth(state, step) == action
 
 
-@pytest.mark.parametrize("name", OURS)
+@pytest.mark.parametrize("name", BARE)
+def test_bare_answers_are_all_of_a_reply(name):
+    """A bare value is read at every step, marks around it or not; words, a calculation or two values have no vote."""
+    task = small(name)
+    for state, step, action in walk(task):
+        text, other = task.render(action), task.render(task.rivals(state, step)[0])
+        assert task.parse(f"```\n{text}\n```") == task.parse(f"**{text}**") == action
+        for bad in (
+            "",
+            "I cannot say.",
+            f"The answer is {text}.",
+            f"{text}\n{other}",
+            f"{text} or {other}",
+            f"1 + 1 = {text}",
+        ):
+            with pytest.raises(ValueError, match=r"."):
+                task.parse(bad)
+
+
+@pytest.mark.parametrize("name", BARE)
+def test_every_design_and_kind_is_named(name):
+    """A design stands in the task's table and in its parameters, not so the default; each step has a kind."""
+    task, usual = small(name), small(name.split()[0])
+    named = "style" if usual.name == "hanoi" else "design"  # the older name of the choice
+    assert task.parameters == {**usual.parameters, named: "questions"}
+    assert "design" not in usual.parameters
+    assert "questions" in usual.designs and task.designs == usual.designs
+    assert len({task.kind(state, step) for state, step, _ in walk(task)}) > 1
+
+
+@pytest.mark.parametrize("name", WITH_LINES)
 def test_readers_are_strict(name):
     """Half an answer, two different answers, none at all, or prose where the answer should be have no vote."""
     task = small(name)
@@ -223,6 +264,9 @@ def test_no_prompt_holds_its_answer_because_of_the_run(name):
         ("template", {"text": "A"}, "text = 'A'"),
         ("template", {"by": 26}, "by = 26"),
         ("template", {"shift": 3}, "no parameter 'shift'"),
+        ("template", {"design": "questions"}, "no parameter 'design'"),
+        ("addition", {"design": "odd"}, "no design 'odd'. It has: lines: a column"),
+        ("addition", {"design": ["lines"]}, "no design ['lines']"),
     ],
 )
 def test_bad_parameters_are_refused_by_name(name, parameters, words):

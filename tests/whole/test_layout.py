@@ -34,7 +34,16 @@ ELSEWHERE = {
     "experiments/test_error_rate.py": ["experiments/kit/exact.py"],
 }
 UNTESTED = "experiments/training/"  # scripts that need jax and hours; what they made is measured in docs/model-card.md
-CROSSING = ("attacks", "benchmarks", "golden", "kit", "llm", "tasks", "whole")  # folders of tests that are no package's
+CROSSING = (
+    "attacks",
+    "benchmarks",
+    "golden",
+    "kit",
+    "llm",
+    "proof",
+    "tasks",
+    "whole",
+)  # folders of tests that are no package's
 
 MOST_ENTRIES = 14  # at the top: errors, log and twelve packages
 MOST_FILES = 12  # in a folder

@@ -23,9 +23,10 @@ from maker.errors import Infeasible, ModelError, TaskError
 from maker.journal.notes import UNKNOWN_STEPS
 from maker.task.plan import plan_of
 from maker.task.task import Task, guarded, task_name
-from maker.theory.findings import Entropy, FlagEffect, Lengths, Rate, entropy, flag_effects, kinds, lengths
+from maker.theory.findings import Entropy, FlagEffect, Lengths, entropy, flag_effects, lengths
+from maker.theory.kinds import Kind, dropped, judged, kinds, short
 from maker.theory.needs import Needs, plain
-from maker.theory.planner import ENOUGH, Amount, project
+from maker.theory.planner import ENOUGH, Amount, Projection, project
 
 MOST_AGAIN = 100  # erring steps that are drawn again
 ESTIMATE_EPOCH = 2**32 + 1  # its seeds meet neither those of a run nor of a calibration
@@ -41,8 +42,8 @@ class Estimate:
     `pairs`: both of two draws wrong. k, samples, success, feasible, proven, reason: see `Projection`.
     tokens: of the whole run, in and out; cost: US dollars (None without prices); seconds: at this
     estimate's pace and concurrency. tokens_in, tokens_out: of one reply. lost: steps shown to be lost.
-    kinds, flags, lengths, entropy: see `theory/findings.py`. against: "truth" or "agreement". draws: all replies that
-    were judged. stopped: the limit that ended the drawing early.
+    kinds: see `theory/kinds.py`; flags, lengths, entropy: see `theory/findings.py`. against: "truth" or "agreement".
+    draws: all replies that were judged. stopped: the limit that ended the drawing early.
     """
 
     task: str
@@ -81,7 +82,7 @@ class Estimate:
     feasible: bool
     proven: bool
     reason: str
-    kinds: dict[str, Rate]
+    kinds: dict[str, Kind]
     flags: dict[str, FlagEffect]
     lengths: Lengths
     entropy: Entropy | None
@@ -103,7 +104,7 @@ class Estimate:
                     said[name] = None if value is None else plain(getattr(value, end))
             else:
                 said[field.name] = value
-        said["kinds"] = {kind: rate.as_json() for kind, rate in self.kinds.items()}
+        said["kinds"] = {name: kind.as_json() for name, kind in self.kinds.items()}
         said["flags"] = {
             name: {"count": effect.count, "share": effect.share, "pays": effect.pays, **effect.dropped.as_json()}
             for name, effect in self.flags.items()
@@ -184,7 +185,8 @@ def _summed(probe: Probe, config: Config, total_steps: int | None, stopped: str 
     task, seen, found, traits = probe.task, probe.seen, probe.evidence, probe.dispatcher.traits
     own = guarded(lambda: task.steps, None, "steps")
     total = total_steps or own or UNKNOWN_STEPS
-    plan = project(found, total, config.target, own=total == own)
+    by_kind = kinds(seen)
+    plan = judged(_projected(probe, total, config.target, own=total == own), by_kind)
     replies = probe.replies
     needs = Needs.of(
         plan, found, [reply.tokens_in for reply in replies], [reply.tokens_out for reply in replies],
@@ -195,6 +197,8 @@ def _summed(probe: Probe, config: Config, total_steps: int | None, stopped: str 
         notes.append("Graded by agreement with votes: what most samples of a step get wrong alike stays hidden.")
     if total_steps is None and own is None:
         notes.append(f"How long the task is nobody says: planned for {total:,} steps (total_steps).")
+    if not plan.feasible and hasattr(task, "designs"):
+        notes.append(f"The task has these designs of its steps: {', '.join(task.designs)}. Compare them.")
     if stopped:
         notes.append(f"The drawing was stopped early by {stopped}.")
     names = [field.name for field in fields(Estimate)]
@@ -202,6 +206,15 @@ def _summed(probe: Probe, config: Config, total_steps: int | None, stopped: str 
     told |= {"lost": [lost.step for lost in found.lost_steps], "reason": " ".join(notes)}
     return Estimate(
         task=task_name(task), model=traits.name, simulated=traits.simulated, against=probe.against, draws=len(replies),
-        kinds=kinds(seen), flags=flag_effects(seen), lengths=lengths(seen), entropy=entropy(seen), stopped=stopped,
+        kinds=by_kind, flags=flag_effects(seen), lengths=lengths(seen), entropy=entropy(seen), stopped=stopped,
         **told,
     )  # fmt: skip
+
+
+def _projected(probe: Probe, steps: int, target: float, *, own: bool) -> Projection:
+    """Plan the run. Raises Infeasible where hardly a sample can vote, with some of those that a flag threw away."""
+    try:
+        return project(probe.evidence, steps, target, own=own)
+    except Infeasible as error:
+        thrown = "; ".join(f"{draw.flag}: {short(draw.text)!r}" for draw in dropped(probe.seen))
+        raise Infeasible(f"{error} Replies without a vote, for example {thrown}." if thrown else str(error)) from None

@@ -86,13 +86,14 @@ async def opened(
 
 
 def task_for(name: str, model: AnyModel, **parameters: Any) -> Task:
-    """Return a task by its name, in the style that the model reads where it says so and the task has styles.
+    """Return a task by its name; in the style that the model reads, where it says so and no design was chosen.
 
     Raises TaskError as `load_task` does.
     """
     style = style_of(model)
     known = name.replace("_", "-") in builtin_tasks()
-    if style is not None and "style" not in parameters and known and "style" in task_parameters(name):
+    given = {"style", "design"} & set(parameters)
+    if style is not None and not given and known and "style" in task_parameters(name):
         parameters["style"] = style
     return load_task(name, **parameters)
 

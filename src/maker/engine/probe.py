@@ -39,7 +39,10 @@ AGREEMENT_K = 5  # the margin of the votes that samples are graded by where ther
 AGAIN = 20  # draws repeated on a step that erred
 ROUNDS = 5  # at most so often, where its majority stays unclear
 MOST_UNCLEAR = 20  # steps that are drawn again more than once
-BATCH = 128  # draws sent together
+BATCH = 128  # draws sent together, at most
+FIRST = 10  # of a model that may be slow at first; they show its pace
+PATIENCE = 15.0  # seconds that a batch of such a model should take, so that progress is seen
+SHOWN = 200  # characters of a reply that are kept to be shown
 _PATH = 4  # a reference path is walked so many times as far as steps are wanted
 
 
@@ -74,7 +77,7 @@ class Probe:
             return
         fresh = [step for step in self._choose(count) if step.index not in {seen.index for seen in self.seen}]
         self._round += 1
-        for batch in _batches(fresh, repeats):
+        for batch in self._batches(fresh, repeats):
             await self._ask(batch, [step.picked * repeats for step in batch])
             self.seen += batch
             if self.progress is not None:
@@ -85,7 +88,7 @@ class Probe:
         unclear = [step for step in self.seen if step.erred and not step.again][:most]
         for _ in range(ROUNDS):
             self._round += 1
-            for batch in _batches(unclear, AGAIN):
+            for batch in self._batches(unclear, AGAIN):
                 await self._ask(batch, [AGAIN] * len(batch))
             if not unclear or self.evidence.p_plan <= 0.5:  # then most steps are unclear, and it changes nothing
                 return
@@ -107,6 +110,22 @@ class Probe:
         (begun, before), (ended, after) = self._marks[min(1, len(self._marks) - 2)], self._marks[-1]
         return (ended - begun) / max(1, after - before)
 
+    def _batches(self, steps: Sequence[Seen], repeats: int) -> Iterator[Sequence[Seen]]:
+        """Cut steps into batches of up to BATCH draws; of a slow model into smaller ones."""
+        each = repeats * max((step.picked for step in steps), default=1)
+        at = 0
+        while at < len(steps):
+            begun, at = at, at + max(1, self._at_once() // each)
+            yield steps[begun:at]
+
+    def _at_once(self) -> int:
+        traits = self.dispatcher.traits
+        if self.progress is None or traits.simulated or traits.lockstep:
+            return BATCH
+        if len(self._marks) < 2:  # nothing came yet
+            return FIRST
+        return max(FIRST, min(BATCH, int(PATIENCE / max(self.pace, 1e-6))))
+
     # -- asking ----------------------------------------------------------------------------------
 
     async def _ask(self, steps: Sequence[Seen], counts: Sequence[int]) -> None:
@@ -127,7 +146,12 @@ class Probe:
         replies = poll.samples[-len(wave) :]
         self.replies += replies
         return [
-            Draw(poll.step.read(sample.text).key, wave.extras.get(i, {}).get("flag"), length_of(sample))
+            Draw(
+                poll.step.read(sample.text).key,
+                wave.extras.get(i, {}).get("flag"),
+                length_of(sample),
+                (sample.text or "")[:SHOWN],
+            )
             for i, sample in enumerate(replies)
         ]
 
@@ -180,7 +204,7 @@ class Probe:
         """Decide `count` steps by votes and grade their samples by the verdicts."""
         if (self._known_steps or 0) > count:
             self._round += 1
-            for batch in _batches(self._choose(count), AGREEMENT_K):
+            for batch in self._batches(self._choose(count), AGREEMENT_K):
                 await self._vote(batch)
             return
         await self._walk(count)
@@ -211,13 +235,6 @@ class Probe:
             step.right = poll.key
         self.seen += steps
         return [poll.readings[poll.winner].answer for poll in polls]
-
-
-def _batches(steps: Sequence[Seen], repeats: int) -> Iterator[Sequence[Seen]]:
-    """Cut steps into batches of about BATCH draws."""
-    size = max(1, BATCH // (repeats * max((step.picked for step in steps), default=1)))
-    for at in range(0, len(steps), size):
-        yield steps[at : at + size]
 
 
 def _random_picks(population: int, count: int, key: bytes) -> dict[int, int]:

@@ -2,8 +2,8 @@ r"""Strict reading of a reply's `name = value` lines, in time linear in the repl
 
 A `Line` knows a name and the form of its value. Every `name =` in the reply must be followed by such a
 value that ends its line; several that differ are Ambiguous. So a retracted, broken-off, commented or
-calculated value (`result = 6 * 7 = 42`) has no answer, and nothing is ever evaluated or repaired. `strict_json`
-reads a reply that is JSON as strictly.
+calculated value (`result = 6 * 7 = 42`) has no answer, and nothing is ever evaluated or repaired. `bare` reads a
+reply that is nothing but a value, and `strict_json` one that is JSON, as strictly.
 
 Not covered: values that nest or span lines. A form must be a regular expression without groups, whose
 repetitions do not overlap (as the ones here), or reading is no longer linear.
@@ -52,6 +52,20 @@ class Line:
     def number(self, text: str) -> int:
         """Return the value as an exact integer, for forms of integers. Raises as `read` does."""
         return int(self.read(text))
+
+
+def bare(text: str, form: str = Line.INTEGER) -> str:
+    """Return the value that is all of a reply; a code fence, Markdown marks or a full stop around it say nothing.
+
+    form: as of a `Line`. Raises ValueError for anything beside the value, so that a calculation written out has none.
+    """
+    lines = text.strip().splitlines()
+    if len(lines) == 3 and lines[0].startswith("```") and lines[2] == "```":
+        del lines[2], lines[0]
+    value = lines[0].strip("*` ").removesuffix(".").rstrip("*`") if len(lines) == 1 else ""
+    if re.fullmatch(form, value) is None:
+        raise ValueError("the reply is not a bare value of the form asked for")
+    return value
 
 
 def strict_json(text: str) -> Any:

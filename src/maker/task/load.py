@@ -40,7 +40,7 @@ def load_task(name: str, **parameters: Any) -> Task:
     """Return a task by its built-in name or as `path/to/file.py:Class`, constructed with `parameters`.
 
     In a built-in name, - and _ are the same. Parameters given as text are converted by the constructor's annotations.
-    Raises TaskError for an unknown name, a file that cannot be loaded, or parameters that do not fit.
+    Raises TaskError for an unknown name or design, a file that cannot be loaded, or parameters that do not fit.
     """
     path, _, attribute = name.rpartition(":") if ".py" in name else ("", "", "")
     if not path and name.replace("_", "-") not in builtin_tasks():
@@ -54,6 +54,10 @@ def load_task(name: str, **parameters: Any) -> Task:
             raise TaskError(f"{path} has no class {attribute!r}. It has: {', '.join(classes) or 'no task at all'}.")
     else:
         maker = _builtin(name)
+    designs = getattr(maker, "designs", None)
+    if designs and parameters.get("design", next(iter(designs))) not in [*designs]:
+        has = "; ".join(f"{design}: {words}" for design, words in designs.items())
+        raise TaskError(f"{name} has no design {parameters['design']!r}. It has: {has}.")
     task = construct(maker, name, parameters)
     missing = [
         method for method in ("initial_state", "prompt", "parse", "legal", "apply", "done", "answer")
@@ -91,12 +95,15 @@ def task_parameters(name: str) -> dict[str, inspect.Parameter]:
 
 
 def _builtin(name: str) -> type:
-    """Return the class of a built-in task, the one that its file defines."""
+    """Return the class of a built-in task: the first public one that its file defines."""
     module = _import(builtin_folder() / f"{name.replace('-', '_')}.py")
     return next(
         value
         for value in vars(module).values()
-        if inspect.isclass(value) and value.__module__ == module.__name__ and hasattr(value, "initial_state")
+        if inspect.isclass(value)
+        and value.__module__ == module.__name__
+        and hasattr(value, "initial_state")
+        and not value.__name__.startswith("_")
     )
 
 

@@ -28,6 +28,8 @@ class Task(Protocol):
     `plan(segments)`: a `Plan` of at most so many segments with known entry states, or of branches and
     their joins, however many they are; asked for as many as it gave, it gives the same again;
     `kind(state, step)`: a name for the kind of step, for estimates;
+    `designs`: of the class, other ways to cut the work into steps and to ask, each name with a line about it; the
+    constructor's parameter `design` takes one of them;
     `check(actions)`: an independent checker of the whole sequence, returning a complaint or None;
     `paraphrases(state, step)`: equivalent prompts, a list of `View`;
     `finer(state, step)`: a smaller Task whose `answer` is this step's action, for a ladder that splits steps;

@@ -20,11 +20,15 @@ SHOWN = 0.01  # chance that any step at all is called lost and is not
 
 @dataclass(slots=True, frozen=True)
 class Draw:
-    """One reply: its vote key (None: it cannot be read), the flag that dropped it, its length in tokens."""
+    """One reply: its vote key (None: it cannot be read), the flag that dropped it, its length in tokens, its beginning.
+
+    text: what a person is shown of it.
+    """
 
     key: bytes | None
     flag: str | None
     tokens: int
+    text: str = ""
 
 
 @dataclass(slots=True)

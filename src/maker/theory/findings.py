@@ -1,4 +1,4 @@
-"""What graded draws say of flags, lengths, kinds of steps and how far answers spread.
+"""What graded draws say of flags, lengths and how far answers spread.
 
 All of it is about first-round draws, flagged ones that can still be read included: only those tell whether a
 flag drops right answers or wrong ones. Rates come with exact 95% intervals and n; draws of one step are taken
@@ -14,10 +14,11 @@ from __future__ import annotations
 
 import bisect
 import math
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import Any
 
 from maker import theory
 from maker.theory.draws import Draw, Seen
@@ -44,7 +45,7 @@ class Rate:
         """The upper end."""
         return 1 - theory.p_lower(self.wrong, self.n, SIDE) if self.n else None
 
-    def as_json(self) -> dict[str, float | int | None]:
+    def as_json(self) -> dict[str, Any]:
         """Return counts, rate and interval."""
         return {"n": self.n, "wrong": self.wrong, "error": self.wrong / self.n if self.n else None,
                 "error_low": self.low, "error_high": self.high}  # fmt: skip
@@ -115,15 +116,6 @@ def lengths(seen: Sequence[Seen]) -> Lengths:
     bins = [list(part) for _, part in groupby(readable, key=lambda reply: bisect.bisect_left(edges, reply[0]))]
     shown = [(part[0][0], part[-1][0], _rate([wrong for _, wrong in part])) for part in bins]
     return Lengths(shown, _best_cap(readable, sum(len(step.draws) for step in seen)))
-
-
-def kinds(seen: Sequence[Seen]) -> dict[str, Rate]:
-    """Return errors by kind of step, one draw a step; empty where the task names none."""
-    first: dict[str, list[bool]] = defaultdict(list)
-    for step in seen:
-        if step.kind:
-            first[step.kind] += step.voted(step.draws)[: step.picked]
-    return {kind: _rate(wrong) for kind, wrong in sorted(first.items())}
 
 
 def entropy(seen: Sequence[Seen]) -> Entropy | None:

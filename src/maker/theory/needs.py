@@ -45,7 +45,7 @@ class Needs:
         where one did not say. prices: US dollars per million tokens, `input` and
         `output`, or None. parallel: the run can send samples of many steps at once, as the drawing did.
         """
-        told, written = _mean(tokens_in), _mean(tokens_out)
+        told, written = mean(tokens_in), mean(tokens_out)
         samples = plan.samples
         tokens = cost = None
         if samples and told and written:
@@ -75,7 +75,7 @@ def _seconds(
     return Amount(*waves).times(plan.steps * math.fsum(known) / len(known))
 
 
-def _mean(counts: Sequence[int | None]) -> Amount | None:
+def mean(counts: Sequence[int | None]) -> Amount | None:
     """Return the mean with its 95% interval by the normal law; None where not every reply had a figure."""
     known = [count for count in counts if count is not None]
     if len(known) < len(counts) or len(known) < 2:

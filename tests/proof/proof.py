@@ -1,0 +1,206 @@
+"""The proof: one call against many voted ones, the same model at the same temperature, on work that code checks.
+
+    python tests/proof/proof.py SERVER#MODEL [ROW ...]      # http://127.0.0.1:8080/v1#name; all rows, or some
+    python tests/proof/proof.py --table                     # what is known so far, as the table of docs/proof.md
+
+Each try is one line of `$MAKER_PROOF/results.jsonl` (default `~/.cache/maker-proof`), written when it ends; what stands
+there is not asked again, and a run of maker goes on from its journal there. So it may be stopped at any time.
+
+A single call is asked in several ways, thinking aloud in one of them; each way has ten tries on ten problems, and the
+best way is the one that counts. A long number, or a list, is right where it stands anywhere in the reply. Maker gets
+the first few of the same problems. Never part of the test suite: it asks a real model for a long time.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import sys
+import time
+import urllib.request
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import maker
+from maker import theory
+
+TEMPERATURE, TRIES, AT_ONCE = 0.7, 10, 4
+MOST_TOKENS = 1024  # of a single call's reply
+LIMITS = {"concurrency": AT_ONCE, "max_seconds": 3600}
+FOLDER = Path(os.environ.get("MAKER_PROOF", Path.home() / ".cache" / "maker-proof"))
+ALOUD = "{}\n\nThink step by step, and write the result in the last line."
+
+
+@dataclass(frozen=True)
+class Row:
+    """One kind of work.
+
+    runs: of maker, on the first problems. problem: number -> the parameters of the task. ask: a task -> the words of a
+    single call. right: a task -> its exact answer, as the last numbers of a reply.
+    """
+
+    what: str
+    task: str
+    runs: int
+    k: int
+    problem: Callable[[random.Random], dict[str, Any]]
+    ask: Callable[[Any], str]
+    right: Callable[[Any], list[int]]
+
+
+def _two(digits: int) -> Callable[[random.Random], dict[str, Any]]:
+    return lambda drawn: {name: drawn.randrange(10 ** (digits - 1), 10**digits) for name in ("x", "y")}
+
+
+def _words(task: Any) -> str:
+    listed = "\n".join(f"{word}: {value}" for word, value in task.dictionary.items())
+    return f"{listed}\n\nWhat is the sum of the values of these words? {', '.join(task.asked)}."
+
+
+ROWS = {
+    "sum": Row(
+        "sum of two 40-digit numbers", "addition", 5, 3, _two(40), lambda task: f"What is {task.x} + {task.y}?",
+        lambda task: [task.x + task.y],
+    ),
+    "product": Row(
+        "product of two 6-digit numbers", "multiplication", 3, 3, _two(6), lambda task: f"What is {task.x} x {task.y}?",
+        lambda task: [task.x * task.y],
+    ),
+    "sort": Row(
+        "60 numbers of 3 digits, sorted", "sorting", 3, 3,
+        lambda drawn: {"numbers": [drawn.randrange(100, 1000) for _ in range(60)]},
+        lambda task: f"Sort these numbers from smallest to largest: {', '.join(map(str, task.numbers))}.",
+        lambda task: sorted(task.numbers),
+    ),
+    "turns": Row(
+        "100 turns of two words looked up and added", "dict-sum", 3, 3,
+        lambda drawn: {"data_seed": drawn.randrange(10**6)}, _words,
+        lambda task: [sum(task.dictionary[word] for word in task.asked)],
+    ),
+}  # fmt: skip
+
+
+def prompts(words: str = "", answer: str = "number") -> dict[str, str]:
+    """Return the ways to ask in one call, by name."""
+    return {"the answer alone": f"{words} Answer with the {answer} alone.", "thinking aloud": ALOUD.format(words)}
+
+
+def task_of(row: Row, number: int) -> Any:
+    """Return the problem of that number."""
+    drawn = random.Random(f"{row.task} {number}")
+    return maker.load_task(row.task, **row.problem(drawn), design="questions")
+
+
+def tried() -> dict[tuple[str, str], list[dict[str, Any]]]:
+    """Return what is known: the tries by row and way to ask; that of maker is "maker"."""
+    found: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
+    file = FOLDER / "results.jsonl"
+    for line in file.read_text().splitlines() if file.exists() else ():
+        said = json.loads(line)
+        found[said["row"], said["way"]].append(said)
+    return found
+
+
+def note(**said: Any) -> None:
+    """Keep one try, and say it."""
+    with (FOLDER / "results.jsonl").open("a") as file:
+        file.write(json.dumps(said) + "\n")
+    print(", ".join(f"{name} {value}" for name, value in said.items() if name != "reply"), file=sys.stderr, flush=True)
+
+
+def call(model: str, prompt: str, seed: int) -> dict[str, Any]:
+    """Ask once; return the reply, its tokens and seconds."""
+    url, _, name = model.partition("#")
+    asked = {"model": name, "messages": [{"role": "user", "content": prompt}], "temperature": TEMPERATURE,
+             "max_tokens": MOST_TOKENS, "seed": seed}  # fmt: skip
+    request = urllib.request.Request(
+        f"{url}/chat/completions", json.dumps(asked).encode(), {"Content-Type": "application/json"}
+    )
+    begun = time.monotonic()
+    with urllib.request.urlopen(request, timeout=3600) as answer:
+        said = json.load(answer)
+    return {"reply": said["choices"][0]["message"]["content"], "tokens": said["usage"]["total_tokens"],
+            "seconds": round(time.monotonic() - begun, 1)}  # fmt: skip
+
+
+def holds(reply: str, right: list[int]) -> bool:
+    """Say whether a reply has the answer: anywhere in it, or, where that could be chance, as its last number."""
+    if len(right) == 1 and right[0] >= 10**6:
+        return str(right[0]) in re.sub(r"(?<=\d)[,_ ](?=\d)", "", reply)
+    found = [int(number) for number in re.findall(r"-?\d{1,4000}", reply)]
+    if len(right) == 1:
+        return found[-1:] == right
+    return any(found[at : at + len(right)] == right for at in range(len(found)))
+
+
+def single(name: str, row: Row, model: str) -> None:
+    """Ask in single calls what was not asked yet."""
+    for way in prompts():
+        known = {said["try"] for said in tried()[name, way]}
+
+        def one(number: int, way: str = way) -> None:
+            task = task_of(row, number)
+            right = row.right(task)
+            words = prompts(row.ask(task), "number" if len(right) == 1 else "sorted numbers")[way]
+            said = call(model, words, number)
+            note(row=name, way=way, **{"try": number}, right=holds(said["reply"], right), **said)
+
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            list(pool.map(one, [number for number in range(TRIES) if number not in known]))
+
+
+def voted(name: str, row: Row, model: str) -> None:
+    """Let maker do what it has not done yet; a run that was cut off goes on."""
+    known = {said["try"] for said in tried()[name, "maker"]}
+    for number in range(row.runs):
+        if number in known:
+            continue
+        task, begun = task_of(row, number), time.monotonic()
+        result = maker.run_sync(
+            task, model=model, k=row.k, temperature=TEMPERATURE, max_tokens=24, limits=LIMITS,
+            journal=FOLDER / f"{name}-{number}.journal",
+        )  # fmt: skip
+        if result.stopped:
+            print(f"{name} {number}: stopped by {result.stopped}: {result.detail}", file=sys.stderr, flush=True)
+            continue
+        usage = result.usage
+        note(row=name, way="maker", **{"try": number}, right=result.solved, tokens=usage.tokens_in + usage.tokens_out,
+             seconds=round(time.monotonic() - begun, 1), steps=result.steps, samples=result.samples,
+             wrong=result.wrong, flagged=result.flagged)  # fmt: skip
+
+
+def table() -> Iterator[str]:
+    """Yield the table's lines: each way with its tries, the exact 95% interval, tokens and seconds of one try."""
+    found = tried()
+    yield "| work | asked | right | 95% | tokens | seconds |"
+    yield "|---|---|---|---|---|---|"
+    for name, row in ROWS.items():
+        for way in (*prompts(), "maker"):
+            tries = found[name, way]
+            if tries:
+                n, right = len(tries), sum(said["right"] for said in tries)
+                low, high = theory.p_lower(n - right, n, 0.975), theory.p_upper(n - right, n, 0.975)
+                mean = {what: sum(said[what] for said in tries) / n for what in ("tokens", "seconds")}
+                asked = f"maker, k = {row.k}" if way == "maker" else f"one call, {way}"
+                yield (f"| {row.what} | {asked} | {right} of {n} | {low:.2f} to {high:.2f} | {mean['tokens']:,.0f} | "
+                       f"{mean['seconds']:,.0f} |")  # fmt: skip
+
+
+def main() -> None:
+    """Do what is left to do, row by row; print the table."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    model, *names = sys.argv[1:] or sys.exit(__doc__)
+    for name in [] if model == "--table" else names or ROWS:
+        voted(name, ROWS[name], model)
+        single(name, ROWS[name], model)
+    print("\n".join(table()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+"""The reading and the bookkeeping of the proof; its rows need a real model, and are no test."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import maker
+
+spec = importlib.util.spec_from_file_location("proof_script", Path(__file__).parent / "proof.py")
+proof: Any = importlib.util.module_from_spec(spec)
+sys.modules[spec.name] = proof
+spec.loader.exec_module(proof)
+
+
+@pytest.mark.parametrize(
+    ("reply", "right", "found"),
+    [
+        ("It is 1234567.", [1234567], True), ("1,234,567 (7 digits)", [1234567], True), ("7654321", [7654321], True),
+        ("1234568", [1234567], False), ("", [1234567], False), ("5 + 7 = 12", [12], True), ("12 is 5 + 7", [12], False),
+        ("-12", [-12], True), ("3, 5, 9", [3, 5, 9], True), ("Sorted:\n[3, 5, 9]\nDone in 2", [3, 5, 9], True),
+        ("3, 5, 8, 9", [3, 5, 9], False), ("3, 5", [3, 5, 9], False),
+    ],
+)  # fmt: skip
+def test_a_single_call_is_read_leniently(reply, right, found):
+    """A long number or a list counts wherever it stands, with commas or not; a short number only at the end."""
+    assert proof.holds(reply, right) is found
+
+
+@pytest.mark.parametrize("name", proof.ROWS)
+def test_a_row_has_the_same_problems_for_both(name):
+    """A number makes the same problem each time, and the answer that a single call must give is the task's own."""
+    row = proof.ROWS[name]
+    task, again = proof.task_of(row, 1), proof.task_of(row, 1)
+    assert task.parameters == again.parameters != proof.task_of(row, 2).parameters
+    result = maker.run_sync(task, model="oracle:p=1", k=1)
+    assert result.solved
+    answer = result.answer if isinstance(result.answer, list) else [result.answer]
+    assert row.right(task) == answer
+
+
+def test_what_was_tried_is_not_tried_again(tmp_path, monkeypatch):
+    """A run that is done stands in the file, and the table counts it with its interval."""
+    monkeypatch.setattr(proof, "FOLDER", tmp_path)
+    row = replace(proof.ROWS["product"], runs=2)
+    proof.voted("product", row, "oracle:p=0.98")
+    before = (tmp_path / "results.jsonl").read_text()
+    proof.voted("product", row, "oracle:p=0")
+    assert (tmp_path / "results.jsonl").read_text() == before
+    assert [said["right"] for said in proof.tried()["product", "maker"]] == [True, True]
+    assert [line for line in proof.table() if "2 of 2 | 0.16 to 1.00" in line]
