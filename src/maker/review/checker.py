@@ -66,13 +66,18 @@ class Audit:
         }  # fmt: skip
 
 
-def check(story: Story, task: Task | None, progress: Callable[[int, int], None] | None, expect: str | None) -> Audit:
-    """Re-check the journal of a run; the arguments are those of `verify`, and so is what it raises."""
+def check(
+    story: Story, task: Task | None, progress: Callable[[int, int], None] | None, expect: str | None, *,
+    reads: bool = True,
+) -> Audit:  # fmt: skip
+    """Re-check the journal of a run; the arguments are those of `verify`, and so is what it raises.
+
+    reads: the task can read replies; else texts alone are compared, and step hashes taken as they are.
+    """
     summary = story.summary()
     try:
-        checker = Checker(
-            summary, task or journaled_task(summary.header, "the journal's task is {!r}, which"), progress
-        )
+        task = task or journaled_task(summary.header, "the journal's task is {!r}, which")
+        checker = Checker(summary, task, progress, reads=reads)
     except SENSELESS as error:
         raise senseless(story.path, "the header", error) from error
     problem = None
@@ -133,7 +138,7 @@ class Checker:
     def __init__(
         self, summary: Summary, task: Task, progress: Callable[[int, int], None] | None, *, reads: bool = True
     ) -> None:
-        """Begin before the first record. reads: the task can read replies; else texts alone are compared."""
+        """Begin before the first record; the arguments are those of `check`."""
         self.task = task
         self._reads = reads
         self._summary = summary
@@ -292,6 +297,8 @@ class Checker:
         """Say whether every step is decided, and the last state."""
         last = self._plan.segments[-1]
         at = self._at.get(last.index)
+        if at is None and last.stop is None and last.enter is not None:
+            at = (last.start, last.entry)  # done before the first step, perhaps
         if at is None:
             return False, None
         finished = all(segment.stop is None or self._finished(segment.index) for segment in self._plan.segments)
