@@ -58,6 +58,7 @@ def test_a_later_round_begins_at_its_own_number() -> None:
         ([wave((0, 0), texts=[TEXT, TEXT])], "a text that no draw brought"),
         ([wave((FLAGGED, 0))], "draw 0 is flagged without a kind"),
         ([wave((0, 0), extras={0: {"flag": "empty"}})], "has a vote in spite of its flag"),
+        ([wave((0, 0), extras={0: {"silent": True}})], "draw 0 has a vote, though its reply had no text"),
         ([wave((1, 0))], "draw 0 votes for candidate 1, which nobody gave"),
         ([wave((-2, 0))], "draw 0 votes for candidate -2"),
         ([wave((0, 0), texts=[(False, b"x")])], "the text of candidate 0 is missing"),

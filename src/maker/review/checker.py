@@ -161,6 +161,9 @@ class Checker:
         count = self._summary.header["segments"]
         if count > MOST_SEGMENTS:
             raise JournalError(f"the header claims {count} segments; more than {MOST_SEGMENTS} are not checked")
+        if self._summary.header["steps"] != self.task.steps:
+            claimed = self._summary.header["steps"]
+            raise JournalError(f"the header claims {claimed} steps, but its task has {self.task.steps}")
         if count == 1:
             return Plan.sequential(self.task.steps, self.task.initial_state)
         plan: Plan = self.task.plan(count)  # type: ignore[attr-defined]

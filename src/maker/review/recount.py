@@ -63,11 +63,13 @@ class Race:
 
     def _check(self, wave: Wave, position: int, candidate: int, number: int) -> None:
         """Check that a draw is one that a vote can have."""
-        draw = wave.first + position
+        draw, facts = wave.first + position, wave.extras.get(position, _PLAIN)
         if number >= len(self.texts):
             raise Failed(f"{self.name}: draw {draw} has a text that is not there")
-        if (candidate == FLAGGED) != ("flag" in wave.extras.get(position, _PLAIN)):
+        if (candidate == FLAGGED) != ("flag" in facts):
             raise Failed(f"{self.name}: draw {draw} is flagged without a kind, or has a vote in spite of its flag")
+        if candidate != FLAGGED and facts.get("silent"):
+            raise Failed(f"{self.name}: draw {draw} has a vote, though its reply had no text")
         if candidate != FLAGGED and not 0 <= candidate <= len(self.votes):
             raise Failed(f"{self.name}: draw {draw} votes for candidate {candidate}, which nobody gave")
         if candidate == len(self.votes) and self.texts[number] is None:
