@@ -369,6 +369,17 @@ def test_wrong_task_parameter(hanoi_run: Path, disks: int) -> None:
     assert (audit.solved, audit.exit_code) == (False, 6)
 
 
+def test_a_header_of_other_steps_than_its_task(hanoi_run: Path) -> None:
+    """A header whose number of steps is not that of the task which it names is refused."""
+
+    def change(content: list[Item]) -> None:
+        assert isinstance(content[0], dict)
+        content[0]["header"]["steps"] = 16
+
+    with pytest.raises(JournalError, match="the header claims 16 steps, but its task has 15"):
+        forged(hanoi_run, change)
+
+
 @pytest.mark.parametrize("k", [2, 4])
 def test_wrong_margin(hanoi_run: Path, k: int) -> None:
     """A header that names another margin than the votes were taken at is found out."""

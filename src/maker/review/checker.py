@@ -146,6 +146,8 @@ class Checker:
         self.checked = ["record chain", "verdicts follow from ballots", "transitions legal", "states and hashes"]
         self._progress = progress
         self._plan = self._make_plan()
+        if (claimed := summary.header["steps"]) != task.steps:
+            raise JournalError(f"the header claims {claimed} steps, but its task has {task.steps}")
         self._settings = Settings([segment.start for segment in self._plan.segments])
         self._at: dict[int, tuple[int, Any]] = {}  # by segment: next step and its state
         self._open: dict[tuple[int, int], Race] = {}  # by step and round, those that were rolled back too
@@ -161,9 +163,6 @@ class Checker:
         count = self._summary.header["segments"]
         if count > MOST_SEGMENTS:
             raise JournalError(f"the header claims {count} segments; more than {MOST_SEGMENTS} are not checked")
-        if self._summary.header["steps"] != self.task.steps:
-            claimed = self._summary.header["steps"]
-            raise JournalError(f"the header claims {claimed} steps, but its task has {self.task.steps}")
         if count == 1:
             return Plan.sequential(self.task.steps, self.task.initial_state)
         plan: Plan = self.task.plan(count)  # type: ignore[attr-defined]
