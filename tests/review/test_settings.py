@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from maker.decision.address import ATTEMPTS
-from maker.journal.notes import Calibration, Change, Epoch, Escalation, Note
+from maker.decision.address import ATTEMPTS, ROUND, Address
+from maker.journal.notes import Calibration, Change, Epoch, Escalation, Note, Receipt
 from maker.review.recount import Failed
 from maker.review.settings import Settings
 
@@ -22,6 +22,11 @@ ANEW, MORE, BACK = Change(warmer=0.5), Change(more=4), Change(back=2)
 def tried(step: int, branch: int, attempt: int, change: Change) -> Escalation:
     """Return the note of a step tried again."""
     return Escalation(step, branch, attempt, "rung", "tied", change)
+
+
+def came(run: str, draw: int) -> Receipt:
+    """Return the receipt of a draw of step 3."""
+    return Receipt(Address(run, 3, draw), (1, 1, 0, 0.0, 0), None)
 
 
 def after(*notes: Note) -> Settings:
@@ -73,12 +78,19 @@ def test_rounds_follow_from_escalations() -> None:
         ([BEGIN, tried(3, 0, 1, MORE)], "branch 0, attempt 0 was due"),
         ([BEGIN, tried(4, 2, 0, BACK)], "branch 1, attempt 0 was due"),
         ([BEGIN, tried(6, 1, 0, BACK)], "step 6: an escalation begins"),
+        ([BEGIN, came("r", 2**53)], "step 3: a reply came in round 137438953472"),
+        ([BEGIN, tried(3, 0, 1, ANEW), came("r", 2 * ROUND)], "a reply came in round 2"),
     ],
 )
 def test_a_note_that_does_not_follow_is_named(notes: list[Any], complaint: str) -> None:
     """Epochs out of order or of another run, a second calibration and odd escalations are each found."""
     with pytest.raises(Failed, match=complaint):
         after(*notes)
+
+
+def test_replies_of_this_round_and_of_other_runs_are_taken() -> None:
+    """A reply of the round in force or of one before is no contradiction, nor is any of a calibration."""
+    after(BEGIN, tried(3, 0, 1, ANEW), came("r", ROUND + 2), came("r", 1), came("calibration", 2**53))
 
 
 def test_a_forged_number_of_steps_costs_nothing() -> None:

@@ -3,7 +3,7 @@
 Each note has to follow from those before it: one header, at the start; epochs in order, all of one run; k chosen once
 an epoch; and each escalation the next try of its step, or the next branch of its segment. What does not is `Failed`.
 
-Not covered: whether a calibration or a rung chose well; notes of what was sent and paid for.
+Not covered: whether a calibration or a rung chose well; of what was sent and paid for, all but the round of a reply.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from typing import Any
 
-from maker.decision.address import ATTEMPTS
+from maker.decision.address import ATTEMPTS, round_of
 from maker.journal.header import FIXED
-from maker.journal.notes import Calibration, Epoch, Escalation, Note
+from maker.journal.notes import Calibration, Epoch, Escalation, Note, Receipt
 from maker.review.recount import Failed
 
 _SAME = sorted(FIXED | {"run"})  # in all epochs of a journal
@@ -49,6 +49,9 @@ class Settings:
                 self._calibrated(note)
             case Escalation():
                 self._escalated(note)
+            case Receipt(address=at) if at.run == self._header.get("run"):
+                if round_of(at.draw) > self.round(at.step):
+                    raise Failed(f"step {at.step}: a reply came in round {round_of(at.draw)}, which no note begins")
 
     def _begin(self, epoch: Epoch) -> None:
         self._number += 1
