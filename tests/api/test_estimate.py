@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import pickle
 from collections import Counter
 from typing import Any
 
@@ -396,3 +397,9 @@ def test_a_server_is_asked_as_often_as_it_is_billed_for() -> None:
     assert found.cost is not None
     assert found.cost.value > 0
     assert found.simulated is False
+
+
+def test_an_estimate_is_pickled_whole() -> None:
+    """A pickled estimate equals itself."""
+    found = maker.estimate_sync("hanoi", model="oracle:p=0.9")
+    assert pickle.loads(pickle.dumps(found)) == found

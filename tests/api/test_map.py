@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import signal
 import subprocess
 import sys
@@ -486,3 +487,11 @@ def test_journals_verify(answer: Any, tmp_path: Path):
     keyed = maker.map_sync("item: {item}", [1, 2], model=ScriptedModel(double), key=len, journal=tmp_path / "b")
     assert check_journal(tmp_path / "b", keyed.result.task).solved
     assert repr(keyed) == "<Verdicts on 2 of 2 items, stopped: None>"
+
+
+def test_verdicts_say_what_to_pass_to_another_process() -> None:
+    """Verdicts are not pickled, and say what is; a list of them is, and equal."""
+    found = maker.map_sync("Even? {item}", [1, 2], model=ScriptedModel(lambda request: "no"), k=1)
+    with pytest.raises(TypeError, match=r"list\(verdicts\)"):
+        pickle.dumps(found)
+    assert pickle.loads(pickle.dumps(list(found))) == list(found)

@@ -1,17 +1,20 @@
 """Whole journals as a forger makes them, put before every command that reads one: no hang, no traceback, no lie.
 
-    python tests/attacks/fuzz_journals.py [--files 20000] [--seed 0] [--seconds 900]
+    python tests/attacks/fuzz_journals.py [--files 20000] [--first 1] [--seed 0] [--seconds 900]
 
 File number i of a seed is always the same one. Two kinds of edit: odd content under a perfect chain (fields of any
 type and number, records dropped, doubled and exchanged), and SQLite's own (views, triggers, indexes, columns, rows,
-pragmas). Each command has 10 s and 1 GB. What a command raises must be a MakerError; where `verify` finds every
-check sound, the verdicts are those of the journal that was edited, or those that the file itself shows to `export`.
+pragmas). Each command has 10 s of processor time and 1 GB (`report`, which takes ten times as long as all others,
+reads each tenth file). What a command raises must be a MakerError. Where `verify` finds every check sound, all that
+can be read of the file is so: no command refuses it, each decided step has the answer, the votes and the samples of
+the journal that was edited, and nothing says solved that is not.
 """
 
 from __future__ import annotations
 
 import argparse
 import copy
+import faulthandler
 import io
 import random
 import resource
@@ -20,14 +23,18 @@ import sqlite3
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing, redirect_stderr, redirect_stdout
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "kit"))
 
 import maker
+from maker import ladder
+from maker.decision.address import ATTEMPTS, ROUND
+from maker.decision.sample import Request
 from maker.decision.wave import Wave
 from maker.errors import MakerError
 from maker.journal.database import read_records
@@ -43,6 +50,7 @@ from maker.testing import ScriptedModel
 from scratch import scratch
 
 SECONDS, BYTES = 10, 2**30
+REPORTED = 10  # of so many files one goes to `report`
 Item = Wave | dict[str, Any]
 
 JUNK: list[Any] = [
@@ -74,22 +82,63 @@ EDITS = [
 ]  # fmt: skip
 
 
-def grown(folder: Path) -> list[list[Item]]:
-    """Return what small sound journals of several kinds hold."""
-    held = []
-    runs: list[tuple[Any, ...]] = [
-        ("hanoi", "oracle:p=0.8,v=0.8", {"segments": 2, "k": "auto"}),
-        ("hanoi", "oracle:p=0.9", {"k": 3}),
-    ]
-    for number, (name, model, settings) in enumerate(runs):
+@dataclass
+class Source:
+    """A sound journal: how it is gone on with, what it holds, what it says of each step, and its run's answer."""
+
+    again: Callable[[Path], Any]
+    items: list[Item] = field(default_factory=list)
+    truth: dict[int, Any] = field(default_factory=dict)
+    answer: Any = None
+
+
+def grown(folder: Path) -> list[Source]:
+    """Return small sound journals of several kinds."""
+    sources = [Source(again) for again in (_plain, _calibrated, _escalated, _changed, _asked)]
+    for number, source in enumerate(sources):
         path = folder / f"grown-{number}.db"
-        maker.run_sync(maker.load_task(name, disks=3), model=model, journal=path, **{"keep_samples": "all", **settings})
-        held.append([decode(record) for record in read_records(path)])
-    asked = folder / "asked.db"
+        if source.again is _changed:  # part of it under other settings
+            _plain(path, limits={"max_steps": 3})
+        source.again(path)
+        source.items = [decode(record) for record in read_records(path)]
+        source.truth, source.answer = told(path), verify(path).answer
+        for command in commands(path, source.again, whole=True).values():  # imports count for none of the files
+            command()
+    return sources
+
+
+def _run(path: Path, model: Any, **settings: Any) -> object:
+    return maker.run_sync(maker.load_task("hanoi", disks=3), model=model, journal=path, **settings)
+
+
+def _plain(path: Path, **settings: Any) -> object:
+    return _run(path, "oracle:p=0.9", k=3, **settings)
+
+
+def _changed(path: Path) -> object:
+    return _plain(path, seed=7, accept_change=["seed"])
+
+
+def _calibrated(path: Path) -> object:
+    return _run(path, "oracle:p=0.8,v=0.8", segments=2, k="auto", limits={"max_calls": 2000})
+
+
+def _escalated(path: Path) -> object:
+    """Fail at one step until it begins anew, and then until two steps are rolled back."""
+    task = maker.load_task("hanoi", disks=3)
+
+    def tell(request: Request) -> str:
+        at = request.address
+        lost = at.step == 4 and at.draw < ROUND * ATTEMPTS
+        return "well" if lost else str(task.render(task.truth(request.state, at.step)))
+
+    rungs = [ladder.refine, ladder.go_back(2)]
+    return _run(path, ScriptedModel(tell), k=2, ladder=rungs, limits={"max_flags": 3})
+
+
+def _asked(path: Path) -> object:
     model = ScriptedModel(lambda request: "yes" if request.address.draw % 4 else "no", lockstep=False)
-    maker.map_sync("Is {item} even?", [1, 2, 3], model=model, k=2, journal=asked)
-    held.append([decode(record) for record in read_records(asked)])
-    return held
+    return maker.map_sync("Is {item} even?", [1, 2, 3], model=model, k=2, journal=path)
 
 
 def forged(items: list[Item], rng: random.Random) -> list[Item]:
@@ -165,80 +214,87 @@ def lay_out(path: Path, items: list[Item], rng: random.Random) -> str:
     return statement
 
 
-def commands(path: Path) -> dict[str, Callable[[], Any]]:
-    """Return what reads a journal, by name."""
+def commands(path: Path, again: Callable[[Path], Any], *, whole: bool) -> dict[str, Callable[[], Any]]:
+    """Return what reads a journal, by name; whole: `report` too. The last ones write to it."""
     out = path.parent
-    return {
+    asked: dict[str, Callable[[], Any]] = {
         "show": lambda: Story(path).summary().as_json(),
         "verify": lambda: verify(path),
-        "verdicts": lambda: list(Story(path).verdicts()),
+        "verdicts": lambda: told(path),
         "export steps": lambda: export(path, out / "out.parquet"),
         "export samples": lambda: export(path, out / "out.csv", what="samples"),
         "export lines": lambda: export(path, out / "out.jsonl", what="samples"),
         "revote": lambda: revote(path, k=2),
-        "report": lambda: write_report(path, out / "out.html"),
         "repair": lambda: repair(path),
+        "resume": lambda: again(path),
     }
+    return {"report": lambda: write_report(path, out / "out.html"), **asked} if whole else asked
+
+
+READERS = ("show", "verdicts", "export steps", "export samples", "export lines")  # of what is verified
+
+
+class TooLong(BaseException):
+    """A command took more than it may; nothing that it catches."""
 
 
 def _too_long(*_: object) -> None:
-    raise TimeoutError(f"more than {SECONDS} s")
+    raise TooLong(f"more than {SECONDS} s")
 
 
-def attack(path: Path) -> tuple[list[str], bool]:
+def attack(path: Path, source: Source, *, whole: bool) -> tuple[list[str], bool]:
     """Run every command on a file; return the complaints, and whether its content passed every check."""
-    found, sound = [], False
-    for name, command in commands(path).items():
-        signal.setitimer(signal.ITIMER_REAL, SECONDS)
+    found: list[str] = []
+    said: dict[str, Any] = {}
+    for name, command in commands(path, source.again, whole=whole).items():
+        signal.setitimer(signal.ITIMER_PROF, SECONDS)
         try:
             with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
-                said = command()
-            if name == "verify":
-                sound = said.problem is None
+                said[name] = command()
         except MakerError as error:
             if type(error).__name__ == "InternalError":
                 found.append(f"{name}: {error!r:.200}")
-        except Exception as error:
+        except (Exception, TooLong) as error:
             found.append(f"{name}: {type(error).__name__}: {error!s:.200}")
         finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-    return found, sound
+            signal.setitimer(signal.ITIMER_PROF, 0)
+    sound = "verify" in said and said["verify"].problem is None
+    return [*found, *lies(said, source)] if sound else found, sound
 
 
-def told(path: Path) -> dict[int, str]:
-    """Return the decided steps and their answers, as the journal says them."""
-    return {verdict.step: verdict.answer for verdict in Story(path).verdicts()}
+def lies(said: dict[str, Any], source: Source) -> Iterator[str]:
+    """Yield what a file that passed every check says otherwise than the journal which was edited."""
+    yield from (f"verified, but {name} refuses it" for name in READERS if name not in said)
+    for step, row in said.get("verdicts", {}).items():
+        if source.truth.get(step) != row:
+            yield f"verified, but step {step} has {row}"
+    audit = said["verify"]
+    if audit.solved and audit.answer != source.answer:
+        yield f"verified as solved, but the answer is {audit.answer!r:.80}"
+    if "show" in said and said["show"]["solved"] and not audit.solved:
+        yield "verified as not solved, but it shows as solved"
 
 
-def fuzz(files: int, seed: int, seconds: float = 1e9) -> tuple[int, Counter[str], list[str]]:
-    """Forge so many files; return how many were made in the time, what was done to them, and the complaints."""
-    signal.signal(signal.SIGALRM, _too_long)
+def told(path: Path) -> dict[int, Any]:
+    """Return what a journal says of each decided step: the answer, the votes, and how many samples it took."""
+    return {v.step: (v.answer, dict(v.votes.items()), v.samples, v.flagged) for v in Story(path).verdicts()}
+
+
+def fuzz(numbers: range, seed: int, seconds: float = 1e9) -> tuple[int, Counter[str], list[str]]:
+    """Forge the files of these numbers; return how many in the time, what was done to them, and the complaints."""
+    signal.signal(signal.SIGPROF, _too_long)
     done: Counter[str] = Counter()
     found: list[str] = []
-    end, number = time.monotonic() + seconds, 0
+    end = time.monotonic() + seconds
     with scratch() as folder:
         sources = grown(folder)
-        truths = []
-        for number, items in enumerate(sources):
-            with Journal(folder / f"truth-{number}.db") as journal:
-                for item in items:
-                    journal.append(encode_wave(item) if isinstance(item, Wave) else encode_note(item))
-            truths.append(told(folder / f"truth-{number}.db"))
-        number = 0
-        for number in range(1, files + 1):
+        for number in numbers:
+            faulthandler.dump_traceback_later(12 * SECONDS, exit=True)  # for what no signal interrupts
             rng = random.Random(f"{seed} {number}")
-            which = rng.randrange(len(sources))
+            source = rng.choice(sources)
             path = folder / "forged.db"
-            what = lay_out(path, sources[which], rng)
-            complaints, sound = attack(path)
-            if sound:
-                try:
-                    answers = told(path)
-                except MakerError:  # refused in words, though not by `verify`
-                    answers = {}
-                    done["passed every check, refused elsewhere"] += 1
-                wrong = {step for step, answer in answers.items() if truths[which].get(step, answer) != answer}
-                complaints += [f"verified, but step {step} has another answer" for step in wrong if which < 2]
+            what = lay_out(path, source.items, rng)
+            complaints, sound = attack(path, source, whole=number % REPORTED == 0)
             done["content" if what == "content" else "schema and rows"] += 1
             done["passed every check"] += sound
             found += [f"--seed {seed}, file {number} ({what:.60}): {complaint}" for complaint in complaints]
@@ -246,19 +302,21 @@ def fuzz(files: int, seed: int, seconds: float = 1e9) -> tuple[int, Counter[str]
                 left.unlink()
             if time.monotonic() > end:
                 break
-    return number, done, found
+    faulthandler.cancel_dump_traceback_later()
+    return done["content"] + done["schema and rows"], done, found
 
 
 def main() -> None:
     """Forge, say what was found, and fail if anything was."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--files", type=int, default=20_000)
+    parser.add_argument("--first", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=900)
     given = parser.parse_args()
     used = int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) * 1024
     resource.setrlimit(resource.RLIMIT_AS, (used + 2 * BYTES, resource.RLIM_INFINITY))  # threads reserve, unused
-    made, done, found = fuzz(given.files, given.seed, given.seconds)
+    made, done, found = fuzz(range(given.first, given.first + given.files), given.seed, given.seconds)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     sys.stdout.writelines(line + "\n" for line in found[:50])
     sys.stdout.write(f"{made} files ({dict(done)}): {len(found)} complaints, peak {peak:.0f} MB\n")

@@ -476,3 +476,10 @@ def test_a_wrong_majority_wins():
     _run(poll, map(Sample, [RIVAL, GOOD, RIVAL, RIVAL, RIVAL]))
     assert poll.verdict().answer.move == (1, 0, 1)
     assert HANOI.truth(HANOI.initial_state(), 0).move == (1, 0, 2)
+
+
+def test_a_wave_that_goes_on_after_its_decision_is_refused():
+    """A journaled wave with more draws than could be asked for is named with the first draw too many."""
+    wave = Wave(0, 0, [0, 0, 1, 1] * 5, [(True, HANOI.render(HANOI.truth(HANOI.initial_state(), 0)).encode())])
+    with pytest.raises(JournalError, match="draw 3 came after the vote was decided"):
+        _poll(k=3).replay(wave)

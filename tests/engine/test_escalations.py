@@ -24,6 +24,7 @@ from maker.decision.wave import Wave
 from maker.engine import ladder
 from maker.errors import JournalError, TaskError
 from maker.journal.database import read_records
+from maker.journal.notes import Escalation
 from maker.journal.records import decode, encode_note
 from maker.journal.story import Story
 from maker.journal.writer import Journal
@@ -813,3 +814,16 @@ def test_a_ladder_from_the_command_line(
     code, _, err = maker_command(*command, "--ladder", "refines")
     assert code == 2
     assert "'refines' is no rung" in err
+
+
+def test_a_forged_rollback_of_countless_steps_is_refused_at_once(tmp_path: Path) -> None:
+    """A journal of a task of unknown length cannot make a resume walk through steps that it never had."""
+    path, task = tmp_path / "run.db", Count()
+    task.steps = None  # type: ignore[assignment]
+    assert carry(hard({}), [], path, task, limits={"max_steps": 2}).steps == 2
+    note = Escalation(2**62, 1, 0, "go_back", "unsound", ladder.Change(back=2**62 - 2)).as_note()
+    with Journal(path) as journal:
+        list(journal.replay())
+        journal.append(encode_note(note))
+    with pytest.raises(JournalError, match="which is not possible"):
+        carry(hard({}), [], path, task)

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import pickle
+import subprocess
+import sys
+from dataclasses import fields
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,8 +15,9 @@ import pytest
 
 import maker
 from maker.decision.sample import Sample
-from maker.engine.result import Reporter
+from maker.engine.result import Reporter, RunResult
 from maker.engine.senders import Senders
+from maker.errors import JournalError
 from maker.models.oracle import Oracle
 from maker.sending.dispatcher import Dispatcher
 from maker.sending.limits import make_limits
@@ -188,3 +193,43 @@ def test_free_and_lockstep_say_the_same() -> None:
         result = maker.run_sync(hanoi(4), model=Oracle(p=0.8, v=0.9, latency=latency), k=4, segments=4)
         said.append({**result.as_json(), "seconds": None})
     assert said[0] == said[1]
+
+
+# -- other processes ---------------------------------------------------------------------------------------
+
+
+def same(copy: RunResult, result: RunResult) -> bool:
+    """Say whether two results agree in all but the objects of their tasks."""
+    names = [field.name for field in fields(result) if field.name not in ("task", "_book")]
+    return all(getattr(copy, name) == getattr(result, name) for name in names)
+
+
+def test_a_result_is_pickled_whole(tmp_path: Path) -> None:
+    """A pickled result has every field, and reads its verdicts, which are pickled too, from the same journal."""
+    result = maker.run_sync(maker.load_task("hanoi", disks=3), model="oracle:p=0.8", k=2, journal=tmp_path / "run.db")
+    copy = pickle.loads(pickle.dumps(result))
+    assert same(copy, result)
+    verdicts = list(result.verdicts())
+    assert list(copy.verdicts()) == verdicts == pickle.loads(pickle.dumps(verdicts))
+    assert copy.task.parameters == result.task.parameters
+
+
+def test_a_pickled_result_is_read_in_a_process_that_has_not_loaded_its_task(tmp_path: Path) -> None:
+    """Another process reads the result of a built-in task, which it never heard of, and its verdicts."""
+    result = maker.run_sync(maker.load_task("hanoi", disks=2), model="oracle:p=1", k=1, journal=tmp_path / "run.db")
+    (tmp_path / "result").write_bytes(pickle.dumps(result))
+    code = "import pickle, sys; print(len(list(pickle.load(open(sys.argv[1], 'rb')).verdicts())))"
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "result")], capture_output=True, text=True, check=False
+    )
+    assert (done.stdout, done.stderr) == ("3\n", "")
+
+
+def test_the_verdicts_of_a_run_without_a_file_stay_where_it_ran() -> None:
+    """A result without a journal file is pickled with its figures, and its copy says why it has no verdicts."""
+    result = maker.run_sync(maker.load_task("hanoi", disks=2), model="oracle:p=1", k=1)
+    copy = pickle.loads(pickle.dumps(result))
+    assert same(copy, result)
+    assert len(list(result.verdicts())) == 3
+    with pytest.raises(JournalError, match="give it journal=FILE"):
+        list(copy.verdicts())

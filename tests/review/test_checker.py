@@ -315,7 +315,7 @@ def test_winning_text_left_out(hanoi_run: Path) -> None:
             if isinstance(wave, Wave) and wave.step == 3:
                 wave.texts = [(False, digest(raw)) for _, raw in wave.texts]
 
-    assert "step 3: the text of the winning answer is missing" in str(forged(hanoi_run, change).problem)
+    assert "step 3: the text of candidate 0 is missing" in str(forged(hanoi_run, change).problem)
 
 
 @pytest.mark.parametrize("step", [0, 5])
@@ -369,6 +369,17 @@ def test_wrong_task_parameter(hanoi_run: Path, disks: int) -> None:
     assert (audit.solved, audit.exit_code) == (False, 6)
 
 
+def test_a_header_of_other_steps_than_its_task(hanoi_run: Path) -> None:
+    """A header whose number of steps is not that of the task which it names is refused."""
+
+    def change(content: list[Item]) -> None:
+        assert isinstance(content[0], dict)
+        content[0]["header"]["steps"] = 16
+
+    with pytest.raises(JournalError, match="the header claims 16 steps, but its task has 15"):
+        forged(hanoi_run, change)
+
+
 @pytest.mark.parametrize("k", [2, 4])
 def test_wrong_margin(hanoi_run: Path, k: int) -> None:
     """A header that names another margin than the votes were taken at is found out."""
@@ -381,7 +392,7 @@ def test_wrong_margin(hanoi_run: Path, k: int) -> None:
 
 
 def test_forged_close_note(tmp_path: Path) -> None:
-    """A closing note that claims success convinces nobody."""
+    """A closing note that claims success is a finding where the steps do not lead there."""
     path = tmp_path / "run.db"
     maker.run_sync("hanoi", model="oracle", k=1, segments=1, journal=path, limits={"max_steps": 3})
 
@@ -391,7 +402,72 @@ def test_forged_close_note(tmp_path: Path) -> None:
         )
 
     audit = forged(path, change)
-    assert (audit.solved, audit.as_json()["solved"], audit.exit_code) == (False, False, 3)
+    assert (audit.solved, audit.as_json()["solved"], audit.exit_code) == (False, False, 6)
+    assert "closing note" in str(audit.problem)
+
+
+@pytest.mark.parametrize("field", [{"answer": [[], [], []]}, {"answer": float("nan")}, {"wrong": 3}], ids=str)
+def test_closing_note_with_other_figures(hanoi_run: Path, field: dict[str, Any]) -> None:
+    """A closing note of a solved run that claims another answer, or wrong steps there are not, is a finding."""
+
+    def change(content: list[Item]) -> None:
+        assert isinstance(content[-1], dict)
+        content[-1]["close"] |= field
+
+    assert "closing note" in str(forged(hanoi_run, change).problem)
+
+
+def test_a_vote_that_says_something_else(hanoi_run: Path) -> None:
+    """A vote whose stored text gives another answer than its candidate is found, though the count comes out right."""
+    task = maker.load_task("hanoi", disks=4)
+
+    def change(content: list[Item]) -> None:
+        place = next(i for i, w in enumerate(content) if isinstance(w, Wave) and w.draws[0::4] == [0] * 3)
+        wave = content[place]
+        assert isinstance(wave, Wave)
+        rival = task.rivals(task.state_at(wave.step), wave.step)[0]
+        wave.texts.append((True, task.render(rival).encode()))
+        wave.draws[5] = len(wave.texts) - 1
+
+    assert "a vote for candidate 0 says something else" in str(forged(hanoi_run, change).problem)
+
+
+def test_two_candidates_of_one_answer(hanoi_run: Path) -> None:
+    """One answer that is counted as two candidates, in two wordings, is found."""
+
+    def change(content: list[Item]) -> None:
+        wave = next(w for w in content if isinstance(w, Wave) and not w.verdict and 1 in w.draws[0::4])
+        wave.texts = [(True, b"\n" * n + wave.texts[0][1]) for n in range(len(wave.texts))]
+
+    assert "two candidates are the same answer" in str(forged(hanoi_run, change).problem)
+
+
+@pytest.mark.parametrize("step", [15, 2**40])
+def test_a_step_after_the_end(hanoi_run: Path, step: int) -> None:
+    """Draws of a step that the task does not have are found, though all that it has are decided."""
+
+    def change(content: list[Item]) -> None:
+        content.insert(-1, Wave(step, 0, [0, 0, 1, 1], [(True, b"move = [0,0,0]")]))
+
+    assert f"step {step} was voted on" in str(forged(hanoi_run, change).problem)
+
+
+def test_a_step_after_an_end_that_the_task_tells(tmp_path: Path) -> None:
+    """The same where the task alone knows when it is done."""
+    path, task = tmp_path / "run.db", Sum(known=False)
+    maker.run_sync(task, model=ScriptedModel(tell), k=1, journal=path)
+    audit = forged(path, lambda content: content.insert(-1, Wave(5, 0, [0, 0, 1, 1], [(True, b"5")])), task)
+    assert "step 5 was voted on after the end" in str(audit.problem)
+
+
+def test_a_round_that_no_note_begins(hanoi_run: Path) -> None:
+    """Votes of a second round without an escalation are found."""
+
+    def change(content: list[Item]) -> None:
+        place = decided(content, 4)
+        content.insert(place + 1, replace(content[place], step=5, first=65536, verdict=None))
+
+    assert "drawn in round 1, which no note begins" in str(forged(hanoi_run, change).problem)
 
 
 @pytest.mark.parametrize(

@@ -113,6 +113,7 @@ def early_verdict(items: list[Wave]) -> None:
     """Let the last ballot of a decision be flagged."""
     wave = decided(items)
     wave.draws[-4] = FLAGGED
+    wave.extras[len(wave) - 1] = {"flag": "malformed"}
 
 
 def draws_after(items: list[Wave]) -> None:
@@ -130,7 +131,7 @@ def judge_too_early(items: list[Wave]) -> None:
     """Take away the proposals that no candidate could win any more."""
     judged = decided(items, DECOMPOSITION_JUDGE)
     proposals = next(wave for wave in items if wave.step == judged.step - 1)
-    del proposals.draws[4:]
+    del proposals.draws[4:], proposals.texts[1:]
 
 
 def judge_of_nothing(items: list[Wave]) -> None:

@@ -10,7 +10,6 @@ Not covered: items that are not at hand at the start, and prompts that change fr
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 import typing
 from collections.abc import Callable, Mapping, Sequence
@@ -28,9 +27,9 @@ from maker.decision.sample import AnyModel
 from maker.engine.result import Progress
 from maker.errors import TaskError
 from maker.sending.limits import Limits, make_limits
-from maker.task.canonical import DIGEST_SIZE, canonical, digest
+from maker.task.canonical import canonical, digest
 from maker.task.plan import Plan
-from maker.task.prompt import Messages, View, filled, prompt_of, render, views, wordings
+from maker.task.prompt import Messages, View, filled, fingerprint_of_all, prompt_of, render, views, wordings
 
 T = TypeVar("T")
 Item = TypeVar("Item")
@@ -136,11 +135,8 @@ class Items(Generic[Item]):
         self.steps = len(items) or None  # of no items: none are due, and the run is done before its first step
         self.schema = reader.schema
         self._ask, self._items, self._reader = ask, items, reader
-        prompts = hashlib.blake2b(digest_size=DIGEST_SIZE)
-        for position in range(len(items)):
-            text = render(self, position, position).encode("utf-8", "surrogatepass")
-            prompts.update(b"%d:" % len(text) + text)
-        self.parameters = {"prompts": prompts.hexdigest(), **reader.described}
+        prompts = fingerprint_of_all(render(self, position, position) for position in range(len(items)))
+        self.parameters = {"prompts": prompts, **reader.described}
         if reword is not None:  # an attribute only then: that a task has other wordings is seen by its having this one
             self._reword = reword
             self.paraphrases = self._views

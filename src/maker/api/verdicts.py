@@ -40,6 +40,8 @@ class Verdicts(Generic[T]):
     Iterating gives the verdicts there are, in item order; `verdict.step` is the item's position, and
     `len` is their number. result: the RunResult of the run behind it.
 
+    It is not copied to another process (pickled): give list(verdicts), or the journal's path and the call of map.
+
     An item that stays undecided, is refused or cannot be answered does not end the others: it is in `failed`, and the
     map is through all the same. The same call asks about those items once more.
     """
@@ -81,6 +83,10 @@ class Verdicts(Generic[T]):
         message = f"item {position} has no verdict"
         message += f": {_of_item(why)}" if why else f", the run stopped: {stopped}. {self.result.detail}"
         raise Undecided(message, tally=self._tally(position), step=position, limit=stopped or "")
+
+    def __reduce__(self) -> tuple[object, ...]:
+        raise TypeError("Verdicts read their journal when asked, and are not copied to another process. Give it "
+                        "list(verdicts), or the journal's path and the call of map.")  # fmt: skip
 
     def __repr__(self) -> str:
         failed = f", {len(self.result.failed)} failed" if self.result.failed else ""

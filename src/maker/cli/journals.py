@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from collections import Counter
@@ -94,21 +95,24 @@ def verify(
     journal: JournalFile,
     task: TaskFile = None,
     expect: Annotated[str | None, typer.Option(help="A `head` you noted: finds an older copy and a new chain.")] = None,
+    items: Annotated[Path | None, typer.Option(help="A map's items: one a line, or a JSON list.")] = None,
+    prompt: Annotated[str, typer.Option(help="With --items: the map's template.")] = "{item}",
     as_json: Json = False,
 ) -> None:
     """Re-check a journal from the file alone: record chain, votes, transitions, joins, goal."""
     loaded = own_task(task, ctx.args)
     if expect is not None and re.fullmatch("[0-9a-f]{32}", expect) is None:
         raise TaskError(f"--expect {expect!r}: give the 32 hex digits that `maker verify` printed as head")
-    verify_and_leave(journal, loaded, as_json=as_json, expect=expect)
+    given = None if items is None else items_in(items)
+    verify_and_leave(journal, loaded, as_json=as_json, expect=expect, items=given, prompt=prompt)
 
 
 def verify_and_leave(
-    journal: Path, task: Any, *, as_json: bool, before: RunResult | None = None, expect: str | None = None
+    journal: Path, task: Any, *, as_json: bool, before: RunResult | None = None, **given: Any
 ) -> NoReturn:
-    """Verify a journal, print what was found, and leave with its exit code."""
+    """Verify a journal, print what was found, and leave with its exit code. given: the rest that `verify` takes."""
     with progress_bar("verify", quiet=as_json) as bar:
-        audit = audit_of(journal, task, progress=bar.steps, expect=expect)
+        audit = audit_of(journal, task, progress=bar.steps, **given)
     rows = run_rows(before) if before else [
         ("run", safe(str(audit.summary.header.get("run")))), ("steps", f"{audit.summary.steps:,}"),
         ("chain", audit.summary.fold.chain), ("state", audit.summary.fold.state_digest.hex()),
@@ -121,6 +125,15 @@ def verify_and_leave(
     ]  # fmt: skip
     said = {**(before.as_json() if before else {}), **audit.as_json()}
     say(said, rows, "maker verify" if before is None else "maker demo", as_json=as_json, code=audit.exit_code)
+
+
+def items_in(path: Path) -> list[Any]:
+    """Return the items of a file: one a line, or a JSON list. Raises TaskError for what is neither."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        return list(json.loads(text)) if text.lstrip().startswith("[") else text.splitlines()
+    except (OSError, ValueError, RecursionError) as error:
+        raise TaskError(f"--items {path}: cannot be read: {error}. Give one item a line, or a JSON list.") from None
 
 
 def export(

@@ -247,6 +247,8 @@ class Poll:
         self._known += [raw.decode("utf-8", "surrogatepass") if full else None for full, raw in wave.texts]
         for position in range(len(wave)):
             candidate, number, tokens_in, tokens_out = wave.draws[4 * position : 4 * position + 4]
+            if self.tally.margin >= self.method.k:
+                raise JournalError(f"step {wave.step}: draw {wave.first + position} came after the vote was decided")
             self.order.append(candidate)
             text = self._known[number]
             facts = wave.extras.get(position, {})

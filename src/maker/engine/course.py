@@ -204,7 +204,8 @@ class Course:
             self.rolled_back = True
             return
         lane = self.front.lane_in(found.step)
-        if lane is None or lane.index > found.steps.start:
+        read = self.journal.appended  # records: a step that was decided has one
+        if lane is None or lane.index > found.steps.start or found.change.back > read:
             raise JournalError(f"{self.journal.path}: step {found.step} is rolled back to step {found.steps.start}, "
                                "which is not possible. The journal does not fit this task's plan.")  # fmt: skip
         self._take(found, None)

@@ -22,11 +22,12 @@ from maker import theory
 from maker.decision.ending import Stop
 from maker.decision.race import Verdict
 from maker.engine.senders import Senders
-from maker.errors import ungrouped
+from maker.errors import JournalError, ungrouped
 from maker.journal.story import Story
 from maker.journal.writer import Journal
 from maker.sending.usage import Usage
 from maker.task.canonical import jsonable
+from maker.task.load import import_again, origin
 from maker.task.task import Task
 
 
@@ -51,6 +52,13 @@ class Progress:
     pace: str = ""
 
 
+def _begun(found: str | None) -> RunResult:
+    """Return a result without its fields, as it is copied. found: where its task was loaded from."""
+    if found is not None:
+        import_again(found)
+    return RunResult.__new__(RunResult)
+
+
 @dataclass(slots=True)
 class RunResult:
     """How a run went.
@@ -65,6 +73,7 @@ class RunResult:
     wrong (None where the truth is not known): what p and rho are estimated from. segments: how many
     were used. simulated: the model was a simulated one. cost: US dollars, None without prices. epochs: how
     often settings were changed on purpose. escalations: how often steps were tried in another way, by rung.
+    A result can be copied to another process (pickled) with all but the verdicts of a run without a journal file.
     independence: whether copied samples would show, "" where none can be. failed: why, by step, for those that have
     no verdict where all the others are decided.
     """
@@ -102,9 +111,19 @@ class RunResult:
     task: Task | None = field(default=None, repr=False)
     _book: Journal | None = field(default=None, repr=False)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # What a run without a file has journaled stays in its process; the file of a loaded task is imported first.
+        state = {name: getattr(self, name) for name in self.__slots__} | {"_book": None}
+        return _begun, (None if self.task is None else origin(self.task),), (None, state)
+
     def verdicts(self) -> Iterator[Verdict[Any]]:
-        """Yield every verdict in the order of decision, read from the journal one by one."""
+        """Yield every verdict in the order of decision, read from the journal one by one.
+
+        Raises JournalError for the copy, in another process, of what a run without a file returned.
+        """
         journal = self.journal or self._book
+        if journal is None and self.steps:
+            raise JournalError("the run had no journal file, so its verdicts stayed where it ran: give it journal=FILE")
         if journal is not None:
             yield from Story(journal).verdicts(self.task.parse if self.task is not None else None)
 

@@ -1,28 +1,32 @@
 """Every step of a run counted again, one ballot at a time, with code of its own.
 
-Checked are: that each verdict follows from its recorded ballots; that each winning answer is legal and leads to the
-recorded state; that segments join; that the last state is the goal; and, where the task has one, its independent
-checker on the whole sequence. An `Audit` says what was found.
+Checked are: that the waves of a step follow from each other and are in the round that the notes begin; that each vote
+whose text is stored says what its candidate says; that each verdict follows from its recorded ballots; that each
+winning answer is legal and leads to the recorded state; that segments join; that the last state is the goal, as the
+closing note claims; and, where the task has one, its independent checker on the whole sequence. An `Audit` says what
+was found.
 
-Not covered: the record chain (`journal/database.py`), and the tree of a solve (`solve.py`).
+Not covered: the record chain (`journal/database.py`), the tree of a solve (`solve.py`), whether a flag was right
+(`rejudge.py`), and what a run paid: notes of what was sent are not recounted.
 """
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from bisect import bisect_right
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from maker.decision.address import round_of
 from maker.decision.wave import FLAGGED, Wave, step_hash
 from maker.errors import JournalError, TaskError
-from maker.journal.notes import Calibration, Epoch, Note
+from maker.journal.notes import Epoch, Escalation, Note
 from maker.journal.records import SENSELESS, senseless
 from maker.journal.story import Story, Summary
+from maker.review.recount import Failed, Race
+from maker.review.settings import Settings
 from maker.task.canonical import canonical, digest, jsonable
 from maker.task.load import journaled_task
 from maker.task.plan import Plan, Segment
@@ -62,17 +66,18 @@ class Audit:
         }  # fmt: skip
 
 
-class Failed(Exception):
-    """A check that does not hold."""
+def check(
+    story: Story, task: Task | None, progress: Callable[[int, int], None] | None, expect: str | None, *,
+    reads: bool = True,
+) -> Audit:  # fmt: skip
+    """Re-check the journal of a run; the arguments are those of `verify`, and so is what it raises.
 
-
-def check(story: Story, task: Task | None, progress: Callable[[int, int], None] | None, expect: str | None) -> Audit:
-    """Re-check the journal of a run; the arguments are those of `verify`, and so is what it raises."""
+    reads: the task can read replies; else texts alone are compared, and step hashes taken as they are.
+    """
     summary = story.summary()
     try:
-        checker = Checker(
-            summary, task or journaled_task(summary.header, "the journal's task is {!r}, which"), progress
-        )
+        task = task or journaled_task(summary.header, "the journal's task is {!r}, which")
+        checker = Checker(summary, task, progress, reads=reads)
     except SENSELESS as error:
         raise senseless(story.path, "the header", error) from error
     problem = None
@@ -88,6 +93,7 @@ def check(story: Story, task: Task | None, progress: Callable[[int, int], None] 
             reached = checker.task.done(last)
             if reached:
                 answer = checker.task.answer(last)
+        checker.close_note(reached, answer)
     except Failed as failed:
         problem = str(failed)
     finally:
@@ -117,54 +123,34 @@ def findings(step: int) -> Iterator[None]:
         raise Failed(f"step {step}: {type(error).__name__}: {error}") from error
 
 
-@dataclass(slots=True)
-class Race:
-    """The recount of one round of a decision, one ballot at a time.
+@dataclass(slots=True, frozen=True)
+class Said:
+    """What the text of a vote says: itself, the answer, and what the answer is counted by."""
 
-    name: what is decided, for messages. first: what each candidate said first, entered by whoever counts.
-    """
-
-    name: str
-    k: int | None
-    round: int = 0
-    votes: Counter[int] = field(default_factory=Counter)
-    first: dict[int, Any] = field(default_factory=dict)
-    texts: list[bytes | None] = field(default_factory=list)
-
-    def ballots(self, wave: Wave) -> Iterator[tuple[int, bytes | None]]:
-        """Count a wave; yield for each draw the candidate, or FLAGGED, and the text of a vote where it is stored."""
-        self.texts += [raw if full else None for full, raw in wave.texts]
-        for candidate, number in zip(wave.draws[0::4], wave.draws[1::4], strict=True):
-            if self.margin() >= (self.k or 1):
-                raise Failed(f"{self.name}: samples were drawn after the vote was decided")
-            if candidate != FLAGGED:
-                self.votes[candidate] += 1
-            yield candidate, None if candidate == FLAGGED else self.texts[number]
-
-    def margin(self) -> int:
-        """Return the votes of the leader minus those of the runner-up."""
-        first, second = ([*sorted(self.votes.values(), reverse=True), 0, 0])[:2]
-        return first - second
-
-    def won_by(self, winner: int) -> bool:
-        """Say whether a candidate leads by exactly k."""
-        return self.margin() == self.k and self.votes[winner] == max(self.votes.values())
+    text: bytes
+    answer: Any
+    key: bytes
 
 
 class Checker:
     """Checks one record after another; each step with code that the engine does not share."""
 
-    def __init__(self, summary: Summary, task: Task, progress: Callable[[int, int], None] | None) -> None:
+    def __init__(
+        self, summary: Summary, task: Task, progress: Callable[[int, int], None] | None, *, reads: bool = True
+    ) -> None:
+        """Begin before the first record; the arguments are those of `check`."""
         self.task = task
-        self.k: int | None = None
+        self._reads = reads
         self._summary = summary
         self.wrong = 0 if hasattr(task, "truth") else None
         self.checked = ["record chain", "verdicts follow from ballots", "transitions legal", "states and hashes"]
         self._progress = progress
         self._plan = self._make_plan()
-        self._starts = [segment.start for segment in self._plan.segments]
+        if (claimed := summary.header["steps"]) != task.steps:
+            raise JournalError(f"the header claims {claimed} steps, but its task has {task.steps}")
+        self._settings = Settings([segment.start for segment in self._plan.segments])
         self._at: dict[int, tuple[int, Any]] = {}  # by segment: next step and its state
-        self._open: dict[int, Race] = {}
+        self._open: dict[tuple[int, int], Race] = {}  # by step and round, those that were rolled back too
         self._steps = 0
         self._winners = sqlite3.connect("")  # winning texts by step, on disk: a million do not fit in memory
         self._winners.execute("CREATE TABLE winners (step INTEGER PRIMARY KEY, text BLOB)")
@@ -187,63 +173,92 @@ class Checker:
         return plan
 
     def take(self, item: Wave | Note) -> None:
-        """Check one wave; follow k."""
-        match item:
-            case Epoch():
-                self._open.clear()  # steps that are not decided begin anew
-                self.k = self.k if item.k is None else item.k
-            case Calibration():
-                self.k = item.k
-            case Wave():
-                with findings(item.step):
-                    self.wave(item)
+        """Check one wave, or follow a note."""
+        if isinstance(item, Wave):
+            with findings(item.step):
+                self.wave(item)
+            return
+        if isinstance(item, Escalation) and not item.change.goes_on:
+            self._open.pop((item.step, self._settings.round(item.step)), None)
+        self._settings.take(item)
+        if isinstance(item, Epoch):
+            self._open.clear()  # steps that are not decided begin anew
+        elif isinstance(item, Escalation) and item.change.back:
+            due = self._at.get(self._settings.segment_of(item.step), (0, None))[0]
+            if due > item.steps.start:
+                raise Failed(f"step {item.step}: steps that still count were rolled back")
 
     def wave(self, wave: Wave) -> None:
-        """Count a wave's ballots one at a time; check the verdict it claims. What was rolled back is passed over."""
+        """Count a wave's ballots one at a time; check the verdict it claims. What was rolled back is only counted."""
+        if self._settings.k is None:
+            raise Failed(f"step {wave.step} was drawn before k was known")
+        place = wave.step, round_of(wave.first)
+        race = self._open.get(place)
+        if race is None:
+            race = self._open[place] = Race(f"step {wave.step}", self._settings.k, place[1])
         if self._summary.abandoned and wave in self._summary.abandoned:
+            for _ in race.ballots(wave):
+                pass
+            if wave.verdict is not None:
+                del self._open[place]
             return
-        race = self._open.get(wave.step)
-        if race is None or race.round != round_of(wave.first):
-            race = self._open[wave.step] = Race(f"step {wave.step}", self.k, round_of(wave.first))
+        if place[1] != self._settings.round(wave.step):
+            raise Failed(f"step {wave.step} was drawn in round {place[1]}, which no note begins")
+        number, state = self._due(wave.step)
         for candidate, text in race.ballots(wave):
-            if candidate != FLAGGED:
-                race.first.setdefault(candidate, text)
+            if candidate != FLAGGED and race.texts[text] is not None:
+                self._vote(race, candidate, text)
         if wave.verdict is None:
             return
-        winner, hashed, state_digest = wave.verdict
+        winner = wave.verdict[0]
         if not race.won_by(winner):
             raise Failed(f"{race.name}: the verdict does not follow from the votes {dict(race.votes)}")
-        self._distinct(wave.step, race)
-        del self._open[wave.step]
-        self._step(wave.step, race.first[winner], hashed, state_digest)
+        del self._open[place]
+        self._step(number, state, wave, race.first[winner])
 
-    def _distinct(self, step: int, race: Race) -> None:
-        """Check that the candidates are different answers, as their votes were counted apart."""
-        if len(race.votes) > 1:
-            keys = {canonical(self._read(text or b"")) for text in race.first.values()}
-            if len(keys) != len(race.votes):
-                raise Failed(f"step {step}: two candidates are the same answer")
-
-    def _step(self, step: int, text: bytes | None, hashed: bytes, state_digest: bytes) -> None:
-        """Check one decided step: it is the next of its segment, legal, and leads where it says."""
-        if text is None:
-            raise Failed(f"step {step}: the text of the winning answer is missing")
-        number = bisect_right(self._starts, step) - 1
-        due, state = self._at.get(number) or (self._starts[number], self._entry(step, self._plan.segments[number]))
+    def _due(self, step: int) -> tuple[int, Any]:
+        """Return the segment of a step, and the state before it. Raises Failed unless the step is its next."""
+        number = self._settings.segment_of(step)
+        segment = self._plan.segments[number]
+        due, state = self._at.get(number) or (segment.start, self._entry(step, segment))
         if step != due:
-            raise Failed(f"step {step} was decided where step {due} was due")
-        answer = self._read(text)
-        if not self.task.legal(state, answer):
-            raise Failed(f"step {step}: the winning answer is illegal: {answer!r}")
-        after = self.task.apply(state, answer)
-        if digest(canonical(after)) != state_digest or step_hash(step, canonical(answer), state_digest) != hashed:
+            raise Failed(f"step {step} was voted on where step {due} was due")
+        if step == segment.stop or (segment.stop is None and self.task.done(state)):
+            raise Failed(f"step {step} was voted on after the end of segment {number}")
+        return number, state
+
+    def _vote(self, race: Race, candidate: int, number: int) -> None:
+        """Check that the text of a vote says what its candidate said first, and no other candidate did."""
+        said = race.said.get(number)
+        if said is None:
+            text = race.texts[number] or b""
+            answer = self._read(text)
+            said = race.said[number] = Said(text, answer, canonical(answer) if self._reads else text)
+        same = [known for known, first in race.first.items() if first.key == said.key]
+        if candidate not in race.first:
+            if same:
+                raise Failed(f"{race.name}: two candidates are the same answer")
+            race.first[candidate] = said
+        elif same != [candidate] and (same or self._reads):
+            raise Failed(f"{race.name}: a vote for candidate {candidate} says something else")
+
+    def _step(self, number: int, state: Any, wave: Wave, won: Said) -> None:
+        """Check a decided step: the winning answer is legal, and leads where the wave says."""
+        assert wave.verdict is not None, "only a decided step has a winner"
+        step, (_, hashed, state_digest) = wave.step, wave.verdict
+        if not self.task.legal(state, won.answer):
+            raise Failed(f"step {step}: the winning answer is illegal: {won.answer!r}")
+        after = self.task.apply(state, won.answer)
+        same = digest(canonical(after)) == state_digest
+        if not same or (self._reads and step_hash(step, won.key, state_digest) != hashed):
             raise Failed(f"step {step}: the recorded hashes are not those of the answer and its state")
         if self.wrong is not None:
-            self.wrong += canonical(self.task.truth(state, step)) != canonical(answer)  # type: ignore[attr-defined]
+            truth = self.task.truth(state, step)  # type: ignore[attr-defined]
+            self.wrong += won.answer != truth and won.key != canonical(truth)
         self._at[number] = (step + 1, after)
         self._steps += 1
         if hasattr(self.task, "check"):
-            self._winners.execute("INSERT INTO winners VALUES (?, ?)", (step, text))
+            self._winners.execute("INSERT INTO winners VALUES (?, ?)", (step, won.text))
         if self._progress and self._steps % 4096 == 0:
             self._progress(self._steps, self._summary.steps)
 
@@ -284,6 +299,8 @@ class Checker:
         """Say whether every step is decided, and the last state."""
         last = self._plan.segments[-1]
         at = self._at.get(last.index)
+        if at is None and last.stop is None and last.enter is not None:
+            at = (last.start, last.entry)  # done before the first step, perhaps
         if at is None:
             return False, None
         finished = all(segment.stop is None or self._finished(segment.index) for segment in self._plan.segments)
@@ -291,6 +308,16 @@ class Checker:
             finished = finished and self.task.done(at[1])
         self.checked.append("goal")
         return finished, at[1]
+
+    def close_note(self, reached: bool, answer: Any) -> None:
+        """Check that a run which says it ended well did, with the answer and the wrong steps that it says."""
+        close, said = self._summary.close, jsonable(answer)
+        if not close.get("solved"):
+            return
+        told = isinstance(answer, int | str) or not isinstance(said, str)  # else its text may differ from call to call
+        same = not told or json.dumps(said) == json.dumps(close["answer"])
+        if not reached or not same or (self.wrong is not None and close["wrong"] not in (None, self.wrong)):
+            raise Failed("the closing note says solved, with an answer or a number of wrong steps that does not follow")
 
     def sequence(self) -> None:
         """Run the task's independent checker over the winning answers in step order."""

@@ -19,7 +19,9 @@ from maker.engine.solve.tree import Decision, Tree
 from maker.errors import JournalError, TaskError
 from maker.journal.chain import Fold
 from maker.journal.story import Story, Summary
-from maker.review.checker import Audit, Failed, Race, expected, findings
+from maker.review.checker import Audit, expected, findings
+from maker.review.recount import Failed, Race
+from maker.review.settings import Settings
 from maker.task.canonical import canonical
 
 
@@ -50,13 +52,15 @@ def recheck(story: Story, expect: str | None = None) -> Recheck:
         raise TaskError(
             f"{story.path}: the journal of task {story.latest.get('task')!r}, not of a solve: it has no tree"
         )
-    reader = _Reader(summary)
+    reader, settings = _Reader(summary), Settings()
     problem = None
     try:
         for item in expected(story, expect):
             if isinstance(item, Wave):
                 with findings(item.step):
                     reader.take(item)
+            else:
+                settings.take(item)
     except Failed as failed:
         problem = str(failed)
     tree = reader.tree
@@ -96,7 +100,7 @@ class _Reader:
         for candidate, text in race.ballots(wave):
             counts["flagged" if candidate == FLAGGED else "valid"] += 1
             if candidate != FLAGGED:
-                self._vote(decision, race, candidate, text)
+                self._vote(decision, race, candidate, race.texts[text])
         if wave.verdict is not None:
             self._verdict(decision, race, wave.verdict)
             counts["decisions"] += 1

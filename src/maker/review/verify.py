@@ -6,11 +6,13 @@ Not covered: whether the samples really came from a model, and a journal rewritt
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 from maker.journal.story import Story
 from maker.review.checker import Audit, check
+from maker.review.maps import is_map, recorded
 from maker.review.solve import is_solve, recheck
 from maker.task.task import Task
 
@@ -20,15 +22,25 @@ def verify(
     task: Task | None = None,
     progress: Callable[[int, int], None] | None = None,
     expect: str | None = None,
+    *,
+    items: Iterable[Any] | None = None,
+    prompt: str | list[Any] = "{item}",
 ) -> Audit:
     """Re-check a journal from the file alone.
 
     task: needed when the journal's task is not a built-in one, since no code named by a journal is
     ever loaded. progress: called now and then with the steps checked and those there are. expect: a `head`
-    that this journal once had; it still has it, or more, unless it is an older copy or was rewritten.
-    Returns an Audit. Raises JournalError for a file that cannot be read, TaskError for a missing task.
+    that this journal once had; it still has it, or more, unless it is an older copy or was rewritten. items: those of
+    a map, and prompt: its template (without one the items are the prompts): their fingerprint is made again.
+    Returns an Audit. Raises JournalError for a file that cannot be read and for items of another map, TaskError for a
+    missing task.
     """
     story = Story(journal)
     if task is None and is_solve(story):
         return recheck(story, expect).audit
-    return check(story, task, progress, expect)
+    if items is None and (task is not None or not is_map(story)):
+        return check(story, task, progress, expect)
+    found = recorded(story, items, prompt)
+    audit = check(story, task or found, progress, expect, reads=task is not None or found.reads)
+    audit.checked += ["prompts"] if items is not None else []
+    return audit

@@ -89,6 +89,11 @@ def origin(task: Task) -> str | None:
     return f"{module.__file__}:{made.__qualname__}"
 
 
+def import_again(found: str) -> None:
+    """Import the file of a task that another process loaded, as `origin` says it, so that a copy can be read here."""
+    _import(Path(found.rpartition(":")[0]))
+
+
 def task_parameters(name: str) -> dict[str, inspect.Parameter]:
     """Return the constructor's parameters of a built-in task, for its help."""
     return dict(inspect.signature(_builtin(name)).parameters)

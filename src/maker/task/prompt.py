@@ -13,15 +13,16 @@ Not covered: what a role means, and tokens, which belong to the model; whether v
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, TypeAdapter, ValidationError
 
 from maker.errors import TaskError
-from maker.task.canonical import digest
+from maker.task.canonical import DIGEST_SIZE, digest
 from maker.task.task import Task, guarded
 
 
@@ -170,3 +171,12 @@ def wordings(prompts: Sequence[object], whose: str) -> list[View]:
 def fingerprint(text: str) -> str:
     """Return 32 hex digits that stand for a prompt."""
     return digest(text.encode("utf-8", "surrogatepass")).hex()
+
+
+def fingerprint_of_all(prompts: Iterable[str]) -> str:
+    """Return 32 hex digits that stand for many prompts in their order."""
+    made = hashlib.blake2b(digest_size=DIGEST_SIZE)
+    for prompt in prompts:
+        text = prompt.encode("utf-8", "surrogatepass")
+        made.update(b"%d:" % len(text) + text)
+    return made.hexdigest()

@@ -1,0 +1,87 @@
+"""One round of a vote counted again, one ballot at a time, with code that the engine does not share.
+
+A `Race` takes the waves of a round as a journal holds them. Each has to follow from those before it: its draws are
+numbered on, every fact and every text belongs to one of them, a flagged draw has a kind and a vote has none, a new
+answer comes with its text, and nothing is drawn once the vote is decided. `Failed` says what does not hold.
+
+Not covered: what the texts say, and whether a flag was right (`checker.py`, `solve.py`, `rejudge.py`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from maker.decision.address import ROUND
+from maker.decision.wave import FLAGGED, Wave
+
+_PLAIN: dict[str, Any] = {}
+
+
+class Failed(Exception):
+    """A check that does not hold."""
+
+
+@dataclass(slots=True)
+class Race:
+    """The recount of one round of a decision, one ballot at a time.
+
+    name: what is decided, for messages. drawn: how many draws it had. texts: those stored, None where only a digest
+    is. first: what each candidate said first; said: what a text says, by its number; both entered by whoever counts.
+    """
+
+    name: str
+    k: int
+    round: int = 0
+    drawn: int = 0
+    votes: Counter[int] = field(default_factory=Counter)
+    first: dict[int, Any] = field(default_factory=dict)
+    said: dict[int, Any] = field(default_factory=dict)
+    texts: list[bytes | None] = field(default_factory=list)
+
+    def ballots(self, wave: Wave) -> Iterator[tuple[int, int]]:
+        """Count a wave; yield for each draw the candidate, or FLAGGED, and the number of its text."""
+        if wave.first != self.round * ROUND + self.drawn:
+            raise Failed(f"{self.name}: draw {wave.first} does not follow draw {self.drawn - 1} of round {self.round}")
+        known, numbers = len(self.texts), wave.draws[1::4]
+        self.texts += [raw if full else None for full, raw in wave.texts]
+        if len(self.texts) > known and not set(numbers).issuperset(range(known, len(self.texts))):
+            raise Failed(f"{self.name}: there is a text that no draw brought")
+        for position in wave.extras:
+            if position >= len(numbers):
+                raise Failed(f"{self.name}: there is a fact about draw {wave.first + position}, which was never made")
+        for position, (candidate, number) in enumerate(zip(wave.draws[0::4], numbers, strict=True)):
+            if self.margin() >= self.k:
+                raise Failed(f"{self.name}: samples were drawn after the vote was decided")
+            self._check(wave, position, candidate, number)
+            if candidate != FLAGGED:
+                self.votes[candidate] += 1
+            self.drawn += 1
+            yield candidate, number
+
+    def _check(self, wave: Wave, position: int, candidate: int, number: int) -> None:
+        """Check that a draw is one that a vote can have."""
+        draw, facts = wave.first + position, wave.extras.get(position, _PLAIN)
+        if number >= len(self.texts):
+            raise Failed(f"{self.name}: draw {draw} has a text that is not there")
+        if (candidate == FLAGGED) != ("flag" in facts):
+            raise Failed(f"{self.name}: draw {draw} is flagged without a kind, or has a vote in spite of its flag")
+        if candidate != FLAGGED and facts.get("silent"):
+            raise Failed(f"{self.name}: draw {draw} has a vote, though its reply had no text")
+        if candidate != FLAGGED and not 0 <= candidate <= len(self.votes):
+            raise Failed(f"{self.name}: draw {draw} votes for candidate {candidate}, which nobody gave")
+        if candidate == len(self.votes) and self.texts[number] is None:
+            raise Failed(f"{self.name}: the text of candidate {candidate} is missing")
+
+    def margin(self) -> int:
+        """Return the votes of the leader minus those of the runner-up."""
+        if len(self.votes) < 2:
+            return self.votes.total()
+        first, second = sorted(self.votes.values(), reverse=True)[:2]
+        return first - second
+
+    def won_by(self, winner: int) -> bool:
+        """Say whether a candidate leads by exactly k."""
+        return self.margin() == self.k and self.votes[winner] == max(self.votes.values())

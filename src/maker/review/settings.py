@@ -1,0 +1,86 @@
+"""What the notes of a journal put in force, followed one by one: epochs, k, and the rounds that steps are voted in.
+
+Each note has to follow from those before it: one header, at the start; epochs in order, all of one run; k chosen once
+an epoch; and each escalation the next try of its step, or the next branch of its segment. What does not is `Failed`.
+
+Not covered: whether a calibration or a rung chose well; of what was sent and paid for, all but the round of a reply.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from typing import Any
+
+from maker.decision.address import ATTEMPTS, round_of
+from maker.journal.header import FIXED
+from maker.journal.notes import Calibration, Epoch, Escalation, Note, Receipt
+from maker.review.recount import Failed
+
+_SAME = sorted(FIXED | {"run"})  # in all epochs of a journal
+
+
+class Settings:
+    """The settings in force. k: None until it is known."""
+
+    def __init__(self, starts: Sequence[int] = (0,)) -> None:
+        """Begin before the first record. starts: the first step of each segment."""
+        self.k: int | None = None
+        self._starts = starts
+        self._number = -1  # of the epoch
+        self._header: dict[str, Any] = {}
+        self._attempts: dict[int, int] = {}  # by step
+        self._branches: dict[int, int] = {}  # by segment
+
+    def segment_of(self, step: int) -> int:
+        """Return the number of a step's segment."""
+        return bisect_right(self._starts, step) - 1
+
+    def round(self, step: int) -> int:
+        """Return the round in which a step is voted on now."""
+        return self._branches.get(self.segment_of(step), 0) * ATTEMPTS + self._attempts.get(step, 0)
+
+    def take(self, note: Note) -> None:
+        """Follow a note. Raises Failed for one that does not follow."""
+        match note:
+            case Epoch():
+                self._begin(note)
+            case Calibration():
+                self._calibrated(note)
+            case Escalation():
+                self._escalated(note)
+            case Receipt(address=at) if at.run == self._header.get("run"):
+                if round_of(at.draw) > self.round(at.step):
+                    raise Failed(f"step {at.step}: a reply came in round {round_of(at.draw)}, which no note begins")
+
+    def _begin(self, epoch: Epoch) -> None:
+        self._number += 1
+        if epoch.number != self._number:
+            raise Failed(f"epoch {epoch.number} of the settings stands where epoch {self._number} was due")
+        for name in _SAME if self._number else ():
+            if epoch.header.get(name) != self._header.get(name):
+                raise Failed(f"epoch {epoch.number} is of another run: its {name} differs from that of the header")
+        self._header, self.k = epoch.header, epoch.k
+        self._attempts.clear()
+
+    def _calibrated(self, found: Calibration) -> None:
+        if self._number < 0 or self.k is not None:
+            raise Failed("a calibration stands where k was known, or before the header")
+        flagged = sum(found.flags.values())
+        if found.wrong > found.valid or found.valid + flagged != found.draws or found.k < 1:
+            raise Failed(f"a calibration of {found.draws} draws has {found.valid} valid ones, {found.wrong} of them "
+                         f"wrong, {flagged} flagged, and chose k = {found.k}")  # fmt: skip
+        self.k = found.k
+
+    def _escalated(self, found: Escalation) -> None:
+        segment = self.segment_of(found.step)
+        branch, attempt = self._branches.get(segment, 0), self._attempts.get(found.step, 0)
+        due = (branch + 1, 0) if found.change.back else (branch, attempt + (not found.change.goes_on))
+        if (found.branch, found.attempt) != due or self.segment_of(found.step - found.change.back) != segment:
+            raise Failed(f"step {found.step}: an escalation begins branch {found.branch}, attempt {found.attempt}, "
+                         f"where branch {due[0]}, attempt {due[1]} was due")  # fmt: skip
+        if found.change.back:
+            self._branches[segment] = found.branch
+            self._attempts = {step: tried for step, tried in self._attempts.items() if step not in found.steps}
+        else:
+            self._attempts[found.step] = found.attempt
