@@ -82,6 +82,10 @@ class Borrowed:
         noticed(answer.status, answer.headers)
         return read_reply(answer.status, answer.headers, answer.body, asked, time.monotonic() - began)
 
+    async def listed(self, seconds: float) -> bytes:
+        """Return nothing: which models there are is not asked through another's client."""
+        return b""
+
     async def aclose(self) -> None:
         """Leave the client open: it was not opened here."""
 
