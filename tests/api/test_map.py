@@ -24,6 +24,7 @@ from maker.decision.race import first_to_ahead
 from maker.decision.sample import Failure, Request, Sample
 from maker.engine.result import Progress
 from maker.errors import JournalError, ModelError, TaskError, Undecided
+from maker.journal.story import Story
 from maker.testing import FaultServer, Reply, ScriptedModel, check_journal, check_task
 
 
@@ -308,6 +309,44 @@ def test_flagged_draws_of_an_undecided_item_are_told():
     with pytest.raises(Undecided) as error:
         verdicts[1]
     assert (error.value.tally.total, error.value.tally.flagged) == (0, 6)
+
+
+def test_the_summary_says_what_a_person_wants_to_know():
+    """Items done, the first that failed with their reasons, flags, tokens and cost; the account is the run's."""
+
+    def script(request: Request) -> str:
+        return "?" if request.address.draw == 0 else hard(1, until=99)(request)
+
+    verdicts = doubled([0, 1, 2], script, limits={"max_votes": 8}, lockstep=False)
+    lines = verdicts.summary().split("\n")
+    assert lines[0] == "2 of 3 items are decided, 1 failed"
+    assert lines[1].startswith("failed: item 1 is undecided after 9 samples: votes 4, 4 (k = 2 ahead is needed)")
+    assert lines[2:4] == ["flagged: malformed 3", "samples: 15, 3 of them flagged"]
+    assert lines[4].startswith("tokens: 0 in, 0 out, and at most ")
+    assert lines[5:] == ["cost: not known"]
+    assert (verdicts.usage, verdicts.cost) == (verdicts.result.usage, None)
+    stopped = doubled(range(9), limits={"max_steps": 4})
+    assert stopped.summary().split("\n")[0] == "4 of 9 items are decided"
+    assert stopped.summary().split("\n")[-1].startswith("stopped: max_steps. 4 steps are decided")
+
+
+def test_many_failures_are_not_all_in_the_summary():
+    """A summary stays a few lines: the first failures, and how many more there are."""
+    verdicts = doubled([1] * 9, hard(1, until=99), limits={"max_votes": 4})
+    said = [line for line in verdicts.summary().split("\n") if line.startswith("failed")]
+    assert (len(said), said[-1]) == (6, "failed: 4 more, see `failed`")
+
+
+def test_a_resume_that_decides_nothing_says_how_it_ended(tmp_path: Path):
+    """Samples without a verdict are followed by the run's last word too: the journal never looks like a killed one."""
+    settings: dict[str, Any] = {"script": hard(0, until=99), "lockstep": False, "journal": tmp_path / "run.db"}
+    for most in (4, 6, 6):
+        doubled([0, 1], limits={"max_votes": most}, **settings)
+        said = Story(tmp_path / "run.db").summary()
+        assert (said.as_json()["stopped"], said.samples) == ("undecided", most + 2)
+    records = said.records
+    doubled([0, 1], limits={"max_votes": 6}, **settings)
+    assert Story(tmp_path / "run.db").records == records
 
 
 @pytest.mark.parametrize("position", [-1, 5])
