@@ -28,6 +28,7 @@ from maker.engine.calibrate import calibrate
 from maker.engine.escalations import Escalations
 from maker.engine.front import Front, Lane
 from maker.engine.ladder import Rung, describe
+from maker.engine.outset import Outset
 from maker.engine.senders import Senders
 from maker.errors import JournalError
 from maker.journal.header import changed_fields, check_header, make_header
@@ -50,6 +51,7 @@ class Course:
     settings; epoch: how often they were changed on purpose; accepted: those that may differ from the journal's.
     usage: the account, resumes included. sampled: rounds that samples were drawn in. stop: what ends the run.
     abandoned: what the rollbacks in the journal leave behind, as far as they are known; rolled_back: there is another.
+    outset: of a map, what its first items show.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class Course:
         self.rolled_back = False
         self.stop: Stop | None = None
         self.aside: dict[int, Stop] = {}  # by step: those that did not decide and hold up no other
+        self.outset: Outset | None = None
         self._latest: dict[str, Any] = {}  # the header of the journal's last epoch
 
     # -- one step -------------------------------------------------------------------------------
@@ -142,6 +145,8 @@ class Course:
         assert poll is not None, "a wave belongs to a poll"
         if self.receipts.known:
             self.receipts.judged(self.header["run"], wave.step, wave.first, len(wave))
+        if self.outset is not None and len(wave):
+            self.outset.look(poll)
         if not poll.won:
             self.book.keep(wave)
             return
@@ -152,6 +157,13 @@ class Course:
         self.front.advance(lane, poll, state, wave.verdict)
 
     # -- a step that does not decide ------------------------------------------------------------------
+
+    def hopeless(self) -> Stop | None:
+        """Return the stop of a map whose first items say that all will go wrong alike."""
+        if self.outset is None:
+            return None
+        polls = (lane.poll for lane in self.front.begun() if lane.poll is not None)
+        return self.outset.hopeless(self.front.steps, self.aside, polls)
 
     def first_aside(self) -> Stop:
         """Return the stop of a run whose other steps are all decided."""
@@ -234,6 +246,8 @@ class Course:
         except Stop as stop:
             self.stop = self.stop or stop
         self.book.replayed = self.front.steps
+        if self.plan.independent:
+            self.outset = Outset(self.usage, self.plan.steps or 0)
         log.info("run.open", run=self.header["run"], replayed=self.front.steps, records=self.journal.acknowledged)
 
     def _replay(self, item: Wave | Note) -> bool:
