@@ -11,7 +11,7 @@ import typer
 from maker.api.opened import task_for
 from maker.api.run import run_sync
 from maker.cli.journals import verify_and_leave
-from maker.cli.options import ASKING, REACHING, Json, TaskName, named_model, say, shown, task_options, with_settings
+from maker.cli.options import ASKING, REACHING, Json, TaskName, named_model, say_result, shown, task_options, with_settings
 from maker.cli.screen import run_rows
 from maker.decision.sample import Model
 from maker.engine.ladder import Rung, another_model, finer, go_back, more_votes, refine, reword
@@ -48,7 +48,7 @@ def run(
     settings["k"] = _k(k)
     settings["ladder"] = read_ladder(ladder, lambda name: named_model(name, concurrency, **_table(prices, name)))
     result = shown(run_sync, task_for(task, settings["model"], **task_options(ctx.args)), settings, task, quiet=as_json)
-    say(result.as_json(), run_rows(result), "maker run", as_json=as_json, code=result.exit_code)
+    say_result(result, result.as_json(), run_rows(result), "maker run", as_json=as_json)
 
 
 def read_ladder(text: str | None, make: Callable[[str], Model | str] = str) -> list[Rung] | None:
@@ -120,4 +120,4 @@ def demo(
     result = shown(run_sync, task, settings, f"hanoi, {disks} disks", quiet=as_json)
     if result.solved:
         verify_and_leave(journal, None, as_json=as_json, before=result)
-    say(result.as_json(), run_rows(result), "maker run", as_json=as_json, code=result.exit_code)
+    say_result(result, result.as_json(), run_rows(result), "maker run", as_json=as_json)
