@@ -178,6 +178,36 @@ def test_another_map_is_refused(change: dict[str, Any], field: str, tmp_path: Pa
     assert list(doubled(journal=tmp_path / "run.db").answers()) == [6, 2, 8, 2, 10]
 
 
+@pytest.mark.parametrize("paraphrases", [None, ["{item} doubled: {item}"]])
+def test_more_items_may_follow(paraphrases: Any, tmp_path: Path):
+    """A list that begins with the journal's items goes on: what is decided stays, each new item is asked about."""
+    settings: dict[str, Any] = {"journal": tmp_path / "run.db", "paraphrases": paraphrases, "lockstep": False}
+
+    def script(request: Request) -> str:
+        return str(2 * int(request.prompt.split(": ")[1]))
+
+    doubled([3, 1, 4], script, limits={"max_steps": 2}, **settings)
+    for items in ([3, 1, 4, 1, 5], [3, 1, 4, 1, 5, 9]):
+        longer = doubled(items, script, **settings)
+        assert list(longer.answers()) == [2 * item for item in items]
+    assert (longer.result.replayed, longer.result.samples, longer.result.epochs) == (5, 12, 2)
+    assert check_journal(tmp_path / "run.db", longer.result.task).solved
+    for items in ([3, 1, 4, 1, 6, 9, 2], [1, 3, 4, 1, 5, 9, 2], [3, 1, 4]):
+        with pytest.raises(JournalError, match="other settings"):
+            doubled(items, script, **settings)
+    with pytest.raises(JournalError, match="k: journal 2, now 3"):
+        doubled([3, 1, 4, 1, 5, 9, 2], script, k=3, **settings)
+    assert len(doubled([3, 1, 4, 1, 5, 9], ["unasked"], **settings)) == 6
+
+
+def test_more_items_than_segments_do_not_follow(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """Where neighbours come to share a segment, a longer list would move items to other ones: it is refused."""
+    monkeypatch.setattr(sys.modules["maker.api.map"], "MOST_SEGMENTS", 4)
+    doubled(range(4), journal=tmp_path / "run.db")
+    with pytest.raises(JournalError, match="steps: journal 4, now 5"):
+        doubled(range(5), journal=tmp_path / "run.db")
+
+
 def test_accepted_changes_begin_undecided_items_anew(tmp_path: Path):
     """With accept_change a map goes on under another k: decided items stay, the others are asked from the start."""
     settings: dict[str, Any] = {"journal": tmp_path / "run.db", "script": hard(3)}

@@ -11,7 +11,16 @@ import typer
 
 from maker.api.estimate import Estimate, estimate_sync
 from maker.api.opened import task_for
-from maker.cli.options import ASKING, REACHING, Json, TaskName, say, shown_until_interrupted, task_options, with_settings
+from maker.cli.options import (
+    ASKING,
+    REACHING,
+    Json,
+    TaskName,
+    say,
+    shown_until_interrupted,
+    task_options,
+    with_settings,
+)
 from maker.cli.screen import Bar, Rows, safe
 from maker.errors import Infeasible, TaskError
 from maker.theory.findings import Rate

@@ -12,7 +12,17 @@ import typer
 from maker.api.opened import task_for
 from maker.api.run import run_sync
 from maker.cli.journals import verify_and_leave
-from maker.cli.options import ASKING, REACHING, Json, TaskName, named_model, say_result, shown, task_options, with_settings
+from maker.cli.options import (
+    ASKING,
+    REACHING,
+    Json,
+    TaskName,
+    named_model,
+    say_result,
+    shown,
+    task_options,
+    with_settings,
+)
 from maker.cli.screen import run_rows
 from maker.decision.sample import Model
 from maker.engine.calibrate import announced

@@ -31,7 +31,7 @@ from maker.engine.ladder import Rung, describe
 from maker.engine.outset import Outset
 from maker.engine.senders import Senders
 from maker.errors import JournalError
-from maker.journal.header import changed_fields, check_header, make_header
+from maker.journal.header import changed_fields, check_header, make_header, with_more
 from maker.journal.notes import Abandoned, Calibration, Change, Epoch, Escalation, Note
 from maker.journal.story import Story
 from maker.journal.writer import Journal
@@ -51,7 +51,6 @@ class Course:
     settings; epoch: how often they were changed on purpose; accepted: those that may differ from the journal's.
     usage: the account, resumes included. sampled: rounds that samples were drawn in. stop: what ends the run.
     abandoned: what the rollbacks in the journal leave behind, as far as they are known; rolled_back: there is another.
-    outset: of a map, what its first items show.
     """
 
     def __init__(
@@ -77,7 +76,7 @@ class Course:
         self.rolled_back = False
         self.stop: Stop | None = None
         self.aside: dict[int, Stop] = {}  # by step: those that did not decide and hold up no other
-        self.outset: Outset | None = None
+        self.outset: Outset | None = None  # of a map
         self._latest: dict[str, Any] = {}  # the header of the journal's last epoch
 
     # -- one step -------------------------------------------------------------------------------
@@ -160,10 +159,8 @@ class Course:
 
     def hopeless(self) -> Stop | None:
         """Return the stop of a map whose first items say that all will go wrong alike."""
-        if self.outset is None:
-            return None
         polls = (lane.poll for lane in self.front.begun() if lane.poll is not None)
-        return self.outset.hopeless(self.front.steps, self.aside, polls)
+        return None if self.outset is None else self.outset.hopeless(self.front.steps, self.aside, polls)
 
     def first_aside(self) -> Stop:
         """Return the stop of a run whose other steps are all decided."""
@@ -236,7 +233,7 @@ class Course:
         if not known and self.config.k != "auto":
             self._set_k(self.config.k)
         if known:
-            check_header(self._latest, self.header, self.journal.path, self.accepted)
+            self._check(self._latest)
             if changed := changed_fields(self._latest, self.header):
                 self.book.note({"epoch": {"number": self.epoch + 1, "changed": changed, "header": self.header}})
                 log.warning("run.epoch", run=self.header["run"], number=self.epoch + 1, changed=changed)
@@ -258,6 +255,8 @@ class Course:
             case Epoch(number=0):
                 self._same_run(item.header)
             case Epoch():
+                if (item.header["steps"] or 0) > (self.plan.steps or 0):
+                    self._check(item.header)
                 self._latest = item.header
                 self._enter_epoch(item.header)
             case Calibration():
@@ -272,10 +271,13 @@ class Course:
         """Take the journal's header. Raises JournalError unless what differs from it now is accepted."""
         self._latest = stored
         if changed_fields(stored, self.header):  # a later epoch may agree; if not, say so before the replay
-            check_header(Story(self.journal).latest, self.header, self.journal.path, self.accepted)
+            self._check(Story(self.journal).latest)
         self.header["run"] = stored["run"]
         if stored["k"] != "auto":
             self._set_k(stored["k"])
+
+    def _check(self, stored: dict[str, Any]) -> None:
+        check_header(with_more(stored, self.header, self.task), self.header, self.journal.path, self.accepted)
 
     def _enter_epoch(self, header: dict[str, Any]) -> None:
         """Go on under other settings: steps that are not decided begin anew, with seeds of their own."""
