@@ -6,8 +6,10 @@ It is made at its first use, because structlog is a third of the time that `impo
 | event          | level   | when, and its fields                                                                   |
 |----------------|---------|----------------------------------------------------------------------------------------|
 | run.open       | info    | a journal is replayed: run, replayed (steps), records                                  |
+| run.calibration | warning | k = "auto", before anything is drawn: draws (info where that costs nothing)            |
 | run.epoch      | warning | settings were changed on purpose: run, number, changed                                 |
 | run.escalation | warning | a step that did not decide is asked otherwise: step, rung, reason, change              |
+| map.apart      | warning | all answers to the first items differ in one field alone: field, items, advice         |
 | crew.lost      | warning | a process that helped is gone, the run goes on alone: process (its id), detail         |
 | run.close      | info    | a run has ended: run, solved, stopped                                                  |
 | solve.open     | info    | as run.open, of a problem in words: run, replayed                                      |

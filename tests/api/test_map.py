@@ -24,6 +24,7 @@ from maker.decision.race import first_to_ahead
 from maker.decision.sample import Failure, Request, Sample
 from maker.engine.result import Progress
 from maker.errors import JournalError, ModelError, TaskError, Undecided
+from maker.journal.story import Story
 from maker.testing import FaultServer, Reply, ScriptedModel, check_journal, check_task
 
 
@@ -177,6 +178,36 @@ def test_another_map_is_refused(change: dict[str, Any], field: str, tmp_path: Pa
     assert list(doubled(journal=tmp_path / "run.db").answers()) == [6, 2, 8, 2, 10]
 
 
+@pytest.mark.parametrize("paraphrases", [None, ["{item} doubled: {item}"]])
+def test_more_items_may_follow(paraphrases: Any, tmp_path: Path):
+    """A list that begins with the journal's items goes on: what is decided stays, each new item is asked about."""
+    settings: dict[str, Any] = {"journal": tmp_path / "run.db", "paraphrases": paraphrases, "lockstep": False}
+
+    def script(request: Request) -> str:
+        return str(2 * int(request.prompt.split(": ")[1]))
+
+    doubled([3, 1, 4], script, limits={"max_steps": 2}, **settings)
+    for items in ([3, 1, 4, 1, 5], [3, 1, 4, 1, 5, 9]):
+        longer = doubled(items, script, **settings)
+        assert list(longer.answers()) == [2 * item for item in items]
+    assert (longer.result.replayed, longer.result.samples, longer.result.epochs) == (5, 12, 2)
+    assert check_journal(tmp_path / "run.db", longer.result.task).solved
+    for items in ([3, 1, 4, 1, 6, 9, 2], [1, 3, 4, 1, 5, 9, 2], [3, 1, 4]):
+        with pytest.raises(JournalError, match="other settings"):
+            doubled(items, script, **settings)
+    with pytest.raises(JournalError, match="k: journal 2, now 3"):
+        doubled([3, 1, 4, 1, 5, 9, 2], script, k=3, **settings)
+    assert len(doubled([3, 1, 4, 1, 5, 9], ["unasked"], **settings)) == 6
+
+
+def test_more_items_than_segments_do_not_follow(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """Where neighbours come to share a segment, a longer list would move items to other ones: it is refused."""
+    monkeypatch.setattr(sys.modules["maker.api.map"], "MOST_SEGMENTS", 4)
+    doubled(range(4), journal=tmp_path / "run.db")
+    with pytest.raises(JournalError, match="steps: journal 4, now 5"):
+        doubled(range(5), journal=tmp_path / "run.db")
+
+
 def test_accepted_changes_begin_undecided_items_anew(tmp_path: Path):
     """With accept_change a map goes on under another k: decided items stay, the others are asked from the start."""
     settings: dict[str, Any] = {"journal": tmp_path / "run.db", "script": hard(3)}
@@ -308,6 +339,44 @@ def test_flagged_draws_of_an_undecided_item_are_told():
     with pytest.raises(Undecided) as error:
         verdicts[1]
     assert (error.value.tally.total, error.value.tally.flagged) == (0, 6)
+
+
+def test_the_summary_says_what_a_person_wants_to_know():
+    """Items done, the first that failed with their reasons, flags, tokens and cost; the account is the run's."""
+
+    def script(request: Request) -> str:
+        return "?" if request.address.draw == 0 else hard(1, until=99)(request)
+
+    verdicts = doubled([0, 1, 2], script, limits={"max_votes": 8}, lockstep=False)
+    lines = verdicts.summary().split("\n")
+    assert lines[0] == "2 of 3 items are decided, 1 failed"
+    assert lines[1].startswith("failed: item 1 is undecided after 9 samples: votes 4, 4 (k = 2 ahead is needed)")
+    assert lines[2:4] == ["flagged: malformed 3", "samples: 15, 3 of them flagged"]
+    assert lines[4].startswith("tokens: 0 in, 0 out, and at most ")
+    assert lines[5:] == ["cost: not known"]
+    assert (verdicts.usage, verdicts.cost) == (verdicts.result.usage, None)
+    stopped = doubled(range(9), limits={"max_steps": 4})
+    assert stopped.summary().split("\n")[0] == "4 of 9 items are decided"
+    assert stopped.summary().split("\n")[-1].startswith("stopped: max_steps. 4 steps are decided")
+
+
+def test_many_failures_are_not_all_in_the_summary():
+    """A summary stays a few lines: the first failures, and how many more there are."""
+    verdicts = doubled([1] * 9, hard(1, until=99), limits={"max_votes": 4})
+    said = [line for line in verdicts.summary().split("\n") if line.startswith("failed")]
+    assert (len(said), said[-1]) == (6, "failed: 4 more, see `failed`")
+
+
+def test_a_resume_that_decides_nothing_says_how_it_ended(tmp_path: Path):
+    """Samples without a verdict are followed by the run's last word too: the journal never looks like a killed one."""
+    settings: dict[str, Any] = {"script": hard(0, until=99), "lockstep": False, "journal": tmp_path / "run.db"}
+    for most in (4, 6, 6):
+        doubled([0, 1], limits={"max_votes": most}, **settings)
+        said = Story(tmp_path / "run.db").summary()
+        assert (said.as_json()["stopped"], said.samples) == ("undecided", most + 2)
+    records = said.records
+    doubled([0, 1], limits={"max_votes": 6}, **settings)
+    assert Story(tmp_path / "run.db").records == records
 
 
 @pytest.mark.parametrize("position", [-1, 5])

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from maker.cli import lists, options
+from maker.task.load import load_task
+from maker.testing import FaultServer
+
 MAKER = [sys.executable, "-m", "maker"]
+TASK = load_task("hanoi", disks=3)
+RIGHT = {TASK.prompt(TASK.state_at(i), i): TASK.render(TASK.truth(TASK.state_at(i), i)) for i in range(7)}
 
 
 def test_the_same_command_resumes(maker, tmp_path):
@@ -124,9 +133,9 @@ def test_no_bar_and_no_colour_in_a_pipe(tmp_path):
     assert done.stderr == "" and "\x1b" not in done.stdout and "result: solved" in done.stdout
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_one_signal_stops_cleanly_and_the_run_can_be_resumed(number, tmp_path):
-    """SIGINT or SIGTERM drains the wave, leaves with 3, and a resume reaches the undisturbed end."""
+    """SIGINT, SIGTERM or SIGHUP drains the wave, leaves with 3, and a resume reaches the undisturbed end."""
     command = [*MAKER, "run", "hanoi", "--disks", "13", "--model", "oracle:p=0.99", "--k", "3", "--json"]
     path = tmp_path / "run.db"
     child = subprocess.Popen([*command, "--journal", str(path)], stdout=subprocess.PIPE, text=True)
@@ -140,6 +149,81 @@ def test_one_signal_stops_cleanly_and_the_run_can_be_resumed(number, tmp_path):
     resumed = json.loads(subprocess.run([*command, "--journal", str(path)], capture_output=True, check=True).stdout)
     undisturbed = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
     assert resumed["chain"] == undisturbed["chain"] and resumed["replayed"] >= said["steps"]
+
+
+def held(command: list[object], *, signals: int, answered: int) -> tuple[int, list[str], str]:
+    """Run a command against a server that hangs after some replies, send it signals, and return what it leaves."""
+    asked, go_on = threading.Semaphore(0), threading.Event()
+    count = itertools.count(1)
+
+    def reply(request: Any) -> str:
+        number = next(count)
+        asked.release()
+        if number > answered:
+            go_on.wait(30)
+        return RIGHT.get(request.prompt, "7")
+
+    with FaultServer(reply) as server:
+        options = ["--model", server.spec("m"), "--prices", "1,2", "--concurrency", "1"]
+        child = subprocess.Popen([*MAKER, *map(str, [*command, *options])], stdout=subprocess.PIPE,
+                                 stderr=subprocess.PIPE, text=True)  # fmt: skip
+        for _ in range(answered + 1):
+            assert asked.acquire(timeout=30)
+        for _ in range(signals):
+            child.send_signal(signal.SIGINT)
+            threading.Event().wait(0.1)  # two signals at once are one
+        if signals == 1 and command[0] == "run":
+            go_on.set()
+        out, err = child.communicate(timeout=30)
+        go_on.set()
+    return child.returncode, out.splitlines(), err
+
+
+@pytest.mark.parametrize("signals", [1, 2])
+def test_an_interrupted_run_says_three_lines(signals, maker, tmp_path):
+    """Drained at the first Ctrl-C or ended at the second: what is done, what it cost, how to resume; it can be."""
+    path = tmp_path / "run.db"
+    code, lines, err = held(["run", "hanoi", "--disks", 3, "--k", 2, "--journal", path], signals=signals, answered=4)
+    assert (code, err, [line.split(":")[0] for line in lines]) == (3, "", ["done", "cost", "resume"])
+    assert lines[0].startswith("done: ") and " of 7 steps" in lines[0]
+    if signals == 1:  # the second may come before anything was shown
+        assert lines[1].startswith("cost: $0.0") and lines[1].endswith(" tokens at most")
+    assert lines[2] == f"resume: run the same command: all that is done is in {path}"
+    stopped = json.loads(maker("show", path, "--json")[1])["stopped"]
+    assert stopped == ("interrupted" if signals == 1 else "running or killed")
+
+
+@pytest.mark.parametrize("command", [["estimate", "hanoi", "--disks", 3], ["solve", "What is 3 + 4?"]])
+def test_an_interrupted_command_without_a_journal_says_three_lines(command):
+    """An estimate ends at the first Ctrl-C, a solve at the second: in three lines too, and without a traceback."""
+    code, lines, err = held(command, signals=1 if command[0] == "estimate" else 2, answered=0)
+    assert (code, err, [line.split(":")[0] for line in lines]) == (3, "", ["done", "cost", "resume"])
+    assert "nothing is kept without a journal" in lines[2]
+
+
+def test_an_interrupted_look_at_a_journal_is_no_traceback(maker, monkeypatch):
+    """Ctrl-C in any other command is one line and exit code 3."""
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(lists, "builtin_tasks", interrupted)
+    code, out, err = maker("tasks")
+    assert (code, out.strip(), err) == (3, "", "maker: interrupted. Run the same command again.\n")
+
+
+def test_a_hangup_that_is_ignored_stays_ignored(monkeypatch):
+    """Under nohup a run goes on when its terminal is closed; elsewhere it is stopped cleanly."""
+    before = signal.getsignal(signal.SIGHUP)
+    try:
+        for handler, stops in ((signal.SIG_IGN, False), (signal.SIG_DFL, True)):
+            signal.signal(signal.SIGHUP, handler)
+            with options._interrupts(1, lambda: None) as interrupted:
+                signal.raise_signal(signal.SIGHUP)
+                assert interrupted() is stops
+            assert signal.getsignal(signal.SIGHUP) is handler
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_a_reader_that_leaves_early_is_no_error(tmp_path):

@@ -8,7 +8,7 @@ import sqlite3
 import maker as package
 from maker.review.report.data import collect
 from maker.review.report.page import _facts
-from maker.testing import FaultServer, Reply, error
+from maker.testing import FaultServer, Reply, ScriptedModel, error
 
 FIELDS = {"solved", "steps", "samples", "flagged", "wrong", "answer", "state_digest", "chain", "stopped", "seconds"}
 
@@ -89,3 +89,29 @@ def test_nothing_is_shown_where_nothing_was_negotiated(maker, tmp_path):
     with FaultServer() as server:
         package.map_sync("{item}?", [1, 2], model=server.spec("m"), k=2, journal=path)
     assert not {"takes", "answers_as", "servers"} & set(json.loads(maker("show", path, "--json")[1]))
+
+
+def test_show_of_a_map_speaks_of_items(maker, tmp_path):
+    """Items, each failure with its reason, flags with examples, tokens; the same facts for a program."""
+
+    class Real(ScriptedModel):
+        simulated = False
+
+    def script(request):
+        text = "[red]?" if request.address.draw == 1 else str(request.address.step)
+        return str(request.address.draw) if request.address.step == 2 else text
+
+    path = tmp_path / "run.db"
+    package.map_sync("{item}", [1, 2, 3, 4], model=Real(script, lockstep=False), answer=int, k=2, journal=path,
+                     limits={"max_votes": 4})  # fmt: skip
+    lines = maker("show", path)[1].splitlines()
+    assert "items: 3 of 4 decided, 1 failed" in lines
+    assert "flagged: malformed 3, such as '[red]?'" in lines
+    assert "failed: item 2: undecided after 4 samples: votes 1, 1, 1, 1 (k = 2 ahead is needed), flagged none." in lines
+    assert not any(line.startswith(("chain", "head", "state_digest", "stopped")) for line in lines)
+    said = json.loads(maker("show", path, "--json")[1])
+    assert (said["steps"], said["failed"][0]["item"], said["examples"]) == (3, 2, {"malformed": "[red]?"})
+    package.map_sync("{item}", range(4), model=Real(["1"]), k=2, journal=tmp_path / "b.db", limits={"max_steps": 3})
+    lines = maker("show", tmp_path / "b.db")[1].splitlines()
+    assert "items: 3 of 4 decided, 1 open" in lines
+    assert any(line.startswith("stopped: max_steps. ") for line in lines)

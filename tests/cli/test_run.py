@@ -94,6 +94,22 @@ def test_what_never_speaks_this_protocol(capsys: pytest.CaptureFixture[str], mon
         assert "check the address" in complaint
 
 
+def test_a_calibration_is_announced(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """With k = auto a line says what will be drawn before anything is; not for a program, and not at a resume."""
+    journal = tmp_path / "run.db"
+    with FaultServer(lambda received: "no move") as server:
+        options = ["--model", server.spec("m"), "--k", "auto", "--max-calls", "1", "--journal", journal]
+        code, said = call(capsys, monkeypatch, *options, "--json")
+        assert (code, said) == (3, "")
+        journal.unlink()
+        code, said = call(capsys, monkeypatch, *options)
+        assert (code, said.count("\n")) == (3, 1)
+        assert said.startswith("maker: k = auto: a calibration comes first: 300 random steps are drawn on once")
+        assert call(capsys, monkeypatch, *options) == (3, "")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("model", [UNREACHABLE, "http://no-such-host.invalid/v1#m", "http://10.255.255.1/v1#m"])
 def test_an_unreachable_host_is_told_in_time(

@@ -6,7 +6,7 @@ import json
 import pickle
 import subprocess
 import sys
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,7 +15,7 @@ import pytest
 
 import maker
 from maker.decision.sample import Sample
-from maker.engine.result import Reporter, RunResult
+from maker.engine.result import Progress, Reporter, RunResult
 from maker.engine.senders import Senders
 from maker.errors import JournalError
 from maker.models.oracle import Oracle
@@ -233,3 +233,12 @@ def test_the_verdicts_of_a_run_without_a_file_stay_where_it_ran() -> None:
     assert len(list(result.verdicts())) == 3
     with pytest.raises(JournalError, match="give it journal=FILE"):
         list(copy.verdicts())
+
+
+def test_progress_prints_as_a_person_reads_it() -> None:
+    """One line with few digits; what is not known is left out, not shown as None."""
+    glimpse = Progress(1200, None, 2400, 7, seconds=1.23456789, tokens=99_000)
+    assert str(glimpse) == "1,200 steps, 2,400 samples, 7 flagged, 99,000 tokens, 1.2 s"
+    paid = replace(glimpse, total=5000, cost=0.1 + 0.2, pace="8 at once")
+    said = "1,200 of 5,000 steps, 2,400 samples, 7 flagged, 99,000 tokens, $0.3000, 1.2 s, 8 at once"
+    assert str(paid) == said

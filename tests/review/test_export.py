@@ -258,3 +258,19 @@ def test_the_command_writes_and_says_what(run, tmp_path, monkeypatch, capsys):
     assert code == 2 and err.count("\n") == 1
     assert command()[0] == 2
     assert command("-o", tmp_path / "out.csv", "--raw")[0] == 0
+
+
+@pytest.mark.parametrize("what", ["steps", "samples"])
+def test_rows_of_a_map_come_in_item_order(what: str, tmp_path: Path) -> None:
+    """Items decided late, and those without a verdict, have their rows in their place; a run's come as decided."""
+
+    def script(request: Any) -> str:
+        slow = request.address.step in (0, 3)
+        return str(request.address.draw % 2) if slow and request.address.draw < 4 * (request.address.step + 1) else "7"
+
+    path = tmp_path / "run.db"
+    maker.map_sync("{item}", range(6), model=ScriptedModel(script), k=2, journal=path, limits={"max_votes": 8})
+    assert [stored.step for stored in Story(path).steps()] == [1, 2, 4, 5, 0, 3]
+    found = [row["step"] for row in rows(path, what)]
+    assert (found, set(found)) == (sorted(found), set(range(6)))
+    assert {row["step"] for row in rows(path, what) if what == "steps" and not row["decided"]} <= {3}

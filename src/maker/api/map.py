@@ -1,7 +1,8 @@
 """maker.map: one question about each of many items, every answer voted on, journaled and resumable.
 
 Each item is one voted step of a run (`engine/loop.py` does the work), named by its position. The same call on
-an existing journal goes on where it ends, and is refused if any item's prompt has changed. Items do not
+an existing journal goes on where it ends, and is refused if any item's prompt has changed; more items may follow
+those there were (up to 16,384 in all; items without a verdict are then asked from the start). Items do not
 depend on each other: each is a segment of its own (of more than 16,384 items, neighbours share one),
 and as many go side by side as the limits allow.
 
@@ -124,6 +125,7 @@ class Items(Generic[Item]):
     """
 
     name = "map"
+    of_all_steps = ("prompts", "paraphrases")  # the parameters that another number of items changes
     # In the header of every journal of a map, and kept, so that those are gone on with after an edit of this file.
     # To be changed when items are asked about, or their answers carried out, in another way.
     __code_digest__ = "0e8d9a8a236de7a98ce2ad7c25db92e2"
@@ -135,13 +137,23 @@ class Items(Generic[Item]):
         self.steps = len(items) or None  # of no items: none are due, and the run is done before its first step
         self.schema = reader.schema
         self._ask, self._items, self._reader = ask, items, reader
-        prompts = fingerprint_of_all(render(self, position, position) for position in range(len(items)))
-        self.parameters = {"prompts": prompts, **reader.described}
         if reword is not None:  # an attribute only then: that a task has other wordings is seen by its having this one
             self._reword = reword
             self.paraphrases = self._views
-            told = [[view.prompt for view in views(self, at, at)] for at in range(len(items))]
-            self.parameters["paraphrases"] = digest(canonical(told)).hex()
+        self.parameters = {**self._fingerprints(len(items)), **reader.described}
+
+    def _fingerprints(self, count: int) -> dict[str, str]:
+        """Return what tells the first items from others: digests of their prompts, and of those in other words."""
+        found = {"prompts": fingerprint_of_all(render(self, at, at) for at in range(count))}
+        if hasattr(self, "paraphrases"):
+            told = [[view.prompt for view in views(self, at, at)] for at in range(count)]
+            found["paraphrases"] = digest(canonical(told)).hex()
+        return found
+
+    def begins_with(self, parameters: Mapping[str, Any], count: int) -> bool:
+        """Say whether a map with these parameters asked about the first `count` of these items."""
+        told = {name: parameters[name] for name in self.of_all_steps if name in parameters}
+        return told == self._fingerprints(count)
 
     def plan(self, segments: int = MOST_SEGMENTS) -> Plan:
         """Return one segment an item, as far as there may be so many: any item can be asked about at once."""

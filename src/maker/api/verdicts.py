@@ -1,15 +1,13 @@
 """The verdicts of a run whose steps are items, in item order.
 
-They are read from the journal when asked for, through an index in a temporary file: in item order
-whatever the order of decision, and without holding them in memory. The index is as of its first use.
+They are read from the journal when asked for (`journal/items.py`): in item order whatever the order of decision, and
+without holding them in memory. They are as of the first use.
 
 Not covered: running and resuming (`map.py`).
 """
 
 from __future__ import annotations
 
-import sqlite3
-import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -18,9 +16,10 @@ from maker.api.answers import Reader
 from maker.decision.race import Tally, Verdict
 from maker.engine.result import RunResult
 from maker.errors import Undecided
-from maker.journal.records import decode, encode_wave
-from maker.journal.steps import StoredStep, steps_of
-from maker.journal.story import Story
+from maker.journal.items import ByItem
+from maker.sending.usage import Usage
+
+SHOWN = 5  # failed items in a summary
 
 T = TypeVar("T")
 
@@ -50,7 +49,7 @@ class Verdicts(Generic[T]):
         self.result = result
         self._items = items
         self._reader = reader
-        self._db: sqlite3.Connection | None = None
+        self._found: ByItem | None = None
 
     @property
     def stopped(self) -> str | None:
@@ -62,11 +61,38 @@ class Verdicts(Generic[T]):
         """The items that have no verdict though the map is through, in order."""
         return [FailedItem(item, _of_item(why), self._tally(item)) for item, why in self.result.failed.items()]
 
+    @property
+    def usage(self) -> Usage:
+        """The account: calls, tokens and dollars, those of earlier calls on the same journal included."""
+        return self.result.usage
+
+    @property
+    def cost(self) -> float | None:
+        """Dollars, None where they are not known."""
+        return self.result.cost
+
+    def summary(self) -> str:
+        """Return a few lines for a person: items decided and failed with reasons, flags, tokens and cost, any stop."""
+        failed, usage, examples = self.failed, self.usage, self._index.examples
+        lines = [
+            f"{len(self):,} of {self._items:,} items are decided" + (f", {len(failed):,} failed" if failed else "")
+        ]
+        lines += [f"failed: {failure.reason}" for failure in failed[:SHOWN]]
+        lines += [f"failed: {len(failed) - SHOWN:,} more, see `failed`"] if len(failed) > SHOWN else []
+        for kind, count in sorted(self.result.flags.items(), key=lambda flag: -flag[1]):
+            lines.append(f"flagged: {kind} {count:,}" + (f", such as '{examples[kind]}'" if kind in examples else ""))
+        lines.append(f"samples: {self.result.samples:,}, {self.result.flagged:,} of them flagged")
+        assumed = f", and at most {usage.assumed:,} that nobody reported" if usage.assumed else ""
+        lines.append(f"tokens: {usage.tokens_in:,} in, {usage.tokens_out:,} out{assumed}")
+        lines.append("cost: not known" if self.cost is None else f"cost: ${self.cost:,.4f}")
+        lines += [f"stopped: {self.stopped}. {_of_item(self.result.detail)}"] if self.stopped else []
+        return "\n".join(lines)
+
     def __len__(self) -> int:
-        return int(self._index.execute("SELECT count(DISTINCT step) FROM waves WHERE decided").fetchone()[0])
+        return self._index.decided
 
     def __iter__(self) -> Iterator[Verdict[T]]:
-        for stored in self._steps("decided"):
+        for stored in self._index.steps("decided"):
             yield self._reader.verdict(stored.verdict(self._reader.parse))
 
     def __getitem__(self, position: int) -> Verdict[T]:
@@ -76,7 +102,7 @@ class Verdicts(Generic[T]):
         """
         if not 0 <= position < self._items:
             raise IndexError(f"there is no item {position}, only 0 to {self._items - 1}")
-        stored = next(self._steps("step = ?", position), None)
+        stored = next(self._index.steps("step = ?", position), None)
         if stored is not None and stored.winner is not None:
             return self._reader.verdict(stored.verdict(self._reader.parse))
         stopped, why = self.result.stopped, self.result.failed.get(position)
@@ -94,7 +120,7 @@ class Verdicts(Generic[T]):
 
     def _tally(self, position: int) -> Tally:
         """Return how the votes on one item stand."""
-        stored = next(self._steps("step = ?", position), None)
+        stored = next(self._index.steps("step = ?", position), None)
         return self._reader.tally(stored.named(self._reader.parse) if stored is not None else Tally())
 
     def answers(self) -> Iterator[T]:
@@ -105,34 +131,19 @@ class Verdicts(Generic[T]):
 
     def missing(self) -> Iterator[int]:
         """Yield the positions of the items without a verdict, in order."""
-        due = 0
-        for (position,) in self._index.execute("SELECT DISTINCT step FROM waves WHERE decided ORDER BY step"):
-            yield from range(due, position)
-            due = position + 1
-        yield from range(due, self._items)
+        return self._index.missing(self._items)
 
     @property
-    def _index(self) -> sqlite3.Connection:
-        """The waves of the journal that count, by item, in a temporary file, made when first asked for."""
-        if self._db is None:
+    def _index(self) -> ByItem:
+        """The journal by item, made when first asked for."""
+        if self._found is None:
             journal = self.result.journal or self.result._book
             assert journal is not None, "a run without a file keeps its journal open"
-            db = sqlite3.connect("", check_same_thread=False)
-            weakref.finalize(self, db.close)
-            db.execute("CREATE TABLE waves (step INTEGER, decided INTEGER, record BLOB)")
-            for stored in Story(journal).steps():
-                rows = [(stored.step, stored.winner is not None, encode_wave(wave)) for wave in stored.waves]
-                db.executemany("INSERT INTO waves VALUES (?, ?, ?)", rows)
-            db.execute("CREATE INDEX by_step ON waves (step)")
-            self._db = db
-        return self._db
-
-    def _steps(self, which: str, *values: int) -> Iterator[StoredStep]:
-        """Yield the steps of some waves, which come in item order."""
-        rows = self._index.execute(f"SELECT record FROM waves WHERE {which} ORDER BY step, rowid", values)  # noqa: S608
-        return steps_of(decode(record) for (record,) in rows)
+            self._found = ByItem(journal)
+        return self._found
 
 
 def _of_item(why: str) -> str:
     """Return what a stop says of a step, in the words of a map."""
-    return why.replace("step ", "item ", 1)
+    said = why.replace("step ", "item ", 1).replace("Reword the step", "Reword the item")
+    return said.replace("make the step finer", "make the item easier")

@@ -20,6 +20,8 @@ from maker.cli.screen import safe
 from maker.errors import MakerError
 from maker.models.process import collect_seldom
 
+INTERRUPTED = 130  # what typer makes of a KeyboardInterrupt
+
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None,
     help="Very long tasks for language models, without a single error.",
@@ -47,11 +49,14 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):  # what a terminal's encoding lacks is written as an escape
             stream.reconfigure(errors="backslashreplace")
     try:
-        _leave(app(standalone_mode=False) or 0)
+        code = app(standalone_mode=False) or 0
+        if code == INTERRUPTED:
+            raise KeyboardInterrupt
+        _leave(code)
     except MakerError as error:
         _fail(str(error), error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
-        _fail("interrupted at once; what was acknowledged is in the journal. Run the same command to resume.", 3)
+        _fail("interrupted. Run the same command again.", 3)
     except BrokenPipeError:
         _leave(3)
     except Exception as error:

@@ -11,8 +11,17 @@ import typer
 
 from maker.api.estimate import Estimate, estimate_sync
 from maker.api.opened import task_for
-from maker.cli.options import ASKING, REACHING, Json, TaskName, say, task_options, with_settings
-from maker.cli.screen import Bar, Rows, progress_bar, safe
+from maker.cli.options import (
+    ASKING,
+    REACHING,
+    Json,
+    TaskName,
+    say,
+    shown_until_interrupted,
+    task_options,
+    with_settings,
+)
+from maker.cli.screen import Bar, Rows, safe
 from maker.errors import Infeasible, TaskError
 from maker.theory.findings import Rate
 from maker.theory.kinds import Kind
@@ -44,7 +53,7 @@ def estimate(
 
 def _measured(label: str, task: str, options: dict[str, str], settings: dict[str, Any], *, quiet: bool) -> Estimate:
     """Estimate a task, with a bar that says what a reply takes."""
-    with progress_bar(label, quiet=quiet) as bar:
+    with shown_until_interrupted(label, quiet=quiet) as bar:
         made = task_for(task, settings["model"], **options)
         return estimate_sync(made, **settings, progress=_pace(bar, settings["repeats"]))
 

@@ -13,9 +13,10 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from maker.cli.options import JournalFile, Json, TaskFile, own_task, say
-from maker.cli.screen import progress_bar, run_rows, safe
+from maker.cli.screen import Rows, progress_bar, run_rows, safe
 from maker.engine.result import RunResult
 from maker.errors import JournalError, TaskError
+from maker.journal.items import THROUGH, ByItem, is_map
 from maker.journal.repair import repair as repaired
 from maker.journal.story import Story
 from maker.models.takes import of_servers
@@ -26,6 +27,7 @@ from maker.review.solve import Recheck, is_solve, recheck
 from maker.review.verify import verify as audit_of
 
 SHOWN = 60  # characters of a text in the tree
+SHOWN_ITEMS = 20  # that failed, on one screen
 
 
 def show(
@@ -51,10 +53,46 @@ def show(
         sys.stdout.writelines(line + "\n" for line in _tree_lines(solve))
         return
     rows = [(key, safe(str(value))) for key, value in shown.items()]
+    if is_map(story.latest):
+        items = ByItem(journal)
+        failed = list(items.failures(said["k"])) if said["stopped"] in THROUGH else []
+        rows = _map_rows(said, items, failed, summary.close.get("detail", ""))
+        said |= {
+            "failed": [{"item": item, "reason": why} for item, why in failed], "examples": items.examples,
+            "tokens_in": items.tokens[0], "tokens_out": items.tokens[1], "tokens_assumed": items.tokens[2],
+            "cost": items.cost,
+        }  # fmt: skip
     servers = of_servers(str(said["model"]), summary.takes, summary.served, summary.sources)
     rows += [(name, safe(told)) for name, told in servers.items()]
     said |= {name.replace(" ", "_"): told for name, told in servers.items()}
     say(said, rows, str(journal), as_json=as_json)
+
+
+def _map_rows(said: dict[str, Any], items: ByItem, failed: list[tuple[int, str]], detail: str) -> Rows:
+    """Return what a map's journal says, in items: those that failed, each with the reason, and what was flagged."""
+    total, stopped = said["total"] or 0, said["stopped"]
+    left = total - items.decided
+    through = left == 0 or stopped in THROUGH
+    state = "all decided" if not left else f"{left:,} failed" if through else f"{left:,} open"
+    tokens_in, tokens_out, assumed = items.tokens
+    rows: Rows = [
+        ("map", safe(str(said["run"])) + ("  (simulated)" if said["simulated"] else "")),
+        ("model", safe(str(said["model"]))), ("items", f"{items.decided:,} of {total:,} decided, {state}"),
+        ("k", str(said["k"])), ("samples", f"{said['samples']:,}, {said['flagged']:,} flagged"),
+    ]  # fmt: skip
+    for kind, count in Counter(said["flags"]).most_common():
+        example = f", such as '{safe(items.examples[kind])}'" if kind in items.examples else ""
+        rows.append(("flagged", f"{safe(kind)} {count:,}{example}"))
+    rows += [("failed", f"item {item}: {safe(why)}") for item, why in failed[:SHOWN_ITEMS]]
+    if len(failed) > SHOWN_ITEMS:
+        rows.append(("failed", f"{len(failed) - SHOWN_ITEMS:,} more: maker show --json names all"))
+    rows.append(
+        ("tokens", f"{tokens_in:,} in, {tokens_out:,} out" + (f", {assumed:,} more at most" if assumed else ""))
+    )
+    rows.append(("cost", "not known" if items.cost is None else f"${items.cost:,.4f}"))
+    if stopped and not through:
+        rows.append(("stopped", safe(f"{stopped}. {detail}" if detail else str(stopped))))
+    return rows
 
 
 def _checked(story: Story) -> Recheck:

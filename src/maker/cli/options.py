@@ -5,7 +5,9 @@ from __future__ import annotations
 import functools
 import inspect
 import json
+import os
 import signal
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,7 +15,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from maker.cli.screen import Rows, print_rows, progress_bar
+from maker.cli.screen import Bar, Rows, interrupted_rows, lines_of, print_rows, progress_bar
 from maker.decision.sample import Model
 from maker.engine.result import RunResult
 from maker.errors import TaskError
@@ -209,23 +211,65 @@ def _prices(text: str | None, spec: str) -> Any:
 
 def shown(work: Callable[..., RunResult], what: Any, settings: dict[str, Any], label: str, *, quiet: bool) -> RunResult:
     """Run a task, or solve a problem, with a progress bar; the first interrupt stops it cleanly."""
-    with _interrupts() as interrupted, progress_bar(label, quiet=quiet) as bar:
+    journal = settings.get("journal")
+    with progress_bar(label, quiet=quiet) as bar, _interrupts(1, lambda: _at_once(bar, journal, quiet)) as interrupted:
         return work(what, **settings, progress=bar.show, interrupted=interrupted)
 
 
 @contextmanager
-def _interrupts() -> Iterator[Any]:
-    """Turn the first SIGINT or SIGTERM into a clean stop; the second ends the process at once."""
+def shown_until_interrupted(label: str, *, quiet: bool) -> Iterator[Bar]:
+    """Show a bar while something runs of which nothing is kept: the first interrupt ends it."""
+    with progress_bar(label, quiet=quiet) as bar, _interrupts(0, lambda: _at_once(bar, None, quiet)):
+        yield bar
+
+
+def say_result(result: RunResult, said: Mapping[str, Any], rows: Rows, title: str, *, as_json: bool) -> NoReturn:
+    """Print how a run or a solve went, an interrupted one in three lines, and leave with its exit code."""
+    if result.stopped == "interrupted":
+        total = getattr(result.task, "steps", None)
+        done = f"{result.steps:,}{f' of {total:,}' if total else ''} steps, {result.samples:,} samples"
+        rows, title = interrupted_rows(done, result.usage.tokens, result.cost, result.journal), ""
+    say(said, rows, title, as_json=as_json, code=result.exit_code)
+
+
+@contextmanager
+def _interrupts(asked: int, end: Callable[[], object]) -> Iterator[Callable[[], bool]]:
+    """Turn so many signals of the kinds that end a process into a clean stop; call `end` at the next.
+
+    A SIGHUP that is ignored, as under nohup, stays so.
+    """
     seen: list[int] = []
 
     def handle(number: int, _frame: Any) -> None:
         seen.append(number)
-        if len(seen) > 1:
-            raise KeyboardInterrupt
+        if len(seen) > asked:
+            end()
 
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    hangup = getattr(signal, "SIGHUP", None)  # not on every system
+    if hangup is not None and signal.getsignal(hangup) is not signal.SIG_IGN:
+        numbers.append(hangup)
+    before = {number: signal.signal(number, handle) for number in numbers}
     try:
         yield lambda: bool(seen)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _at_once(bar: Bar, journal: object, as_json: bool) -> NoReturn:
+    """Say how far it came and end this process, as a kill does: a journal keeps what it has acknowledged.
+
+    Nothing that runs is waited for, and nothing of it can print a traceback.
+    """
+    seen = bar.glimpse
+    done = f"{seen.steps:,}{f' of {seen.total:,}' if seen.total else ''} steps"
+    done += f", {seen.samples:,} samples" if seen.samples else ""
+    told = "interrupted at once. " + (f"Run the same command to resume {journal}." if journal else "Nothing was kept.")
+    error = {"solved": False, "error": told, "steps": seen.steps, "cost": seen.cost, "exit_code": 3}
+    rows = interrupted_rows(done, seen.tokens or None, seen.cost, journal)
+    with suppress(OSError):  # the terminal may be gone
+        bar.stop()
+        sys.stdout.flush()
+        os.write(1, (json.dumps(error) + "\n" if as_json else lines_of(rows)).encode("utf-8", "backslashreplace"))
+    os._exit(3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,9 +12,20 @@ import typer
 from maker.api.opened import task_for
 from maker.api.run import run_sync
 from maker.cli.journals import verify_and_leave
-from maker.cli.options import ASKING, REACHING, Json, TaskName, named_model, say, shown, task_options, with_settings
+from maker.cli.options import (
+    ASKING,
+    REACHING,
+    Json,
+    TaskName,
+    named_model,
+    say_result,
+    shown,
+    task_options,
+    with_settings,
+)
 from maker.cli.screen import run_rows
 from maker.decision.sample import Model
+from maker.engine.calibrate import announced
 from maker.engine.ladder import Rung, another_model, finer, go_back, more_votes, refine, reword
 from maker.errors import TaskError
 from maker.models import over_http
@@ -47,8 +59,13 @@ def run(
     prices, concurrency = ctx.params["prices"], ctx.params["concurrency"]
     settings["k"] = _k(k)
     settings["ladder"] = read_ladder(ladder, lambda name: named_model(name, concurrency, **_table(prices, name)))
-    result = shown(run_sync, task_for(task, settings["model"], **task_options(ctx.args)), settings, task, quiet=as_json)
-    say(result.as_json(), run_rows(result), "maker run", as_json=as_json, code=result.exit_code)
+    made = task_for(task, settings["model"], **task_options(ctx.args))
+    journal = settings.get("journal")
+    paid = not isinstance(settings["model"], str) or over_http(settings["model"])
+    if k == "auto" and paid and not as_json and not (journal and journal.exists()):
+        sys.stderr.write(f"maker: {announced(made)}\n")
+    result = shown(run_sync, made, settings, task, quiet=as_json)
+    say_result(result, result.as_json(), run_rows(result), "maker run", as_json=as_json)
 
 
 def read_ladder(text: str | None, make: Callable[[str], Model | str] = str) -> list[Rung] | None:
@@ -120,4 +137,4 @@ def demo(
     result = shown(run_sync, task, settings, f"hanoi, {disks} disks", quiet=as_json)
     if result.solved:
         verify_and_leave(journal, None, as_json=as_json, before=result)
-    say(result.as_json(), run_rows(result), "maker run", as_json=as_json, code=result.exit_code)
+    say_result(result, result.as_json(), run_rows(result), "maker run", as_json=as_json)

@@ -32,9 +32,11 @@ class Bar:
     def __init__(self, bar: Progress | None, label: str) -> None:
         self._bar = bar
         self._task = bar.add_task(label, total=None, stats="") if bar else TaskID(0)
+        self.glimpse = Glimpse()  # the last that was shown
 
     def show(self, glimpse: Glimpse) -> None:
         """Draw what is acknowledged: steps, steps a second, samples a step, flag rate."""
+        self.glimpse = glimpse
         if self._bar is None:
             return
         done = glimpse.steps - glimpse.replayed
@@ -43,9 +45,16 @@ class Bar:
         flagged = glimpse.flagged / glimpse.samples if glimpse.samples else 0.0
         stats = f"{rate:,.0f} steps/s, {samples:.2f} samples a step, {flagged:.1%} flagged{_paid(glimpse)}"
         self.steps(glimpse.steps, glimpse.total, stats)
+        self.glimpse = glimpse
+
+    def stop(self) -> None:
+        """Give the terminal back."""
+        if self._bar is not None:
+            self._bar.stop()
 
     def steps(self, count: int, total: int | None, stats: str = "") -> None:
         """Draw a plain count."""
+        self.glimpse = Glimpse(count, total)
         if self._bar is not None:
             self._bar.update(self._task, completed=count, total=total, stats=stats, refresh=True)
 
@@ -112,6 +121,16 @@ def run_rows(result: RunResult) -> Rows:
     return rows
 
 
+def interrupted_rows(done: str, tokens: int | None, cost: float | None, journal: object) -> Rows:
+    """Return what an interrupted command says: what is done, what it cost, how to resume. journal: None for none."""
+    dollars = "not known" if cost is None else f"${cost:,.4f}"
+    again = f"run the same command: all that is done is in {safe(str(journal))}"
+    return [
+        ("done", done), ("cost", dollars + ("" if tokens is None else f", {tokens:,} tokens at most")),
+        ("resume", again if journal else "nothing is kept without a journal: the same command begins again"),
+    ]  # fmt: skip
+
+
 def _short(text: str) -> str:
     """Return a text on one line, its middle left out when it is long."""
     text = " ".join(text.split())
@@ -157,12 +176,16 @@ def _rounds(waves: Counter[int]) -> str:
     return "steps left after each wave: " + " > ".join(parts) if parts else "no step was decided"
 
 
+def lines_of(rows: Rows) -> str:
+    """Return rows as plain `name: value` lines."""
+    return "".join(f"{name}: {value}".replace("\\[", "[") + "\n" for name, value in rows)
+
+
 def print_rows(rows: Rows, title: str) -> None:
-    """Print a two-column table that fits a screen; plain `name: value` lines where there is no terminal."""
+    """Print a two-column table that fits a screen; plain lines where there is no terminal, or no title."""
     console = Console(highlight=False)
-    if not console.is_terminal:
-        for name, value in rows:
-            sys.stdout.write(f"{name}: {value}".replace("\\[", "[") + "\n")
+    if not console.is_terminal or not title:
+        sys.stdout.write(lines_of(rows))
         return
     table = Table(title=title, show_header=False, box=None, title_justify="left", pad_edge=False)
     table.add_column(style="bold", no_wrap=True)

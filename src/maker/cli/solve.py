@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from maker.api.solve import solve_sync
-from maker.cli.options import ASKING, REACHING, Json, say, shown, with_settings
+from maker.cli.options import ASKING, REACHING, Json, say_result, shown, with_settings
 from maker.cli.screen import Rows, run_rows, safe
 from maker.engine.result import RunResult
 
@@ -34,7 +34,7 @@ def solve(
     """
     result = shown(solve_sync, problem, {**settings, "k": k}, "solve", quiet=as_json)
     said = {**result.as_json(), "tree": result.state}
-    say(said, _rows(result), "maker solve", as_json=as_json, code=result.exit_code)
+    say_result(result, said, _rows(result), "maker solve", as_json=as_json)
 
 
 def _rows(result: RunResult) -> Rows:

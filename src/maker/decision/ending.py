@@ -7,7 +7,8 @@ Not covered: limits on what is sent (`sending/limits.py`).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from maker.task.alike import differing_field, looks
 
@@ -64,17 +65,33 @@ def stuck(poll: Poll) -> Stop | None:
     if poll.outcome is None or poll.outcome.limit is None:
         return None
     limit = poll.outcome.limit
-    counts = ", ".join(str(n) for n in sorted(poll.tally.counts.values(), reverse=True)[:5]) or "none"
-    kinds = ", ".join(f"{kind} {n}" for kind, n in poll.flags.items()) or "none"
     message = (
-        f"step {poll.step.index} is undecided after {poll.drawn} samples: votes {counts} (k = {poll.method.k} ahead "
-        f"is needed), flagged {kinds}. Raise {limit} and resume, make the step finer, or take another model."
+        f"step {poll.step.index} is undecided after {standing(poll.tally.counts.values(), poll.flags, poll.method.k)}. "
+        f"Raise {limit} and resume, make the step finer, or take another model."
     )
-    if field := differing_field(list(poll.tally.answers.values())):
-        message += f" All but one field agree: the field {field!r} differs; mark it maker.unvoted if it need not count."
     if 2 * poll.flags.get("truncated", 0) > poll.drawn:
         message += f" Most replies were cut off at {poll.step.token_cap} tokens: raise max_tokens."
     called = all(sample.finish_reason == "tool_calls" for sample in poll.samples)
-    if not poll.tally.total and (alike := looks([sample.text for sample in poll.samples], called=called)):
-        message += f" No reply has a vote: {alike}."
+    message += in_common(list(poll.tally.answers.values()), [sample.text for sample in poll.samples], called=called)
     return Stop("undecided", message, 4, limit=limit)
+
+
+def standing(votes: Iterable[int], flags: Mapping[str, int], k: int | None) -> str:
+    """Return how the vote on a step stands. votes: by answer; flags: by kind."""
+    counts = sorted(votes, reverse=True)
+    kinds = ", ".join(f"{kind} {n}" for kind, n in flags.items()) or "none"
+    return (f"{sum(counts) + sum(flags.values())} samples: votes {', '.join(map(str, counts[:5])) or 'none'} "
+            f"(k = {k} ahead is needed), flagged {kinds}")  # fmt: skip
+
+
+def in_common(answers: Sequence[Any], texts: Sequence[str | None], *, called: bool = False) -> str:
+    """Return what is the matter with all replies of a step alike, as a further sentence; "" where nothing is seen.
+
+    answers: those that have votes; texts: of all replies, None where one has none or it was not kept. called: all of
+    them are tool calls.
+    """
+    if field := differing_field(answers):
+        return f" All but one field agree: the field {field!r} differs; mark it maker.unvoted if it need not count."
+    seen = called or any(text is not None for text in texts)
+    alike = looks(texts, called=called) if seen and not answers else ""
+    return f" No reply has a vote: {alike}." if alike else ""

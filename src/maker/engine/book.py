@@ -26,7 +26,7 @@ class Book:
     """The journal of one run, open for writing.
 
     header: the run's settings. replayed: steps that were decided before this process. closed: what the run said when
-    it last ended, None if it never did.
+    it last ended, None if it never did, or if samples came after that.
     """
 
     def __init__(self, journal: Journal, account: Account, header: dict[str, Any]) -> None:
@@ -48,7 +48,10 @@ class Book:
             try:
                 if isinstance(item, Close):
                     self.closed = item
-                elif (isinstance(item, Wave) or not self.account.take(item)) and take(item):
+                    continue
+                if isinstance(item, Wave):
+                    self.closed = None
+                if (isinstance(item, Wave) or not self.account.take(item)) and take(item):
                     return known
             except SENSELESS as error:
                 raise senseless(self.journal.path, f"record {number}", error) from error
@@ -60,6 +63,7 @@ class Book:
 
     def keep(self, wave: Wave) -> None:
         """Append a wave; it is durable soon."""
+        self.closed = None
         self.journal.append(encode_wave(wave))
 
     def note(self, note: dict[str, Any]) -> None:
@@ -74,7 +78,7 @@ class Book:
 
     def close(self, result: RunResult) -> RunResult:
         """Write down how the run ended, unless the journal says so already; commit everything."""
-        if result.steps > self.replayed or self.closed is None or self.closed.stopped != result.stopped:
+        if self.closed is None or self.closed.stopped != result.stopped or result.steps > self.replayed:
             said = result.as_json()
             self.note({"close": {name: said[name] for name in Close.__slots__}})
         self.journal.flush()

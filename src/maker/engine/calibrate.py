@@ -17,7 +17,7 @@ from dataclasses import asdict
 from maker.decision.config import Config
 from maker.decision.flags import Flag
 from maker.decision.step import Rules
-from maker.engine.probe import Probe
+from maker.engine.probe import AGAIN, AGREEMENT_K, ROUNDS, Probe
 from maker.journal.notes import UNKNOWN_STEPS, Calibration
 from maker.sending.dispatcher import Dispatcher
 from maker.task.task import Task, guarded
@@ -31,6 +31,16 @@ AGREEMENT_STEPS = 100  # steps voted on where there is no truth, 5 draws or more
 MOST_AGAIN = 20  # erring steps that are drawn again
 
 CALIBRATION_EPOCH = 2**32  # its seeds never meet those of the run
+
+
+def announced(task: Task) -> str:
+    """Return what a calibration will draw, on one line: said before it is paid for."""
+    if hasattr(task, "truth"):
+        what = f"{DRAWS} random steps are drawn on once (up to {MOST_DRAWS:,} while it stays open whether any k can do)"
+    else:
+        what = f"{AGREEMENT_STEPS} steps are voted on, {AGREEMENT_K} draws or more each"
+    return (f"k = auto: a calibration comes first: {what}, then up to {MOST_AGAIN} of those that erred "
+            f"{AGAIN} to {AGAIN * ROUNDS} times more. A number for k does without.")  # fmt: skip
 
 
 async def calibrate(

@@ -24,13 +24,14 @@ from maker.decision.poll import Poll, conclude
 from maker.decision.step import Rules
 from maker.decision.wave import Wave
 from maker.engine.book import Book
-from maker.engine.calibrate import calibrate
+from maker.engine.calibrate import announced, calibrate
 from maker.engine.escalations import Escalations
 from maker.engine.front import Front, Lane
 from maker.engine.ladder import Rung, describe
+from maker.engine.outset import Outset
 from maker.engine.senders import Senders
 from maker.errors import JournalError
-from maker.journal.header import changed_fields, check_header, make_header
+from maker.journal.header import changed_fields, check_header, make_header, with_more
 from maker.journal.notes import Abandoned, Calibration, Change, Epoch, Escalation, Note
 from maker.journal.story import Story
 from maker.journal.writer import Journal
@@ -75,6 +76,7 @@ class Course:
         self.rolled_back = False
         self.stop: Stop | None = None
         self.aside: dict[int, Stop] = {}  # by step: those that did not decide and hold up no other
+        self.outset: Outset | None = None  # of a map
         self._latest: dict[str, Any] = {}  # the header of the journal's last epoch
 
     # -- one step -------------------------------------------------------------------------------
@@ -142,6 +144,8 @@ class Course:
         assert poll is not None, "a wave belongs to a poll"
         if self.receipts.known:
             self.receipts.judged(self.header["run"], wave.step, wave.first, len(wave))
+        if self.outset is not None and len(wave):
+            self.outset.look(poll)
         if not poll.won:
             self.book.keep(wave)
             return
@@ -152,6 +156,11 @@ class Course:
         self.front.advance(lane, poll, state, wave.verdict)
 
     # -- a step that does not decide ------------------------------------------------------------------
+
+    def hopeless(self) -> Stop | None:
+        """Return the stop of a map whose first items say that all will go wrong alike."""
+        polls = (lane.poll for lane in self.front.begun() if lane.poll is not None)
+        return None if self.outset is None else self.outset.hopeless(self.front.steps, self.aside, polls)
 
     def first_aside(self) -> Stop:
         """Return the stop of a run whose other steps are all decided."""
@@ -224,7 +233,7 @@ class Course:
         if not known and self.config.k != "auto":
             self._set_k(self.config.k)
         if known:
-            check_header(self._latest, self.header, self.journal.path, self.accepted)
+            self._check(self._latest)
             if changed := changed_fields(self._latest, self.header):
                 self.book.note({"epoch": {"number": self.epoch + 1, "changed": changed, "header": self.header}})
                 log.warning("run.epoch", run=self.header["run"], number=self.epoch + 1, changed=changed)
@@ -234,6 +243,8 @@ class Course:
         except Stop as stop:
             self.stop = self.stop or stop
         self.book.replayed = self.front.steps
+        if self.plan.independent:
+            self.outset = Outset(self.usage, self.plan.steps or 0)
         log.info("run.open", run=self.header["run"], replayed=self.front.steps, records=self.journal.acknowledged)
 
     def _replay(self, item: Wave | Note) -> bool:
@@ -244,6 +255,8 @@ class Course:
             case Epoch(number=0):
                 self._same_run(item.header)
             case Epoch():
+                if (item.header["steps"] or 0) > (self.plan.steps or 0):
+                    self._check(item.header)
                 self._latest = item.header
                 self._enter_epoch(item.header)
             case Calibration():
@@ -258,10 +271,13 @@ class Course:
         """Take the journal's header. Raises JournalError unless what differs from it now is accepted."""
         self._latest = stored
         if changed_fields(stored, self.header):  # a later epoch may agree; if not, say so before the replay
-            check_header(Story(self.journal).latest, self.header, self.journal.path, self.accepted)
+            self._check(Story(self.journal).latest)
         self.header["run"] = stored["run"]
         if stored["k"] != "auto":
             self._set_k(stored["k"])
+
+    def _check(self, stored: dict[str, Any]) -> None:
+        check_header(with_more(stored, self.header, self.task), self.header, self.journal.path, self.accepted)
 
     def _enter_epoch(self, header: dict[str, Any]) -> None:
         """Go on under other settings: steps that are not decided begin anew, with seeds of their own."""
@@ -315,6 +331,7 @@ class Course:
     async def choose_k(self) -> None:
         """Calibrate and journal the result. Raises Infeasible when no k can reach the target."""
         before = self.account.snapshot()
+        (log.warning if self.senders.paid else log.info)("run.calibration", draws=announced(self.task))
         try:
             found = await calibrate(self.task, self.dispatcher, self.config, self.flags, self.rules)
         except BaseException:

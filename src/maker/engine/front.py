@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import Any
@@ -71,6 +72,10 @@ class Front:
     def waiting(self) -> bool:
         """Some segment was not given out yet; if `next_lane` has none, it waits for one that is on its way."""
         return self._given < len(self.plan.segments)
+
+    def begun(self) -> Iterable[Lane]:
+        """Return the lanes that have begun and are not finished."""
+        return self._lanes.values()
 
     def open_lanes(self) -> list[Lane]:
         """Return the lanes that `next_lane` has still to give, as far as their ends are known, in step order."""

@@ -175,6 +175,8 @@ class Loop:
         for lane in lanes:
             if not course.rolled_back:
                 course.in_trouble(lane)
+        if (hopeless := course.hopeless()) is not None:
+            raise hopeless
 
     def _allowed(self, lanes: list[Lane]) -> list[Lane]:
         """Return the lanes that may go on: all, or as many new steps as max_steps leaves."""

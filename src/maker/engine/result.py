@@ -51,6 +51,16 @@ class Progress:
     retrying: str = ""
     pace: str = ""
 
+    def __str__(self) -> str:
+        """Return it on one line, for a person."""
+        whole = "" if self.total is None else f" of {self.total:,}"
+        cost = [] if self.cost is None else [f"${self.cost:,.4f}"]
+        parts = [
+            f"{self.steps:,}{whole} steps", f"{self.samples:,} samples", f"{self.flagged:,} flagged",
+            f"{self.tokens:,} tokens", *cost, f"{self.seconds:,.1f} s", *filter(None, (self.pace, self.retrying)),
+        ]  # fmt: skip
+        return ", ".join(parts)
+
 
 def _begun(found: str | None) -> RunResult:
     """Return a result without its fields, as it is copied. found: where its task was loaded from."""
@@ -197,7 +207,7 @@ class Reporter:
         steps, replayed, total = self._counts()
         newest = Progress(
             steps, total, usage.voted + usage.flagged, usage.flagged, replayed, self.seconds, senders.out,
-            usage.tokens, usage.cost if senders.priced else None, senders.retrying, senders.pace,
+            usage.tokens, round(usage.cost, 6) if senders.priced else None, senders.retrying, senders.pace,
         )  # fmt: skip
         self._waiting.append((self._journal.appended, newest))
         shown = self._shown or Progress(replayed, total, replayed=replayed)

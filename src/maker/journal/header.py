@@ -104,6 +104,21 @@ def _changed_parameters(stored: Any, ours: Any) -> list[str]:
     return sorted(changed) if changed <= FUNCTIONS else ["parameters"]
 
 
+def with_more(stored: dict[str, Any], ours: dict[str, Any], task: Task) -> dict[str, Any]:
+    """Return a journal's header as it is with more steps after its own, where this run is the same with just that.
+
+    That is for the task to say, by its method `begins_with`; and each step is a segment, so that no other moves.
+    Any other header is returned as it is.
+    """
+    begins_with = getattr(task, "begins_with", None)
+    before, now = stored.get("steps") or 0, ours.get("steps") or 0
+    apart = stored.get("segments") == before and ours.get("segments") == now
+    if begins_with is None or not apart or before >= now or not begins_with(stored["parameters"], before):
+        return stored
+    parameters = {name: value for name, value in ours["parameters"].items() if name in task.of_all_steps}  # type: ignore[attr-defined]
+    return stored | {"steps": now, "segments": now, "parameters": stored["parameters"] | parameters}
+
+
 def check_accepted(accepted: Collection[str]) -> None:
     """Raise TaskError for a change to accept of what no run has: a name that is misspelt would accept nothing."""
     for name in accepted:

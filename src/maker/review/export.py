@@ -30,6 +30,7 @@ from typing import Any
 
 from maker.decision.wave import FLAGGED, known
 from maker.errors import TaskError
+from maker.journal.items import ByItem, is_map
 from maker.journal.steps import StoredStep, told
 from maker.journal.story import Story
 
@@ -56,7 +57,9 @@ COLUMNS: dict[str, dict[str, str]] = {  # column -> Arrow type
 
 
 def rows(journal: str | Path, what: str = "steps") -> Iterator[Row]:
-    """Yield the rows of a journal, lazily, with plain Python values; decided steps first, in the order of decision.
+    """Yield the rows of a journal, lazily, with plain Python values: decided steps first, in the order of decision.
+
+    The rows of a map come in item order, decided or not.
 
     what: "steps" or "samples". A step's row has its winner (null while open), votes of the winner and of the
     runner-up, how many answers there were, vote entropy in nats, tokens where the model told them. A sample's
@@ -128,7 +131,8 @@ def replacing(output: Path, journal: str | Path) -> Iterator[Path]:
 
 def _rows(journal: str | Path, what: str) -> Iterator[Row]:
     make = _step_rows if what == "steps" else _sample_rows
-    for stored in Story(journal).steps():
+    story = Story(journal)
+    for stored in ByItem(journal).steps() if is_map(story.latest) else story.steps():
         yield from make(stored)
 
 

@@ -22,6 +22,12 @@ _LOOKS: tuple[tuple[str, Callable[[str], bool]], ...] = (
 )
 
 
+def shortened(text: str) -> str:
+    """Return a reply on one line of bounded length, harmless to a terminal."""
+    example = visible(" ".join(text.lstrip()[: 8 * MOST_CHARS].split()))  # a reply may be a million characters
+    return example if len(example) <= MOST_CHARS else example[: MOST_CHARS - 3] + "..."
+
+
 def looks(texts: Sequence[str | None], *, called: bool = False) -> str:
     """Return what all texts of flagged replies look like, with one as an example; "" of none.
 
@@ -34,8 +40,7 @@ def looks(texts: Sequence[str | None], *, called: bool = False) -> str:
     if all(text is None for text in texts):
         return "none of the flagged replies has text"
     known = [text for text in texts if text is not None]
-    example = visible(" ".join(known[0].lstrip()[: 8 * MOST_CHARS].split()))  # a reply may be a million characters
-    shown = example if len(example) <= MOST_CHARS else example[: MOST_CHARS - 3] + "..."
+    shown = shortened(known[0])
     look = next((f"all {what}" for what, has in _LOOKS if all(map(has, known))), "one") if known == texts else "one"
     return f"of the flagged replies {look}{', such as' if look != 'one' else ' is'} '{shown}'"
 
