@@ -48,8 +48,8 @@ async def check(
 ) -> Findings:  # fmt: skip
     """Look at a model and return what it is like; that it cannot be reached is among the findings.
 
-    model: a specification, or a model or callable, which stays open. progress: called with the calls made, of how many at most.
-    clock, sleep: of what is waited for between questions.
+    model: a specification, or a model or callable, which stays open. progress: called with the calls made, of how
+    many at most. clock, sleep: of what is waited for between questions.
 
     Raises TaskError for an unknown specification and for a model that reads no questions, ModelError for one that
     cannot be made. Cancelled, it leaves nothing open.
