@@ -29,7 +29,8 @@ def test_what_is_no_list_of_fields_is_left_out(refused: object) -> None:
     ("model", "said", "other"),
     [
         ("http://h:1/v1#a/b:c", "a/b:c", None), ("http://h:1/v1#a", "A", "A"), ("openai:gpt", "gpt", None),
-        ("openai:gpt", "gpt-2024", "gpt-2024"), ("mine", "gpt", None), ("openai:a", "", None), ("openai:a", None, None),
+        ("openai:gpt", "gpt-2024", "gpt-2024"), ("http://h/v1#a+extra:0a1b", "a", None),
+        ("mine", "gpt", None), ("openai:a", "", None), ("openai:a", None, None),
     ],
 )  # fmt: skip
 def test_another_name_is_one_that_was_not_asked_for(model: str, said: str | None, other: str | None) -> None:

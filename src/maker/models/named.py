@@ -85,6 +85,12 @@ def named(name: str) -> Named | None:
     return Named(spec, told)
 
 
+def file() -> Path | None:
+    """Return the project's file of models, None where there is none. Raises TaskError for one that is not sound."""
+    found = _sections()
+    return found[0] if found is not None else None
+
+
 def names() -> list[str]:
     """Return the names that the project's file gives to models."""
     found = _sections()

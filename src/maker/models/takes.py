@@ -43,6 +43,7 @@ def served_as(model: str, said: str | None) -> str | None:
     is called says nothing of the name that it asks by.
     """
     asked = model.partition("#")[2] if "#" in model else model.partition(":")[2]
+    asked = asked.partition("+extra:")[0]  # what fields of the user's own add to it
     return said if said and asked and said != asked else None
 
 

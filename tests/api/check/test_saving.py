@@ -9,6 +9,7 @@ import pytest
 
 from maker.api.check.saving import checked_name, nearest, save, section_of
 from maker.errors import TaskError
+from maker.models.named import named
 
 SECTION = {"url": "http://127.0.0.1:8080/v1", "name": 'a "b"', "concurrency": 4}
 OTHERS = '# mine\n[tool]\nx = 1  # one\n\n[models.old]\nurl = "u"\nname = "o"\n'
@@ -90,8 +91,17 @@ def test_the_file_is_the_nearest_upward(tmp_path: Path, monkeypatch: pytest.Monk
     assert nearest() == tmp_path / "maker.toml"
     (tmp_path / "a" / "pyproject.toml").write_text("[tool.maker]")
     assert nearest() == tmp_path / "a" / "pyproject.toml"
-    monkeypatch.setenv("MAKER_CONFIG", "/elsewhere.toml")
-    assert nearest() == Path("/elsewhere.toml")
+    (tmp_path / "elsewhere.toml").touch()
+    monkeypatch.setenv("MAKER_CONFIG", str(tmp_path / "elsewhere.toml"))
+    assert nearest() == tmp_path / "elsewhere.toml"
+
+
+def test_a_saved_model_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is written is what the reader of names takes."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MAKER_CONFIG", raising=False)
+    save(nearest(), "mine", section_of("http://127.0.0.1:9/v1#m") | {"concurrency": 5})
+    assert named("mine") == ("http://127.0.0.1:9/v1#m", {"concurrency": 5})
 
 
 def test_a_project_holds_it_among_its_tools(tmp_path: Path) -> None:

@@ -157,7 +157,7 @@ def test_a_model_that_never_answers_is_left(monkeypatch: pytest.MonkeyPatch) -> 
         await asyncio.Event().wait()
         raise AssertionError
 
-    found = check_sync(hangs)  # type: ignore[arg-type]
+    found = check_sync(hangs)
     assert not found.usable
     assert "no reply came within" in found.remedy
 
@@ -183,7 +183,7 @@ def test_a_callable_that_raises_is_told(raised: Exception, monkeypatch: pytest.M
     def broken(_: str) -> str:
         raise raised
 
-    found = check_sync(broken)  # type: ignore[arg-type]
+    found = check_sync(broken)
     assert (found.usable, type(raised).__name__ in found.remedy) == (False, True)
 
 

@@ -183,7 +183,7 @@ def test_a_model_that_is_not_there_is_told_with_those_that_are(status, listed, s
 
 def test_a_list_of_models_may_be_anything():
     """What is no list of names says nothing; names are told without what could drive a terminal, and without a key."""
-    asked = Asked("http://h", "m", key="sk-canary")
+    asked = Asked("http://h", "m", secrets=("sk-canary",))
     for body in (b"", b"[", b"{}", b"3", b'{"data": 3}', b'{"data": [3, null, {"id": 4}, {}, ""]}', b"<html>"):
         assert meant(body, asked) == ""
     assert "x y" in meant(b'["x\\u001b\\n\\u0007y"]', asked)

@@ -20,9 +20,10 @@ from typing import Any
 
 from maker.errors import TaskError
 from maker.models import MODELS
+from maker.models.named import FILE, file
 from maker.models.providers import OVER_HTTP, PROVIDERS
 
-FILE, PROJECT = "maker.toml", "pyproject.toml"
+PROJECT = "pyproject.toml"
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 
 
@@ -49,29 +50,8 @@ def section_of(spec: str) -> dict[str, Any]:
 
 
 def nearest() -> Path:
-    """Return the file that holds models: the one that $MAKER_CONFIG names, or the nearest from here upward.
-
-    Where there is none, a maker.toml to be made here.
-    """
-    told = os.environ.get("MAKER_CONFIG")
-    if told:
-        return Path(told)
-    here = Path.cwd()
-    for folder in (here, *here.parents):
-        if (folder / FILE).is_file():
-            return folder / FILE
-        if _of_project(folder / PROJECT):
-            return folder / PROJECT
-    return here / FILE
-
-
-def _of_project(file: Path) -> bool:
-    """Say whether a pyproject.toml has something of ours."""
-    try:
-        told = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return "maker" in told.get("tool", ())
+    """Return the file that models are read from; where there is none, a maker.toml to be made here."""
+    return file() or Path.cwd() / FILE
 
 
 def save(path: Path, name: str, section: Mapping[str, Any]) -> None:

@@ -19,7 +19,7 @@ from maker.api.opened import opened
 from maker.api.sync import twin
 from maker.decision.address import Address
 from maker.decision.ending import Stop
-from maker.decision.sample import Failure, Model, Reply, Request, Sample, Traits, desk, readable
+from maker.decision.sample import AnyModel, Failure, Model, Reply, Request, Sample, Traits, desk, readable
 from maker.errors import MakerError, TaskError, ungrouped
 from maker.models import style_of
 from maker.models.own import failure_of
@@ -43,13 +43,13 @@ SCHEMA = {"type": "string", "enum": list(OPTIONS)}
 
 
 async def check(
-    model: Model | str, *, progress: Callable[[int, int], None] | None = None,
+    model: AnyModel, *, progress: Callable[[int, int], None] | None = None,
     clock: Callable[[], float] = time.monotonic, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> Findings:  # fmt: skip
     """Look at a model and return what it is like; that it cannot be reached is among the findings.
 
-    model: a specification, or a model, which stays open. progress: called with the calls made, of how many at most.
-    clock, sleep: of what is waited for between questions.
+    model: a specification, or a model or callable, which stays open. progress: called with the calls made, of how
+    many at most. clock, sleep: of what is waited for between questions.
 
     Raises TaskError for an unknown specification and for a model that reads no questions, ModelError for one that
     cannot be made. Cancelled, it leaves nothing open.
