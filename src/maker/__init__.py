@@ -40,7 +40,7 @@ from maker.review.export import export
 from maker.review.report.page import write_report
 from maker.review.revote import Revote, revote
 from maker.review.verify import verify
-from maker.sending.limits import Limits
+from maker.sending.limits import Budget, Limits
 from maker.task.coarse import coarse
 from maker.task.lines import Ambiguous, Line, bare
 from maker.task.load import load_task
@@ -51,7 +51,7 @@ from maker.task.task import Task
 __version__ = "0.1.0"
 
 __all__ = [
-    "DEFAULT_SEGMENTS", "Address", "Ambiguous", "Audit", "Config", "Estimate", "Failure", "Infeasible",
+    "DEFAULT_SEGMENTS", "Address", "Ambiguous", "Audit", "Budget", "Config", "Estimate", "Failure", "Infeasible",
     "InternalError", "JournalError", "JournalFull", "Limits", "Line", "MakerError", "Model", "ModelError", "Plan",
     "Prices", "Progress", "RedFlag", "Request", "Revote", "RunResult", "Sample", "Segment", "Step", "Tally", "Task",
     "TaskError", "Undecided", "Verdict", "Verdicts", "View", "bare", "coarse", "estimate", "estimate_sync", "export",

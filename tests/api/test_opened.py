@@ -6,6 +6,7 @@ import inspect
 import itertools
 import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,8 @@ import maker
 from echo import Echo
 from maker.api.opened import opened, task_for
 from maker.decision.config import Config
-from maker.decision.sample import Request, desk
-from maker.errors import TaskError
+from maker.decision.sample import Prices, Request, Sample, desk
+from maker.errors import TaskError, Undecided
 from maker.task.prompt import words_in
 from maker.testing import ScriptedModel
 
@@ -292,3 +293,85 @@ def test_a_model_says_which_style_it_reads(model: str) -> None:
     assert task_for("hanoi", model, design="full").parameters["style"] == "full"
     assert task_for("hanoi", "oracle").parameters["style"] == "full"
     assert "style" not in task_for("multiplication", model).parameters
+
+
+# -- one budget for many calls ---------------------------------------------------------------------------------
+
+
+class Billed(ScriptedModel):
+    """A paid model over a network that says "yes" for ten tokens, and keeps books of its own."""
+
+    prices = Prices(input=1000.0, output=1000.0)
+
+    def __init__(self) -> None:
+        super().__init__(lambda _: Sample("yes", 7, 3), lockstep=False)
+
+
+@pytest.mark.asyncio
+async def test_calls_of_all_kinds_take_from_one_budget() -> None:
+    """Votes, reliable functions, maps and runs, at once, stop by the name of its cap, and it is never passed."""
+    budget, model = maker.Budget(max_cost=0.5), Billed()
+
+    @maker.reliable(model=model, max_tokens=20, budget=budget)
+    async def asked(question: str) -> str:
+        """Answer: {question}."""
+
+    stopped: list[str] = []
+
+    async def vote(number: int) -> None:
+        try:
+            await (maker.vote(f"{number}?", model=model, max_tokens=20, budget=budget) if number % 2 else asked("?"))
+        except Undecided as error:
+            stopped.append(f"{error.limit}: {error}")
+
+    async with anyio.create_task_group() as group:
+        for number in range(10):
+            group.start_soon(vote, number)
+    assert (stopped, len(model.requests), budget.calls, round(budget.cost or 0, 6)) == ([], 30, 30, 0.3)
+    result = (await maker.map("{item}?", range(50), model=model, max_tokens=20, budget=budget)).result
+    assert result.stopped == "max_cost" and "of the budget shared by 11 calls are spent" in result.detail
+    assert 0.5 - 0.2 < (budget.cost or 0) <= 0.5
+    assert len(model.requests) * 0.01 == pytest.approx(budget.cost)
+    for number in range(2):
+        await vote(number)
+    assert [said.split(": ")[0] for said in stopped] == ["max_cost"] * 2
+    assert "resume" not in stopped[0]
+
+
+def test_a_budget_of_calls_is_shared_by_threads() -> None:
+    """Calls in threads and loops of their own never send more than it has."""
+    budget, model = maker.Budget(max_calls=40), Billed()
+
+    def one(number: int) -> bool:
+        try:
+            maker.vote_sync(f"{number}?", model=model, budget=budget)
+        except Undecided:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        done = list(pool.map(one, range(30)))
+    assert (done.count(True), len(model.requests), budget.calls) == (13, 39, 39)
+
+
+@pytest.mark.asyncio
+async def test_what_an_earlier_process_paid_is_not_taken_again(tmp_path: Path) -> None:
+    """A resumed run takes from a budget only what it sends itself; the run's own limits count all."""
+    path, model = tmp_path / "map.db", Billed()
+    await maker.map("{item}?", range(5), model=model, journal=path)
+    budget = maker.Budget(max_calls=6)
+    result = (await maker.map("{item}?", range(5), model=model, journal=path, budget=budget)).result
+    assert (result.stopped, budget.calls, result.usage.dispatched) == (None, 0, 15)
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_what_is_no_budget_is_refused(call: Callable[..., Any]) -> None:
+    """A dict of caps is for limits; it is said at once."""
+    with pytest.raises(TaskError, match=r"budget = .*give a maker\.Budget"):
+        call("hanoi", model=ScriptedModel(["1"]), budget={"max_calls": 3})
+
+
+def test_a_budget_in_dollars_needs_prices() -> None:
+    """As the limit of the same name does."""
+    with pytest.raises(TaskError, match="max_cost: the model has no prices"):
+        maker.vote_sync("?", model=ScriptedModel(["1"]), budget=maker.Budget(max_cost=1))

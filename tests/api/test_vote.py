@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import Any, Literal
@@ -15,8 +16,10 @@ from pydantic import BaseModel
 import maker
 from maker.api.vote import places
 from maker.decision.flags import RedFlag
-from maker.decision.sample import Failure, Request, Sample
+from maker.decision.race import VoteUsage
+from maker.decision.sample import Failure, Prices, Request, Sample
 from maker.errors import ModelError, TaskError, Undecided
+from maker.sending import dispatcher
 from maker.testing import ScriptedModel
 
 
@@ -265,7 +268,7 @@ def test_undecided_by_flags() -> None:
 
 
 @pytest.mark.parametrize(
-    ("limits", "limit", "most"), [({"max_calls": 4}, "max_calls", 4), ({"max_tokens": 2500}, "max_tokens", 0)]
+    ("limits", "limit", "most"), [({"max_calls": 4}, "max_calls", 4), ({"max_tokens": 2500}, "max_tokens", 2)]
 )
 def test_other_limits(limits: dict[str, int], limit: str, most: int) -> None:
     """The limits of sending raise Undecided by their name, and are not passed."""
@@ -274,6 +277,37 @@ def test_other_limits(limits: dict[str, int], limit: str, most: int) -> None:
         maker.vote_sync("What?", model=model, k=3, limits=limits)
     assert error.value.limit == limit
     assert len(model.requests) <= most
+
+
+def test_a_verdict_says_what_it_took(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calls with those that failed, samples, tokens; dollars by the model's prices, else as each reply says its own."""
+    failed = iter([Failure("transient", "503", tokens_in=5, tokens_out=0)])
+    monkeypatch.setattr(dispatcher, "FIRST_BACKOFF", 0.0)
+
+    def model(cost: float | None, prices: Prices | None = None) -> ScriptedModel:
+        made = ScriptedModel(lambda _: next(failed, Sample("a", 10, 2, cost=cost)), lockstep=False)
+        made.prices = prices  # type: ignore[attr-defined]
+        return made
+
+    priced = maker.vote_sync("What?", model=model(9.0, Prices(input=1e6, output=1e6)), k=3)
+    assert priced.usage == VoteUsage(calls=4, samples=3, tokens_in=35, tokens_out=6, assumed=0)
+    assert priced.cost == 41.0
+    assert maker.vote_sync("What?", model=model(0.5), k=3).cost == 1.5
+    assert maker.vote_sync("What?", model=model(None), k=3).cost is None
+    charged = iter([0.5, None, 0.5])
+    some = ScriptedModel(lambda _: Sample("a", 10, 2, cost=next(charged)), lockstep=False)
+    assert maker.vote_sync("What?", model=some, k=3).cost is None
+
+
+def test_a_vote_that_a_budget_stops_speaks_of_no_run() -> None:
+    """It names the cause behind the limit, and no step, journal or resume."""
+    lost = Failure("again", "500 bad key")
+    with pytest.raises(Undecided, match=r"4 of 4 calls are used; 4 of them failed: 500 bad key\. Raise") as error:
+        ask([lost], limits={"max_calls": 4}, k=1)
+    with pytest.raises(Undecided, match="the next draw could take") as other:
+        ask(["a"], limits={"max_tokens": 5})
+    for said in (str(error.value), str(other.value)):
+        assert not re.search(r"step|resume|journal", said)
 
 
 def test_refusals() -> None:

@@ -112,9 +112,9 @@ def test_over_http_the_schema_goes_along_and_the_money_is_kept(maker, tmp_path):
     path = tmp_path / "s.db"
     with FaultServer(lambda received: NoisySolver(0.1).reply(received.prompt, received.body["seed"])) as server:
         command = ["solve", PROBLEM, "--model", server.spec(), "--journal", path, "--prices", "1,2", "--json"]
-        code, out, _ = maker(*command, "--max-cost", "0.02")
+        code, out, _ = maker(*command, "--max-cost", "0.008")
         stopped = json.loads(out)
-        assert (code, stopped["stopped"]) == (3, "max_cost") and 0 < stopped["cost"] <= 0.02
+        assert (code, stopped["stopped"]) == (3, "max_cost") and 0 < stopped["cost"] <= 0.008
         code, out, _ = maker(*command)
         solved = json.loads(out)
         assert (code, solved["answer"], solved["simulated"]) == (0, ANSWER, False)

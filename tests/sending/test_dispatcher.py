@@ -20,7 +20,7 @@ from maker.decision.sample import Failure, Request, Sample
 from maker.errors import ModelError, TaskError
 from maker.models.openai.client import GRACE
 from maker.sending import dispatcher as module
-from maker.sending import limits as budget
+from maker.sending import funds
 from maker.sending.dispatcher import ATTEMPTS, Dispatcher
 from maker.sending.limits import Limits
 from maker.sending.usage import TEMPLATE_TOKENS, Usage
@@ -525,7 +525,7 @@ async def test_retries_count_as_calls(waits: list[float]) -> None:
 async def test_max_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     """After max_seconds nothing more is sent."""
     now = [0.0]
-    monkeypatch.setattr(budget.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(funds.time, "monotonic", lambda: now[0])
     model = ScriptedModel(["yes"])
     sender = dispatcher(model, max_seconds=10)
     now[0] = 9.9

@@ -3,7 +3,7 @@
 import pytest
 
 from maker.errors import TaskError
-from maker.sending.limits import Limits, make_limits
+from maker.sending.limits import Budget, Limits, make_limits
 
 _NAN, _INF = float("nan"), float("inf")
 
@@ -77,3 +77,17 @@ def test_given_votes_and_flags_hold_for_every_k(k):
     """Limits that were given are not raised behind the caller's back."""
     limits = Limits(max_votes=7, max_flags=9)
     assert (limits.votes_for(k), limits.flags_for(k)) == (7, 9)
+
+
+@pytest.mark.parametrize("caps", [{"max_cost": 0}, {"max_tokens": -1}, {"max_calls": 1.5}, {"max_cost": "1"}])
+def test_a_budget_with_a_wrong_cap_is_refused_by_name(caps):
+    """As a limit of the same name is."""
+    with pytest.raises(TaskError, match=next(iter(caps))):
+        Budget(**caps)
+
+
+def test_a_budget_says_what_is_spent():
+    """Nothing at first, which is known; and its caps are in its repr."""
+    budget = Budget(max_cost=1, max_calls=5)
+    assert (budget.calls, budget.tokens, budget.cost) == (0, 0, 0.0)
+    assert repr(budget) == "Budget(max_cost=1.0, max_calls=5)"

@@ -140,6 +140,44 @@ async def trial(seed: int, folder: Path) -> str:
     return "crash"
 
 
+async def shared_trial(seed: int) -> list[str]:
+    """Carry several runs out at once, each with caps of its own and all with one budget; return how they ended."""
+    chance = random.Random(seed)
+    prices = Prices(input=3.0, output=15.0)
+    caps = {"max_cost": chance.uniform(0.001, 0.1), "max_tokens": chance.randint(500, 60_000)}
+    budget, books, ends = maker.Budget(max_calls=chance.randint(5, 100), **caps), Books(), []
+
+    async def one() -> None:
+        own = {"concurrency": chance.choice((1, 3, 32)), "max_tokens": chance.randint(500, 30_000)}
+        server = Server(chance, books, prices, chance.choice((1, 2)))
+        result = await maker.run(
+            TASK, model=server, k=chance.choice((1, 3)), limits=own, segments=7, token_cap=CAP, budget=budget
+        )
+        ends.append(result.stopped or "solved")
+
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as group:
+            for _ in range(chance.randint(2, 5)):
+                group.start_soon(one)
+    assert books.calls <= (budget.max_calls or 0), (seed, books, budget)
+    assert books.tokens <= budget.tokens <= caps["max_tokens"], (seed, books, budget)
+    assert books.cost - 1e-9 <= (budget.cost or 0) <= caps["max_cost"] + 1e-9, (seed, books, budget)
+    return ends
+
+
+@pytest.mark.parametrize("trials", [40, pytest.param(2_000, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])])
+def test_no_cap_of_a_shared_budget_is_ever_passed(trials: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the server's own books runs that go on at once never take more than the budget that they share."""
+    monkeypatch.setattr(settle, "FIRST_BACKOFF", 0.0)
+    monkeypatch.setattr(settle, "LONGEST_AT_START", 0.0)
+    monkeypatch.setattr(settle, "LONGEST_BACKOFF", 0.0)
+
+    async def all_of_them() -> set[str]:
+        return {end for seed in range(trials) for end in await shared_trial(seed)}
+
+    assert anyio.run(all_of_them) >= {"solved", "max_calls", "max_tokens", "max_cost"}
+
+
 @pytest.mark.parametrize("trials", [150, pytest.param(10_000, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])])
 def test_no_cap_is_ever_passed(trials: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """By the server's own books no run sends, reads, writes or pays more than its caps, crashes included."""

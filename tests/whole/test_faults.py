@@ -381,10 +381,10 @@ STOPS: dict[str, Stopped] = {
     ),
     "the budget of calls": Stopped(lambda r: None, "max_calls", 3, "Raise max_calls", {"limits": {"max_calls": 9}}),
     "the budget of tokens": Stopped(
-        lambda r: None, "max_tokens", 3, "Raise max_tokens", {"limits": {"max_tokens": 5000}, "token_cap": 200}
+        lambda r: None, "max_tokens", 3, "raise max_tokens", {"limits": {"max_tokens": 2500}, "token_cap": 200}
     ),
     "the budget of dollars": Stopped(
-        lambda r: None, "max_cost", 3, "Raise max_cost", {"limits": {"max_cost": 0.012}, "token_cap": 200},
+        lambda r: None, "max_cost", 3, "raise max_cost", {"limits": {"max_cost": 0.004}, "token_cap": 200},
         {"prices": {"input": 1.0, "output": 10.0}},
     ),
     "the fingerprint changes": Stopped(

@@ -26,7 +26,7 @@ from maker.errors import TaskError
 from maker.models import load_model, over_http, style_of
 from maker.models.own import from_callable
 from maker.sending.dispatcher import Dispatcher
-from maker.sending.limits import Limits, make_limits
+from maker.sending.limits import Budget, Limits, make_limits
 from maker.sending.usage import Usage
 from maker.task.load import builtin_tasks, load_task, task_parameters
 from maker.task.task import Task
@@ -38,12 +38,13 @@ class Asking(TypedDict, total=False):
     """The settings of asking, the same for vote, map, reliable, run, estimate and solve.
 
     flags: None for the default red flags, "paper" (whose first draw of each step is at temperature 0), or a list of
-    callables. limits: `Limits` or a dict. max_tokens: of one reply; token_cap is its older name. The others, and the
-    defaults of all: see `Config`.
+    callables. limits: `Limits` or a dict, of this call; budget: a `Budget` that other calls take from, too. max_tokens:
+    of one reply; token_cap is its older name. The others, and the defaults of all: see `Config`.
     """
 
     flags: Flags
     limits: Limits | Mapping[str, Any] | None
+    budget: Budget | None
     seed: int
     system: str | None
     temperature: float | None
@@ -75,7 +76,7 @@ async def opened(
     async with AsyncExitStack() as stack:
         bounds = make_limits(asking.get("limits"))
         first, *more = [_ready(asked, task, stack, bounds) for asked in (model, *(others or {}).values())]
-        own = Dispatcher(first, bounds, Usage())
+        own = Dispatcher(first, bounds, Usage(), shared=asking.get("budget"))
         traits = own.traits
         if settings.get("keep_samples", "") is None:
             settings["keep_samples"] = "none" if traits.simulated or traits.lockstep else "all"
@@ -121,7 +122,11 @@ def _check_loop(caller: Callable[..., Any]) -> None:
 
 def _config_of(caller: str, asking: Asking) -> dict[str, Any]:
     """Return settings of asking under the names that `Config` has for them."""
-    told: dict[str, Any] = {name: value for name, value in asking.items() if name not in ("flags", "limits")}
+    told: dict[str, Any] = {name: value for name, value in asking.items() if name not in ("flags", "limits", "budget")}
+    if not isinstance(asking.get("budget"), Budget | None):
+        raise TaskError(
+            f"{caller}: budget = {asking.get('budget')!r}: give a maker.Budget; limits are of one call alone"
+        )
     if "max_tokens" in told:
         if "token_cap" in told:
             raise TaskError(f"{caller}: max_tokens and its older name token_cap are both given; give max_tokens")

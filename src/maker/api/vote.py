@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import string
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Required, TypeVar, Unpack, overload
 
 from maker.api.answers import reader_of
@@ -19,7 +20,7 @@ from maker.api.sync import twin
 from maker.decision.ending import Stop, stuck
 from maker.decision.method import Method
 from maker.decision.poll import Poll
-from maker.decision.race import Verdict
+from maker.decision.race import Verdict, VoteUsage
 from maker.decision.sample import AnyModel
 from maker.decision.step import Rules
 from maker.errors import ModelError, TaskError, Undecided
@@ -109,7 +110,9 @@ async def vote(
             raise Undecided(_of_a_vote(str(end)), tally=reader.tally(poll.tally), step=0, limit=limit) from None
         except (TaskError, ModelError) as error:
             raise type(error)(_of_a_vote(str(error))) from error.__cause__
-    return reader.verdict(poll.verdict())
+        took = own.usage
+        usage = VoteUsage(took.dispatched, took.voted + took.flagged, took.tokens_in, took.tokens_out, took.assumed)
+        return replace(reader.verdict(poll.verdict()), usage=usage, cost=senders.cost)
 
 
 vote_sync = twin(vote)

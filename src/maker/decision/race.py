@@ -151,12 +151,24 @@ class Votes(Mapping[T, int]):
 
 
 @dataclass(slots=True, frozen=True)
+class VoteUsage:
+    """What one vote took, failed calls included. assumed: tokens that nobody reported, the most they can have been."""
+
+    calls: int
+    samples: int
+    tokens_in: int
+    tokens_out: int
+    assumed: int
+
+
+@dataclass(slots=True, frozen=True)
 class Verdict(Generic[T]):
     """What a vote decided.
 
     step: global index. answer: the winner. votes: counts by answer. samples: all draws, flagged ones
     included. flagged: how many were; flags: how many by kind. margin: leader minus runner-up.
-    entropy: of the votes, in nats. waves: rounds of sampling.
+    entropy: of the votes, in nats. waves: rounds of sampling. usage: what a single vote took; cost: US dollars,
+    None where that is not known. Both are None for a step of a run, which has an account of its own.
     """
 
     step: int
@@ -168,3 +180,5 @@ class Verdict(Generic[T]):
     margin: int
     entropy: float
     waves: int
+    usage: VoteUsage | None = None
+    cost: float | None = None

@@ -68,7 +68,8 @@ class Sample:
     model: the name the server says it used; latency: seconds from request to reply.
     fingerprint: the server's mark of its configuration. cached: of tokens_in, those read from a cache.
     reasoning: what the model thought before it answered; never parsed, flagged or voted on. tokens_reasoning: of
-    tokens_out, those it thought in. source: which of several servers it came from.
+    tokens_out, those it thought in. source: which of several servers it came from. cost: US dollars, where the server
+    says what it charged.
     """
 
     text: str | None
@@ -84,6 +85,7 @@ class Sample:
     reasoning: str | None = None
     tokens_reasoning: int | None = None
     source: str | None = None
+    cost: float | None = None
 
 
 @dataclass(slots=True)

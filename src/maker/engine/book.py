@@ -93,7 +93,7 @@ def result_of(book: Book, senders: Senders, stop: Stop | None, **own: Any) -> Ru
         "stopped": stop.kind if stop else None, "detail": str(stop or ""), "exit_code": stop.exit_code if stop else 0,
         "usage": usage, "samples": usage.voted + usage.flagged, "flagged": usage.flagged, "flags": dict(usage.flags),
         "journal": journal.path, "replayed": book.replayed, "model": book.header["model"],
-        "simulated": senders.simulated, "cost": usage.cost if senders.priced else None,
+        "simulated": senders.simulated, "cost": senders.cost,
         "independence": receipts.independence if receipts is not None and observable else "",
         "_book": journal if journal.path is None else None,
     }  # fmt: skip

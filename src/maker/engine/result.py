@@ -35,7 +35,7 @@ from maker.task.task import Task
 class Progress:
     """A glimpse of a run: acknowledged steps of `total` (None: unknown), samples, flagged, seconds.
 
-    in_flight: draws that are out now. tokens, cost: spent so far (cost None without prices). retrying: what a
+    in_flight: draws that are out now. tokens, cost: spent so far (cost None where it is not known). retrying: what a
     repetition waits for, "" when nothing does. pace: the limit in force of calls at once, "" when none is felt.
     """
 
@@ -81,7 +81,7 @@ class RunResult:
     exit_code: what the command line leaves with. k: the margin in force. waves: steps by the number of
     waves they took. first_wrong, collisions: steps whose first valid sample, and whose first two, were
     wrong (None where the truth is not known): what p and rho are estimated from. segments: how many
-    were used. simulated: the model was a simulated one. cost: US dollars, None without prices. epochs: how
+    were used. simulated: the model was a simulated one. cost: US dollars, None where it is not known. epochs: how
     often settings were changed on purpose. escalations: how often steps were tried in another way, by rung.
     A result can be copied to another process (pickled) with all but the verdicts of a run without a journal file.
     independence: whether copied samples would show, "" where none can be. failed: why, by step, for those that have
@@ -207,7 +207,7 @@ class Reporter:
         steps, replayed, total = self._counts()
         newest = Progress(
             steps, total, usage.voted + usage.flagged, usage.flagged, replayed, self.seconds, senders.out,
-            usage.tokens, round(usage.cost, 6) if senders.priced else None, senders.retrying, senders.pace,
+            usage.tokens, senders.cost, senders.retrying, senders.pace,
         )  # fmt: skip
         self._waiting.append((self._journal.appended, newest))
         shown = self._shown or Progress(replayed, total, replayed=replayed)

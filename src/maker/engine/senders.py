@@ -84,6 +84,12 @@ class Senders:
         return any(sender.prices is not None for sender in self)
 
     @property
+    def cost(self) -> float | None:
+        """US dollars spent, None where that is not known: there are no prices, and not all replies named their own."""
+        usage = self.own.usage
+        return usage.cost if self.priced or (usage.cost and not usage.unpriced) else None
+
+    @property
     def out(self) -> int:
         """Draws that are with a model now."""
         return sum(sender.out for sender in self)

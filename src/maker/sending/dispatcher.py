@@ -23,6 +23,7 @@ from maker.decision.ending import Stop
 from maker.decision.sample import Failure, Model, Reply, Request, Sample, Traits, desk, groups, readable
 from maker.errors import MakerError, ModelError, first_error
 from maker.log import log
+from maker.sending.funds import Funds
 from maker.sending.limits import Budget, Limits, must_have_prices
 from maker.sending.outage import Outage
 from maker.sending.receipts import Receipts
@@ -47,10 +48,11 @@ jitter = random.random
 
 @dataclass(slots=True)
 class _Draw:
-    """One draw on its way: what is held of it, whether it was sent at all, and its sample once that came."""
+    """One draw on its way: the most it can take, whether that is held, whether it was sent, and what came of it."""
 
     request: Request
     bound: Spent
+    held: bool = False
     sent: bool = False
     sample: Sample | None = None
 
@@ -61,23 +63,24 @@ class Dispatcher:
     In lock-step all requests go in one call; otherwise each goes alone (or `model.n` of one step together),
     at most `limits.concurrency` calls at once. Safe under cancellation: what was in flight is booked as cancelled.
     `receipts`, if set, makes reservations and samples durable; a slot's next call then waits for its last sample to be.
-    beside: the dispatcher of the run's own
-    model, with which this one of another model shares account, limits and slots; name: what that one is called.
+    beside: the dispatcher of the run's own model, with which this one of another model shares account, limits and
+    slots; name: what that one is called. shared: a budget that others take from, too.
     """
 
     def __init__(
-        self, model: Model, limits: Limits, usage: Usage, *, beside: Dispatcher | None = None, name: str = ""
-    ) -> None:
+        self, model: Model, limits: Limits, usage: Usage, *, beside: Dispatcher | None = None, name: str = "",
+        shared: Budget | None = None,
+    ) -> None:  # fmt: skip
         self.model = model
         self.limits = limits
         self.usage = usage
         self.name = name
         self.traits = traits = Traits.of(model)
         self.prices = traits.prices
+        self.budget: Funds = Funds(limits, usage, shared) if beside is None else beside.budget
         if beside is None or not traits.lockstep:
-            must_have_prices(limits, self.prices)
-        self.budget: Budget = Budget(limits, usage) if beside is None else beside.budget
-        self.bounding = not traits.lockstep or limits.max_tokens is not None or self.prices is not None
+            must_have_prices(limits, self.prices, self.budget.shared)
+        self.bounding = not traits.lockstep or self.budget.capped or self.prices is not None
         self.receipts: Receipts | None = None
         self._retrying = ""
         self.out = 0  # draws that are with the model now
@@ -122,17 +125,12 @@ class Dispatcher:
         """Return one sample for each request that was never answered."""
         if not requests:
             return []
-        budget = self.budget
-        if self.bounding:
-            draws = list(map(_Draw, requests, budget.hold(requests, self.prices)))
-        else:
-            budget.hold_calls(len(requests))
-            draws = [_Draw(request, _FREE) for request in requests]
+        self.budget.hold_calls(len(requests))
+        bounds = self.budget.bounds(requests, self.prices) if self.bounding else [_FREE] * len(requests)
+        draws = list(map(_Draw, requests, bounds))
         at = desk.set(self)
         try:
-            await budget.in_time(
-                self._send(draws) if self.traits.lockstep else self._slots.each(self._calls(draws), self._send)
-            )
+            await self.budget.in_time(self._send_all(draws))
         except BaseException as error:
             self._give_up(draws)
             if isinstance(error, BaseExceptionGroup):
@@ -143,6 +141,27 @@ class Dispatcher:
             desk.reset(at)
         return [draw.sample for draw in draws if draw.sample is not None]
 
+    async def _send_all(self, draws: list[_Draw]) -> None:
+        """Send draws once they are held: all, or as many at a time as there is room for."""
+        with self.budget.place() as place:
+            while draws:
+                count = await place.take([draw.bound for draw in draws]) if self.bounding else len(draws)
+                now, draws = draws[:count], draws[count:]
+                for draw in now:
+                    draw.held = self.bounding
+                await (self._send(now) if self.traits.lockstep else self._slots.each(self._calls(now), self._send))
+
+    async def _hold_again(self, draws: Sequence[_Draw]) -> None:
+        """Hold draws that failed; where failures have used up their room, others have the slot until there is some."""
+        self.budget.hold_calls(len(draws))
+        again = self.bounding and not self.budget.sound
+        for draw in draws:
+            draw.sent, draw.held = False, draw.held and not again
+        if again:
+            await self._lent(self.budget.take_anew([draw.bound for draw in draws]))
+            for draw in draws:
+                draw.held = True
+
     def _give_up(self, draws: Sequence[_Draw]) -> None:
         """Give back what is held of draws that ended in an error, and keep what came."""
         came = {draw.request.address: draw.sample for draw in draws if draw.sample is not None}
@@ -150,9 +169,7 @@ class Dispatcher:
             self.usage.lose(came.values())
         else:
             self.receipts.known.update(came)
-        for draw in draws:
-            if draw.sample is None:
-                self.budget.settled(draw.bound)
+        self.budget.give_back([draw.bound for draw in draws if draw.held and draw.sample is None])
         self.budget.unsent(sum([not draw.sent for draw in draws]))
 
     def _calls(self, draws: Sequence[_Draw]) -> list[list[_Draw]]:
@@ -167,10 +184,10 @@ class Dispatcher:
         waiting, tries, attempts, reworded, waited = draws, 0, 0, 0, 0.0
         outage = self._outage
         while attempts < ATTEMPTS and waited < outage.patience:
+            if waiting[0].sent:
+                await self._hold_again(waiting)
             if outage.on:
                 await self._lent(outage.turn())
-            if waiting[0].sent:
-                self.budget.repeat(len(waiting))
             heard = outage.heard
             failed = await self._call(waiting)
             if not failed:
@@ -245,7 +262,7 @@ class Dispatcher:
                 if self._finding:
                     self._slots.resize(self._bears())
         except BaseException:
-            self.usage.cancel([draw.bound for draw in draws])
+            self.budget.cancelled([draw.bound for draw in draws])
             raise
         self._outage.hear(replies)
         return self._book(draws, replies) if self.bounding else self._book_reported(draws, replies)
@@ -254,18 +271,17 @@ class Dispatcher:
         """Book the replies of a model that costs something, within the bounds that were held for them."""
         failed: list[tuple[_Draw, Failure]] = []
         came: list[tuple[Request, Sample, Spent]] = []
-        usage, receipts = self.usage, self.receipts
+        receipts = self.receipts
         for draw, reply in zip(draws, replies, strict=True):
             spent = spent_on(reply, draw.bound, self.prices)
             if isinstance(reply, Failure):
                 failed.append((draw, reply))
-                usage.fail(spent)
+                self.budget.failed(spent, reply.detail)
                 if receipts is not None:
                     receipts.fail(draw.request, reply, spent)
                 continue
             draw.sample = reply
-            usage.spend(spent)
-            self.budget.settled(draw.bound, spent)
+            self.budget.came(draw.bound, spent)
             came.append((draw.request, reply, spent))
         if came:
             self._proven, self._retrying = True, ""
@@ -281,7 +297,7 @@ class Dispatcher:
         for draw, reply in zip(draws, replies, strict=True):
             if isinstance(reply, Failure):
                 failed.append((draw, reply))
-                self.usage.fail(spent_on(reply, _FREE, None))
+                self.budget.failed(spent_on(reply, _FREE, None), reply.detail)
                 continue
             draw.sample = reply
             self.usage.tokens_in += reply.tokens_in or 0
@@ -289,24 +305,21 @@ class Dispatcher:
         return failed
 
     async def pay(self, request: Request, send: Callable[[Request], Awaitable[Reply]]) -> Reply:
-        """Send one call that is no draw, within the limits, and book it as one that brought no sample.
-
-        Raises Stop at a limit, before it is sent.
-        """
-        (bound,) = self.budget.hold([request], self.prices)
-        self.budget.sent(1)
+        """Send one call that is no draw, and book it as one that brought no sample. Raises Stop before it is sent."""
+        budget = self.budget
+        bound = budget.send_beside(request, self.prices)
         try:
             if self.receipts is not None:
                 await self.receipts.reserve([request], [bound])
             reply = await send(request)
         except BaseException:
-            self.usage.cancel([bound])
+            budget.cancelled([bound])
             raise
         finally:
-            self.budget.settled(bound)
+            budget.give_back([bound])
         self._outage.hear([reply])
         spent = spent_on(reply, bound, self.prices)
-        self.usage.fail(spent)
+        budget.failed(spent)
         if self.receipts is not None:
             self.receipts.fail(request, Failure("transient", "not a draw: a probe of the model's"), spent)
         return reply

@@ -43,13 +43,17 @@ def most(request: Request, prices: Prices | None) -> Spent:
 
 
 def spent_on(reply: Sample | Failure, bound: Spent, prices: Prices | None) -> Spent:
-    """Return what a reply took: as reported; where a figure is missing, the whole bound."""
+    """Return what a reply took: as reported; where a figure is missing, the whole bound.
+
+    Where the model has no prices, it costs what its server says.
+    """
     tokens_in, tokens_out = reply.tokens_in, reply.tokens_out
+    told = (reply.cost or 0.0) if prices is None and isinstance(reply, Sample) else 0.0
     if tokens_in is None or tokens_out is None:
         known = (tokens_in or 0) + (tokens_out or 0)
-        return Spent(tokens_in or 0, tokens_out or 0, max(0, bound.assumed - known), bound.cost)
+        return Spent(tokens_in or 0, tokens_out or 0, max(0, bound.assumed - known), bound.cost or told)
     cached = min(reply.cached or 0, tokens_in) if isinstance(reply, Sample) else 0
-    return Spent(tokens_in, tokens_out, 0, prices.cost(tokens_in, tokens_out, cached) if prices else 0.0, cached)
+    return Spent(tokens_in, tokens_out, 0, prices.cost(tokens_in, tokens_out, cached) if prices else told, cached)
 
 
 @dataclass(slots=True)
@@ -57,7 +61,8 @@ class Usage:
     """The account of a run.
 
     tokens_in, tokens_out: as reported; lost_in, lost_out: of these, those of replies that no wave counts.
-    assumed: tokens that nobody reported, at most. cost: dollars, assumed ones included; 0 without prices.
+    assumed: tokens that nobody reported, at most. cost: dollars, assumed ones included, as far as they are known;
+    unpriced: replies that took tokens, and nobody told or set a price.
     cached: of tokens_in, those that a server read from its cache.
     """
 
@@ -74,6 +79,7 @@ class Usage:
     cached: int = 0
     cost: float = 0.0
     flags: Counter[str] = field(default_factory=Counter)
+    unpriced: int = field(default=0, compare=False)  # of a model in this process the journal does not say
 
     @property
     def in_flight(self) -> int:
@@ -84,6 +90,11 @@ class Usage:
     def tokens(self) -> int:
         """All tokens that were spent, or may have been."""
         return self.tokens_in + self.tokens_out + self.assumed
+
+    @property
+    def known_cost(self) -> float | None:
+        """Dollars, None where some reply has no price."""
+        return None if self.unpriced else self.cost
 
     def begin_anew(self) -> None:
         """Set everything to nothing: the journal is about to be replayed once more."""
@@ -103,6 +114,8 @@ class Usage:
         self.assumed += spent.assumed
         self.cached += spent.cached
         self.cost += spent.cost
+        if not spent.cost and (spent.tokens_in or spent.tokens_out or spent.assumed):
+            self.unpriced += 1
 
     def fail(self, spent: Spent) -> None:
         """Book a draw that failed, with what it took all the same."""

@@ -220,7 +220,7 @@ def test_a_tie_is_never_broken():
     assert "max_votes" in result.detail
 
 
-@pytest.mark.parametrize("limits", [{"max_calls": 40}, {"max_steps": 9}, {"max_tokens": 20_000}])
+@pytest.mark.parametrize("limits", [{"max_calls": 40}, {"max_steps": 9}, {"max_tokens": 8_000}])
 def test_a_limit_stops_and_a_resume_ends_as_if_undisturbed(limits, tmp_path):
     """Stopped by a limit and resumed without it, the tree is the one of an undisturbed solve."""
     path = tmp_path / "s.db"

@@ -468,3 +468,29 @@ def test_no_json_is_too_strange(body, status, choices):
 def test_no_bytes_are_too_strange(body, status, headers):
     """Any bytes with any headers become something without an exception."""
     assert isinstance(read_reply(status, headers, body, ASKED, 0.1), (list, Trouble))
+
+
+@pytest.mark.parametrize(
+    ("told", "cost"),
+    [
+        (0.0025, 0.0025),
+        (0, 0.0),
+        (-1, None),
+        ("1", None),
+        (True, None),
+        (float("nan"), None),
+        (1e9, None),
+        (None, None),
+    ],
+)
+def test_what_a_router_charged(told, cost):
+    """Dollars in the usage are the sample's cost; what cannot be a charge is none."""
+    body = json.dumps(completion(usage={"prompt_tokens": 12, "completion_tokens": 3, "cost": told})).encode()
+    assert sample(body).cost == cost
+
+
+def test_choices_share_what_was_charged():
+    """Several choices of one reply cost together what the reply did."""
+    body = completion(usage={"prompt_tokens": 12, "completion_tokens": 4, "cost": 0.5})
+    body["choices"] *= 2
+    assert [one.cost for one in read(body, asked=replace(ASKED, choices=2))] == [0.25, 0.25]

@@ -60,6 +60,7 @@ from maker.models.openai.thought import Said, bytes_in, parted, said_in, text_of
 MOST_TOKENS = 2**31 - 1
 _LONGEST_NAME = 200  # characters of an id, a model or a finish reason that are kept
 _SPEAKS = WAIT | {400, 401, 402, 403, 404, 405, 413, 415, 422}  # the status says it all, whatever the body is
+_DEAREST = 1e4  # dollars that one reply may cost
 _LEAST_BITS = 40.0  # of what an id can say: with less, honest replies share one now and then
 _PREFIX = re.compile(r"[A-Za-z]+[-_]")  # of an id: the same in all
 _CLASSES = ((re.compile(r"[0-9]"), 10), (re.compile(r"[a-z]"), 26), (re.compile(r"[A-Z]"), 26))
@@ -117,6 +118,7 @@ def _good(reply: dict[str, Any], asked: Asked, latency: float) -> list[Reply] | 
         if isinstance(sample, Sample):
             sample.response_id, sample.model, sample.fingerprint = identity, declared, mark
             sample.cached, sample.latency = _cached(usage), round(latency, 6)
+            sample.cost = _cost(usage)
     if asked.choices > 1:
         _share_out(samples, choices, asked)
     elif isinstance(samples[0], Failure):
@@ -137,6 +139,8 @@ def _share_out(samples: list[Reply], choices: list[Any], asked: Asked) -> None:
         if isinstance(sample, Sample):
             if number and sample.cached is not None:
                 sample.cached = 0
+            if sample.cost is not None:
+                sample.cost /= len(samples)
             if sample.response_id is not None:  # they share an id, and are no copies of each other
                 sample.response_id += f"#{number}"
     missing = asked.choices - len(samples)
@@ -234,6 +238,14 @@ def _cached(usage: dict[str, Any]) -> int | None:
     details = usage.get("prompt_tokens_details")
     told = details.get("cached_tokens") if isinstance(details, dict) else usage.get("cached_tokens")
     return _count(usage.get("prompt_cache_hit_tokens") if told is None else told)
+
+
+def _cost(usage: dict[str, Any]) -> float | None:
+    """Return the dollars that a router says it charged; None for what cannot be a charge."""
+    cost = usage.get("cost")
+    if not isinstance(cost, int | float) or isinstance(cost, bool):
+        return None
+    return float(cost) if 0 <= cost <= _DEAREST else None  # NaN fails both comparisons
 
 
 def _shares(tokens: int | None, choices: list[Any]) -> list[int | None]:
