@@ -96,3 +96,26 @@ def test_replies_of_this_round_and_of_other_runs_are_taken() -> None:
 def test_a_forged_number_of_steps_costs_nothing() -> None:
     """A rollback of 2^62 steps is taken at once: what is kept grows with the notes, not with what they claim."""
     assert after(BEGIN, tried(4, 0, 1, ANEW), tried(2**62 + 5, 1, 0, Change(back=2**62))).round(6) == ATTEMPTS
+
+
+MAP = {**HEADER, "task": "map", "parameters": {"prompts": "a", "answer": "text", "key": "k 1"}, "segments": 9}
+
+
+@pytest.mark.parametrize(
+    ("now", "other"),
+    [
+        ({"steps": 12, "segments": 12, "parameters": {**MAP["parameters"], "prompts": "b"}}, ""),  # more items
+        ({"parameters": {**MAP["parameters"], "key": "k 2"}}, ""),  # another function, as accepted
+        ({"parameters": {**MAP["parameters"], "prompts": "b"}}, "parameters"),  # other items
+        ({"steps": 8, "segments": 8, "parameters": {**MAP["parameters"], "prompts": "b"}}, "parameters"),  # fewer
+        ({"steps": 12, "segments": 12, "parameters": {**MAP["parameters"], "answer": "int"}}, "parameters"),
+    ],
+)
+def test_what_a_later_epoch_of_a_map_may_change(now: dict[str, Any], other: str) -> None:
+    """More items, and a function of another code; anything else makes it another run."""
+    epoch = Epoch({**MAP, **now}, 1, ["parameters"])
+    if not other:
+        after(Epoch(MAP), epoch)
+        return
+    with pytest.raises(Failed, match=f"of another run: its {other}"):
+        after(Epoch(MAP), epoch)
