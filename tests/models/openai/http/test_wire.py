@@ -75,7 +75,8 @@ async def _copy(reader, writer):
 
 
 def _length(head):
-    return next(int(line.split(":")[1]) for line in head.split("\r\n") if line.lower().startswith("content-length"))
+    lengths = (line.split(":")[1] for line in head.split("\r\n") if line.lower().startswith("content-length"))
+    return int(next(lengths, 0))
 
 
 async def asked(url, **settings):
@@ -195,6 +196,25 @@ def test_a_unix_socket_is_used_when_named(tmp_path):
         assert "Host: h.invalid\r\n" in server.heads[0]
 
     asyncio.run(main())
+
+
+def test_the_list_of_models_is_asked_for_with_the_key_and_all_headers():
+    """As every request is: a server may list its models to those it knows alone."""
+    seen = []
+
+    async def main():
+        server = Plain()
+        async with server.on() as port:
+            model = maker.openai_model(f"http://127.0.0.1:{port}/v1", "m", api_key=CANARY, headers={"X-Team": "blue"})
+            await maker.vote("what?", model=model, k=1)
+            await model._wire.listed(5)
+            await model.aclose()
+        seen.extend(server.heads)
+
+    asyncio.run(main())
+    assert seen[1].startswith("GET /v1/models ")
+    assert f"Authorization: Bearer {CANARY}\r\n" in seen[1]
+    assert "X-Team: blue\r\n" in seen[1]
 
 
 def test_a_proxy_that_is_not_there_is_told(monkeypatch):

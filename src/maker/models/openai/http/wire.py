@@ -82,7 +82,11 @@ class Wire:
         try:
             with line.deadline(seconds):
                 response = await line.session.get(
-                    self.target.listing, allow_redirects=False, proxy=self._proxy, params=self._reach.query or None
+                    self.target.listing,
+                    headers=self._headers,
+                    allow_redirects=False,
+                    proxy=self._proxy,
+                    params=self._reach.query or None,
                 )
                 whole = await _read(response, lambda *_: None, MOST_LISTED)
         except (aiohttp.ClientError, OSError, ValueError, BadBody):
