@@ -176,7 +176,8 @@ class Traits(NamedTuple):
     `load_model(name)` makes the same model, and replies are functions of the request alone, so that a long run may
     ask it in several processes (False). bind: called once with the task before the first draw. close: its `aclose`,
     awaited after the last. bears: says how many calls at once are worth sending now (None: it does not say). pace: says
-    for a person what holds sending back (None).
+    for a person what holds sending back (None). room: says how many tokens a reply may need for thoughts, beside those
+    for its answer, which the token cap counts; they are asked for and held, too (None).
     """
 
     name: str
@@ -190,6 +191,7 @@ class Traits(NamedTuple):
     close: Callable[[], Awaitable[None]] | None
     bears: Callable[[], int] | None
     pace: Callable[[], str] | None
+    room: Callable[[], int] | None
 
     @classmethod
     def of(cls, model: Model) -> Traits:
@@ -201,7 +203,7 @@ class Traits(NamedTuple):
             prices=getattr(model, "prices", None), simulated=bool(getattr(model, "simulated", False)),
             replicable=getattr(model, "replicable", False), bind=getattr(model, "bind", None),
             close=getattr(model, "aclose", None), bears=getattr(model, "bears", None),
-            pace=getattr(model, "pace", None),
+            pace=getattr(model, "pace", None), room=getattr(model, "room", None),
         )  # fmt: skip
 
     @staticmethod

@@ -81,6 +81,10 @@ class Endpoints:
         well = self._well() or self._servers
         return sum(server.traits.bears() for server in well if server.traits.bears is not None)
 
+    def room(self) -> int:
+        """Return the tokens that a reply of any server may need for thoughts."""
+        return max(server.traits.room() if server.traits.room is not None else 0 for server in self._servers)
+
     def pace(self) -> str:
         """Say what holds sending back, for a person: servers that are left alone, and the limits of the others."""
         now = self._clock()

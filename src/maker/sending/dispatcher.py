@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -23,6 +22,7 @@ from maker.decision.ending import Stop
 from maker.decision.sample import Failure, Model, Reply, Request, Sample, Traits, desk, groups, readable
 from maker.errors import MakerError, ModelError, first_error
 from maker.log import log
+from maker.sending.draw import FREE, Draw
 from maker.sending.funds import Funds
 from maker.sending.limits import Budget, Limits, must_have_prices
 from maker.sending.outage import Outage
@@ -42,19 +42,7 @@ MOST_REWORDED = 10  # repetitions of one draw that are no attempts: the model ha
 # A draw that raises may have met a bad reply or a lost connection, and is tried again; these come of no reply.
 _BUGS = (NameError, ImportError, NotImplementedError)
 
-_FREE = Spent()
 jitter = random.random
-
-
-@dataclass(slots=True)
-class _Draw:
-    """One draw on its way: the most it can take, whether that is held, whether it was sent, and what came of it."""
-
-    request: Request
-    bound: Spent
-    held: bool = False
-    sent: bool = False
-    sample: Sample | None = None
 
 
 class Dispatcher:
@@ -126,8 +114,7 @@ class Dispatcher:
         if not requests:
             return []
         self.budget.hold_calls(len(requests))
-        bounds = self.budget.bounds(requests, self.prices) if self.bounding else [_FREE] * len(requests)
-        draws = list(map(_Draw, requests, bounds))
+        draws = self._bounded(list(map(Draw, requests)))
         at = desk.set(self)
         try:
             await self.budget.in_time(self._send_all(draws))
@@ -141,7 +128,17 @@ class Dispatcher:
             desk.reset(at)
         return [draw.sample for draw in draws if draw.sample is not None]
 
-    async def _send_all(self, draws: list[_Draw]) -> None:
+    def _bounded(self, draws: list[Draw]) -> list[Draw]:
+        """Give draws the room for thoughts that the model needs now, and the bounds that follow."""
+        if self.traits.room is not None:
+            for draw in draws:
+                draw.have_room(self.traits.room())
+        if self.bounding:
+            for draw, bound in zip(draws, self.budget.bounds([d.request for d in draws], self.prices), strict=True):
+                draw.bound = bound
+        return draws
+
+    async def _send_all(self, draws: list[Draw]) -> None:
         """Send draws once they are held: all, or as many at a time as there is room for."""
         with self.budget.place() as place:
             while draws:
@@ -151,18 +148,20 @@ class Dispatcher:
                     draw.held = self.bounding
                 await (self._send(now) if self.traits.lockstep else self._slots.each(self._calls(now), self._send))
 
-    async def _hold_again(self, draws: Sequence[_Draw]) -> None:
+    async def _hold_again(self, draws: list[Draw]) -> None:
         """Hold draws that failed; where failures have used up their room, others have the slot until there is some."""
         self.budget.hold_calls(len(draws))
-        again = self.bounding and not self.budget.sound
+        before = [draw.bound for draw in draws]
+        self._bounded(draws)
+        again = self.bounding and not (self.budget.sound and before == [draw.bound for draw in draws])
         for draw in draws:
             draw.sent, draw.held = False, draw.held and not again
         if again:
-            await self._lent(self.budget.take_anew([draw.bound for draw in draws]))
+            await self._lent(self.budget.take_anew(before, [draw.bound for draw in draws]))
             for draw in draws:
                 draw.held = True
 
-    def _give_up(self, draws: Sequence[_Draw]) -> None:
+    def _give_up(self, draws: Sequence[Draw]) -> None:
         """Give back what is held of draws that ended in an error, and keep what came."""
         came = {draw.request.address: draw.sample for draw in draws if draw.sample is not None}
         if self.receipts is None:  # their wave will not be counted
@@ -172,14 +171,14 @@ class Dispatcher:
         self.budget.give_back([draw.bound for draw in draws if draw.held and draw.sample is None])
         self.budget.unsent(sum([not draw.sent for draw in draws]))
 
-    def _calls(self, draws: Sequence[_Draw]) -> list[list[_Draw]]:
+    def _calls(self, draws: Sequence[Draw]) -> list[list[Draw]]:
         """Cut draws into calls: one each, or as many as the model takes together of those that ask the same."""
         if self._together == 1:
             return [[draw] for draw in draws]
         alike = groups([draw.request for draw in draws], self._together)
         return [[draws[i] for i in positions] for positions in alike]
 
-    async def _send(self, draws: list[_Draw]) -> None:
+    async def _send(self, draws: list[Draw]) -> None:
         """Send some draws in one call; repeat those that fail, each with its draw and seed."""
         waiting, tries, attempts, reworded, waited = draws, 0, 0, 0, 0.0
         outage = self._outage
@@ -237,7 +236,7 @@ class Dispatcher:
                    f", until {until:%Y-%m-%d %H:%M:%S %Z}, longer than {most:g} s. Run the same command to resume "
                    "then.")  # fmt: skip
 
-    async def _call(self, draws: list[_Draw]) -> list[tuple[_Draw, Failure]]:
+    async def _call(self, draws: list[Draw]) -> list[tuple[Draw, Failure]]:
         """Make one call and book what came of it; return what failed."""
         asked = [draw.request for draw in draws]
         count = len(asked)
@@ -267,9 +266,9 @@ class Dispatcher:
         self._outage.hear(replies)
         return self._book(draws, replies) if self.bounding else self._book_reported(draws, replies)
 
-    def _book(self, draws: Sequence[_Draw], replies: Sequence[Sample | Failure]) -> list[tuple[_Draw, Failure]]:
+    def _book(self, draws: Sequence[Draw], replies: Sequence[Sample | Failure]) -> list[tuple[Draw, Failure]]:
         """Book the replies of a model that costs something, within the bounds that were held for them."""
-        failed: list[tuple[_Draw, Failure]] = []
+        failed: list[tuple[Draw, Failure]] = []
         came: list[tuple[Request, Sample, Spent]] = []
         receipts = self.receipts
         for draw, reply in zip(draws, replies, strict=True):
@@ -289,15 +288,13 @@ class Dispatcher:
                 receipts.keep(came, self.name)
         return failed
 
-    def _book_reported(
-        self, draws: Sequence[_Draw], replies: Sequence[Sample | Failure]
-    ) -> list[tuple[_Draw, Failure]]:
+    def _book_reported(self, draws: Sequence[Draw], replies: Sequence[Sample | Failure]) -> list[tuple[Draw, Failure]]:
         """Book the replies of a model that costs nothing: tokens as they are reported, and no bounds."""
-        failed: list[tuple[_Draw, Failure]] = []
+        failed: list[tuple[Draw, Failure]] = []
         for draw, reply in zip(draws, replies, strict=True):
             if isinstance(reply, Failure):
                 failed.append((draw, reply))
-                self.budget.failed(spent_on(reply, _FREE, None), reply.detail)
+                self.budget.failed(spent_on(reply, FREE, None), reply.detail)
                 continue
             draw.sample = reply
             self.usage.tokens_in += reply.tokens_in or 0
@@ -334,7 +331,7 @@ class Dispatcher:
         return None if self.receipts is None else self.receipts.takes.get(model)
 
 
-def _raise_hopeless(failed: Sequence[tuple[_Draw, Failure]]) -> None:
+def _raise_hopeless(failed: Sequence[tuple[Draw, Failure]]) -> None:
     for draw, failure in failed:
         step = draw.request.address.step
         if failure.kind == "fatal":

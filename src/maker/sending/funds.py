@@ -131,12 +131,13 @@ class Funds:
         """What is held still has its room: no failure has used it up."""
         return all(purse.sound for purse in self._purses)
 
-    async def take_anew(self, bounds: Sequence[Spent]) -> None:
-        """Hold draws once more whose failures have used up room: all, when there is some. Raises Stop.
+    async def take_anew(self, held: Sequence[Spent], bounds: Sequence[Spent]) -> None:
+        """Hold draws once more whose failures have used up room, or that need more: all, when there is some.
 
         Meanwhile they are not held. Whoever has a slot lends it, since those who have the room may wait for that.
+        Raises Stop.
         """
-        self.give_back(bounds)
+        self.give_back(held)
         with self.place() as place:
             await place.take(bounds, first=True)
 

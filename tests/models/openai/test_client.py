@@ -14,6 +14,7 @@ import time
 import traceback
 import zlib
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import aiohttp
@@ -194,7 +195,7 @@ async def test_a_vote_through_faults_is_the_vote_without_them():
     for script in (honest, troubled):
         async with FaultServer(script) as server, on(server) as model:
             verdicts.append(await maker.vote("where?", model=model, k=4))
-    assert verdicts[0] == verdicts[1]
+    assert replace(verdicts[0], usage=None) == replace(verdicts[1], usage=None)
     assert max(seen.values()) == 6
 
 

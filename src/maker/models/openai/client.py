@@ -9,8 +9,8 @@ number of event loops and threads at once: connections and gates belong to a loo
 
 What a server does not take (a temperature, seeds, logprobs, schemas, ...) is left out: at once where its complaint
 names one field, else what it takes is found by asking with less (`negotiate.py`); the failure's kind is then "again",
-which is no attempt. A model that is seen to think has its token limit raised by the room for that; a reply that was cut
-off in thought before is asked for again. What was found is kept by address and model, told to the run (`Desk.found`)
+which is no attempt. A model that is seen to think says what room that needs (`room`); a reply that was cut off in
+thought is asked for again, with that room. What was found is kept by address and model, told to the run (`Desk.found`)
 and logged once. A request that the server calls wrong is a poison step only if a short one with the same settings
 succeeds; where the same prompt was answered before, it is a flagged sample. Probes are held and booked as draws are
 (`sample.desk`).
@@ -41,7 +41,7 @@ from maker.models.openai.refusal import REFUSED, Asked, Trouble
 from maker.models.openai.request import Dialect, encode_request, extra_mark
 from maker.models.openai.schema import unwrapped
 from maker.models.openai.target import Target
-from maker.models.openai.thought import apart, cut_in_thought, thoughtful
+from maker.models.openai.thought import ROOM, apart, cut_in_thought, thoughtful
 from maker.models.retry_after import retry_after
 from maker.sending.dispatcher import ATTEMPTS
 from maker.task.prompt import words_in
@@ -115,6 +115,10 @@ class OpenAI:
         """Return how many calls at once are worth bringing: twice what the gate lets out, so that some are at hand."""
         return 2 * self._gate.limit
 
+    def room(self) -> int:
+        """Return the tokens that a reply may need for thoughts, beside those for its answer."""
+        return ROOM if self.negotiator.dialect.thinks else 0
+
     def pace(self) -> str:
         """Say what limit is in force, for a person; "" when none is felt."""
         return str(self._gate)
@@ -144,11 +148,9 @@ class OpenAI:
             return [reply] + [billed_once] * (len(alike) - 1)
         self._proven = True
         negotiator.took(alike[0], dialect)
-        if dialect.thinks:
-            outcome = [apart(one) if isinstance(one, Sample) else one for one in outcome]
-        elif any(thoughtful(one) for one in outcome if isinstance(one, Sample)):
+        if dialect.thinks or any(thoughtful(one) for one in outcome if isinstance(one, Sample)):
             negotiator.thinks(dialect)
-            outcome = [_again(one) if isinstance(one, Sample) and cut_in_thought(one) else one for one in outcome]
+            outcome = [_of_thinker(one, alike[0]) if isinstance(one, Sample) else one for one in outcome]
         if self._suspects:
             self._suspects.pop(_identity(alike[0]), None)
         if "stop" in dialect.refused and alike[0].stop:
@@ -243,9 +245,11 @@ class OpenAI:
         return meant(listing, Asked(self._target.origin, self._target.model, secrets=self._wire.secrets))
 
 
-def _again(sample: Sample) -> Failure:
-    """Return a reply that ended before its answer began as one to be asked for again, with more room."""
-    return Failure("again", "the reply ended before its answer began", None, sample.tokens_in, sample.tokens_out)
+def _of_thinker(sample: Sample, request: Request) -> Reply:
+    """Return a reply of a model that thinks: one that ended before its answer is asked for again, with more room."""
+    if request.max_tokens < ROOM and cut_in_thought(sample):
+        return Failure("again", "the reply ended before its answer began", None, sample.tokens_in, sample.tokens_out)
+    return apart(sample)
 
 
 def _cut(sample: Sample, stops: Sequence[str]) -> Sample:

@@ -35,7 +35,6 @@ OPTIONAL = {  # fields that not all servers take, and what a complaint of each l
     # choices in one reply: llama.cpp takes no more than it has slots
     "n": re.compile(r"^n$|['\"`]n['\"`]|\bn (must|should|>|>=|=|is|greater)"),
 }
-ROOM = 16_384  # tokens for the thoughts of a model that thinks, beside those for its answer
 FORMS = ("strict", "loose", "object", "words")  # of a schema, from the most that a server can promise to nothing
 
 
@@ -43,7 +42,7 @@ FORMS = ("strict", "loose", "object", "words")  # of a schema, from the most tha
 class Dialect:
     """What a server takes. tokens_name: of the token limit, None without one; form: of a schema, one of `FORMS`.
 
-    thinks: its model thinks before it answers, so that the token limit, which counts the answer alone, has ROOM more.
+    thinks: its model thinks before it answers.
     """
 
     tokens_name: str | None = "max_tokens"
@@ -117,7 +116,7 @@ def encode_request(
         if request.temperature is not None and "temperature" not in refused:
             body["temperature"] = request.temperature
         if dialect.tokens_name is not None:
-            body[dialect.tokens_name] = request.max_tokens + ROOM * dialect.thinks
+            body[dialect.tokens_name] = request.max_tokens
         if request.stop and "stop" not in refused:
             body["stop"] = list(request.stop)
         if "seed" not in refused:

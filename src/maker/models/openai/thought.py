@@ -20,6 +20,7 @@ from typing import Any
 from maker.decision.flags import CUT_OFF
 from maker.decision.sample import Sample
 
+ROOM = 16_384  # tokens for the thoughts of a model that thinks, beside those for its answer
 _FIELDS = ("reasoning_content", "reasoning", "thinking")  # of a message
 _TYPES = frozenset({"thinking", "reasoning", "reasoning_content", "redacted_thinking"})  # of a part of its content
 _NAMES = r"(?:think|thinking|thought|reasoning)"
