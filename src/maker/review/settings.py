@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from maker.decision.address import ATTEMPTS, round_of
-from maker.journal.header import FIXED
+from maker.journal.header import FIXED, FUNCTIONS
+from maker.journal.items import is_map
 from maker.journal.notes import Calibration, Epoch, Escalation, Note, Receipt
 from maker.review.recount import Failed
 
@@ -57,9 +58,8 @@ class Settings:
         self._number += 1
         if epoch.number != self._number:
             raise Failed(f"epoch {epoch.number} of the settings stands where epoch {self._number} was due")
-        for name in _SAME if self._number else ():
-            if epoch.header.get(name) != self._header.get(name):
-                raise Failed(f"epoch {epoch.number} is of another run: its {name} differs from that of the header")
+        for name in _other(self._header, epoch.header) if self._number else ():
+            raise Failed(f"epoch {epoch.number} is of another run: its {name} differs from that of the header")
         self._header, self.k = epoch.header, epoch.k
         self._attempts.clear()
 
@@ -84,3 +84,16 @@ class Settings:
             self._attempts = {step: tried for step, tried in self._attempts.items() if step not in found.steps}
         else:
             self._attempts[found.step] = found.attempt
+
+
+def _other(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """Return what makes a header that of another run. A map may get more items, or another function."""
+    changed = [name for name in _SAME if now.get(name) != before.get(name)]
+    if not is_map(before) or not isinstance(now.get("parameters"), dict):
+        return changed
+    grown = (now.get("steps") or 0) > (before.get("steps") or 0)
+    free = FUNCTIONS | {"prompts", "paraphrases"} if grown else FUNCTIONS
+    told, tells = before["parameters"], now["parameters"]
+    same = all(name in free or told.get(name) == tells.get(name) for name in {**told, **tells})
+    may = {name for name, can in (("parameters", same), ("steps", grown), ("segments", grown)) if can}
+    return [name for name in changed if name not in may]
