@@ -58,7 +58,7 @@ def test_a_model_that_thinks_is_asked_again_with_room():
 
 @pytest.mark.parametrize("most", [5_600, 9_000, 16_000, 40_000])
 def test_room_for_thoughts_is_held(most: int):
-    """No reply that is sent can pass a cap: the room of each is held before; and no cap stops while a reply would fit."""
+    """No reply can pass a cap: the room of each is held before; and no cap stops while a reply would fit."""
     model = Thinker()
     limits = {"max_tokens": most, "concurrency": 8}
     verdicts = maker.map_sync("{item}?", range(8), model=model, k=2, max_tokens=100, limits=limits)
