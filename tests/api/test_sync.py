@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +18,9 @@ import pytest
 
 import given_up
 import maker
+from maker.api.sync import twin
 from maker.errors import TaskError, Undecided
-from maker.testing import ScriptedModel
+from maker.testing import FaultServer, ScriptedModel
 
 
 def ask(script: Any, **settings: Any) -> maker.Verdict[Any]:
@@ -99,3 +102,49 @@ def test_a_call_that_is_given_up_ends_at_once(how: str, tmp_path: Path) -> None:
     assert [item.answer for item in resumed] == ["yes"] * given_up.ITEMS
     assert 0 < usage.cancelled <= given_up.AT_ONCE
     assert usage.dispatched == given_up.ITEMS * given_up.K + usage.cancelled
+
+
+def test_calls_in_a_row_share_connections() -> None:
+    """Ten sync votes that name the model need no more connections than one of them; one that was lost is replaced."""
+    with FaultServer() as server:
+        for turn in range(10):
+            maker.vote_sync(f"question {turn}", model=server.spec(), k=2, limits={"concurrency": 2})
+        assert len({request.peer for request in server.requests}) == 2
+        port = server.port
+    with FaultServer(port=port) as server:  # the old connections are closed, which nobody has read so far
+        verdict = maker.vote_sync("question", model=server.spec(), k=2, limits={"concurrency": 2})
+        assert (verdict.samples, len(server.requests)) == (2, 2)
+
+
+def test_a_call_leaves_no_task_to_the_next() -> None:
+    """What a call began and did not end is cancelled with it."""
+    begun: list[asyncio.Task[None]] = []
+
+    async def careless() -> int:
+        begun.append(asyncio.ensure_future(asyncio.sleep(60)))
+        await asyncio.sleep(0)
+        return 1
+
+    assert twin(careless)() == 1
+    assert begun[0].cancelled()
+
+
+def says(text: str) -> Any:
+    """Return a model that says one thing."""
+
+    async def answer(prompt: str) -> str:
+        return text
+
+    return answer
+
+
+def test_a_forked_process_has_a_loop_of_its_own() -> None:
+    """A child that is forked after a call does not touch its parent's loop."""
+    assert maker.vote_sync("a", model=says("yes"), k=1).answer == "yes"
+    with warnings.catch_warnings():  # newer versions of Python warn of threads, which the child does not use
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
+    if not child:
+        os._exit(0 if maker.vote_sync("b", model=says("no"), k=1).answer == "no" else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert maker.vote_sync("c", model=says("yes"), k=1).answer == "yes"

@@ -1,19 +1,23 @@
 """Synchronous twins of asynchronous functions, usable anywhere.
 
-In the main thread, outside an event loop, a coroutine simply runs in a new one, and Ctrl-C cancels it. Inside a loop (a
-notebook, a web server) it runs in a new loop on a thread of its own, and the caller waits.
+In the main thread, outside an event loop, a coroutine runs in one that is kept for the next call, so that calls in a
+row share connections; Ctrl-C cancels it. Inside a loop (a notebook, a web server) it runs in a new loop on a thread of
+its own, and the caller waits.
 
 Promises: a caller who gives up ends the work, wherever it runs, and the call returns once it is cancelled: at Ctrl-C,
 at any other exception that comes over the caller, and when the interpreter is about to end. Where the handler
 of Ctrl-C raises nothing, as asyncio's, the call raises CancelledError.
 
-Not covered: a call in another thread whose own caller no longer waits (a cancelled `asyncio.to_thread`).
+Not covered: connections shared by calls of other threads than the main one; a call in another thread whose own caller
+no longer waits (a cancelled `asyncio.to_thread`).
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import functools
+import os
 import signal
 import threading
 from collections.abc import Awaitable, Callable, Iterator
@@ -39,7 +43,7 @@ def twin(call: Callable[P, Awaitable[T]]) -> Callable[P, T]:
         if _inside_a_loop():
             return _Work(main).in_a_thread()
         if threading.current_thread() is threading.main_thread():
-            return anyio.run(main)
+            return _kept.run(main)
         return _Work(main).carry_out()
 
     called.__name__ = called.__qualname__ = f"{call.__name__}_sync"
@@ -52,6 +56,41 @@ def _inside_a_loop() -> bool:
     except RuntimeError:
         return False
     return True
+
+
+class _Kept:
+    """The event loop of the main thread's calls, opened with the first, closed with the interpreter.
+
+    A forked process opens its own: what was opened before belongs to its parent.
+    """
+
+    def __init__(self) -> None:
+        self._runner: asyncio.Runner | None = None
+        self._process = 0
+
+    def run(self, main: Callable[[], Awaitable[T]]) -> T:
+        """Await `main()` in it."""
+        if self._runner is None or self._process != os.getpid():
+            self._runner, self._process = asyncio.Runner(loop_factory=asyncio.new_event_loop), os.getpid()
+        return self._runner.run(_alone(main), context=contextvars.copy_context())
+
+    def close(self) -> None:
+        """Close it, with all that is open in it."""
+        if self._runner is not None and self._process == os.getpid():
+            self._runner.close()
+
+
+async def _alone(main: Callable[[], Awaitable[T]]) -> T:
+    """Await `main()` as if the loop were its own: what happened since the last call is seen to, and no task stays."""
+    for _ in range(2):  # connections that were closed meanwhile are read, then known to be
+        await asyncio.sleep(0)
+    try:
+        return await main()
+    finally:
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
 
 
 class _Work(Generic[T]):
@@ -111,16 +150,18 @@ class _Work(Generic[T]):
             signal.signal(signal.SIGINT, before)
 
 
+_kept = _Kept()
 _under_way: set[_Work[Any]] = set()
 
 
 def _end_all() -> None:
-    """End all work, while journals can still be written."""
+    """End all work, while journals can still be written, and close the kept loop."""
     works = list(_under_way)
     for work in works:
         work.given_up = True
     for work in works:
         work.over.wait(ENDING_SECONDS)
+    _kept.close()
 
 
 # `atexit` is too late: by then the interpreter has waited for all threads, and ended those that write journals.
