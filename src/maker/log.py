@@ -6,7 +6,7 @@ It is made at its first use, because structlog is a third of the time that `impo
 | event          | level   | when, and its fields                                                                   |
 |----------------|---------|----------------------------------------------------------------------------------------|
 | run.open       | info    | a journal is replayed: run, replayed (steps), records                                  |
-| run.calibration | warning | k = "auto", before anything is drawn: draws (info where that costs nothing)            |
+| run.calibration | warning | k = "auto", before anything is paid for: draws                                        |
 | run.epoch      | warning | settings were changed on purpose: run, number, changed                                 |
 | run.escalation | warning | a step that did not decide is asked otherwise: step, rung, reason, change              |
 | map.apart      | warning | all answers to the first items differ in one field alone: field, items, advice         |
@@ -23,8 +23,10 @@ It is made at its first use, because structlog is a third of the time that `impo
 | model.slower   | debug   | the limit of requests out at once went down: limit, ceiling                            |
 | model.concurrency | debug | how many requests at once the endpoint bears: found, seconds (of a reply)             |
 | model.without  | debug   | a server does not take all fields, it is asked with less from now on: model, takes     |
-| model.server_lost | warning | one of several servers failed, the others go on: server, detail                    |
-| model.server_back | warning | it answers again: server                                                          |
+| server.lost    | warning | one of several servers failed, the others go on: server, detail                        |
+| server.back    | warning | it answers again: server                                                               |
+| model.gone     | warning | nobody gets through to the server, the run waits: detail, every, patience (seconds)    |
+| model.back     | warning | it answers again: seconds (that it was gone)                                           |
 | model.takes    | warning | what a server was found to take, once it has answered: said                            |
 | model.probe    | debug   | a short request was sent to see whether the endpoint is well: step, well               |
 """

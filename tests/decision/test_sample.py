@@ -48,7 +48,7 @@ def test_what_a_model_need_not_say() -> None:
             """Answer nothing."""
 
     found = Traits.of(Plain())
-    assert found == Traits("Plain", False, 1, 1, None, False, False, None, None, None, None)
+    assert found == Traits("Plain", False, 1, 1, None, False, False, None, None, None, None, None)
     assert not found.needs_truth and Traits.name_of("oracle:p=1") == "oracle:p=1"
 
 
@@ -57,8 +57,8 @@ def test_what_a_model_says_of_itself() -> None:
     model: Any = ScriptedModel(["x"], lockstep=False)
     prices = Prices(input=1.0, output=2.0)
     model.callers, model.n, model.prices, model.replicable = 3, 5, prices, True
-    model.bind = model.aclose = model.bears = model.pace = print
-    assert Traits.of(model) == Traits("scripted", False, 3, 5, prices, True, True, print, print, print, print)
+    model.bind = model.aclose = model.bears = model.pace = model.room = print
+    assert Traits.of(model) == Traits("scripted", False, 3, 5, prices, True, True, print, print, print, print, print)
     assert Traits.of(model).needs_truth
     model.lockstep = True
     assert Traits.of(model).together == 1

@@ -534,7 +534,7 @@ def test_an_end_reached_by_wrong_steps_is_not_solved(tmp_path: Path) -> None:
         for limits in (
             {"max_steps": 10},
             {"max_calls": 60},
-            {"max_tokens": 30_000 if segments == 8 and not latency else 12_000},  # in lock-step 8 steps reserve at once
+            {"max_tokens": 12_000},
         )
     ],
 )

@@ -19,6 +19,7 @@ from maker.decision.flags import Flag
 from maker.decision.step import Rules
 from maker.engine.probe import AGAIN, AGREEMENT_K, ROUNDS, Probe
 from maker.journal.notes import UNKNOWN_STEPS, Calibration
+from maker.log import log
 from maker.sending.dispatcher import Dispatcher
 from maker.task.task import Task, guarded
 from maker.theory.evidence import Evidence
@@ -50,6 +51,8 @@ async def calibrate(
 
     Raises Stop at a limit of the run, ModelError, TaskError. The draws are booked in the dispatcher's usage.
     """
+    if not dispatcher.traits.lockstep:  # it costs something
+        log.warning("run.calibration", draws=announced(task))
     usage = dispatcher.usage
     before = (usage.voted, usage.flagged, Counter(usage.flags))
     probe = Probe(task, dispatcher, config, flags, rules, name="calibration", epoch=CALIBRATION_EPOCH)

@@ -24,7 +24,7 @@ from maker.decision.poll import Poll, conclude
 from maker.decision.step import Rules
 from maker.decision.wave import Wave
 from maker.engine.book import Book
-from maker.engine.calibrate import announced, calibrate
+from maker.engine.calibrate import calibrate
 from maker.engine.escalations import Escalations
 from maker.engine.front import Front, Lane
 from maker.engine.ladder import Rung, describe
@@ -331,7 +331,6 @@ class Course:
     async def choose_k(self) -> None:
         """Calibrate and journal the result. Raises Infeasible when no k can reach the target."""
         before = self.account.snapshot()
-        (log.warning if self.senders.paid else log.info)("run.calibration", draws=announced(self.task))
         try:
             found = await calibrate(self.task, self.dispatcher, self.config, self.flags, self.rules)
         except BaseException:

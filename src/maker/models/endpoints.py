@@ -112,7 +112,7 @@ class Endpoints:
         """Learn from a reply whether its server is well, and say where it came from."""
         if isinstance(reply, Sample):
             if server.rests:
-                log.warning("model.server_back", server=server.source)
+                log.warning("server.back", server=server.source)
             server.failures, server.rests, server.up_at, server.hopeless = 0, 0, -math.inf, False
             return replace(reply, source=server.source)
         if reply.kind not in ("transient", "fatal"):  # of the request
@@ -121,7 +121,7 @@ class Endpoints:
         server.failures += not reply.wait
         lost = server.hopeless or server.failures >= STRIKES
         if lost and server.up_at <= self._clock():  # otherwise it was on its way with others
-            log.warning("model.server_lost", server=server.source, detail=reply.detail)
+            log.warning("server.lost", server=server.source, detail=reply.detail)
             self._leave(server)
         if self._well() and not reply.wait:
             return replace(reply, kind="again")
