@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import pickle
 from collections import Counter
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -308,6 +308,141 @@ def test_a_slow_model_is_drawn_on_in_small_batches(monkeypatch: pytest.MonkeyPat
     fast: list[int] = []
     maker.estimate_sync(Known(2000), model=Oracle(p=1.0), steps=100, progress=lambda count, _: fast.append(count))
     assert fast == [64, 100]  # a simulated one has no pace
+
+
+# ---- of a map
+
+
+def doubling(request: Request) -> str:
+    """Double the number asked about: each 20th item never rightly, the others wrongly in a tenth of the draws."""
+    item = int(str(request.prompt).split()[-1])
+    return str(2 * item + (request.seed % 10 == 0) if item % 20 else 2 * item + 1)
+
+
+NUMBERS = list(range(200))
+DOUBLES = [2 * item for item in NUMBERS]
+
+
+def of_map(model: Any, **settings: Any) -> maker.Estimate:
+    """Estimate a map that doubles 200 numbers."""
+    return maker.estimate_map_sync("double {item}", NUMBERS, model=model, **{"answer": int, **settings})
+
+
+def test_items_of_a_map_are_drawn_at_random() -> None:
+    """A tenth of the items, 30 at least; each is asked what the map would ask, and planned for are all."""
+    model = ScriptedModel(doubling)
+    found = of_map(model, answers=DOUBLES)
+    first = Counter((r.address.step, r.prompt) for r in model.requests if r.address.run == "estimate")
+    assert len(first) == 30
+    assert set(first.values()) == {2}
+    assert all(prompt == f"double {step}" for step, prompt in first)
+    assert (found.task, found.steps, found.n, found.against) == ("map", 200, 30, "truth")
+    more = maker.estimate_map_sync("double {item}", range(1000), model=model, answer=int, total_steps=10**6)
+    assert (more.n, more.steps) == (100, 10**6)
+
+
+def test_agreement_cannot_see_a_systematic_error_of_a_map_and_given_answers_can() -> None:
+    """Items that are always wrong alike look right by agreement, which is said; against the answers they are lost."""
+    by_votes = of_map(ScriptedModel(doubling), steps=100)
+    assert (by_votes.against, by_votes.lost, by_votes.feasible) == ("agreement", [], True)
+    assert by_votes.p_low < 0.9 < by_votes.p_high
+    assert "what most samples of a step get wrong alike stays hidden" in by_votes.reason
+    found = of_map(ScriptedModel(doubling), steps=100, answers=DOUBLES)
+    assert (found.against, found.feasible) == ("truth", False)
+    assert found.lost
+    assert all(item % 20 == 0 for item in found.lost)
+
+
+def test_answers_are_compared_as_votes_are() -> None:
+    """What has one vote is one answer: by the key, by the type, by text without blanks; options by their text."""
+
+    def shouting(request: Request) -> str:
+        return ("Yes ", "YES", "yes")[request.seed % 3]
+
+    def wrong(answers: list[Any], **reading: Any) -> int:
+        ask = {"model": ScriptedModel(shouting), "steps": 60, "repeats": 1, "flags": []}
+        return maker.estimate_map_sync("{item}", range(60), answers=answers, **ask, **reading).wrong
+
+    assert wrong(["yEs"] * 60, key=str.casefold) == 0
+    assert wrong(["yes\n"] * 60) > 0
+    assert wrong(["Yes"] * 60, parse=str.capitalize, key=str.strip) == 0
+    assert wrong(["no"] * 60, key=str.casefold) == 60
+    assert of_map(ScriptedModel(lambda r: str(2 * r.state)), answers=[str(right) for right in DOUBLES]).wrong == 0
+
+
+def test_given_answers_reach_neither_flags_nor_votes() -> None:
+    """A flag sees the position of an item, and neither the task nor its answers; the draws are the same without."""
+    seen: set[tuple[str, ...]] = set()
+
+    def looking(sample: Sample, step: maker.Step, earlier: Any) -> None:
+        seen.add((type(step.state).__name__, *(name for name in dir(step.rules) if name[0] != "_")))
+
+    given, blind = ScriptedModel(doubling), ScriptedModel(doubling)
+    of_map(given, answers=DOUBLES, flags=[looking])
+    of_map(blind, answers=[1] * 200, flags=[looking])
+    assert seen == {("int", "agrees", "apply", "legal", "of", "parse")}
+    drawn = [[r.seed for r in model.requests if r.address.run == "estimate"] for model in (given, blind)]
+    assert drawn[0] == drawn[1]
+
+
+def test_a_vote_is_a_map_of_one_item() -> None:
+    """One question is drawn on 30 times, by agreement after one vote, and no address or seed comes twice."""
+    for answers in (None, [7]):
+        model = ScriptedModel(lambda r: str(7 + (r.seed % 10 == 0)))
+        found = maker.estimate_map_sync(lambda item: item, ["Which?"], model=model, answer=int, answers=answers)
+        assert (found.steps, found.n, found.feasible) == (1, 30, True)
+        assert {r.prompt for r in model.requests} == {"Which?"}
+        assert len({r.seed for r in model.requests}) == len(model.requests) == found.draws <= 30 * 2 + 20
+
+
+def test_an_item_that_stays_undecided_is_one_that_errs() -> None:
+    """One coin among the items is no failure of the estimate; without any vote it is one."""
+
+    def tied(request: Request) -> str:
+        return str(request.address.draw % 2) if request.state == 3 else "0"
+
+    model = ScriptedModel(tied)
+    found = maker.estimate_map_sync("{item}", range(40), model=model, answer=int, steps=40)
+    assert (found.n, found.wrong) == (40, 0)
+    assert [r.state for r in model.requests].count(3) > 100
+    with pytest.raises(Infeasible, match="step 0 is undecided"):
+        maker.estimate_map_sync("{item}", range(40), model=ScriptedModel(lambda r: "none"), answer=int)
+
+
+def test_an_estimate_of_a_map_shows_how_far_it_is() -> None:
+    """Items seen, of how many are wanted, by agreement too."""
+    for answers in (None, DOUBLES):
+        told: list[tuple[int, int]] = []
+        of_map(ScriptedModel(doubling), answers=answers, steps=60, progress=lambda *at, to=told: to.append(at))
+        assert told[-1] == (60, 60)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"answers": [1]}, "answers: give a list of the right answers, one an item: 200. 1 are given"),
+        ({"answers": "yes"}, "answers: give a list"), ({"answers": 7}, "answers: give a list"),
+        ({"answers": ["x"] * 200}, "answers[0] = 'x' is none that a reply could give"),
+        ({"answers": [float("nan")] * 200, "answer": None, "parse": float}, "answers[0] = nan is none"),
+        ({"answers": ["maybe"] * 200, "answer": Literal["yes", "no"]}, "'maybe' is none that a reply could give"),
+        ({"answers": [5] * 200, "answer": str}, "answers[0] = 5 is none"),
+        ({"answers": [5] * 200, "key": lambda value: 1 / 0}, "key= of 5 raised ZeroDivisionError"),
+        ({"steps": 7}, "steps = 7"), ({"temprature": 1.0}, "Did you mean temperature?"),
+    ],
+)  # fmt: skip
+def test_bad_answers_are_said(settings: dict[str, Any], said: str) -> None:
+    """What no reply can be read as is refused before anything is drawn, with its place."""
+    model = ScriptedModel(doubling)
+    with pytest.raises(TaskError) as refused:
+        of_map(model, **settings)
+    assert said in str(refused.value)
+    assert model.requests == []
+
+
+def test_no_items_are_nothing_to_estimate() -> None:
+    """An empty map takes nothing and says nothing of a model."""
+    with pytest.raises(TaskError, match="items is empty"):
+        maker.estimate_map_sync("{item}", [], model=ScriptedModel(doubling))
 
 
 # ---- what cannot be estimated

@@ -51,12 +51,14 @@ class Reader(Generic[T]):
     """How replies become answers.
 
     parse: gives what the vote counts. schema: JSON schema of the answer, None where it is not JSON.
-    described: tells this reader from another, as JSON; part of the fingerprint of a run.
+    described: tells this reader from another, as JSON; part of the fingerprint of a run. given: what the vote would
+    count for an answer that the user gives as right; raises ValueError or TypeError for what no reply can be read as.
     """
 
     parse: Callable[[str], Any]
     schema: dict[str, Any] | None
     described: dict[str, Any]
+    given: Callable[[Any], Any]
 
     def verdict(self, found: Verdict[Any]) -> Verdict[T]:
         """Return a verdict with the answers themselves in the place of what was counted."""
@@ -80,7 +82,7 @@ def reader_of(
     if parse is not None and answer is not None:
         raise TaskError(f"{caller}: give parse= or answer=, not both")
     if parse is not None:
-        reader: Reader[Any] = Reader(parse, None, {"parse": told(parse)})
+        reader: Reader[Any] = Reader(parse, None, {"parse": told(parse)}, _defined)
     else:
         reader = _of_type(caller, answer, key is None)
     if key is None:
@@ -90,8 +92,11 @@ def reader_of(
 
 def _counted_by(reader: Reader[Any], by: Callable[[Any], Any], described: dict[str, str]) -> Reader[Any]:
     """Return a reader whose answers are counted by a key; described: tells the key from another."""
-    read = reader.parse
-    return Reader(lambda text: Keyed(_defined(read(text)), by), reader.schema, {**reader.described, **described})
+    read, given = reader.parse, reader.given
+    return Reader(
+        lambda text: Keyed(_defined(read(text)), by), reader.schema, {**reader.described, **described},
+        lambda answer: Keyed(given(answer), by),
+    )  # fmt: skip
 
 
 @dataclass(init=False)
@@ -155,11 +160,11 @@ def _of_type(caller: str, answer: Any, counted: bool) -> Reader[Any]:
     """Return the reader of a type; `counted`: its values themselves are counted, not keys of them."""
     answer = getattr(answer, "__value__", answer)  # a type alias
     if answer is None or answer is str:
-        return Reader(str.strip, None, {"answer": "text"})
+        return Reader(str.strip, None, {"answer": "text"}, str.strip)
     if typing.get_origin(answer) is typing.Literal:
         options = _options(caller, typing.get_args(answer))
         described = {"answer": f"one of {_digest(repr(sorted(options)))}"}
-        return Reader(lambda text: option(text, options), None, described)
+        return Reader(lambda text: option(text, options), None, described, lambda answer: _one_of(answer, options))
     if inspect.isroutine(answer):
         raise TaskError(f"{caller}: answer = {answer!r} is a function; give it as parse=")
     try:
@@ -174,7 +179,7 @@ def _of_type(caller: str, answer: Any, counted: bool) -> Reader[Any]:
             "could not be counted as one. Give key=, a callable answer -> text or numbers, or another type."
         )
     described = {"answer": f"{getattr(answer, '__name__', 'JSON')} {_digest(json.dumps(schema, sort_keys=True))}"}
-    reader: Reader[Any] = Reader(lambda text: json_value(text, adapter), schema, described)
+    reader: Reader[Any] = Reader(lambda text: json_value(text, adapter), schema, described, adapter.validate_python)
     aside = sorted(set(unvoted_fields(answer))) if counted else []
     return _counted_by(reader, lambda value: voted(value, answer), {"unvoted": ", ".join(aside)}) if aside else reader
 
@@ -192,8 +197,16 @@ def _options(caller: str, values: tuple[Any, ...]) -> dict[str, Any]:
     return options
 
 
+def _one_of(answer: Any, options: Mapping[str, Any]) -> Any:
+    """Return the option that an answer is, or is the text of. Raises ValueError for any other."""
+    text = str(answer.value if isinstance(answer, enum.Enum) else answer).strip()
+    if text not in options:
+        raise ValueError(f"it is none of {', '.join(options)}")
+    return options[text]
+
+
 def _defined(answer: Any) -> Any:
-    """Return an answer that is to have a key. Raises ValueError for NaN in it: the reply's fault, not the key's."""
+    """Return an answer that is to be counted. Raises ValueError for NaN in it: the reply's fault, not the key's."""
     with contextlib.suppress(TypeError):  # an answer of a type that only its key makes countable
         canonical(answer)
     return answer

@@ -8,10 +8,12 @@ Not covered: a journal. An estimate that a limit stopped says what it has seen; 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence, Sized
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Unpack
 
+from maker.api.answers import Reader, reader_of
+from maker.api.map import Asker, Item, Items, Rewording
 from maker.api.opened import Asking, opened, task_for
 from maker.api.sync import twin
 from maker.decision.config import Config
@@ -21,6 +23,7 @@ from maker.decision.step import Rules
 from maker.engine.probe import Probe
 from maker.errors import Infeasible, ModelError, TaskError
 from maker.journal.notes import UNKNOWN_STEPS
+from maker.task.canonical import canonical
 from maker.task.plan import plan_of
 from maker.task.task import Task, guarded, task_name
 from maker.theory.findings import Entropy, FlagEffect, Lengths, entropy, flag_effects, lengths
@@ -28,6 +31,7 @@ from maker.theory.kinds import Kind, dropped, judged, kinds, short
 from maker.theory.needs import Needs, plain
 from maker.theory.planner import ENOUGH, Amount, Projection, project
 
+MOST_ITEMS = 1000  # of a map that are drawn on, unless more are asked for
 MOST_AGAIN = 100  # erring steps that are drawn again
 ESTIMATE_EPOCH = 2**32 + 1  # its seeds meet neither those of a run nor of a calibration
 
@@ -140,19 +144,94 @@ async def estimate(
     for a model that cannot be used or is lost, Infeasible where hardly a sample can vote. A limit met
     early ends the drawing (`stopped`); with fewer than 30 steps seen it is a TaskError.
     """
-    task = task_for(task, model) if isinstance(task, str) else task
+    return await _estimated(
+        estimate, task_for(task, model) if isinstance(task, str) else task, model, asking, steps, repeats, target,
+        total_steps, progress, paraphrase=paraphrases or paraphrase,
+    )  # fmt: skip
+
+
+estimate_sync = twin(estimate)
+
+
+async def estimate_map(
+    prompt: Asker[Item],
+    items: Sequence[Item],
+    *,
+    model: AnyModel,
+    answers: Sequence[Any] | None = None,
+    parse: Callable[[str], Any] | None = None,
+    answer: Any = None,
+    key: Callable[[Any], Any] | None = None,
+    paraphrases: Rewording[Item] = None,
+    steps: int | None = None,
+    repeats: int = 2,
+    target: float = 0.95,
+    total_steps: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    **asking: Unpack[Asking],
+) -> Estimate:
+    """Draw on random items of a `maker.map` and say what the whole map would need; a step of it is an item.
+
+    For a `maker.vote`: `estimate_map(lambda item: item, [prompt], ...)`, a map of one item.
+
+    prompt, items, parse, answer, key, paraphrases, asking: as for `map`. answers: the right answer of each item, as
+    `map` would give it; equal ones are those that have one vote, so `key` counts here, too. Replies are graded by
+    them and voted on without them. None: replies are graded by agreement, which takes what most replies to an item
+    get wrong alike for right. With answers to some items only, give these items, and total_steps for all.
+    steps: how many random items to draw on; a tenth of all where it is not given, 30 at least and 1,000 at most. Where
+    there are fewer items, they are gone round again and again. repeats, target, total_steps, progress: as for
+    `estimate`.
+
+    Returns and raises as `estimate` does; an item that stays undecided is one that errs, and no failure.
+    """
+    reader = reader_of("estimate_map", parse, answer, key)
+    task = Items.of(prompt, items, reader, paraphrases)
+    if not len(items):
+        raise TaskError("estimate_map: items is empty: there is nothing to draw on")
+    if answers is not None:
+        task.truth = _truth(answers, len(items), reader)  # type: ignore[attr-defined]  # only where it is known
+    if steps is None:
+        steps = min(max(ENOUGH, len(items) // 10), MOST_ITEMS)
+    return await _estimated(
+        estimate_map, task, model, asking, steps, repeats, target, total_steps, progress,
+        paraphrase=paraphrases is not None,
+    )  # fmt: skip
+
+
+estimate_map_sync = twin(estimate_map)
+
+
+def _truth(answers: Sequence[Any], count: int, reader: Reader[Any]) -> Callable[[Any, int], Any]:
+    """Return the `truth` of a map: what the vote counts for the right answer. Raises TaskError for what is none."""
+    if isinstance(answers, (str, bytes)) or not isinstance(answers, Sequence) or len(answers) != count:
+        said = f"{len(answers)} are given" if isinstance(answers, Sized) else f"{answers!r:.80} is given"
+        raise TaskError(f"estimate_map: answers: give a list of the right answers, one an item: {count}. {said}")
+    right = []
+    for at, answer in enumerate(answers):
+        try:
+            right.append(reader.given(answer))
+            canonical(right[-1])
+        except (ValueError, TypeError) as error:
+            raise TaskError(
+                f"estimate_map: answers[{at}] = {answer!r:.80} is none that a reply could give: {error}"
+            ) from None
+    return lambda _, step: right[step]
+
+
+async def _estimated(
+    caller: Callable[..., Any], task: Task, model: AnyModel, asking: Asking, steps: int, repeats: int, target: float,
+    total_steps: int | None, progress: Callable[[int, int], None] | None, *, paraphrase: bool,
+) -> Estimate:  # fmt: skip
+    """Draw on a task and sum up; the arguments are those of `estimate`, and so is what it raises."""
     _check_counts(steps, repeats, total_steps)
     async with opened(
-        estimate, model, asking, task=task, target=target, paraphrase=paraphrases or paraphrase,
+        caller, model, asking, task=task, target=target, paraphrase=paraphrase,
         segments=len(plan_of(task, None).segments),
     ) as (senders, config, red_flags):  # fmt: skip
         probe = Probe(task, senders.own, config, red_flags, Rules.of(task), name="estimate", epoch=ESTIMATE_EPOCH,
                       progress=progress)  # fmt: skip
         stopped = await _draw(probe, steps, repeats)
         return _summed(probe, config, total_steps, stopped)
-
-
-estimate_sync = twin(estimate)
 
 
 def _check_counts(steps: int, repeats: int, total_steps: int | None) -> None:

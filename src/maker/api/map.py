@@ -15,7 +15,7 @@ import inspect
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Generic, Required, TypeVar, Unpack, overload
+from typing import Any, Generic, Required, Self, TypeVar, Unpack, overload
 
 from maker.api.answers import Reader, reader_of
 from maker.api.opened import Asking, check_names
@@ -105,7 +105,7 @@ async def map(
     if concurrency is not None:
         bounds = validated(Limits, {**bounds.model_dump(), "concurrency": concurrency})
     asking["limits"] = bounds
-    task = Items(_asker(prompt), _sequence(items), reader, None if paraphrases is None else _rewording(paraphrases))
+    task = Items.of(prompt, items, reader, paraphrases)
     result = await run(
         task, model=model, k=k, journal=journal, segments=min(len(items), MOST_SEGMENTS) or 1,
         paraphrases=paraphrases is not None, accept_change=accept_change, progress=progress, **asking,
@@ -141,6 +141,11 @@ class Items(Generic[Item]):
             self._reword = reword
             self.paraphrases = self._views
         self.parameters = {**self._fingerprints(len(items)), **reader.described}
+
+    @classmethod
+    def of(cls, prompt: Asker[Item], items: Sequence[Item], reader: Reader[Any], paraphrases: Rewording[Item]) -> Self:
+        """Return the task of a map, its arguments as the user gives them. Raises TaskError for what does not fit."""
+        return cls(_asker(prompt), _sequence(items), reader, None if paraphrases is None else _rewording(paraphrases))
 
     def _fingerprints(self, count: int) -> dict[str, str]:
         """Return what tells the first items from others: digests of their prompts, and of those in other words."""

@@ -69,9 +69,11 @@ class Probe:
         self.replies: list[Sample] = []
         self._marks: list[tuple[float, int]] = []  # when how many replies were there
         self._round = -1
+        self._wanted = 0  # steps in this and all earlier rounds
 
     async def first(self, count: int, repeats: int) -> None:
         """Draw `repeats` times on each of `count` randomly chosen steps; a short task is gone round again and again."""
+        self._wanted += count
         if self.against == "agreement":
             await self._by_agreement(count)
             return
@@ -89,7 +91,7 @@ class Probe:
         for _ in range(ROUNDS):
             self._round += 1
             for batch in self._batches(unclear, AGAIN):
-                await self._ask(batch, [AGAIN] * len(batch))
+                await self._ask(batch, [AGAIN] * len(batch), again=True)
             if not unclear or self.evidence.p_plan <= 0.5:  # then most steps are unclear, and it changes nothing
                 return
             unclear = [step for step in unclear if not step.cleared and not step.shown_lost(self.looks)][:MOST_UNCLEAR]
@@ -128,11 +130,11 @@ class Probe:
 
     # -- asking ----------------------------------------------------------------------------------
 
-    async def _ask(self, steps: Sequence[Seen], counts: Sequence[int]) -> None:
-        """Draw on each step as often as asked, in one wave, and add what came to `again` or, first, to `draws`."""
+    async def _ask(self, steps: Sequence[Seen], counts: Sequence[int], *, again: bool = False) -> None:
+        """Draw on each step as often as asked, in one wave, and add what came to `draws`, or to `again`."""
         polls = [self._poll(step.index, step.state, count) for step, count in zip(steps, counts, strict=True)]
         for step, poll, wave in zip(steps, polls, await settle(polls, self._draw, self.dispatcher.usage), strict=True):
-            (step.again if step.draws else step.draws).extend(self._graded(poll, wave))
+            (step.again if again else step.draws).extend(self._graded(poll, wave))
 
     async def _draw(self, requests: Sequence[Request]) -> list[Sample]:
         if not self._marks:
@@ -202,12 +204,17 @@ class Probe:
 
     async def _by_agreement(self, count: int) -> None:
         """Decide `count` steps by votes and grade their samples by the verdicts."""
-        if (self._known_steps or 0) > count:
-            self._round += 1
-            for batch in self._batches(self._choose(count), AGREEMENT_K):
-                await self._vote(batch)
+        if self._known_steps is None:
+            await self._walk(count)
             return
-        await self._walk(count)
+        self._round += 1
+        chosen = self._choose(count)
+        for batch in self._batches(chosen, AGREEMENT_K):
+            await self._vote(batch)
+        short = [step for step in chosen if len(step.draws) < step.picked]
+        self._round += bool(short)
+        for batch in self._batches(short, 1):
+            await self._ask(batch, [step.picked - len(step.draws) for step in batch])
 
     async def _walk(self, count: int) -> None:
         """Go the way that votes decide, from the start again when the task is done."""
@@ -216,25 +223,33 @@ class Probe:
             if path is None:
                 self._round += 1
                 path = Walk(self._plan)
-            (answer,) = await self._vote([self._seen(path.index, path.state)])
+            (poll,) = await self._vote([self._seen(path.index, path.state)])
+            answer = poll.readings[poll.winner].answer
             path.take(guarded(self.task.apply, path.index, "apply", path.state, answer))
             if self._at_end(path):
                 path = None
 
-    async def _vote(self, steps: Sequence[Seen]) -> list[Any]:
-        """Decide steps by votes; return the answers that won. Raises Stop where a vote meets its limit."""
+    async def _vote(self, steps: Sequence[Seen]) -> list[Poll]:
+        """Decide steps by votes. Raises Stop where one meets its limit.
+
+        A step that no other needs is graded by the answer that leads, and shows as one that errs; only where none of
+        them has a vote it is a Stop, too.
+        """
         polls = {self._poll(step.index, step.state, AGREEMENT_K): step for step in steps}
         await decide(
             list(polls), self._draw, self.dispatcher.usage,
             lambda poll, wave: polls[poll].draws.extend(self._graded(poll, wave)),
         )  # fmt: skip
+        goes_on = self._plan.independent and any(poll.tally.total for poll in polls)
         for poll, step in polls.items():
-            if stop := stuck(poll):
+            if (stop := stuck(poll)) and not goes_on:
                 raise stop
-            assert poll.key is not None, "a decided poll has a winner"
-            step.right = poll.key
+            votes = poll.tally.counts
+            step.right = max(votes, key=votes.__getitem__, default=b"")
         self.seen += steps
-        return [poll.readings[poll.winner].answer for poll in polls]
+        if self.progress is not None:
+            self.progress(len(self.seen), self._wanted)
+        return list(polls)
 
 
 def _random_picks(population: int, count: int, key: bytes) -> dict[int, int]:
