@@ -115,3 +115,38 @@ def test_show_of_a_map_speaks_of_items(maker, tmp_path):
     lines = maker("show", tmp_path / "b.db")[1].splitlines()
     assert "items: 3 of 4 decided, 1 open" in lines
     assert any(line.startswith("stopped: max_steps. ") for line in lines)
+
+
+ADDITION = ("--design", "questions", "--x", 987654, "--y", 345678)
+
+
+def test_kinds_of_steps_are_told_where_they_are_asked_for(maker, tmp_path):
+    """Show has a row a kind, export a column, report a table; without --kinds no task code runs and none is there."""
+    path, table, page = tmp_path / "run.db", tmp_path / "run.csv", tmp_path / "run.html"
+    maker("run", "addition", *ADDITION, "--model", "oracle:p=0.8,v=0.9", "--k", 3, "--journal", path)
+    rows = dict(line.split(": ", 1) for line in maker("show", path, "--kinds")[1].strip().splitlines())
+    assert rows["kind digits"].startswith("6 steps decided, ")
+    assert rows["kind carry"].endswith(" votes lost")
+    said = json.loads(maker("show", path, "--kinds", "--json")[1])
+    assert sum(kind["samples"] for kind in said["kinds"].values()) == said["samples"]
+    own = json.loads(maker("show", path, "--task", "addition", "--json")[1])
+    assert own == said
+    assert "kinds" not in json.loads(maker("show", path, "--json")[1])
+    assert maker("export", path, "-o", table, "--kinds")[0] == 0
+    assert [line.rpartition(",")[2] for line in table.read_text().splitlines()][:3] == ["kind", "digits", "carry"]
+    assert maker("report", path, "-o", page, "--kinds")[0] == 0
+    assert "<h2>Kinds of steps</h2>" in page.read_text() and '<th scope="row">carry</th>' in page.read_text()
+    maker("report", path, "-o", page)
+    assert "Kinds of steps" not in page.read_text()
+
+
+def test_kinds_that_nobody_can_tell_are_refused(maker, tmp_path):
+    """A task without kinds, and one that is not built in: one line, and 2."""
+    path = tmp_path / "run.db"
+    maker("run", "hanoi", "--disks", 3, "--model", "oracle:p=0.9", "--k", 2, "--journal", path)
+    for command in (("show", path), ("report", path), ("export", path, "-o", tmp_path / "run.csv")):
+        code, _, err = maker(*command, "--kinds")
+        assert (code, "names no kinds of its steps" in err) == (2, True), err
+    package.map_sync("{item}", ["a"], model=ScriptedModel(lambda r: "b"), journal=tmp_path / "map.db")
+    code, _, err = maker("show", tmp_path / "map.db", "--kinds")
+    assert (code, "'map', is not built in" in err) == (2, True), err

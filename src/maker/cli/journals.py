@@ -7,6 +7,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -20,12 +21,16 @@ from maker.journal.items import THROUGH, ByItem, is_map
 from maker.journal.repair import repair as repaired
 from maker.journal.story import Story
 from maker.models.takes import of_servers
-from maker.review.export import COLUMNS
+from maker.review.export import COLUMNS, columns_of
 from maker.review.export import export as write
+from maker.review.kinds import Kinds, OfKind
 from maker.review.report.page import write_report
 from maker.review.solve import Recheck, is_solve, recheck
 from maker.review.verify import verify as audit_of
+from maker.task.load import journaled_task, load_task
+from maker.task.task import Task
 
+WithKinds = Annotated[bool, typer.Option("--kinds", help="Tell kinds of steps apart: runs the task's code.")]
 SHOWN = 60  # characters of a text in the tree
 SHOWN_ITEMS = 20  # that failed, on one screen
 
@@ -35,10 +40,13 @@ def show(
     tree: Annotated[
         bool, typer.Option("--tree", help="The problems of a solve, each under the one it is for.")
     ] = False,
+    kinds: WithKinds = False,
+    task: TaskFile = None,
     as_json: Json = False,
 ) -> None:
-    """Say what a journal holds, without running any task code."""
+    """Say what a journal holds, without running any task code (but for --kinds)."""
     story = Story(journal)
+    of_kinds = _counted_kinds(story, _task_with_kinds(story, task, asked=kinds))
     solve = _checked(story) if tree or is_solve(story) else None
     summary = solve.audit.summary if solve else story.summary()
     said = summary.as_json()
@@ -65,7 +73,28 @@ def show(
     servers = of_servers(str(said["model"]), summary.takes, summary.served, summary.sources)
     rows += [(name, safe(told)) for name, told in servers.items()]
     said |= {name.replace(" ", "_"): told for name, told in servers.items()}
+    for name, kind in of_kinds.items():
+        votes = f"{kind.flagged:,} flagged, {kind.lost:,} votes lost"
+        rows.append((f"kind {safe(name)}", f"{kind.steps:,} steps decided, {kind.samples:,} samples, {votes}"))
+    said |= {"kinds": {name: asdict(kind) for name, kind in of_kinds.items()}} if of_kinds else {}
     say(said, rows, str(journal), as_json=as_json)
+
+
+def _task_with_kinds(story: Story, task: str | None, *, asked: bool) -> Task | None:
+    """Return the task that tells kinds of steps, with the journal's parameters; None where nobody asks."""
+    if task is not None:
+        return load_task(task, **story.latest.get("parameters", {}))
+    return journaled_task(story.latest, "--kinds: the task of the journal, {!r},") if asked else None
+
+
+def _counted_kinds(story: Story, task: Task | None) -> dict[str, OfKind]:
+    """Return what each kind of step took; {} without a task."""
+    if task is None:
+        return {}
+    kinds = Kinds(story, task)
+    for stored in story.steps():
+        kinds.take(stored)
+    return kinds.found
 
 
 def _map_rows(said: dict[str, Any], items: ByItem, failed: list[tuple[int, str]], detail: str) -> Rows:
@@ -181,18 +210,21 @@ def export(
     raw: Annotated[
         bool, typer.Option("--raw", help="Keep in CSV what a spreadsheet would run (= + - @) and control characters.")
     ] = False,
+    kinds: WithKinds = False,
+    task: TaskFile = None,
     as_json: Json = False,
 ) -> None:
-    """Write a journal as a table, without running any task code."""
+    """Write a journal as a table, without running any task code (but for --kinds)."""
+    story = Story(journal)
+    header, told = story.latest, _task_with_kinds(story, task, asked=kinds)
     with progress_bar("export", quiet=as_json) as bar:
-        count = write(journal, output, what=what, raw=raw, progress=bar.steps)
-    header = Story(journal).latest
+        count = write(journal, output, what=what, raw=raw, progress=bar.steps, task=told)
     run, simulated = header["run"], bool(header.get("simulated"))
     said = {"output": str(output), "what": what, "rows": count, "run": run, "simulated": simulated}
     rows = [
         ("run", safe(str(run)) + ("  (simulated model)" if simulated else "")),
         ("rows", f"{count:,}, one a {what.rstrip('s')}"),
-        ("columns", ", ".join(COLUMNS[what])), ("written", safe(str(output))),
+        ("columns", ", ".join(columns_of(what, kinds=told is not None))), ("written", safe(str(output))),
     ]  # fmt: skip
     say(said, rows, "maker export", as_json=as_json)
 
@@ -200,11 +232,14 @@ def export(
 def report(
     journal: JournalFile,
     output: Annotated[Path, typer.Option("--output", "-o", help="FILE.html.")] = Path("report.html"),
+    kinds: WithKinds = False,
+    task: TaskFile = None,
     as_json: Json = False,
 ) -> None:
-    """Write one HTML file on a run, finished or not, without running any task code."""
+    """Write one HTML file on a run, finished or not, without running any task code (but for --kinds)."""
+    told = _task_with_kinds(Story(journal), task, asked=kinds)
     with progress_bar("report", quiet=as_json) as bar:
-        path = write_report(journal, output, progress=bar.steps)
+        path = write_report(journal, output, progress=bar.steps, task=told)
     size = path.stat().st_size
     rows = [("written", safe(str(path))), ("size", f"{size / 1000:,.0f} kB, needs nothing else")]
     say({"output": str(path), "bytes": size}, rows, "maker report", as_json=as_json)

@@ -33,6 +33,8 @@ from maker.errors import TaskError
 from maker.journal.items import ByItem, is_map
 from maker.journal.steps import StoredStep, told
 from maker.journal.story import Story
+from maker.review.kinds import Kinds
+from maker.task.task import Task
 
 GROUP_ROWS = 20_000  # a row group of Parquet
 GROUP_BYTES = 8_000_000  # characters of text in one, at which it is closed
@@ -56,7 +58,7 @@ COLUMNS: dict[str, dict[str, str]] = {  # column -> Arrow type
 }  # fmt: skip
 
 
-def rows(journal: str | Path, what: str = "steps") -> Iterator[Row]:
+def rows(journal: str | Path, what: str = "steps", *, task: Task | None = None) -> Iterator[Row]:
     """Yield the rows of a journal, lazily, with plain Python values: decided steps first, in the order of decision.
 
     The rows of a map come in item order, decided or not.
@@ -65,11 +67,17 @@ def rows(journal: str | Path, what: str = "steps") -> Iterator[Row]:
     runner-up, how many answers there were, vote entropy in nats, tokens where the model told them. A sample's
     row has its draw and wave, the number of the answer it voted for (null when flagged), whether that answer
     won (null while open), its flag, and all that the journal keeps of it; latency in seconds.
-    Raises JournalError for a file that cannot be read, TaskError for another `what`.
+    task: the one of the journal: its code runs, and each row has the step's `kind` as well.
+    Raises JournalError for a file that cannot be read, TaskError for another `what` and for a task that does not fit.
     """
     if what not in COLUMNS:
         raise TaskError(f"what = {what!r}: give one of {', '.join(COLUMNS)}")
-    return _rows(journal, what)
+    return _rows(journal, what, task)
+
+
+def columns_of(what: str, *, kinds: bool) -> dict[str, str]:
+    """Return the columns of a table, each with its Arrow type. kinds: with the kind of each step."""
+    return COLUMNS[what] | ({"kind": "string"} if kinds else {})
 
 
 def export(
@@ -79,20 +87,21 @@ def export(
     what: str = "steps",
     raw: bool = False,
     progress: Callable[[int, int], None] | None = None,
+    task: Task | None = None,
 ) -> int:
     """Write the rows of a journal to a file and return how many they are.
 
     output: FILE.parquet, FILE.csv or FILE.jsonl; one that exists is replaced, once the new one is complete.
-    what: as in `rows`. raw: keep in CSV what a spreadsheet would run and what drives a terminal.
+    what, task: as in `rows`. raw: keep in CSV what a spreadsheet would run and what drives a terminal.
     progress: called now and then with the rows written and those there are (0: unknown).
-    Raises JournalError for a journal that cannot be read, TaskError for a name or folder that does not fit.
+    Raises JournalError for a journal that cannot be read, TaskError for a name, folder or task that does not fit.
     On failure nothing is left and an older file stays as it was.
     """
     output = Path(output)
     write = _WRITERS.get(output.suffix.lower())
     if write is None:
         raise TaskError(f"{output}: give a name that ends in {', '.join(_WRITERS)}")
-    made = enumerate(rows(journal, what), 1)
+    made = enumerate(rows(journal, what, task=task), 1)
     summary = Story(journal).summary()
     total = summary.steps if what == "steps" else 0
     count = 0
@@ -105,7 +114,7 @@ def export(
             yield row
 
     with replacing(output, journal) as partial:
-        write(partial, counted(), COLUMNS[what], summary.header, raw)
+        write(partial, counted(), columns_of(what, kinds=task is not None), summary.header, raw)
     return count
 
 
@@ -129,11 +138,14 @@ def replacing(output: Path, journal: str | Path) -> Iterator[Path]:
             partial.unlink(missing_ok=True)
 
 
-def _rows(journal: str | Path, what: str) -> Iterator[Row]:
+def _rows(journal: str | Path, what: str, task: Task | None) -> Iterator[Row]:
     make = _step_rows if what == "steps" else _sample_rows
     story = Story(journal)
+    kinds = None if task is None else Kinds(story, task)
     for stored in ByItem(journal).steps() if is_map(story.latest) else story.steps():
-        yield from make(stored)
+        kind = {} if kinds is None else {"kind": _storable(kinds.take(stored))}
+        for row in make(stored):
+            yield row | kind
 
 
 def _step_rows(stored: StoredStep) -> Iterator[Row]:

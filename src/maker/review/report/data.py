@@ -1,8 +1,8 @@
 """What a report shows, gathered from a journal in one pass: counts, never all steps.
 
 `collect` reads every step once and keeps sums, histograms of bounded size and the hardest steps, so a
-million steps need no more memory than a thousand. It runs no task code. The truth is not in a journal:
-`agreed` counts first valid samples that agree with the winner of their step, which says of a step that
+million steps need no more memory than a thousand. It runs no task code but to tell kinds of steps. The truth is not in
+a journal: `agreed` counts first valid samples that agree with the winner of their step, which says of a step that
 most samples get wrong in the same way that all is well.
 
 Not covered: what is concluded from it (`theory.py`), and how it looks (`figures.py`, `page.py`).
@@ -20,6 +20,8 @@ from maker.decision.wave import FLAGGED
 from maker.journal.notes import Epoch, Note, Receipt
 from maker.journal.steps import StoredStep, told
 from maker.journal.story import Story, Summary
+from maker.review.kinds import Kinds, OfKind
+from maker.task.task import Task
 
 HARDEST = 10  # steps shown with their texts
 BINS = 256  # of the run, along its steps
@@ -76,7 +78,7 @@ class Contents:
     open: steps with samples and no verdict, the fullest first, at most as many; open_count: all of them.
     samples, flagged: of steps, without a calibration. tokens: in and out, None where the model never said.
     cost: US dollars of the calls that were settled, 0 without prices. changes: settings that were changed on
-    purpose in mid-run, a list for each time.
+    purpose in mid-run, a list for each time. kinds: of steps, {} where the task was not given.
     """
 
     summary: Summary
@@ -95,6 +97,7 @@ class Contents:
     tokens_out: int | None = None
     cost: float = 0.0
     changes: list[str] = field(default_factory=list)
+    kinds: dict[str, OfKind] = field(default_factory=dict)
 
     def note(self, note: Note) -> None:
         """Take a note: what a call cost, or a change of settings."""
@@ -105,16 +108,22 @@ class Contents:
                 self.changes.append(", ".join(changed))
 
 
-def collect(journal: str | Path, progress: Callable[[int, int], None] | None = None) -> Contents:
+def collect(
+    journal: str | Path, progress: Callable[[int, int], None] | None = None, task: Task | None = None
+) -> Contents:
     """Return what a journal holds, finished or not. Raises JournalError for a file that cannot be read.
 
-    progress: called now and then with the steps read and those there are.
+    progress: called now and then with the steps read and those there are. task: the one of the journal, to tell the
+    kinds of its steps; raises TaskError for one that does not fit.
     """
     story = Story(journal)
     found = Contents(story.summary())
+    kinds = None if task is None else Kinds(story, task)
     hardest, fullest = list[Hardness](), list[Hardness]()
     for number, stored in enumerate(story.steps(found.note), 1):
         tally, samples = stored.tally(), len(stored.candidates)
+        if kinds is not None:
+            kinds.take(stored)
         found.samples += samples
         found.flagged += tally.flagged
         found.flags += stored.flags
@@ -136,6 +145,7 @@ def collect(journal: str | Path, progress: Callable[[int, int], None] | None = N
             found.agreed += first == stored.winner
         if progress is not None and number % 1000 == 0:
             progress(number, found.summary.steps)
+    found.kinds = {} if kinds is None else kinds.found
     found.hardest = [stored for _, _, stored in sorted(hardest, reverse=True)]
     found.open = [stored for _, _, stored in sorted(fullest, reverse=True)]
     return found

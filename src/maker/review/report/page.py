@@ -3,7 +3,8 @@
 The file needs nothing from outside and runs nothing: no scripts, no links, no images, no inline styles, and a
 content security policy that allows one style sheet by its hash and else nothing. What a model wrote, and every
 word of the journal, is text: escaped by the template, with controls, ANSI sequences and bidirectional marks
-made visible, and cut to a length that is said. Works on unfinished journals. No task code runs.
+made visible, and cut to a length that is said. Works on unfinished journals. No task code runs, unless a task is
+given to tell the kinds of steps.
 
 Needs jinja2 and matplotlib (extra `plots`). Not covered: an independent check of the journal (`maker verify`).
 """
@@ -26,25 +27,31 @@ from maker.review.report.figures import draw
 from maker.review.report.steps import show_step
 from maker.review.report.theory import Value, compare
 from maker.task.canonical import jsonable, visible
+from maker.task.task import Task
 
 SHOWN_WORD = 300  # characters of a field of the header
 POLICY = "default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'"
 
 
 def write_report(
-    journal: str | Path, output: str | Path = "report.html", *, progress: Callable[[int, int], None] | None = None
+    journal: str | Path,
+    output: str | Path = "report.html",
+    *,
+    progress: Callable[[int, int], None] | None = None,
+    task: Task | None = None,
 ) -> Path:
     """Write the report of a journal and return its path.
 
     output: FILE.html; one that exists is replaced, once the new one is complete. progress: called now and then
-    with the steps read and those there are. Raises JournalError for a journal that cannot be read, TaskError
-    for a name or folder that does not fit and where jinja2 or matplotlib is missing.
+    with the steps read and those there are. task: the one of the journal: its code runs, and tells the kinds of steps.
+    Raises JournalError for a journal that cannot be read, TaskError for a name, folder or task that does not fit and
+    where jinja2 or matplotlib is missing.
     """
     output = Path(output)
     if output.suffix.lower() not in (".html", ".htm"):
         raise TaskError(f"{output}: give a name that ends in .html")
     with replacing(output, journal) as partial:
-        partial.write_text(render_report(collect(journal, progress)), encoding="utf-8")
+        partial.write_text(render_report(collect(journal, progress, task)), encoding="utf-8")
     return output
 
 
@@ -69,6 +76,7 @@ def render_report(found: Contents) -> str:
         head=_head(found), tiles=_tiles(found), facts=_facts(found), figures=figures,
         comparisons=compare(found), calibrated=bool(found.summary.calibration),
         k=found.summary.k, open=[show_step(stored) for stored in found.open], open_count=found.open_count,
+        kinds=[(_word(name), kind) for name, kind in found.kinds.items()],
         hardest=[show_step(stored) for stored in found.hardest], steps=found.summary.steps,
     )  # fmt: skip
 
