@@ -209,6 +209,18 @@ def test_kinds_have_their_own_error_rates() -> None:
     assert odd.low < 0.25 < odd.high
 
 
+def test_k_is_planned_from_the_worst_kind() -> None:
+    """A task whose kinds differ gets the k that a run of its worst kind alone would need."""
+
+    def worse(request: Request) -> str:
+        return str(request.state + (request.address.step % 2 == 0 or request.seed % 5 != 0))
+
+    found = maker.estimate_sync(Known(2000), model=ScriptedModel(worse), steps=600)
+    assert found.k is not None
+    assert found.k >= theory.k_min(0.8, 2000, 0.95)
+    assert "Steps of the kind odd err more than the others, beyond chance" in found.reason
+
+
 def test_a_kind_below_one_half_is_named_with_its_wrong_replies() -> None:
     """One kind that is mostly wrong makes the run infeasible; its wrong replies stand beside what was right."""
     model = ScriptedModel(lambda r: str(r.state + (r.address.step % 2 == 0 or r.seed % 5 == 0)))

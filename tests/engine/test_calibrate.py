@@ -314,3 +314,48 @@ def test_what_will_be_drawn_is_said_before_it_is_paid_for(caplog: pytest.LogCapt
         assert set(seen) == {times}
     assert "300 random steps are drawn on once (up to 1,200 while" in announced(Known(3))
     assert "100 steps are voted on, 5 draws or more each, then up to 20" in announced(Adding(3))
+
+
+class Carrying(Known):
+    """The same in two kinds of steps."""
+
+    def kind(self, state: int, step: int) -> str:
+        return "carry" if step % 2 else "add"
+
+
+def test_k_suffices_for_the_worst_kind(tmp_path: Path) -> None:
+    """Where kinds differ beyond chance the note has the worst one, and k suffices for it and for the others."""
+    path = tmp_path / "run.db"
+
+    def worse(request: Request) -> str:
+        return str(request.state + (request.address.step % 2 == 0 or request.seed % 5 != 0))
+
+    settings: dict[str, Any] = {"journal": path, "limits": {"max_steps": 10}}
+    result = maker.run_sync(Carrying(2000), model=ScriptedModel(worse), **settings)
+    (note,) = calibrations(path)
+    assert note["worst"]["kind"] == "carry"
+    parts = [project(Evidence(**part), 2000, 0.95) for part in note["worst"]["apart"]]
+    assert result.k == max(part.k or 0 for part in parts) >= theory.k_min(0.8, 2000, 0.95)
+    again = maker.run_sync(Carrying(2000), model=ScriptedModel(worse), **settings)
+    assert (again.k, again.calibration) == (result.k, note)
+
+
+def test_kinds_that_are_alike_change_nothing(tmp_path: Path) -> None:
+    """Without a difference beyond chance the note and k are those of a task without kinds."""
+    notes = []
+    for task in (Carrying(2000), Known(2000)):
+        path = tmp_path / f"{type(task).__name__}.db"
+        maker.run_sync(task, model=ScriptedModel(noisy), journal=path, limits={"max_steps": 1})
+        notes += calibrations(path)
+    assert notes[0] == notes[1]
+    assert "worst" not in notes[0]
+
+
+def test_a_kind_that_no_vote_mends_is_refused() -> None:
+    """A run whose one kind is wrong most of the time does not begin, and the message names the kind."""
+
+    def poor(request: Request) -> str:
+        return str(request.state + (request.address.step % 2 == 0 or request.seed % 5 > 2))
+
+    with pytest.raises(Infeasible, match="kind carry"):
+        maker.run_sync(Carrying(2000), model=ScriptedModel(poor))

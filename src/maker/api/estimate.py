@@ -27,7 +27,7 @@ from maker.task.canonical import canonical
 from maker.task.plan import plan_of
 from maker.task.task import Task, guarded, task_name
 from maker.theory.findings import Entropy, FlagEffect, Lengths, entropy, flag_effects, lengths
-from maker.theory.kinds import Kind, dropped, judged, kinds, short
+from maker.theory.kinds import Kind, dropped, judged, kinds, short, with_worst, worst
 from maker.theory.needs import Needs, plain
 from maker.theory.planner import ENOUGH, Amount, Projection, project
 
@@ -265,7 +265,10 @@ def _summed(probe: Probe, config: Config, total_steps: int | None, stopped: str 
     own = guarded(lambda: task.steps, None, "steps")
     total = total_steps or own or UNKNOWN_STEPS
     by_kind = kinds(seen)
-    plan = judged(_projected(probe, total, config.target, own=total == own), by_kind)
+    plan = _projected(probe, total, config.target, own=total == own)
+    if name := worst(seen):
+        plan = with_worst(plan, name, *probe.apart(name), own=total == own)
+    plan = judged(plan, by_kind)
     replies = probe.replies
     needs = Needs.of(
         plan, found, [reply.tokens_in for reply in replies], [reply.tokens_out for reply in replies],

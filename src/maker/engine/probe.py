@@ -106,6 +106,11 @@ class Probe:
         """What was seen, summed up."""
         return Evidence.of(self.seen, self.looks)
 
+    def apart(self, kind: str) -> tuple[Evidence, Evidence]:
+        """Return what was seen at steps of one kind, summed up, and at all others."""
+        same, other = ([step for step in self.seen if (step.kind == kind) == its] for its in (True, False))
+        return Evidence.of(same, self.looks), Evidence.of(other, self.looks)
+
     @property
     def pace(self) -> float:
         """Wall seconds a reply; those of the first batch, in which a model may have to start, count only if alone."""

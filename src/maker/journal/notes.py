@@ -19,6 +19,7 @@ from maker.errors import Infeasible, JournalError
 from maker.journal.header import sound_header
 from maker.journal.records import SENSELESS, amount, count
 from maker.theory.evidence import Evidence
+from maker.theory.kinds import with_worst
 from maker.theory.planner import project
 
 
@@ -82,8 +83,8 @@ class Calibration:
     """What the calibration saw, and the k it chose.
 
     draws: all; valid ones of these, wrong ones of these, erring steps drawn again included; flags by kind.
-    steps, erred: one draw a step, and how many of these were wrong; p, p_plan, rho, rho_low, rho_high: what
-    follows from `evidence` (`Evidence`, as the journal keeps it). against: "truth" or "agreement".
+    steps, erred: one draw a step, and how many of these were wrong; p, ..., rho_high: what follows from `evidence`
+    (`Evidence`, as kept). against: "truth" or "agreement". worst: a kind worse than the others; {} (not kept) for none.
     """
 
     draws: int
@@ -102,6 +103,7 @@ class Calibration:
     rho_low: float = 0.0
     rho_high: float = 1.0
     evidence: dict[str, Any] = field(default_factory=dict)
+    worst: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, note: dict[str, Any]) -> Calibration:
@@ -114,12 +116,14 @@ class Calibration:
 
     def as_note(self) -> dict[str, Any]:
         """Return it as the journal keeps it."""
-        return asdict(self)
+        return {name: value for name, value in asdict(self).items() if name != "worst" or value}
 
     def choose(self, steps: int | None, target: float) -> int:
         """Return k for the whole run. Raises Infeasible when the evidence forbids voting."""
         try:
             plan = project(Evidence(**self.evidence), steps or UNKNOWN_STEPS, target)
+            if self.worst:
+                plan = with_worst(plan, self.worst["kind"], *(Evidence(**part) for part in self.worst["apart"]))
         except Infeasible as error:
             raise Infeasible(f"calibration: {error}") from None
         if plan.k is None:
