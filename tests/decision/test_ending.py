@@ -8,12 +8,13 @@ import anyio
 import pytest
 
 import maker
-from maker.decision.ending import copied_too_often
+from maker.decision.ending import Stop, copied_too_often, hopeless
 from maker.decision.flags import chain
 from maker.decision.method import Method
 from maker.decision.poll import Poll
-from maker.decision.sample import Request, Sample
+from maker.decision.sample import Failure, Request, Sample
 from maker.decision.step import Rules, Step
+from maker.errors import ModelError
 from maker.sending.dispatcher import Dispatcher
 from maker.sending.limits import Limits
 from maker.sending.settle import settle
@@ -127,3 +128,11 @@ def test_a_step_whose_replies_are_cut_off_says_what_to_raise() -> None:
 
     with pytest.raises(maker.Undecided, match=r"Most replies were cut off at 64 tokens: raise max_tokens\."):
         maker.vote_sync("What is 1 + 2?", model=cut, k=2, max_tokens=64, limits={"max_flags": 4})
+
+
+def test_what_no_repetition_mends_ends_the_run_and_names_the_step():
+    """A request that always fails is a stop of its step, a model that always does an error; the rest may pass."""
+    poison, fatal = hopeless(7, Failure("poison", "too long")), hopeless(7, Failure("fatal", "bad key"))
+    assert isinstance(poison, Stop) and (poison.step, poison.limit, poison.exit_code) == (7, "poison", 4)
+    assert isinstance(fatal, ModelError) and str(fatal) == "step 7: bad key"
+    assert [hopeless(7, Failure(kind, "500")) for kind in ("transient", "again")] == [None, None]

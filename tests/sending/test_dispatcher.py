@@ -370,7 +370,7 @@ async def test_calls_at_once_follow_what_the_model_bears() -> None:
         await rest()
         assert model.active == 2
         model.go.set()
-    assert (model.seen, sender._slots._count) == (40, 7)
+    assert (model.seen, sender.slots._count) == (40, 7)
 
 
 # -- cancellation and concurrency ---------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from contextvars import ContextVar
 
 import pytest
 
+from maker.sending.late import LOOK, SHORTEST
 from maker.sending.slots import Slots
 
 
@@ -255,3 +256,40 @@ async def test_slots_may_become_more_or_fewer() -> None:
     await jobs.end("f")
     await asyncio.wait(waves)
     assert await free(slots) == 1
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+@pytest.mark.asyncio
+async def test_a_late_call_lends_its_slot_and_loses_none(cancelled: bool) -> None:
+    """Another job has its slot, and somebody is told; back or cancelled, it goes on at once and none is lost."""
+    slots, relieved = Slots(1), []
+    slots.when_lent = lambda: relieved.append(True)
+    now, timers = [0.0], []  # type: ignore[var-annotated]
+    slots.late._clock, slots.late._timer = lambda: now[0], lambda seconds, ring: timers.append(ring)
+    for _ in range(LOOK):
+        with slots.late.begin() as quick:
+            quick.replied = True
+    jobs = Jobs(slots)
+
+    async def hangs(job: str) -> None:
+        with slots.late.begin():
+            await jobs.do(job)
+
+    late = asyncio.create_task(slots.each(["late"], hangs))
+    await rest()
+    wave = jobs.wave("other", "next")
+    await rest()
+    assert (jobs.begun, relieved) == (["late"], [])
+    now[0] += 2 * SHORTEST
+    timers.pop()()
+    await rest()
+    assert (jobs.begun, relieved) == (["late", "other"], [True])
+    if cancelled:
+        late.cancel()
+        await rest()
+    else:
+        await jobs.end("late")
+    assert late.done() and jobs.begun == ["late", "other"]
+    await jobs.end("other")
+    await jobs.end("next")
+    assert wave.done() and await free(slots) == 1

@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from maker.errors import ModelError
 from maker.task.alike import differing_field, looks
 
 if TYPE_CHECKING:
     from maker.decision.poll import Poll
+    from maker.decision.sample import Failure
     from maker.sending.usage import Usage
 
 
@@ -35,6 +37,16 @@ class Stop(Exception):
         self.exit_code = exit_code
         self.step = step
         self.limit = limit
+
+
+def hopeless(step: int, failure: Failure) -> Stop | ModelError | None:
+    """Return what ends a run at a failure of a step's draw, None for one that is worth another attempt."""
+    if failure.kind == "fatal":
+        return ModelError(f"step {step}: {failure.detail}")
+    if failure.kind == "poison":
+        return Stop("poison_step", f"step {step}: {failure.detail}. Other requests succeed; mend this step and resume.",
+                    4, step=step, limit="poison")  # fmt: skip
+    return None
 
 
 def copied_too_often(usage: Usage, steps: int) -> Stop | None:

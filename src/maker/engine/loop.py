@@ -97,9 +97,22 @@ class Loop:
         self._news = anyio.Event()
         free = min(self.course.dispatcher.lanes, len(self.course.plan.segments))
         width, workers = (LANES, self.traits.callers) if self.traits.lockstep else (1, free)
-        async with self.reporter.workers() as group:
-            for _ in range(workers):
+        slots, begun = self.course.dispatcher.slots, workers
+
+        def relieve() -> None:
+            """Have one more at work for each who waits for a late call."""
+            nonlocal begun
+            if begun < workers + slots.late.lent:
+                begun += 1
                 group.start_soon(self._work, width)
+
+        try:
+            async with self.reporter.workers() as group:
+                slots.when_lent = relieve
+                for _ in range(workers):
+                    group.start_soon(self._work, width)
+        finally:
+            slots.when_lent = None
 
     async def _work(self, width: int) -> None:
         """Advance up to `width` segments side by side until none is left, or the run is stopped.

@@ -18,7 +18,7 @@ from typing import Any
 import anyio
 
 from maker.decision.address import Address
-from maker.decision.ending import Stop
+from maker.decision.ending import Stop, hopeless
 from maker.decision.sample import Failure, Model, Reply, Request, Sample, Traits, desk, groups, readable
 from maker.errors import MakerError, ModelError, first_error
 from maker.log import log
@@ -72,7 +72,7 @@ class Dispatcher:
         self.receipts: Receipts | None = None
         self._retrying = ""
         self.out = 0  # draws that are with the model now
-        self._slots: Slots = beside._slots if beside else Slots(self._bears())
+        self.slots: Slots = beside.slots if beside else Slots(self._bears())
         self._finding = limits.concurrency is None and traits.bears is not None
         self._together = traits.together
         self._proven = False  # a draw has succeeded
@@ -146,7 +146,7 @@ class Dispatcher:
                 now, draws = draws[:count], draws[count:]
                 for draw in now:
                     draw.held = self.bounding
-                await (self._send(now) if self.traits.lockstep else self._slots.each(self._calls(now), self._send))
+                await (self._send(now) if self.traits.lockstep else self.slots.each(self._calls(now), self._send))
 
     async def _hold_again(self, draws: list[Draw]) -> None:
         """Hold draws that failed; where failures have used up their room, others have the slot until there is some."""
@@ -191,7 +191,9 @@ class Dispatcher:
             failed = await self._call(waiting)
             if not failed:
                 return
-            _raise_hopeless(failed)
+            for draw, failure in failed:
+                if (end := hopeless(draw.request.address.step, failure)) is not None:
+                    raise end
             waiting, failures = [draw for draw, _ in failed], [failure for _, failure in failed]
             if outage.heard == heard and all(failure.gone and not failure.wait for failure in failures):
                 outage.begin(failures[0].detail)
@@ -223,7 +225,7 @@ class Dispatcher:
 
     def _lent(self, wait: Awaitable[None]) -> Awaitable[None]:
         """Lend the slot of a call to others while it waits; in lock-step there is none."""
-        return self.budget.pause(wait if self.traits.lockstep else self._slots.lend(wait))
+        return self.budget.pause(wait if self.traits.lockstep else self.slots.lend(wait))
 
     def _refuse_long_pause(self, failures: Sequence[Failure], request: Request) -> None:
         """Stop at once rather than sleep through a pause that is longer than the run would wait."""
@@ -238,8 +240,7 @@ class Dispatcher:
 
     async def _call(self, draws: list[Draw]) -> list[tuple[Draw, Failure]]:
         """Make one call and book what came of it; return what failed."""
-        asked = [draw.request for draw in draws]
-        count = len(asked)
+        asked, count = [draw.request for draw in draws], len(draws)
         for draw in draws:
             draw.sent = True
         self.budget.sent(count)
@@ -248,7 +249,7 @@ class Dispatcher:
                 await self.receipts.reserve(asked, [draw.bound for draw in draws])
             self.out += count
             try:
-                replies = readable(await self.model.draw(asked), count)
+                replies = await self._ask(asked)
             except (MakerError, Stop):
                 raise
             except Exception as error:
@@ -259,12 +260,21 @@ class Dispatcher:
             finally:
                 self.out -= count
                 if self._finding:
-                    self._slots.resize(self._bears())
+                    self.slots.resize(self._bears())
         except BaseException:
             self.budget.cancelled([draw.bound for draw in draws])
             raise
         self._outage.hear(replies)
         return self._book(draws, replies) if self.bounding else self._book_reported(draws, replies)
+
+    async def _ask(self, asked: Sequence[Request]) -> list[Reply]:
+        """Make one call; where it takes far longer than its like, others have its slot meanwhile."""
+        if self.traits.lockstep:
+            return readable(await self.model.draw(asked), len(asked))
+        with self.slots.late.begin() as call:
+            replies = readable(await self.model.draw(asked), len(asked))
+            call.replied = not all(isinstance(reply, Failure) for reply in replies)
+        return replies
 
     def _book(self, draws: Sequence[Draw], replies: Sequence[Sample | Failure]) -> list[tuple[Draw, Failure]]:
         """Book the replies of a model that costs something, within the bounds that were held for them."""
@@ -329,16 +339,6 @@ class Dispatcher:
     def recall(self, model: str) -> Mapping[str, Any] | None:
         """Return what the run keeps of a model, or None."""
         return None if self.receipts is None else self.receipts.takes.get(model)
-
-
-def _raise_hopeless(failed: Sequence[tuple[Draw, Failure]]) -> None:
-    for draw, failure in failed:
-        step = draw.request.address.step
-        if failure.kind == "fatal":
-            raise ModelError(f"step {step}: {failure.detail}")
-        if failure.kind == "poison":
-            raise Stop("poison_step", f"step {step}: {failure.detail}. Other requests succeed; mend this step and "
-                       "resume.", 4, step=step, limit="poison")  # fmt: skip
 
 
 def _backoff(tries: int, failures: Sequence[Failure], *, proven: bool) -> float:

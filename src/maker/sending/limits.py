@@ -24,8 +24,8 @@ class Limits(Frozen):
 
     The default of max_votes and max_flags is max(100, 20 k). Steps, calls, tokens and cost count the whole run, resumes
     included; tokens are those reported, or the most they can be. patience: how long a run waits for a server that is
-    gone, and a draw for one that tells it to wait. concurrency is that of free mode; None or "auto": as many as the
-    model bears, 32 where it does not say.
+    gone, and a draw for one that tells it to wait. concurrency is that of free mode, calls aside that take far longer
+    than their like (`late.py`); None or "auto": as many as the model bears, 32 where it does not say.
     """
 
     max_steps: int | None = Field(default=None, ge=1, description="Decided steps of the run.")

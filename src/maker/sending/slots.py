@@ -7,7 +7,8 @@ fails or is cancelled gives its slot back.
 A wave works through its jobs in the task that brought it, in the one slot that it holds, and in further tasks only
 while there are slots to spare: where there are as many waves as slots, no job costs a task or a wake-up.
 
-A job that has to wait may lend its slot meanwhile (`lend`).
+A job that has to wait may lend its slot meanwhile (`lend`). So does a call that is `late`, which is not asked: when it
+comes back it goes on at once, and until one of the others ends there is one job more than slots.
 
 Not covered: what of a wave was done when one of its jobs failed. Several event loops.
 """
@@ -19,6 +20,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextvars import copy_context
 from typing import Any, TypeVar
+
+from maker.sending.late import Late
 
 T = TypeVar("T")
 
@@ -32,6 +35,8 @@ class Slots:
         self._waiting: deque[asyncio.Future[None]] = deque()  # of waves without a slot
         self._hungry: dict[_Wave, None] = {}  # waves with a slot and more jobs, in order
         self._feeding = False
+        self.when_lent: Callable[[], None] | None = None  # called when a call is late, and others may have its slot
+        self.late = Late(lambda: self._count, self._lend_late, self._take_back)
 
     async def each(self, jobs: Sequence[T], do: Callable[[T], Awaitable[None]]) -> None:
         """Await `do(job)` for every job, as slots allow; they are begun in order.
@@ -75,8 +80,16 @@ class Slots:
             await wait
             await self._take()
         except BaseException:
-            self._free -= 1  # whoever holds it gives it back in the same round of the loop
+            self._take_back()  # whoever holds it gives it back in the same round of the loop
             raise
+
+    def _lend_late(self) -> None:
+        self._give_back()
+        if self.when_lent is not None:
+            self.when_lent()
+
+    def _take_back(self) -> None:
+        self._free -= 1
 
     async def _take(self) -> None:
         if self._free > 0:

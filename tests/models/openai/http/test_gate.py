@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from maker.models.openai.http.gate import FIRST_LIMIT, FIRST_WINDOW, LONGEST_WINDOW, MOST, Gate, Held, Ticket, gate_of
+from maker.sending.late import FAR, LOOK
 
 
 class Time:
@@ -449,3 +450,29 @@ def test_models_of_one_origin_share_a_gate():
     assert kept() is None
     with pytest.raises(ValueError, match="at least 1"):
         Gate(0)
+
+
+@alone
+async def test_a_request_that_is_late_lends_its_place():
+    """Far longer out than its like, it holds up nobody; back, it holds no more than it did, whatever came of it."""
+    time = Time()
+    senders = Sender(gate(time, 2))
+    for name in range(LOOK):
+        await all_out(senders, name)
+        time.now += 1.0
+        senders.back(name)
+    senders.send(100, 101, 102, 103)
+    await settled()
+    assert senders.out[-2:] == [100, 101]
+    senders.back(101)
+    await settled()
+    await time.pass_by(FAR + 1)
+    assert [name for name in (100, 102, 103) if senders.tickets[name].call.lent] == [100, 102]
+    assert (senders.out[-1], senders.door.out) == (103, 1)
+    for name, what in ((100, senders.door.slowed), (102, senders.door.good), (103, senders.door.good)):
+        senders.back(name, what)
+    assert senders.door.out == 0
+    await all_out(senders, 104, 105)
+    senders.send(106)
+    await settled()
+    assert senders.out[-1] == 105

@@ -12,6 +12,8 @@ opens the gate for all.
 
 A limit that finds itself begins at FIRST_LIMIT and doubles a round while that brings more replies a second.
 
+A request that is out for far longer than its like lends its place to others (`sending/late.py`).
+
 A waiter gives up (`Held`) once the endpoint has let nothing through for its patience, or at once when the gate is
 closed for longer than that: a closed gate is a failed attempt, not a hang.
 
@@ -30,6 +32,7 @@ from statistics import median
 from typing import Any, NamedTuple
 
 from maker.log import log
+from maker.sending.late import Call, Clock, Late, Timer
 
 FIRST_LIMIT = 8  # requests at once, of a limit that finds itself
 MOST = 512  # requests at once that it grows to
@@ -45,8 +48,6 @@ FIRST_WINDOW = 0.1  # seconds, after refusals that name no wait; doubles with ea
 LONGEST_WINDOW = 60.0  # seconds, of those windows
 MOST_JITTER = 1.0  # seconds
 
-Timer = Callable[[float, Callable[[], None]], Any]
-
 
 class Held(Exception):
     """The endpoint is closed for longer than the caller would wait; `seconds` are left of the window."""
@@ -57,10 +58,10 @@ class Held(Exception):
 
 
 class Ticket(NamedTuple):
-    """When a request went out: in which round, at which time; first: it alone tries whether the gate may open."""
+    """When a request went out: in which round; first: it alone tries whether the gate may open."""
 
     round: int
-    at: float
+    call: Call
     first: bool = False
 
 
@@ -86,7 +87,7 @@ class Gate:
     """
 
     def __init__(
-        self, ceiling: int | None, *, clock: Callable[[], float] = time.monotonic,
+        self, ceiling: int | None, *, clock: Clock = time.monotonic,
         jitter: Callable[[], float] = random.random, timer: Timer | None = None,
     ) -> None:  # fmt: skip
         if ceiling is not None and ceiling < 1:
@@ -100,6 +101,7 @@ class Gate:
         self._calm = float(self.ceiling)  # below it the limit doubles a round
         self._round = _Round(0, self.limit)
         self._clock, self._jitter, self._timer = clock, jitter, timer
+        self._late = Late(lambda: self.limit, self._lend, self._take_back, clock=clock, timer=timer)
         self._ajar = False  # it was closed, and no reply has said that it may open
         self._first_out = False  # the one who tries is out
         self._closures = 0  # since the last good reply to one who tried
@@ -150,6 +152,7 @@ class Gate:
 
     def leave(self, ticket: Ticket) -> None:
         """Give the slot back. Call it after `good`, `refused` or `slowed`, so that nobody slips by."""
+        ticket.call.end()
         assert self.out > 0, "a slot was given back twice"
         self.out -= 1
         if ticket.first:
@@ -164,7 +167,14 @@ class Gate:
         self.out += 1
         self._round.peak = max(self._round.peak, self.out)
         first = self._first_out = self._ajar
-        return Ticket(self._round.number, self._clock(), first)
+        return Ticket(self._round.number, self._late.begin(), first)
+
+    def _lend(self) -> None:
+        self.out -= 1
+        self._wake()
+
+    def _take_back(self) -> None:
+        self.out += 1
 
     async def _turn(self, came: float, patience: float) -> Ticket:
         """Wait in line until a slot is granted."""
@@ -184,13 +194,14 @@ class Gate:
     def good(self, ticket: Ticket) -> None:
         """Book a reply that was no refusal: the limit grows, where it is used."""
         self._good_at = now = self._clock()
+        ticket.call.replied = True
         if ticket.first and self._ajar:
             self._ajar, self._closures = False, 0
             self._begin_round(self.limit)
             return
         self._round.good += 1
         if self._finder is not None:
-            self._round.seconds.append(now - ticket.at)
+            self._round.seconds.append(now - ticket.call.at)
         if self._limit < self.ceiling and 2 * self._round.peak >= self._limit:  # what nobody uses need not grow
             top = self.ceiling if self._finder is None else self._finder.top
             more = 1.0 if self._limit < self._calm else 1 / self._limit + FASTER
