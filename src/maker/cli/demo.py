@@ -98,7 +98,7 @@ def _rows(found: SideBySide, model: str) -> Rows:
         rows.append(("maker took", _taken(result)))
         if result.stopped and result.stopped != "max_seconds":
             rows.append(("why", safe(result.detail)))
-    rows += [(f"tried: {name}", _tried(kind)) for name, kind in found.tried.items()]
+    rows += [(f"{name} tried", _tried(kind)) for name, kind in found.tried.items()]
     rows.append(("next", safe(f"maker run addition --design questions --model {model} --journal sum.db")))
     return rows
 

@@ -26,6 +26,7 @@ from maker.decision.race import Verdict
 from maker.decision.sample import AnyModel
 from maker.engine.result import Progress, RunResult
 from maker.errors import ModelError, Undecided
+from maker.task.canonical import jsonable
 from maker.task.load import load_task
 
 TEMPERATURE, K = 0.7, 3
@@ -34,6 +35,7 @@ SECONDS, FOR_ONE, FOR_STEPS = 115.0, 45.0, 50.0  # of all, of the one call at mo
 DRAWS = 2 * K * 1.1  # replies a digit: two questions, and now and then one more
 FIRST, TRIED = 2, 10  # questions while a server may have to start, and those that show its pace
 MOST_TOKENS = 1024  # of a reply
+EMPTY = "its reply was empty"
 LONG = 10**6  # a number from here on stands in no reply by chance
 ALOUD = "{}\n\nThink step by step, and write the result in the last line."  # asked so, one call does best
 
@@ -41,7 +43,8 @@ ALOUD = "{}\n\nThink step by step, and write the result in the last line."  # as
 def holds(reply: str, right: list[int]) -> bool:
     """Say whether a reply has the answer: anywhere in it, or, where that could be chance, as its last number."""
     if len(right) == 1 and right[0] >= LONG:
-        return str(right[0]) in _joined(reply)
+        whole = re.compile(rf"(?<!\d){right[0]}(?!\d)")
+        return any(whole.search(text) for text in (reply, _joined(reply)))
     found = [int(number) for number in re.findall(r"-?\d{1,4000}", reply)]
     if len(right) == 1:
         return found[-1:] == right
@@ -130,11 +133,11 @@ class SideBySide:
         """Return the object that `maker demo --model --json` prints."""
         call, run = self.call, self.run
         return {
-            "solved": bool(run and run.solved), "x": self.task.x, "y": self.task.y, "right": self.right,
-            "verdict": self.verdict,
+            "solved": bool(run and run.solved), "x": jsonable(self.task.x), "y": jsonable(self.task.y),
+            "right": jsonable(self.right), "verdict": self.verdict,
             "tried": {name: {"asked": kind.asked, "right": kind.right} for name, kind in self.tried.items()},
-            "one_call": {"right": call.right, "answer": call.answer, "tokens": call.tokens, "ended": call.ended,
-                         "seconds": round(call.seconds, 3), "reply": call.reply},
+            "one_call": {"right": call.right, "answer": jsonable(call.answer), "tokens": call.tokens,
+                         "ended": call.ended, "seconds": round(call.seconds, 3), "reply": call.reply},
             "maker": None if run is None else run.as_json(), "wrong_kinds": self.slips, "exit_code": self.exit_code,
         }  # fmt: skip
 
@@ -230,7 +233,7 @@ async def _one_call(task: Any, clock: Callable[[], float], asking: dict[str, Any
             limits={"max_flags": 1, "max_seconds": FOR_ONE}, **asking,
         )  # fmt: skip
     except Undecided as end:
-        why = f"no reply within {FOR_ONE:g} s" if end.limit == "max_seconds" else "its reply was empty"
+        why = f"no reply within {FOR_ONE:g} s" if end.limit == "max_seconds" else EMPTY
         return Call("", right=False, answer=None, tokens=None, seconds=clock() - began, ended=why)
     total, reply = task.x + task.y, said.answer
     found = [int(number) for number in re.findall(r"\d{1,4000}", _joined(reply))]
@@ -238,7 +241,7 @@ async def _one_call(task: Any, clock: Callable[[], float], asking: dict[str, Any
     last = next((number for number in reversed(found) if number >= LONG), found[-1] if found else None)
     usage = said.usage
     tokens = usage.tokens_in + usage.tokens_out if usage else None
-    return Call(reply, right, total if right else last, tokens, clock() - began)
+    return Call(reply, right, total if right else last, tokens, clock() - began, "" if reply.strip() else EMPTY)
 
 
 def _slips(task: Any, verdicts: Iterable[Verdict[Any]]) -> dict[str, int]:
