@@ -1,9 +1,10 @@
 """One call against voted steps: the sum of two long numbers, by one model at one temperature; code checks both.
 
-Promises: both get the same numbers, so long that by the pace of the first replies all is over in two minutes. One call
-is asked well and read kindly: it may think aloud, and the sum counts wherever it stands. The questions of the steps are
-tried first; a kind of them that the model gets wrong more often than right is named, and no votes are wasted on it.
-What is said of the end is said of these two numbers alone, also where maker does not win.
+Promises: both get the same numbers, so long that by the pace of the first replies all is over in two minutes; of a
+model too slow for that it is said beforehand. One call is asked well and read kindly: it may think aloud, has as long
+as the steps should take, and the sum counts wherever it stands. The questions of the steps are tried first; a kind of
+them that the model gets wrong more often than right is named, and no votes are wasted on it. What is said of the end
+is said of these two numbers alone, also where maker does not win.
 
 Not covered: how it looks (`cli/demo.py`); other work, and tries enough to tell how often (`tests/proof/proof.py`).
 """
@@ -33,7 +34,7 @@ TEMPERATURE, K = 0.7, 3
 FEWEST, MOST = 12, 40  # digits of a summand
 SECONDS, FOR_ONE, FOR_STEPS = 115.0, 45.0, 50.0  # of all, of the one call at most, of the steps as far as foreseen
 DRAWS = 2 * K * 1.1  # replies a digit: two questions, and now and then one more
-FIRST, TRIED = 2, 10  # questions while a server may have to start, and those that show its pace
+FIRST, TRIED = 2, 10  # questions while a server may have to start; those that show its pace, as many at once as steps
 MOST_TOKENS = 1024  # of a reply
 EMPTY = "its reply was empty"
 LONG = 10**6  # a number from here on stands in no reply by chance
@@ -160,12 +161,16 @@ async def side_by_side(
     tried, pace = await _trial(drawn, clock, asking)
     digits = max(FEWEST, min(MOST, int(FOR_STEPS / max(DRAWS * pace, 1e-9))))
     task = _sum_of(drawn, digits)
-    tell(f"{pace:.2f} s a reply, so {digits} digits. One call: {FOR_ONE:g} s at most")
-    call = await _one_call(task, clock, asking)
+    foreseen = digits * DRAWS * pace
+    slow = foreseen > FOR_STEPS
+    for_one = max(FOR_ONE, foreseen)
+    late = f" (slow: it may take {(for_one + 2 * foreseen) / 60:.0f} minutes)" if slow else ""
+    tell(f"{pace:.2f} s a reply, so {digits} digits{late}. One call: {for_one:.0f} s at most")
+    call = await _one_call(task, for_one, clock, asking)
     if any(kind.hopeless for kind in tried.values()):
         return SideBySide(task, tried, call, None, {})
     tell(f"maker: {task.steps} steps, {K} votes ahead each")
-    left = max(1.0, SECONDS - (clock() - begun))
+    left = 2 * foreseen if slow else max(1.0, SECONDS - (clock() - begun))
     result = await run(task, k=K, progress=progress, limits={"max_seconds": left}, **asking)
     return SideBySide(task, tried, call, result, {} if result.solved else _slips(task, result.verdicts()))
 
@@ -194,7 +199,7 @@ async def _trial(
         began = clock()
         said = await ask_each(
             "{item}", [prompt for _, prompt, _ in part], k=1, flags=[], parse=str,
-            limits={"max_flags": 1, "max_seconds": SECONDS}, **asking,
+            limits={"max_flags": 1, "max_seconds": SECONDS, "concurrency": K}, **asking,
         )  # fmt: skip
         if said.stopped:
             raise ModelError(f"demo: the trial of {FIRST + TRIED} questions was not over: {said.result.detail}")
@@ -224,16 +229,16 @@ def _read(task: Any, reply: str) -> int | None:
         return None
 
 
-async def _one_call(task: Any, clock: Callable[[], float], asking: dict[str, Any]) -> Call:
+async def _one_call(task: Any, seconds: float, clock: Callable[[], float], asking: dict[str, Any]) -> Call:
     """Ask for the whole sum at once; that no reply came in time is no failure."""
     began = clock()
     try:
         said = await vote(
             ALOUD.format(f"What is {task.x} + {task.y}?"), k=1, flags=[], parse=str,
-            limits={"max_flags": 1, "max_seconds": FOR_ONE}, **asking,
+            limits={"max_flags": 1, "max_seconds": seconds}, **asking,
         )  # fmt: skip
     except Undecided as end:
-        why = f"no reply within {FOR_ONE:g} s" if end.limit == "max_seconds" else EMPTY
+        why = f"no reply within {seconds:.0f} s" if end.limit == "max_seconds" else EMPTY
         return Call("", right=False, answer=None, tokens=None, seconds=clock() - began, ended=why)
     total, reply = task.x + task.y, said.answer
     found = [int(number) for number in re.findall(r"\d{1,4000}", _joined(reply))]
