@@ -34,7 +34,7 @@ def test_both_answers_stand_below_each_other(maker: Any) -> None:
     assert re.fullmatch(r"[\d,]+ tokens, [\d.]+ s", said["one call took"])
     assert re.fullmatch(r"[\d,]+ tokens, [\d.]+ s: 80 steps, 240 replies, 0 flagged, k = 3", said["maker took"])
     assert (said["digits tried"], said["carry tried"]) == ("6 of 6 right", "6 of 6 right")
-    assert max(map(len, out.splitlines())) <= 100
+    assert max(map(len, out.splitlines()[:-1])) <= 100  # the last is a command to copy
     assert [line.split(":")[0] for line in err.splitlines()] == ["demo"] * 3
 
 

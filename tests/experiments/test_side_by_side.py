@@ -94,7 +94,7 @@ def test_where_one_call_is_right_too_it_is_said():
     assert "one call of this model is enough, and it is cheaper" in found.verdict
 
 
-@pytest.mark.parametrize("call", ["I think it is {}9.", "They are long numbers."])
+@pytest.mark.parametrize("call", ["I think it is {}9, in 2 parts.", "They are long numbers."])
 def test_where_maker_wins_it_is_said(call):
     """The answer of one call that is shown is its last long number, if it has any number."""
     found = both(adder(call))

@@ -99,7 +99,7 @@ def _rows(found: SideBySide, model: str) -> Rows:
         if result.stopped and result.stopped != "max_seconds":
             rows.append(("why", safe(result.detail)))
     rows += [(f"{name} tried", _tried(kind)) for name, kind in found.tried.items()]
-    rows.append(("next", safe(f"maker run addition --design questions --model {model} --journal sum.db")))
+    rows.append(("next", safe(f"maker run addition --design questions --k {K} --model {model} --journal sum.db")))
     return rows
 
 
