@@ -8,6 +8,7 @@ Not covered: what is asked, and what came of it (`experiments/side_by_side.py`).
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -76,7 +77,7 @@ def _live(model: str, seed: int, *, as_json: bool) -> NoReturn:
     with shown_until_interrupted("sum", quiet=as_json) as bar:
         found = side_by_side_sync(
             model, seed=seed, progress=bar.show,
-            tell=lambda line: None if as_json else typer.echo(f"demo: {line}", err=True),
+            tell=lambda line: None if as_json else sys.stderr.write(f"demo: {line}\n"),  # above the bar
         )  # fmt: skip
     say(found.as_json(), _rows(found, model), "maker demo", as_json=as_json, code=found.exit_code)
 
