@@ -172,6 +172,18 @@ def test_one_call_has_its_time_and_no_more(monkeypatch):
     assert found.verdict == "maker is right; one call is not: no reply within 0 s."
 
 
+def test_a_model_too_slow_for_the_trial_is_given_up(monkeypatch):
+    """Where not even short questions are answered in time, that is said, and nothing more is asked."""
+    monkeypatch.setattr(beside, "SECONDS", 0.02)
+
+    class Silent(ScriptedModel):
+        async def draw(self, requests: Any) -> Any:
+            return await anyio.sleep_forever()
+
+    with pytest.raises(ModelError, match="2 short questions took more than 0 s; `maker check` says"):
+        both(Silent(["1"]))
+
+
 def test_what_a_program_reads_holds_both():
     """Both answers, the right one, tokens and seconds of both."""
     said = both(adder("no")).as_json()

@@ -202,7 +202,9 @@ async def _trial(
             limits={"max_flags": 1, "max_seconds": SECONDS, "concurrency": K}, **asking,
         )  # fmt: skip
         if said.stopped:
-            raise ModelError(f"demo: the trial of {FIRST + TRIED} questions was not over: {said.result.detail}")
+            late = f"{len(part)} short questions took more than {SECONDS:.0f} s; `maker check` says what a reply takes"
+            why = late if said.stopped == "max_seconds" else said.result.detail
+            raise ModelError(f"demo: the model was given up in the trial, and nothing is kept: {why}")
         came = {verdict.step: verdict.answer for verdict in said}
         replies += [came.get(at, "") for at in range(len(part))]
     return _kinds(task, steps, replies), (clock() - began) / TRIED
