@@ -31,6 +31,12 @@ def test_the_summary_says_what_matters(result):
     assert "a step" in rows["samples"] and rows["segments"] == "1,023, side by side by plan"
 
 
+@pytest.mark.parametrize(("seconds", "pace"), [(0.1, "10,230"), (100.0, "10"), (6820.0, "0.15")])
+def test_a_slow_pace_is_no_nought(result, seconds, pace):
+    """A model over a network may take seconds a step: it is no `0 steps/s`."""
+    assert rows_of(replace(result, seconds=seconds))["time"].endswith(f"s, {pace} steps/s")
+
+
 def test_a_long_race_does_not_fill_the_screen(result):
     """However many waves the longest step took, the line stays short and names the last."""
     shown = rows_of(replace(result, waves=Counter({1: 90, 2: 9, 300: 1})))["undecided"]

@@ -16,7 +16,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import re
 import sys
 import time
 import urllib.request
@@ -29,12 +28,12 @@ from typing import Any
 
 import maker
 from maker import theory
+from maker.experiments.side_by_side import ALOUD, TEMPERATURE, holds
 
-TEMPERATURE, TRIES, AT_ONCE = 0.7, 10, 4
+TRIES, AT_ONCE = 10, 4
 MOST_TOKENS = 1024  # of a single call's reply
 LIMITS = {"concurrency": AT_ONCE, "max_seconds": 3600}
 FOLDER = Path(os.environ.get("MAKER_PROOF", Path.home() / ".cache" / "maker-proof"))
-ALOUD = "{}\n\nThink step by step, and write the result in the last line."
 
 
 @dataclass(frozen=True)
@@ -127,16 +126,6 @@ def call(model: str, prompt: str, seed: int) -> dict[str, Any]:
         said = json.load(answer)
     return {"reply": said["choices"][0]["message"]["content"], "tokens": said["usage"]["total_tokens"],
             "seconds": round(time.monotonic() - begun, 1)}  # fmt: skip
-
-
-def holds(reply: str, right: list[int]) -> bool:
-    """Say whether a reply has the answer: anywhere in it, or, where that could be chance, as its last number."""
-    if len(right) == 1 and right[0] >= 10**6:
-        return str(right[0]) in re.sub(r"(?<=\d)[,_ ](?=\d)", "", reply)
-    found = [int(number) for number in re.findall(r"-?\d{1,4000}", reply)]
-    if len(right) == 1:
-        return found[-1:] == right
-    return any(found[at : at + len(right)] == right for at in range(len(found)))
 
 
 def single(name: str, row: Row, model: str) -> None:

@@ -18,20 +18,6 @@ sys.modules[spec.name] = proof
 spec.loader.exec_module(proof)
 
 
-@pytest.mark.parametrize(
-    ("reply", "right", "found"),
-    [
-        ("It is 1234567.", [1234567], True), ("1,234,567 (7 digits)", [1234567], True), ("7654321", [7654321], True),
-        ("1234568", [1234567], False), ("", [1234567], False), ("5 + 7 = 12", [12], True), ("12 is 5 + 7", [12], False),
-        ("-12", [-12], True), ("3, 5, 9", [3, 5, 9], True), ("Sorted:\n[3, 5, 9]\nDone in 2", [3, 5, 9], True),
-        ("3, 5, 8, 9", [3, 5, 9], False), ("3, 5", [3, 5, 9], False),
-    ],
-)  # fmt: skip
-def test_a_single_call_is_read_leniently(reply, right, found):
-    """A long number or a list counts wherever it stands, with commas or not; a short number only at the end."""
-    assert proof.holds(reply, right) is found
-
-
 @pytest.mark.parametrize("name", proof.ROWS)
 def test_a_row_has_the_same_problems_for_both(name):
     """A number makes the same problem each time, and the answer that a single call must give is the task's own."""

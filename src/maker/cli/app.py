@@ -14,7 +14,7 @@ import sys
 
 import typer
 
-from maker.cli import check, estimate, experiment, journals, lists, revote, run, solve
+from maker.cli import check, demo, estimate, experiment, journals, lists, revote, run, solve
 from maker.cli.options import TASK_OPTIONS, print_json
 from maker.cli.screen import safe
 from maker.errors import MakerError
@@ -26,7 +26,7 @@ app = typer.Typer(
     add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None,
     help="Very long tasks for language models, without a single error.",
 )  # fmt: skip
-app.command()(run.demo)
+app.command()(demo.demo)
 app.command(context_settings=TASK_OPTIONS)(run.run)
 app.command(context_settings=TASK_OPTIONS)(estimate.estimate)
 app.command()(solve.solve)

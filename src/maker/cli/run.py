@@ -1,17 +1,15 @@
-"""`maker run`: carry out a task, or go on with it; `maker demo`: the million-step Towers of Hanoi."""
+"""`maker run`: carry out a task, or go on with it."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from maker.api.opened import task_for
 from maker.api.run import run_sync
-from maker.cli.journals import verify_and_leave
 from maker.cli.options import (
     ASKING,
     REACHING,
@@ -29,7 +27,6 @@ from maker.engine.calibrate import announced
 from maker.engine.ladder import Rung, another_model, finer, go_back, more_votes, refine, reword
 from maker.errors import TaskError
 from maker.models import over_http
-from maker.task.load import load_task
 
 _PLAIN: dict[str, Rung] = {"more-votes": more_votes, "refine": refine, "reword": reword, "finer": finer}
 
@@ -110,31 +107,3 @@ def _k(text: str) -> int | str:
         return int(text)
     except ValueError:
         raise TaskError(f"--k {text}: give a whole number or auto") from None
-
-
-DEMO_TEMPERATURE = 1.6  # at 1.0 the bundled model is too seldom wrong to show anything
-
-
-def demo(
-    disks: Annotated[int, typer.Option(help="20 disks are 1,048,575 steps; 10 are 1,023.")] = 20,
-    journal: Annotated[Path, typer.Option(help="Interrupt with Ctrl-C and run again to resume.")] = Path(
-        "maker-demo.db"
-    ),
-    seed: Annotated[int, typer.Option(help="Seed of all draws.")] = 0,
-    segments: Annotated[int | None, typer.Option(help="Pieces side by side (1,024); 1 is strictly sequential.")] = None,
-    as_json: Json = False,
-) -> None:
-    """Carry out a million steps of Towers of Hanoi without an error, then check them independently.
-
-    By the bundled model, a small transformer that runs offline on this machine, at a temperature at
-    which it gets about one answer in three hundred wrong.
-    """
-    task = load_task("hanoi", disks=disks, style="compact")
-    settings: dict[str, Any] = {
-        "model": "neural", "temperature": DEMO_TEMPERATURE, "k": "auto", "seed": seed, "segments": segments,
-        "journal": journal,
-    }  # fmt: skip
-    result = shown(run_sync, task, settings, f"hanoi, {disks} disks", quiet=as_json)
-    if result.solved:
-        verify_and_leave(journal, None, as_json=as_json, before=result)
-    say_result(result, result.as_json(), run_rows(result), "maker run", as_json=as_json)

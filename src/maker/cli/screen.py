@@ -43,7 +43,7 @@ class Bar:
         rate = done / glimpse.seconds if glimpse.seconds else 0.0
         samples = glimpse.samples / glimpse.steps if glimpse.steps else 0.0
         flagged = glimpse.flagged / glimpse.samples if glimpse.samples else 0.0
-        stats = f"{rate:,.0f} steps/s, {samples:.2f} samples a step, {flagged:.1%} flagged{_paid(glimpse)}"
+        stats = f"{_pace(rate)} steps/s, {samples:.2f} samples a step, {flagged:.1%} flagged{_paid(glimpse)}"
         self.steps(glimpse.steps, glimpse.total, stats)
         self.glimpse = glimpse
 
@@ -57,6 +57,11 @@ class Bar:
         self.glimpse = Glimpse(count, total)
         if self._bar is not None:
             self._bar.update(self._task, completed=count, total=total, stats=stats, refresh=True)
+
+
+def _pace(rate: float) -> str:
+    """Return a rate as it is read: models over a network take seconds a step."""
+    return f"{rate:,.0f}" if rate >= 10 or not rate else f"{rate:.2f}"
 
 
 def _paid(glimpse: Glimpse) -> str:
@@ -104,7 +109,7 @@ def run_rows(result: RunResult) -> Rows:
         ("observed", _observed(result)),
         ("red flags", counts(result.flags) or "none"),
         ("undecided", _rounds(result.waves)),
-        ("time", f"{result.seconds:,.1f} s, {fresh / max(result.seconds, 1e-9):,.0f} steps/s"),
+        ("time", f"{result.seconds:,.1f} s, {_pace(fresh / max(result.seconds, 1e-9))} steps/s"),
         ("state", result.state_digest or "the initial one"), ("chain", result.chain),
     ]  # fmt: skip
     if result.escalations:
