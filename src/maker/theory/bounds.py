@@ -133,7 +133,8 @@ def widest(m1: Range, m2: Range, k: int | None) -> Range:
     if k is None:
         steep = flat = _LOST
     else:
-        steep, flat = (_top(lambda q, power=power: _won(q, k) / q**power, 1e-6, 1.0) for power in (2, 1))
+        steep = _top(lambda q: _won(q, k) / (q * q), 1e-6, 1.0)
+        flat = _top(lambda q: _won(q, k) / q, 1e-6, 1.0)
     first = min(max(m2[1] / steep, m1[0]), m1[1])
     return first, min(max(first * flat, m2[0]), m2[1])
 

@@ -201,14 +201,6 @@ class Evidence:
         return [Lost(*item) for item in self.lost]
 
     @property
-    def lost_high(self) -> float:
-        """Upper 97.5% bound of the share of lost steps, whatever their distribution.
-
-        Of suspects among n, over the power to suspect a lost step: 3.7 / n over power where none is suspect.
-        """
-        return min(1.0, (1 - theory.p_lower(self.suspects, self.n, SIDE)) / self.power)
-
-    @property
     def spread_high(self) -> float:
         """Upper 97.5% bound of the share of wrong answers that are a step's most common one; 1 if too few were seen."""
         return theory.p_upper(self.errors - self.rival, self.errors, SIDE) if self.errors else 1.0
