@@ -139,7 +139,8 @@ def test_the_truth_lies_in_its_intervals(rho: float) -> None:
 def test_a_good_model_is_feasible_and_not_proven() -> None:
     """The projection agrees with the formulas at what was seen; a thousand steps prove nothing about a thousand."""
     found = maker.estimate_sync(hanoi(), model="oracle:p=0.99,v=0.9", steps=600)
-    assert (found.feasible, found.proven, found.exit_code) == (True, False, 0)
+    assert (found.feasible, found.proven, found.exit_code) == (True, False, 3)
+    assert found.verdict == "feasible unless errors cluster"
     assert found.k is not None
     assert found.k >= theory.k_min(found.p_plan, 1023, 0.95)
     assert found.samples is not None
@@ -155,6 +156,7 @@ def test_what_voting_cannot_do_is_refused(spec: str) -> None:
     """At p = .45 and at rho = .3 a run of 1,023 steps is infeasible, and the reason says what to do."""
     found = maker.estimate_sync(hanoi(), model=spec, steps=1000)
     assert (found.feasible, found.k, found.samples, found.exit_code) == (False, None, None, 2)
+    assert (found.verdict, found.worst_case.success_low) == ("infeasible", 0)
     assert found.success < 0.95
     assert "Make the steps finer" in found.reason
 
@@ -179,7 +181,27 @@ def test_a_lost_step_is_found_and_named() -> None:
     model = ScriptedModel(lambda r: str(r.state + (r.address.step != 77)))
     found = maker.estimate_sync(Known(300), model=model, steps=300)
     assert (found.feasible, found.lost) == (False, [77])
+    assert found.worst_case.lost_low == 1
     assert "Step 77" in found.reason
+
+
+def test_what_was_not_excluded_is_a_number_in_the_first_lines() -> None:
+    """One step in 3,000 at p = .4, the rest at .9984: of a million steps at least the 333 lost ones stay possible."""
+
+    def clustered(request: Request) -> str:
+        rate = 600_000 if request.address.step % 3000 == 7 else 1_600
+        return str(request.state + (request.seed % 1_000_000 >= rate))
+
+    found = maker.estimate_sync(Known(4000), model=ScriptedModel(clustered), total_steps=1_000_000)
+    assert found.worst_case.lost_low <= 333 <= found.worst_case.lost_high
+    assert (found.proven, found.exit_code != 0, found.worst_case.success_low) == (False, True, pytest.approx(0))
+
+
+def test_what_votes_agree_on_bounds_nothing() -> None:
+    """Graded by votes of the same model, an estimate proves nothing: all steps may be lost."""
+    found = maker.estimate_sync(Planned(40), model=ScriptedModel(lambda r: str(r.state + 1)), steps=40, total_steps=2)
+    assert (found.against, found.feasible, found.proven, found.exit_code) == ("agreement", True, False, 3)
+    assert (found.worst_case.lost_high, found.worst_case.success_low) == (2, 0)
 
 
 def test_a_plurality_below_one_half_is_planned_and_solved() -> None:

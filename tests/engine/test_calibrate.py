@@ -314,6 +314,7 @@ def test_what_will_be_drawn_is_said_before_it_is_paid_for(caplog: pytest.LogCapt
         assert set(seen) == {times}
     assert "300 random steps are drawn on once (up to 1,200 while" in announced(Known(3))
     assert "100 steps are voted on, 5 draws or more each, then up to 20" in announced(Adding(3))
+    assert "k relies on difficulty that is spread smoothly (Beta), not on the worst case" in announced(Known(3))
 
 
 class Carrying(Known):

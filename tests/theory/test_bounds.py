@@ -1,15 +1,18 @@
-"""Exact bounds of a rate, against the tails of the binomial and the quantiles of the beta."""
+"""Bounds of a rate, against the tails of the binomial; bounds by moments, against distributions that have them."""
 
 from __future__ import annotations
 
 import math
 from fractions import Fraction
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import shapes
 from maker import theory
+from maker.theory.bounds import lost_share, step_error, widest
 
 MILLION = 1_048_575  # 2^20 - 1 steps: 20 disks
 
@@ -84,3 +87,64 @@ def test_bounds_fall_with_every_wrong_sample_and_contain_the_estimate(n: int, da
     assert theory.p_lower(wrong + 1, n) < theory.p_lower(wrong, n) <= 1 - wrong / n
     assert 1 - wrong / n <= theory.p_upper(wrong, n)
     assert theory.p_upper(wrong + 1, n) < theory.p_upper(wrong, n)
+
+
+# ---- steps of which two moments are known
+
+
+def test_a_beta_loses_nobody_where_two_points_lose_93_steps() -> None:
+    """At mean p = .9978 and rho = .01 up to 8.9e-5 of the steps are lost, 93 of a million, whatever k is."""
+    m1 = 0.0022
+    m2 = m1 * m1 + 0.01 * m1 * (1 - m1)
+    low, high = lost_share(m1, m2)
+    assert (low, round(high * MILLION)) == (0.0, 93)
+    below = m1 - (m2 - m1 * m1) / (0.5 - m1)  # the other of Cantelli's atoms
+    assert high * 0.5 + (1 - high) * below == pytest.approx(m1)
+    assert high * 0.25 + (1 - high) * below**2 == pytest.approx(m2)
+    assert step_error(m1, m2, 1500) == pytest.approx(high, rel=0.01)
+
+
+@pytest.mark.parametrize(("m1", "m2"), shapes.MOMENTS[::4])
+def test_no_distribution_with_these_moments_is_outside(m1: float, m2: float) -> None:
+    """Of random distributions that have both moments, none loses more or less, or errs more at any margin."""
+    atoms, shares = shapes.drawn(m1, m2, 200, np.random.default_rng(3))
+    assert np.allclose((shares * atoms).sum(axis=1), m1)
+    assert np.allclose((shares * atoms**2).sum(axis=1), m2)
+    assert shapes.outside(atoms, shares, m1, m2) == 0
+
+
+@pytest.mark.parametrize(("m1", "m2"), [(0.03, 0.0125), (0.2, 0.056), (0.2, 0.152), (0.55, 0.4)])
+def test_some_distribution_reaches_the_bounds(m1: float, m2: float) -> None:
+    """Over all distributions on a grid, the least and the largest share and error are the bounds, but for the grid."""
+    atoms, shares = shapes.everywhere(m1, m2, 30)
+    lost = (shares * (atoms >= 0.5)).sum(axis=1)
+    assert (lost.min(), lost.max()) == pytest.approx(lost_share(m1, m2), rel=0.02, abs=1e-6)
+    for k in (1, 2, 3):
+        assert (shares * shapes.error(atoms, k)).sum(axis=1).max() == pytest.approx(step_error(m1, m2, k), rel=0.02)
+
+
+@pytest.mark.parametrize("k", [None, 1, 2, 5])
+@pytest.mark.parametrize(("m1", "m2"), [
+    ((0.001, 0.01), (0.0, 0.004)), ((0.005, 0.01), (0.0, 0.001)), ((0.1, 0.2), (0.15, 0.18)), ((0.001, 0.01), (0, 1)),
+])  # fmt: skip
+def test_the_worst_moments_of_a_region_are_found(
+    k: int | None, m1: tuple[float, float], m2: tuple[float, float]
+) -> None:
+    """No moments of a region, on a grid of 20 by 20, have a larger bound than those that are said to be the worst."""
+
+    def bound(first: float, second: float) -> float:
+        return lost_share(first, second)[1] if k is None else step_error(first, second, k)
+
+    worst = bound(*widest(m1, m2, k))
+    tried = [(first, second) for first in np.linspace(*m1, 20) for second in np.linspace(m2[0], min(m2[1], m1[1]), 20)
+             if first * first <= second <= first]  # fmt: skip
+    assert tried
+    assert max(bound(*at) for at in tried) <= worst * (1 + 1e-6)
+
+
+def test_alike_steps_and_hopeless_ones_have_no_room() -> None:
+    """Where all steps are alike the bounds are those of one step; where none is right, all are lost."""
+    assert lost_share(0.1, 0.01) == pytest.approx((0, 0))
+    assert step_error(0.1, 0.01, 3) == pytest.approx(1 - theory.step_success(0.9, 3))
+    assert (lost_share(1.0, 1.0), step_error(1.0, 1.0, 3)) == ((1.0, 1.0), 1.0)
+    assert (lost_share(0.0, 0.0), step_error(0.0, 0.0, 3)) == ((0.0, 0.0), 0.0)

@@ -29,7 +29,7 @@ from maker.task.task import Task, guarded, task_name
 from maker.theory.findings import Entropy, FlagEffect, Lengths, entropy, flag_effects, lengths
 from maker.theory.kinds import Kind, dropped, judged, kinds, short, with_worst, worst
 from maker.theory.needs import Needs, plain
-from maker.theory.planner import ENOUGH, Amount, Projection, project
+from maker.theory.planner import ENOUGH, Amount, Projection, WorstCase, project, unseen
 
 MOST_ITEMS = 1000  # of a map that are drawn on, unless more are asked for
 MOST_AGAIN = 100  # erring steps that are drawn again
@@ -44,6 +44,7 @@ class Estimate:
     p_plan: the one-sided lower bound that k is planned for; rho: correlation of errors
     within steps, 95% by likelihood. n: steps with a valid first draw, of which `wrong` were wrong; collisions of
     `pairs`: both of two draws wrong. k, samples, success, feasible, proven, reason: see `Projection`.
+    worst_case: what holds whatever the shape of difficulty, see `WorstCase`.
     tokens: of the whole run, in and out; cost: US dollars (None without prices); seconds: at this
     estimate's pace and concurrency. tokens_in, tokens_out: of one reply. lost: steps shown to be lost.
     kinds: see `theory/kinds.py`; flags, lengths, entropy: see `theory/findings.py`. against: "truth" or "agreement".
@@ -78,6 +79,7 @@ class Estimate:
     success: float
     success_low: float
     success_high: float
+    worst_case: WorstCase
     tokens_in: Amount | None
     tokens_out: Amount | None
     tokens: Amount | None
@@ -93,9 +95,16 @@ class Estimate:
     stopped: str | None
 
     @property
+    def verdict(self) -> str:
+        """What is known of the whole run: "feasible" (shown), "feasible unless errors cluster" (open), "infeasible"."""
+        return {0: "feasible", 3: "feasible unless errors cluster", 2: "infeasible"}[self.exit_code]
+
+    @property
     def exit_code(self) -> int:
-        """What the command line leaves with: 0 when feasible, 2 when not."""
-        return 0 if self.feasible else 2
+        """What the command line leaves with: 0 when it is shown that voting can do it, 3 when open, 2 when not."""
+        if not self.feasible:
+            return 2
+        return 0 if self.proven else 3
 
     def as_json(self) -> dict[str, Any]:
         """Return the object that `maker estimate --json` prints: amounts as value, ..._low and ..._high."""
@@ -116,7 +125,7 @@ class Estimate:
         said["lengths"] = [{"from": low, "to": high, **rate.as_json()} for low, high, rate in self.lengths.bins]
         said["token_cap"] = self.lengths.cap
         said["entropy"] = self.entropy and {**asdict(self.entropy), "answers": self.entropy.answers}
-        said["exit_code"] = self.exit_code
+        said |= {"worst_case": asdict(self.worst_case), "verdict": self.verdict, "exit_code": self.exit_code}
         return said
 
 
@@ -276,6 +285,7 @@ def _summed(probe: Probe, config: Config, total_steps: int | None, stopped: str 
     )  # fmt: skip
     notes = [plan.reason]
     if probe.against == "agreement":
+        plan = unseen(plan)
         notes.append("Graded by agreement with votes: what most samples of a step get wrong alike stays hidden.")
     if total_steps is None and own is None:
         notes.append(f"How long the task is nobody says: planned for {total:,} steps (total_steps).")

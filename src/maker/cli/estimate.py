@@ -42,7 +42,8 @@ def estimate(
 ) -> None:
     """Say what a full run would need, from a sample of its steps. Other options go to the task.
 
-    Leaves with 0 when voting can do it, with 2 when the evidence forbids it.
+    Leaves with 0 when it is shown that voting can do it, with 3 when that stays open, with 2 when the evidence
+    forbids it.
     """
     options = task_options(ctx.args)
     if designs is not None:
@@ -113,7 +114,7 @@ def _summary(found: Estimate | Infeasible) -> str:
         seen += f", worst kind {safe(worst[0])} {_kind(worst[1]).partition(',')[0]}"
     if not found.feasible:
         return f"INFEASIBLE: {seen}. {safe(found.reason)}"
-    parts = [f"feasible: k = {found.k}", seen]
+    parts = [f"{found.verdict}: k = {found.k}", seen]
     parts += [f"{_amount(found.samples)} samples"] if found.samples else []
     return "; ".join([*parts, *(f"{name} {value}" for name, value in _needs(found))])
 
@@ -121,10 +122,10 @@ def _summary(found: Estimate | Infeasible) -> str:
 def _rows(found: Estimate) -> Rows:
     """Return an estimate on one screen, a row each."""
     simulated = "  (simulated)" if found.simulated else ""
-    proven = "proven" if found.proven else "not proven"
-    feasible = f"feasible, {proven}: k = {found.k} for target {found.target:g}"
+    feasible = f"{found.verdict}: k = {found.k} for target {found.target:g}"
     rows: Rows = [
-        ("verdict", feasible if found.feasible else "INFEASIBLE by voting"), ("why", safe(found.reason)),
+        ("verdict", feasible if found.feasible else "INFEASIBLE by voting"), *_shapes(found),
+        ("why", safe(found.reason)),
         ("model", safe(found.model) + simulated), ("task", f"{safe(found.task)}, {found.steps:,} steps"),
         ("drawn", f"{found.draws:,} samples on {found.n:,} steps, graded by {found.against}"),
         ("p", _interval(found, "p") + f"; {found.wrong:,} of {found.n:,} wrong, one draw a step"),
@@ -133,9 +134,6 @@ def _rows(found: Estimate) -> Rows:
     ]  # fmt: skip
     if found.samples:
         rows += [("samples", _amount(found.samples)), *_needs(found)]
-    rows.append(
-        ("success", f"{_percent(found.success)} ({_percent(found.success_low)} to {_percent(found.success_high)})")
-    )
     rows += _kinds(found)
     if found.flags:
         rows.append(("red flags", "; ".join(_flag(name, found) for name in list(found.flags)[:SHOWN])))
@@ -149,6 +147,20 @@ def _rows(found: Estimate) -> Rows:
         spread = f"{found.entropy.mean:.3f} nats, {found.entropy.answers:.2f} effective answers"
         rows.append(("vote entropy", f"{spread} (mean of {found.entropy.steps:,} steps that erred)"))
     return rows
+
+
+def _shapes(found: Estimate) -> Rows:
+    """Return what is expected of the whole run if difficulty is spread smoothly, and what holds whatever its shape."""
+    worst = found.worst_case
+    lost = f"between {_steps(worst.lost_low)} and {_steps(worst.lost_high)} of {found.steps:,} steps lost at any k"
+    return [
+        ("if difficulty is spread smoothly (Beta)", f"success {_percent(found.success)}"),
+        ("whatever its shape", f"{lost}, success at least {_percent(worst.success_low)} (95%, by {worst.by})"),
+    ]
+
+
+def _steps(count: float) -> str:
+    return f"{count:,.0f}" if count >= 10 or count == 0 else f"{count:.2g}"
 
 
 def _kinds(found: Estimate) -> Rows:

@@ -43,7 +43,8 @@ def announced(task: Task) -> str:
     else:
         what = f"{AGREEMENT_STEPS} steps are voted on, {AGREEMENT_K} draws or more each"
     return (f"k = auto: a calibration comes first: {what}, then up to {MOST_AGAIN} of those that erred "
-            f"{AGAIN} to {AGAIN * ROUNDS} times more. A number for k does without.")  # fmt: skip
+            f"{AGAIN} to {AGAIN * ROUNDS} times more. A number for k does without. k relies on difficulty that is "
+            "spread smoothly (Beta), not on the worst case: `maker estimate` says both.")  # fmt: skip
 
 
 async def calibrate(

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from maker import theory
+from maker.theory.bounds import peak
 from maker.theory.draws import CLEARED, Seen
 
 SIDE = 0.975  # confidence of each side of a 95% interval
@@ -136,7 +137,7 @@ class Evidence:
         if not self.wrongs or not self.rights:
             return 0.0
         best = max(range(len(_GRID)), key=lambda i: self._profile(_GRID[i]))
-        rho = _peak(self._profile, _GRID[max(best - 1, 0)], _GRID[min(best + 1, len(_GRID) - 1)])
+        rho = peak(self._profile, _GRID[max(best - 1, 0)], _GRID[min(best + 1, len(_GRID) - 1)])
         return max(0.0, rho, key=self._profile)
 
     @property
@@ -200,14 +201,6 @@ class Evidence:
         return [Lost(*item) for item in self.lost]
 
     @property
-    def lost_high(self) -> float:
-        """Upper 97.5% bound of the share of lost steps, whatever their distribution.
-
-        Of suspects among n, over the power to suspect a lost step: 3.7 / n over power where none is suspect.
-        """
-        return min(1.0, (1 - theory.p_lower(self.suspects, self.n, SIDE)) / self.power)
-
-    @property
     def spread_high(self) -> float:
         """Upper 97.5% bound of the share of wrong answers that are a step's most common one; 1 if too few were seen."""
         return theory.p_upper(self.errors - self.rival, self.errors, SIDE) if self.errors else 1.0
@@ -217,23 +210,6 @@ def _exceeding(counts: Iterable[int]) -> list[int]:
     """Return, for i = 0, 1, ..., how many of the counts are above i."""
     found = Counter(counts)
     return [sum(times for count, times in found.items() if count > i) for i in range(max(found, default=0))]
-
-
-def _peak(function: Callable[[float], float], low: float, high: float) -> float:
-    """Return where a function with one peak has it, by golden section."""
-    ratio = (math.sqrt(5) - 1) / 2
-    left, right = high - ratio * (high - low), low + ratio * (high - low)
-    at_left, at_right = function(left), function(right)
-    while high - low > 1e-5 * high:
-        if at_left >= at_right:
-            high, right, at_right = right, left, at_left
-            left = high - ratio * (high - low)
-            at_left = function(left)
-        else:
-            low, left, at_left = left, right, at_right
-            right = low + ratio * (high - low)
-            at_right = function(right)
-    return (low + high) / 2
 
 
 def _crossing(function: Callable[[float], float], level: float, outside: float, inside: float) -> float:

@@ -7,8 +7,8 @@ spread out, it comes from the odds against the most common one.
 
 feasible is False only where the evidence forbids it: the bound of p is not above 1/2, a step of the run is shown to
 be lost, or rho is, at the lower end of its interval, so high that lost steps keep the run from its target.
-proven is True only where the cautious end allows it: n clean steps, each drawn once, cannot exclude a share of
-7.5 / n lost ones (3.7 / n that err, and a lost step may be right at one draw in two), whatever rho seems to be.
+proven is True only where that end of the evidence allows it which is worst for the run, and whatever the shape of
+difficulty: nothing guarantees a Beta. `WorstCase` says what every other shape with the moments that were seen allows.
 
 Not covered: errors that come in bursts, a model that changes, and steps unlike all that were sampled.
 """
@@ -17,15 +17,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from maker import theory
 from maker.errors import Infeasible
+from maker.theory.bounds import Range, lost_share, step_error, widest
 from maker.theory.evidence import Evidence, Lost
 from maker.theory.mixture import MOST_K, MOST_RHO, Steps
 
 ENOUGH = 30  # valid first draws; fewer say nothing about p
 SHOWN_STEPS = 5  # lost steps that a message names
 _ALMOST = 1e-12  # how near p may come to 0 and 1 in a mixture
+_LEAST, _MOST = 0.995, 0.99  # confidence of the ends of each moment, and (_MOST) of what repeated draws and lost ...
+# ... steps show: six statements, of which one in twenty times one is wrong
+_UNCLEARED = 0.97  # a step that is right half the time is cleared at one of five looks more often than at one look
 _WHAT_TO_DO = "Make the steps finer, ask in other words (paraphrases), or take another model."
 
 
@@ -48,13 +53,29 @@ class Amount:
         return Amount(self.value * factor, self.low * factor, self.high * factor)
 
 
+@dataclass(slots=True, frozen=True)
+class WorstCase:
+    """What holds whatever the shape of difficulty, all of it together at 95%.
+
+    lost_low, lost_high: steps of the whole run, in expectation, that are wrong at least every other time: one rival
+    wins those at any k, or tosses a coin for them. success_low: the least P(every step is won by the right answer),
+    at the planned k; 0 without one. by: what says so of lost_high, for a person.
+    """
+
+    lost_low: float
+    lost_high: float
+    success_low: float
+    by: str
+
+
 @dataclass(frozen=True)
 class Projection:
     """What a run of `steps` steps would need, and whether it can reach its target.
 
     k: the margin to vote with, None where voting cannot do it. samples: replies of the whole run, flagged
     ones included, retries not. success: P(every step is won by the right answer)
-    at the best estimate; its ends are those of the evidence. Without a k, success is what no k passes.
+    at the best estimate, with difficulty spread as a Beta; its ends are those of the evidence, the lower one whatever
+    the shape (`worst_case`). Without a k, success is what no k passes.
     by: "majority", or "plurality" where p may be below 1/2. reason: one paragraph for a person.
     """
 
@@ -69,6 +90,7 @@ class Projection:
     proven: bool
     by: str
     reason: str
+    worst_case: WorstCase
 
 
 @dataclass(frozen=True)
@@ -110,28 +132,60 @@ def project(evidence: Evidence, steps: int, target: float, *, own: bool = True) 
     reason = _forbidden(evidence, steps, target, points, own=own)
     if reason:
         ceilings = sorted(point.ceiling(steps) for point in (points.cautious, points.likely, points.hopeful))
-        return Projection(steps, target, None, None, ceilings[1], ceilings[0], ceilings[2],
-                          feasible=False, proven=False, by=by, reason=reason)  # fmt: skip
-    return _planned(evidence, steps, target, points, by)
+        return Projection(steps, target, None, None, ceilings[1], 0.0, ceilings[2], feasible=False, proven=False,
+                          by=by, reason=reason, worst_case=_worst(evidence, steps, None, own=own))  # fmt: skip
+    return _planned(evidence, steps, target, points, by, own=own)
 
 
-def _planned(evidence: Evidence, steps: int, target: float, points: _Points, by: str) -> Projection:
+def unseen(plan: Projection) -> Projection:
+    """Return a plan whose draws were graded by votes of the same model: what most of them get wrong alike stays hidden.
+
+    Then nothing bounds the lost steps, and nothing is proven.
+    """
+    worst = WorstCase(0.0, float(plan.steps), 0.0, "nothing: graded by agreement")
+    return replace(plan, success_low=0.0, proven=False, worst_case=worst)
+
+
+def _worst(found: Evidence, steps: int, k: int | None, *, own: bool) -> WorstCase:
+    """Bound what any shape of difficulty that fits the evidence does to a run at a margin of k."""
+    m1 = _rates(found.wrong, found.n)
+    m2 = _rates(found.collisions, found.pairs) if found.pairs else (0.0, 1.0)
+    share = lost_share(*widest(m1, m2, None))[1]
+    by = "the first two moments" if found.pairs else "the mean alone, one draw a step"
+    redrawn = (1 - theory.p_lower(found.suspects, found.n, _MOST)) / (found.power * _UNCLEARED)
+    if redrawn < share:
+        share, by = redrawn, "draws repeated on steps that erred"
+    error = 1.0 if k is None else step_error(*widest(m1, m2, k), k)
+    success = math.exp(steps * math.log1p(-error)) if error < 1 else 0.0
+    low = max(steps * (2 * m2[0] - m1[1]), float(len(found.lost)) if own else 0.0, 0.0)
+    return WorstCase(low, max(low, share * steps), success, by)
+
+
+def _rates(count: int, n: int) -> Range:
+    """Return the ends of a rate of errors."""
+    return 1 - theory.p_upper(count, n, _LEAST), 1 - theory.p_lower(count, n, _MOST)
+
+
+def _planned(evidence: Evidence, steps: int, target: float, points: _Points, by: str, *, own: bool) -> Projection:
     """Choose k at the most cautious point of the evidence that has one, and say what it gives."""
     tried = (points.careful, points.likely, points.hopeful)
     k, at = next((k, point) for point in tried if (k := point.k_for(steps, target)) is not None)
     alike = Steps(points.careful.p, 0.0, points.careful.spread).k_for(steps, target)
     k = max(k, alike or 1)
     likely, low, high = (point.success(k, steps) for point in (points.likely, points.cautious, points.hopeful))
-    if evidence.lost_high * steps >= 1:  # less than one step is none
-        low = min(low, math.exp(steps * math.log1p(-min(evidence.lost_high, 1 - _ALMOST))))
-    low, high = min(low, likely), max(high, likely)
+    worst = _worst(evidence, steps, k, own=own)
+    low, high = min(low, likely, worst.success_low), max(high, likely)
     votes = ((points.likely, evidence.v), (points.hopeful, evidence.v_high), (at, evidence.v_low))
     samples = [steps * point.votes(k) / v for point, v in votes]
     proven = low >= target and by == "majority"
-    said = [_why_k(evidence, k, by), _open(evidence, steps, target, likely, low, by, proven=proven)]
+    said = [_why_k(evidence, k, by)]
+    if proven:
+        said.append(f"Proven at 95%: whatever the shape of difficulty it succeeds with at least {low:.1%}.")
+    else:
+        said.append(_open(evidence, steps, target, likely, worst, k, by))
     return Projection(
         steps, target, k, Amount(samples[0], min(samples), max(samples)), likely, low, high, feasible=True,
-        proven=proven, by=by, reason=" ".join(said),
+        proven=proven, by=by, reason=" ".join(said), worst_case=worst,
     )  # fmt: skip
 
 
@@ -172,7 +226,8 @@ def _forbidden(evidence: Evidence, steps: int, target: float, points: _Points, *
 
 def _why_k(evidence: Evidence, k: int, by: str) -> str:
     why = (
-        f"k = {k} is planned for p = {evidence.p_plan:.5g}, its exact lower bound (95%), and rho = {evidence.rho:.2g}."
+        f"k = {k} is planned for p = {evidence.p_plan:.5g}, its exact lower bound (95%), and rho = {evidence.rho:.2g}, "
+        "with difficulty spread as a Beta."
     )
     if by == "majority":
         return why
@@ -182,24 +237,27 @@ def _why_k(evidence: Evidence, k: int, by: str) -> str:
     )
 
 
-def _open(evidence: Evidence, steps: int, target: float, likely: float, low: float, by: str, *, proven: bool) -> str:
-    """Say what is proven, or what the evidence leaves open."""
-    if proven:
-        return f"Proven at 95%: even at the cautious end of the evidence it succeeds with {low:.1%}."
+def _open(
+    evidence: Evidence, steps: int, target: float, likely: float, worst: WorstCase, k: int, by: str
+) -> str:  # fmt: skip
+    """Say what the evidence leaves open, and what would settle it."""
     parts = []
     if likely < target:
         parts.append(
             f"At the best estimate the run succeeds with {likely:.0%}, below the target, but the evidence does not "
             "forbid more. Draw on more steps to know."
         )
-    missed = evidence.lost_high * steps
+    missed = worst.lost_high
     sampled = "clean" if evidence.wrong == 0 else "sampled"
     if by == "plurality":
         parts.append("Not proven: that the right answer leads at every single step was not shown.")
-    elif missed >= 1:
+    elif worst.success_low < target:
+        clean = 1e-6  # an upper end of the mean for which the least success is worked out; both are proportional
+        each = step_error(*widest((0.0, clean), (0.0, 1.0), k), k) / clean
+        draws = math.log(1 - _MOST) * each * steps / math.log(target)
         parts.append(
-            f"Not proven: {evidence.n:,} {sampled} steps cannot exclude a share of {evidence.lost_high:.2g} lost ones, "
-            f"{missed:,.1f} of {steps:,}."
+            f"Not proven: {evidence.n:,} {sampled} steps cannot exclude a share of {missed / steps:.2g} lost ones, "
+            f"{missed:,.1f} of {steps:,}. About {float(f'{draws:.2g}'):,.0f} clean ones would prove it."
         )
     else:
         parts.append(f"Not proven: rho may be as high as {evidence.rho_high:.2g}.")
