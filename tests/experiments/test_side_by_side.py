@@ -154,7 +154,7 @@ def test_an_empty_reply_of_one_call_is_no_failure():
     """It is told as what it is, and maker goes on."""
     found = both(adder(""))
     assert (found.call.ended, found.call.answer) == ("its reply was empty", None)
-    assert found.verdict == "maker is right; one call is not: its reply was empty."
+    assert found.verdict == "maker is right; one call gave no answer: its reply was empty."
 
 
 def test_one_call_has_its_time_and_no_more(monkeypatch):
@@ -169,7 +169,7 @@ def test_one_call_has_its_time_and_no_more(monkeypatch):
 
     found = both(Slow(lambda request: str(sum(asked(request)))))
     assert (found.exit_code, found.call.answer) == (0, None)
-    assert found.verdict == "maker is right; one call is not: no reply within 0 s."
+    assert found.verdict == "maker is right; one call gave no answer: no reply within 0 s."
 
 
 def test_a_model_too_slow_for_the_trial_is_given_up(monkeypatch):

@@ -127,7 +127,7 @@ class SideBySide:
             return ("both are right: for numbers of this length one call of this model is enough, and it is cheaper. "
                     "Maker is for longer work.")  # fmt: skip
         if self.call.ended:
-            return f"maker is right; one call is not: {self.call.ended}."
+            return f"maker is right; one call gave no answer: {self.call.ended}."
         return "maker is right, one call is not."
 
     def as_json(self) -> dict[str, Any]:
