@@ -261,7 +261,7 @@ def test_a_server_that_restarts_is_waited_for(tmp_path: Path, monkeypatch: pytes
         server = FaultServer(served(lambda received: reached.set() if received.number == 9 else None))
         reached = anyio.Event()
         await server.start()
-        engine = OpenAI(server.url, "m")
+        engine = OpenAI(server.url, "m", timeout=5)  # of a call that is lost between the two servers
         results: list[Any] = []
 
         async def run() -> None:

@@ -202,12 +202,17 @@ class Place:
         """Hold draws before they go out: as many of the first ones as is told at `Purse.take`. Raises Stop."""
         own, *shared = self._purses
         if not self._ahead:
-            count = await self._pause(own.take(bounds, self._turns[0], first=first))
+            count = await self._take(own, bounds, self._turns[0], first)
             self._ahead = bounds[:count]
         for purse in shared:
-            count = await self._pause(purse.take(self._ahead, self._turns[1], first=first))
+            count = await self._take(purse, self._ahead, self._turns[1], first)
         self._ahead = self._ahead[count:]
         return count
+
+    async def _take(self, purse: Purse, bounds: Sequence[Spent], turn: Turn, first: bool) -> int:
+        """Hold draws in one purse; to wait there is to pause, which nearly no draw has to."""
+        count = purse.take_now(bounds, turn, first=first)
+        return count or await self._pause(purse.take(bounds, turn, first=first))
 
     def __enter__(self) -> Place:
         return self

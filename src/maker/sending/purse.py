@@ -106,6 +106,26 @@ class Purse:
 
     # -- tokens and dollars ----------------------------------------------------------------------------
 
+    def take_now(self, bounds: Sequence[Spent], turn: Turn, *, first: bool = False) -> int:
+        """Hold draws if there is room for them now, as told at `take`; return how many, 0 where they have to wait.
+
+        Raises Stop as `take` does; a turn that has to wait has its place.
+        """
+        with self._lock:
+            count = self._room(bounds) if first or not self._queue or self._queue[0] is turn else 0
+            if count == len(bounds) or (count and not self._out and not first):
+                self._hold(bounds[:count])
+                if count < len(bounds):
+                    self._join(turn)
+                else:
+                    self._leave(turn)
+                return count
+            self._join(turn, first=first)
+            if not self._out and self._queue[0] is turn:
+                raise self._stop(bounds[0])
+            turn.bell = asyncio.get_running_loop().create_future()
+            return 0
+
     async def take(self, bounds: Sequence[Spent], turn: Turn, *, first: bool = False) -> int:
         """Hold draws, all or as many as there is ever room for at once, and return how many: 1 or more.
 
@@ -113,21 +133,10 @@ class Purse:
         go before all who wait, and hold all or none. Raises Stop where that will never be; `leave` the turn then, and
         when this is cancelled.
         """
-        while True:
-            with self._lock:
-                count = self._room(bounds) if first or not self._queue or self._queue[0] is turn else 0
-                if count == len(bounds) or (count and not self._out and not first):
-                    self._hold(bounds[:count])
-                    if count < len(bounds):
-                        self._join(turn)
-                    else:
-                        self._leave(turn)
-                    return count
-                self._join(turn, first=first)
-                if not self._out and self._queue[0] is turn:
-                    raise self._stop(bounds[0])
-                bell = turn.bell = asyncio.get_running_loop().create_future()
-            await bell
+        while not (count := self.take_now(bounds, turn, first=first)):
+            assert turn.bell is not None, "it has to wait"
+            await turn.bell
+        return count
 
     def leave(self, turn: Turn) -> None:
         """Give up a place, and let the next one look."""

@@ -50,6 +50,7 @@ class Receipts:
         self._open: dict[Address, Spent] = {}  # reserved by an earlier process and not settled so far
         self._marked = self._unmarked = 0  # samples that bear an id or logprobs, and that bear none
         self._maker: dict[_Of, str] = {}
+        self._told: tuple[str | None, ...] = ()  # by the last sample of its maker
         self._unaccepted: dict[_Of, str] = {}  # changes that the journal shows and nobody has accepted
 
     # -- live ------------------------------------------------------------------------------------------
@@ -79,8 +80,11 @@ class Receipts:
             self._mark(sample)
         self.journal.commit_soon()
         for _, sample, _ in samples:
-            for of, said in self._changes(sample, asked):
-                self._change(of, said)
+            told = asked, sample.source, sample.model, sample.fingerprint
+            if told != self._told:  # of nearly all samples it is what the one before told
+                for of, said in self._changes(sample, asked):
+                    self._change(of, said)
+                self._told = told
 
     def found(self, model: str, takes: Mapping[str, Any]) -> None:
         """Note what a model was found to take, if that is news."""

@@ -148,7 +148,7 @@ class OpenAI:
             return [reply] + [billed_once] * (len(alike) - 1)
         self._proven = True
         negotiator.took(alike[0], dialect)
-        if dialect.thinks or any(thoughtful(one) for one in outcome if isinstance(one, Sample)):
+        if dialect.thinks or any(map(thoughtful, outcome)):
             negotiator.thinks(dialect)
             outcome = [_of_thinker(one, alike[0]) if isinstance(one, Sample) else one for one in outcome]
         if self._suspects:

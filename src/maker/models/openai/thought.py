@@ -18,7 +18,7 @@ from itertools import islice
 from typing import Any
 
 from maker.decision.flags import CUT_OFF
-from maker.decision.sample import Sample
+from maker.decision.sample import Reply, Sample
 
 ROOM = 16_384  # tokens for the thoughts of a model that thinks, beside those for its answer
 _FIELDS = ("reasoning_content", "reasoning", "thinking")  # of a message
@@ -55,8 +55,10 @@ def said_in(message: dict[str, Any]) -> Said:
     return Said(said.text, "\n".join(thoughts) or None, said.unclosed)
 
 
-def thoughtful(sample: Sample) -> bool:
+def thoughtful(sample: Reply) -> bool:
     """Say whether a reply shows that its model thinks before it answers."""
+    if not isinstance(sample, Sample):
+        return False
     return sample.reasoning is not None or bool(sample.tokens_reasoning) or cut_in_thought(sample)
 
 
