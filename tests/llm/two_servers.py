@@ -22,8 +22,8 @@ import maker
 from llama_server import serving
 from maker.review.export import rows
 
-ITEMS = range(40)
-KILLED_AFTER = 10  # items, or soon after
+ITEMS = range(16)
+KILLED_AFTER = 4  # items, or soon after
 
 
 async def tried(file: Path, folder: Path) -> maker.Verdicts:

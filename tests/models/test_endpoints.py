@@ -18,7 +18,7 @@ from maker.models.endpoints import FIRST_REST, LONGEST_REST, STRIKES, Endpoints
 from maker.review.export import rows
 from maker.testing import FaultServer, error
 
-GONE = Failure("transient", "cannot be reached")
+GONE = Failure("transient", "cannot be reached", gone=True)
 BAD_KEY = Failure("fatal", "the key is not taken")
 
 
@@ -71,7 +71,7 @@ def test_the_less_busy_of_two_is_asked():
 def test_a_failure_goes_to_another_server_and_a_lost_one_rests():
     """Failures are repeated elsewhere; after STRIKES of them the server rests, twice as long each time it is tried."""
     bench = Bench(a=GONE, b=Sample("yes"))
-    assert {reply.kind for reply in bench.ask(STRIKES)} == {"again"}
+    assert {(reply.kind, reply.gone) for reply in bench.ask(STRIKES)} == {("again", False)}  # no outage
     assert {reply.source for reply in bench.ask(10)} == {"b"}
     for rest in (FIRST_REST, 2 * FIRST_REST, 4 * FIRST_REST):
         bench.now += rest * 0.99

@@ -124,7 +124,7 @@ class Endpoints:
             log.warning("server.lost", server=server.source, detail=reply.detail)
             self._leave(server)
         if self._well() and not reply.wait:
-            return replace(reply, kind="again")
+            return replace(reply, kind="again", gone=False)  # another is there
         hopeless = all(other.hopeless for other in self._servers)
         return reply if hopeless == server.hopeless else replace(reply, kind="transient")
 
