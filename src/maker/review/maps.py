@@ -13,14 +13,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from maker.errors import JournalError, TaskError
+from maker.journal.items import is_map
 from maker.journal.story import Story
 from maker.task.plan import Plan
 from maker.task.prompt import filled, fingerprint_of_all, prompt_of, render
-
-
-def is_map(story: Story) -> bool:
-    """Say whether a journal is that of a map."""
-    return story.latest.get("task") == "map" and "prompts" in story.latest.get("parameters", {})
 
 
 class Recorded:
@@ -87,7 +83,7 @@ class Recorded:
 
 def recorded(story: Story, items: Iterable[Any] | None, prompt: str | list[Any]) -> Recorded:
     """Return the task of a map's journal, its prompts checked where items are given; raises as `check_prompts`."""
-    if items is not None and not is_map(story):
+    if items is not None and not is_map(story.latest):
         raise TaskError(
             f"{story.path}: the journal of task {story.latest.get('task')!r}, not of a map: it has no items"
         )

@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from maker.journal.items import is_map
 from maker.journal.story import Story
 from maker.review.checker import Audit, check
-from maker.review.maps import is_map, recorded
+from maker.review.maps import recorded
 from maker.review.solve import is_solve, recheck
 from maker.task.task import Task
 
@@ -38,7 +39,7 @@ def verify(
     story = Story(journal)
     if task is None and is_solve(story):
         return recheck(story, expect).audit
-    if items is None and (task is not None or not is_map(story)):
+    if items is None and (task is not None or not is_map(story.latest)):
         return check(story, task, progress, expect)
     found = recorded(story, items, prompt)
     audit = check(story, task or found, progress, expect, reads=task is not None or found.reads)
