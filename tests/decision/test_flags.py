@@ -9,7 +9,17 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from maker.decision import flags
-from maker.decision.flags import DEFAULT, PAPER, RedFlag, chain, comparing, flag_name, judge
+from maker.decision.flags import (
+    DEFAULT,
+    PAPER,
+    RedFlag,
+    chain,
+    comparing,
+    cut_in_thought,
+    flag_name,
+    judge,
+    thoughtful,
+)
 from maker.decision.sample import Sample
 from maker.decision.step import Rules, Step
 from maker.errors import TaskError
@@ -415,3 +425,19 @@ def test_no_truth_is_reachable_from_what_a_flag_sees():
         else:
             pytest.fail(f"a flag can reach {value!r}")
     assert {"Step", "Sample", "HanoiState", "Reading"} <= set(seen)
+
+
+@pytest.mark.parametrize(
+    ("sample", "thinks", "cut"),
+    [
+        (Sample("42"), False, False), (Sample("42", finish_reason="length"), False, False),
+        (Sample("", finish_reason="stop"), False, False), (Sample("", finish_reason="length"), True, True),
+        (Sample(None, finish_reason="max_output_tokens"), True, True),
+        (Sample("\n", finish_reason="length"), False, False),
+        (Sample("42", reasoning="6*7"), True, False), (Sample("42", tokens_reasoning=9), True, False),
+        (Sample("42", tokens_reasoning=0), False, False),
+    ],
+)  # fmt: skip
+def test_a_model_that_thinks_is_known_by_its_replies(sample, thinks, cut):
+    """By a thought, by tokens of thought, or by a reply that was cut off before any answer."""
+    assert (thoughtful(sample), cut_in_thought(sample)) == (thinks, cut)

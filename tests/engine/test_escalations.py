@@ -19,7 +19,7 @@ import maker
 from maker.cli.app import main
 from maker.cli.run import read_ladder
 from maker.decision.address import ROUND, draw_seeds, seed_key
-from maker.decision.sample import Failure, Prices, Request, Sample
+from maker.decision.sample import Failure, Prices, Request, Sample, Traits
 from maker.decision.wave import Wave
 from maker.engine import ladder
 from maker.errors import JournalError, TaskError
@@ -28,6 +28,7 @@ from maker.journal.notes import Escalation
 from maker.journal.records import decode, encode_note
 from maker.journal.story import Story
 from maker.journal.writer import Journal
+from maker.models.parts import InParts
 from maker.review.export import rows as rows_of
 from maker.task.prompt import View
 from maker.testing import ScriptedModel, check_journal
@@ -756,6 +757,13 @@ def test_parts_that_are_of_no_use(script: Script, stopped: str) -> None:
     assert balanced(result)
     if stopped == "undecided":
         assert result.flags["empty"] == 100
+
+
+def test_parts_have_the_room_for_thoughts_that_their_model_needs() -> None:
+    """What a model says of its thoughts holds for the questions that a step is cut into, too."""
+    model = hard({})
+    model.room = lambda: 7  # type: ignore[attr-defined]
+    assert Traits.of(InParts(model, Digits())).room is model.room  # type: ignore[attr-defined]
 
 
 def test_a_task_that_splits_into_nonsense() -> None:

@@ -16,7 +16,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from maker.decision.sample import Sample
+from maker.decision.sample import Reply, Sample
 from maker.decision.step import Step
 from maker.errors import TaskError
 from maker.task.lines import Ambiguous
@@ -24,7 +24,7 @@ from maker.task.lines import Ambiguous
 COPY_NATS = 20.0  # two independent draws of a text this improbable agree once in e^20 = 5e8 times
 _BYTES_PER_TOKEN = 4  # a rough count for models that do not report tokens
 _MAY_VOTE = frozenset({"stop", "eos", "eos_token", "end_turn", "stop_sequence", "completed", "", None})
-CUT_OFF = re.compile(r"length|max_.*tokens|token_limit|incomplete|context", re.I)
+_CUT_OFF = re.compile(r"length|max_.*tokens|token_limit|incomplete|context", re.I)
 _REFUSAL = re.compile(
     r"\s*(i['’]?m sorry|sorry,|i (can(no|['’])t|am unable|am not able|won['’]t)|as an ai\b)", re.IGNORECASE
 )
@@ -65,10 +65,27 @@ def truncated(sample: Sample, step: Step, earlier: Sequence[Sample]) -> RedFlag 
     """
     finish = sample.finish_reason
     if finish not in _MAY_VOTE and str(finish).lower() not in _MAY_VOTE:
-        return RedFlag("truncated" if CUT_OFF.search(str(finish)) else "unfinished", f"finish reason {finish}")
+        return RedFlag("truncated" if cut_off(sample) else "unfinished", f"finish reason {finish}")
     if sample.tokens_out is not None and (tokens := length_of(sample)) >= step.token_cap:
         return RedFlag("truncated", f"{tokens} tokens, the cap is {step.token_cap}")
     return None
+
+
+def cut_off(sample: Sample) -> bool:
+    """Say whether a reply met the limit of its tokens, by its finish reason."""
+    return _CUT_OFF.search(str(sample.finish_reason)) is not None
+
+
+def cut_in_thought(sample: Sample) -> bool:
+    """Say whether a reply was cut off before its answer began."""
+    return not sample.text and cut_off(sample)
+
+
+def thoughtful(reply: Reply) -> bool:
+    """Say whether a reply shows that its model thinks before it answers."""
+    if not isinstance(reply, Sample):
+        return False
+    return reply.reasoning is not None or bool(reply.tokens_reasoning) or cut_in_thought(reply)
 
 
 def length_of(sample: Sample) -> int:

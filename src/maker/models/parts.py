@@ -57,7 +57,7 @@ class InParts:
     def __init__(self, model: Model, task: Any, system: str | None = None) -> None:
         traits = Traits.of(model)
         self.name, self.lockstep, self.callers = traits.name, traits.lockstep, traits.callers
-        self.prices, self.simulated = traits.prices, traits.simulated
+        self.prices, self.simulated, self.room = traits.prices, traits.simulated, traits.room
         self._model, self._task, self._system = model, task, system
 
     async def draw(self, requests: Sequence[Request]) -> list[Sample | Failure]:

@@ -226,6 +226,8 @@ SERVERS: dict[str, tuple[Callable[[Received], Any], dict[str, Any]]] = {  # what
     "one short id": (lambda r: Told(well(r), fields={"id": "chatcmpl-1"}), {"ids": "tell nothing", "usable": True}),
     "one long id": (lambda r: Told(well(r), fields=ID), {"ids": "repeat", "usable": False}),
     "thoughts": (lambda r: f"<think>hm</think>{well(r)}", {"usable": True, "settings": {}, "taken": THINKS}),
+    "a long thought": (lambda r: well(r) if r.body["max_tokens"] > 5000 else Told(
+        None, finish="length", message={"reasoning_content": "well, "}), {"usable": True, "taken": THINKS}),
     "a cache": (lambda r: "4" if "2 + 2" in r.prompt else "pear, oak", {"usable": False, "distinct": 1}),
     "a bad key": (lambda _: error(401, "who are you?"), {"usable": False, "calls": 1}),
     "no such model": (lambda _: error(404, "no such model"), {"usable": False}),

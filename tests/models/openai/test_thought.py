@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from maker.decision.sample import Sample
-from maker.models.openai.thought import Said, apart, cut_in_thought, parted, said_in, thoughtful
+from maker.models.openai.thought import Said, apart, parted, said_in
 
 
 @pytest.mark.parametrize(
@@ -56,22 +56,6 @@ def test_a_message_without_an_answer():
     """A thought alone is no answer, and nothing at all is none either."""
     assert said_in({"content": None, "reasoning": "6*7"}) == Said(None, "6*7")
     assert said_in({"content": 3}) == Said(None)
-
-
-@pytest.mark.parametrize(
-    ("sample", "thinks", "cut"),
-    [
-        (Sample("42"), False, False), (Sample("42", finish_reason="length"), False, False),
-        (Sample("", finish_reason="stop"), False, False), (Sample("", finish_reason="length"), True, True),
-        (Sample(None, finish_reason="max_output_tokens"), True, True),
-        (Sample("\n", finish_reason="length"), False, False),
-        (Sample("42", reasoning="6*7"), True, False), (Sample("42", tokens_reasoning=9), True, False),
-        (Sample("42", tokens_reasoning=0), False, False),
-    ],
-)  # fmt: skip
-def test_a_model_that_thinks_is_known_by_its_replies(sample, thinks, cut):
-    """By a thought, by tokens of thought, or by a reply that was cut off before any answer."""
-    assert (thoughtful(sample), cut_in_thought(sample)) == (thinks, cut)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field
 from statistics import median
 from typing import Any
 
+from maker.decision.flags import cut_off, thoughtful
 from maker.decision.sample import Failure, Reply, Sample
 from maker.models.takes import refused_in, served_as, told
 
@@ -144,16 +145,6 @@ def answers(reply: Reply | None) -> bool:
     return isinstance(reply, Sample) and bool((reply.text or "").strip()) and not cut_off(reply)
 
 
-def cut_off(sample: Sample) -> bool:
-    """Say whether a reply met the limit of its tokens."""
-    return str(sample.finish_reason).lower() in ("length", "max_tokens")
-
-
-def thinks(sample: Sample) -> bool:
-    """Say whether a reply shows that the model thinks before it answers."""
-    return bool(sample.reasoning or sample.tokens_reasoning) or (cut_off(sample) and not (sample.text or "").strip())
-
-
 # -- one finding each ----------------------------------------------------------------------------------
 
 
@@ -178,7 +169,7 @@ def _silent(first: Sample, cap: int) -> str:
     """Return why a reply holds no answer."""
     if first.finish_reason == "tool_calls":
         return "tool calls came instead of text: take the tools out of what is sent, or another model"
-    if thinks(first):
+    if thoughtful(first):
         return (f"no answer within {cap:,} tokens, it thinks longer: let it think less (reasoning_effort), or give "
                 f"max_tokens={ENOUGH_TOKENS}")  # fmt: skip
     return f"no text came that ends (finish reason {first.finish_reason}): take a model that answers in text"
@@ -189,7 +180,7 @@ def _settings(seen: Seen) -> dict[str, Any]:
     settings: dict[str, Any] = {}
     if "temperature" in refused_in(seen.takes):
         settings["temperature"] = None
-    if any(map(thinks, seen.samples)) and not seen.takes.get("thinks"):  # otherwise it is given room unasked
+    if any(map(thoughtful, seen.samples)) and not seen.takes.get("thinks"):  # otherwise it is given room unasked
         settings["max_tokens"] = ENOUGH_TOKENS
     if seen.stop:
         settings["stop"] = list(seen.stop)
@@ -200,7 +191,7 @@ def _thought(seen: Seen) -> int | None:
     """Return the most tokens that were thought before an answer."""
     if not seen.samples:
         return None
-    return max((sample.tokens_reasoning or 1 if thinks(sample) else 0) for sample in seen.samples)
+    return max((sample.tokens_reasoning or 1 if thoughtful(sample) else 0) for sample in seen.samples)
 
 
 def _schema(seen: Seen) -> str | None:

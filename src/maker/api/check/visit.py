@@ -14,22 +14,22 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from maker.api.check.findings import OPTIONS, STOPPED_AT, Findings, Seen, answers, cut_off, thinks
+from maker.api.check.findings import OPTIONS, STOPPED_AT, Findings, Seen, answers
 from maker.api.opened import opened
 from maker.api.sync import twin
 from maker.decision.address import Address
 from maker.decision.ending import Stop
+from maker.decision.flags import cut_off, thoughtful
 from maker.decision.sample import AnyModel, Failure, Model, Reply, Request, Sample, Traits, desk, readable
 from maker.errors import MakerError, TaskError, ungrouped
 from maker.models import style_of
 from maker.models.own import failure_of
 from maker.models.takes import refused_in
+from maker.sending.draw import Draw
 
 MOST_CALLS = 30
 SECONDS = 55.0
-PATIENCE = (
-    12.0  # seconds of failures that name no wait: longer than a model over HTTP needs to know that nobody is there
-)
+PATIENCE = 12.0  # seconds of failures that name no wait: a model over HTTP needs less to know that nobody is there
 PAUSE = 1.0  # seconds before the first is tried again
 AT_ONCE = 8
 TEMPERATURE = 0.7
@@ -80,6 +80,7 @@ class Visit:
         traits = Traits.of(model)
         self.seen = Seen(traits.name, traits.prices is not None, cap=FIRST_CAP)
         self._model, self._clock, self._sleep, self._progress = model, clock, sleep, progress
+        self._room = traits.room or (lambda: 0)
         self._ends = clock() + SECONDS
         self._asked = 0
         self._failed: Failure | None = None
@@ -109,7 +110,7 @@ class Visit:
         if not answers(first):
             return
         assert isinstance(first, Sample), "it holds an answer"
-        seen.cap = THINKING_CAP if thinks(first) else SHORT_CAP
+        seen.cap = THINKING_CAP if thoughtful(first) else SHORT_CAP
         for seed in (1, 1, 2):
             began = self._clock()
             reply = await self.ask(WORDS, seed)
@@ -125,7 +126,7 @@ class Visit:
         seen = self.seen
         reply = seen.first = await self.ask(SUM)
         if isinstance(reply, Sample) and cut_off(reply):
-            if thinks(reply):
+            if thoughtful(reply):
                 seen.cap = THINKING_CAP
             else:  # it goes on and on, as models do that only continue a text
                 seen.stop = ("\n",)
@@ -154,12 +155,12 @@ class Visit:
     ) -> Reply:  # fmt: skip
         """Return the reply to a question; patient: what passes is waited for. Raises Stop where the calls are used."""
         self._asked += 1
-        request = Request(
-            Address("check", 0, self._asked), prompt, seed, TEMPERATURE, self.seen.cap, (*self.seen.stop, *stop), schema
-        )
+        stops = (*self.seen.stop, *stop)
+        draw = Draw(Request(Address("check", 0, self._asked), prompt, seed, TEMPERATURE, self.seen.cap, stops, schema))
         began = self._clock()
         while True:
-            reply = await self._draw(request)
+            draw.have_room(self._room())
+            reply = await self._draw(draw.request)
             if isinstance(reply, Sample) or reply.kind in ("poison", "fatal"):
                 return reply
             if reply.kind == "again":

@@ -28,6 +28,7 @@ from typing import Any
 from weakref import WeakMethod
 
 from maker.decision.address import Address
+from maker.decision.flags import cut_in_thought, thoughtful
 from maker.decision.sample import Failure, Prices, Reply, Request, Sample, groups, make_prices
 from maker.errors import ModelError, ungrouped
 from maker.log import debugging, log
@@ -41,7 +42,7 @@ from maker.models.openai.refusal import REFUSED, Asked, Trouble
 from maker.models.openai.request import Dialect, encode_request, extra_mark
 from maker.models.openai.schema import unwrapped
 from maker.models.openai.target import Target
-from maker.models.openai.thought import ROOM, apart, cut_in_thought, thoughtful
+from maker.models.openai.thought import ROOM, apart
 from maker.models.retry_after import retry_after
 from maker.sending.dispatcher import ATTEMPTS
 from maker.task.prompt import words_in

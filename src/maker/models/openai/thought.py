@@ -17,8 +17,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
-from maker.decision.flags import CUT_OFF
-from maker.decision.sample import Reply, Sample
+from maker.decision.sample import Sample
 
 ROOM = 16_384  # tokens for the thoughts of a model that thinks, beside those for its answer
 _FIELDS = ("reasoning_content", "reasoning", "thinking")  # of a message
@@ -53,18 +52,6 @@ def said_in(message: dict[str, Any]) -> Said:
     if said.thought:
         thoughts.append(said.thought)
     return Said(said.text, "\n".join(thoughts) or None, said.unclosed)
-
-
-def thoughtful(sample: Reply) -> bool:
-    """Say whether a reply shows that its model thinks before it answers."""
-    if not isinstance(sample, Sample):
-        return False
-    return sample.reasoning is not None or bool(sample.tokens_reasoning) or cut_in_thought(sample)
-
-
-def cut_in_thought(sample: Sample) -> bool:
-    """Say whether a reply was cut off before its answer began."""
-    return not sample.text and CUT_OFF.search(str(sample.finish_reason)) is not None
 
 
 def apart(sample: Sample) -> Sample:
