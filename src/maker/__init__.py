@@ -35,12 +35,12 @@ from maker.errors import (
 )
 from maker.models import load_model
 from maker.models.providers import openai_model
-from maker.review.checker import Audit
+from maker.review.checking.checker import Audit
+from maker.review.checking.verify import verify
 from maker.review.export import export
 from maker.review.report.page import write_report
 from maker.review.revote import Revote, revote
-from maker.review.verify import verify
-from maker.sending.limits import Budget, Limits
+from maker.sending.budget.limits import Budget, Limits
 from maker.task.coarse import coarse
 from maker.task.lines import Ambiguous, Line, bare
 from maker.task.load import load_task

@@ -42,10 +42,10 @@ from maker.journal.records import decode, encode_note, encode_wave
 from maker.journal.repair import repair
 from maker.journal.story import Story
 from maker.journal.writer import Journal
+from maker.review.checking.verify import verify
 from maker.review.export import export
 from maker.review.report.page import write_report
 from maker.review.revote import revote
-from maker.review.verify import verify
 from maker.testing import ScriptedModel
 from scratch import scratch
 

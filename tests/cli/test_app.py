@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from maker.cli import lists, options
+from maker.cli import options
+from maker.cli.commands import lists
 from maker.task.load import load_task
 from maker.testing import FaultServer
 

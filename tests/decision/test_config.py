@@ -5,7 +5,7 @@ from pydantic import ValidationError
 
 from maker.decision.config import Config, validated
 from maker.errors import TaskError
-from maker.sending.limits import Limits
+from maker.sending.budget.limits import Limits
 
 _NAN, _INF = float("nan"), float("inf")
 _BAD_CONFIG = [

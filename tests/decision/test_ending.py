@@ -15,10 +15,10 @@ from maker.decision.poll import Poll
 from maker.decision.sample import Failure, Request, Sample
 from maker.decision.step import Rules, Step
 from maker.errors import ModelError
+from maker.sending.budget.limits import Limits
+from maker.sending.budget.usage import Usage
 from maker.sending.dispatcher import Dispatcher
-from maker.sending.limits import Limits
 from maker.sending.settle import settle
-from maker.sending.usage import Usage
 
 SAMPLES = 500
 TASK = maker.load_task("hanoi", disks=10)

@@ -17,7 +17,7 @@ import pytest
 
 import maker
 from maker.cli.app import main
-from maker.cli.run import read_ladder
+from maker.cli.commands.run import read_ladder
 from maker.decision.address import ROUND, draw_seeds, seed_key
 from maker.decision.sample import Failure, Prices, Request, Sample, Traits
 from maker.decision.wave import Wave

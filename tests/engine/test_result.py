@@ -19,9 +19,9 @@ from maker.engine.result import Progress, Reporter, RunResult
 from maker.engine.senders import Senders
 from maker.errors import JournalError
 from maker.models.oracle import Oracle
+from maker.sending.budget.limits import make_limits
+from maker.sending.budget.usage import Usage
 from maker.sending.dispatcher import Dispatcher
-from maker.sending.limits import make_limits
-from maker.sending.usage import Usage
 from maker.task.canonical import jsonable
 from maker.testing import ScriptedModel
 

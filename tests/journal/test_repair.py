@@ -21,7 +21,7 @@ from maker.journal.records import decode
 from maker.journal.repair import repair
 from maker.journal.story import Story
 from maker.journal.writer import Journal
-from maker.review.verify import verify
+from maker.review.checking.verify import verify
 
 SETTINGS: dict[str, Any] = {"model": "oracle:p=0.9,v=0.9", "k": 3, "segments": 1, "keep_samples": "all"}
 

@@ -2,7 +2,7 @@
 
     python tests/kit/shapes.py 100000
 
-draws so many distributions and counts those outside the bounds of `theory/bounds.py`.
+draws so many distributions and counts those outside the bounds of `theory/votes/bounds.py`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from maker.theory.bounds import lost_share, step_error
+from maker.theory.votes.bounds import lost_share, step_error
 
 MOMENTS = [
     (mean, mean * mean + rho * mean * (1 - mean))

@@ -47,5 +47,5 @@ def virtually(main: Callable[[], Awaitable[T]]) -> tuple[T, float]:
     clock = SimpleNamespace(monotonic=lambda: asyncio.get_running_loop().time())
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Journal, "committed", at_once)
-        patch.setattr("maker.sending.funds.time", clock)
+        patch.setattr("maker.sending.budget.funds.time", clock)
         return anyio.run(timed, backend_options={"loop_factory": VirtualLoop})

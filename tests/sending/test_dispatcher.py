@@ -20,10 +20,10 @@ from maker.decision.sample import Failure, Request, Sample
 from maker.errors import ModelError, TaskError
 from maker.models.openai.client import GRACE
 from maker.sending import dispatcher as module
-from maker.sending import funds
+from maker.sending.budget import funds
+from maker.sending.budget.limits import Limits
+from maker.sending.budget.usage import TEMPLATE_TOKENS, Usage
 from maker.sending.dispatcher import ATTEMPTS, Dispatcher
-from maker.sending.limits import Limits
-from maker.sending.usage import TEMPLATE_TOKENS, Usage
 from maker.testing import ScriptedModel
 
 BUSY = Failure("transient", "503 from the server")

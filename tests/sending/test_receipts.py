@@ -25,8 +25,8 @@ from maker.journal.database import read_records
 from maker.journal.notes import note_of
 from maker.journal.records import decode
 from maker.journal.writer import Journal
+from maker.sending.budget.usage import Spent, Usage
 from maker.sending.receipts import Receipts
-from maker.sending.usage import Spent, Usage
 from maker.testing import FaultServer, Reply, ScriptedModel, check_journal
 
 PRICES = Prices(input=1.0, output=10.0)

@@ -15,10 +15,10 @@ from maker.decision.poll import Poll
 from maker.decision.sample import Failure, Reply, Request, Sample
 from maker.decision.step import Rules, Step
 from maker.sending import dispatcher as module
+from maker.sending.budget.limits import Limits
+from maker.sending.budget.usage import Usage
 from maker.sending.dispatcher import Dispatcher
-from maker.sending.limits import Limits
 from maker.sending.settle import decide, settle
-from maker.sending.usage import Usage
 from maker.testing import ScriptedModel
 
 

@@ -7,7 +7,7 @@ from maker import theory
 from maker.decision.flags import DEFAULT, judge
 from maker.decision.sample import Sample
 from maker.decision.step import Rules, Step
-from maker.review.verify import verify
+from maker.review.checking.verify import verify
 from maker.testing import ScriptedModel, check_task
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 import maker
 from maker import theory
-from maker.review.verify import verify
+from maker.review.checking.verify import verify
 from maker.testing import ScriptedModel
 
 exactly = settings(derandomize=True, max_examples=60, deadline=None)

@@ -14,8 +14,8 @@ from gathered import AGAIN, CLEAR, evidence, probed, simulated
 from maker import theory
 from maker.errors import Infeasible
 from maker.theory.draws import CLEARED
-from maker.theory.mixture import Steps
 from maker.theory.planner import _UNCLEARED, project, unseen
+from maker.theory.votes.mixture import Steps
 
 MILLION = 1_048_575
 

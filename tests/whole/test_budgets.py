@@ -19,7 +19,7 @@ import pytest
 import maker
 from maker.decision.sample import Failure, Prices, Request, Sample
 from maker.sending import dispatcher as settle
-from maker.sending.usage import TEMPLATE_TOKENS
+from maker.sending.budget.usage import TEMPLATE_TOKENS
 from scratch import scratch
 
 TASK = maker.load_task("hanoi", disks=3)

@@ -23,7 +23,7 @@ from maker.journal.database import read_records
 from maker.journal.records import decode, encode_note, encode_wave
 from maker.journal.writer import Journal
 from maker.models.oracle import Oracle
-from maker.review.verify import verify
+from maker.review.checking.verify import verify
 from maker.task.canonical import canonical, digest
 from maker.task.plan import Plan, Segment, plan_of
 from maker.testing import ScriptedModel, check_task

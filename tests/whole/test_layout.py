@@ -26,7 +26,7 @@ ELSEWHERE = {
     "models/openai/test_reply.py": ["models/openai/refusal.py"],
     "models/neural/test_model.py": ["models/neural/bundled.py", "models/neural/worker.py", "models/process.py"],
     "models/neural/test_sampler.py": ["models/neural/transformer.py"],
-    "review/test_checker.py": ["review/verify.py"],
+    "review/checking/test_checker.py": ["review/checking/verify.py"],
     "review/test_revote.py": ["journal/steps.py", "review/rejudge.py"],
     "review/report/test_page.py": ["review/report/data.py", "review/report/figures.py", "review/report/steps.py"],
     "testing/test_faults.py": ["testing/__init__.py", "testing/replies.py"],

@@ -567,7 +567,7 @@ def test_max_seconds_stops_and_resumes(tmp_path: Path, monkeypatch: pytest.Monke
     path = tmp_path / "run.db"
     whole = maker.run_sync(hanoi(4), model="oracle", k=2, segments=1)
     with monkeypatch.context() as patch:
-        patch.setattr("maker.sending.funds.time", SimpleNamespace(monotonic=itertools.count().__next__))
+        patch.setattr("maker.sending.budget.funds.time", SimpleNamespace(monotonic=itertools.count().__next__))
         first = maker.run_sync(hanoi(4), model="oracle", k=2, segments=1, journal=path, limits={"max_seconds": 5})
     assert (first.stopped, first.exit_code) == ("max_seconds", 3)
     assert 0 < first.steps < 15

@@ -25,7 +25,7 @@ from maker.journal.database import read_records
 from maker.journal.records import NOTE, decode, encode_note, encode_wave
 from maker.journal.story import Story
 from maker.journal.writer import Journal
-from maker.review.verify import verify
+from maker.review.checking.verify import verify
 from scratch import scratch
 
 SOURCES = sorted([*Path("src").rglob("*.py"), *Path("tasks").rglob("*.py")])

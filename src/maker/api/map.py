@@ -27,7 +27,7 @@ from maker.decision.config import validated
 from maker.decision.sample import AnyModel
 from maker.engine.result import Progress
 from maker.errors import TaskError
-from maker.sending.limits import Limits, make_limits
+from maker.sending.budget.limits import Limits, make_limits
 from maker.task.canonical import canonical, digest
 from maker.task.plan import Plan
 from maker.task.prompt import Messages, View, filled, fingerprint_of_all, prompt_of, render, views, wordings

@@ -25,9 +25,9 @@ from maker.engine.senders import Senders
 from maker.errors import TaskError
 from maker.models import load_model, over_http, style_of
 from maker.models.own import from_callable
+from maker.sending.budget.limits import Budget, Limits, make_limits
+from maker.sending.budget.usage import Usage
 from maker.sending.dispatcher import Dispatcher
-from maker.sending.limits import Budget, Limits, make_limits
-from maker.sending.usage import Usage
 from maker.task.load import builtin_tasks, load_task, task_parameters
 from maker.task.task import Task
 

@@ -17,7 +17,7 @@ from maker.decision.race import Tally, Verdict
 from maker.engine.result import RunResult
 from maker.errors import Undecided
 from maker.journal.items import ByItem
-from maker.sending.usage import Usage
+from maker.sending.budget.usage import Usage
 
 SHOWN = 5  # failed items in a summary
 

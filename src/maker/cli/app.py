@@ -1,4 +1,4 @@
-"""The command line: `maker demo | run | show | verify | ...`; each command is a function of a file beside this one.
+"""The command line: `maker demo | run | show | verify | ...`; each command is a function of a file in `commands`.
 
 Exit codes: 0 solved; 1 finished or joined wrongly; 2 usage, bad input, a task that raises or is
 infeasible; 3 a limit, an interrupt, a lost model or a full disk, resumable; 4 undecided or a poison
@@ -14,7 +14,7 @@ import sys
 
 import typer
 
-from maker.cli import check, demo, estimate, experiment, journals, lists, revote, run, solve
+from maker.cli.commands import check, demo, estimate, experiment, journals, lists, revote, run, solve
 from maker.cli.options import TASK_OPTIONS, print_json
 from maker.cli.screen import safe
 from maker.errors import MakerError

@@ -20,7 +20,7 @@ from maker.decision.sample import Model
 from maker.engine.result import RunResult
 from maker.errors import TaskError
 from maker.models import load_model, over_http
-from maker.sending.limits import Limits
+from maker.sending.budget.limits import Limits
 from maker.task.load import load_task
 
 TASK_OPTIONS = {"allow_extra_args": True, "ignore_unknown_options": True}  # a command that passes options to a task

@@ -1,6 +1,6 @@
 """What a run is told: how to vote and how to ask.
 
-Not covered: where to stop (`sending/limits.py`).
+Not covered: where to stop (`sending/budget/limits.py`).
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 How the vote on a step ended is asked here and nowhere else: `Poll.won`, `Poll.open`, or why it is `stuck`.
 
-Not covered: limits on what is sent (`sending/limits.py`).
+Not covered: limits on what is sent (`sending/budget/limits.py`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from maker.task.alike import differing_field, looks
 if TYPE_CHECKING:
     from maker.decision.poll import Poll
     from maker.decision.sample import Failure
-    from maker.sending.usage import Usage
+    from maker.sending.budget.usage import Usage
 
 
 MAX_REFUSALS = 10  # of one step without a valid answer make it a poison step

@@ -25,8 +25,8 @@ from maker.sending.dispatcher import Dispatcher
 from maker.task.task import Task, guarded
 from maker.theory.evidence import Evidence
 from maker.theory.kinds import worst
-from maker.theory.mixture import Steps
 from maker.theory.planner import ENOUGH, project
+from maker.theory.votes.mixture import Steps
 
 DRAWS = 300  # steps drawn on at first, and the draws that a calibration has at least
 MOST_DRAWS = 1200  # steps, where it stays open whether any k can do

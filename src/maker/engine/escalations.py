@@ -22,7 +22,7 @@ from maker.decision.method import Method
 from maker.engine.front import Lane
 from maker.engine.ladder import Rung, Trouble, climb, trouble_of
 from maker.journal.notes import Change, Escalation
-from maker.sending.limits import Limits
+from maker.sending.budget.limits import Limits
 from maker.task.task import Task, guarded
 
 HOTTEST = 10.0  # the highest temperature that a change can ask for, as in Config

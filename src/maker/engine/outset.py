@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable
 from maker.decision.ending import Stop
 from maker.decision.poll import Poll
 from maker.log import log
-from maker.sending.usage import Usage
+from maker.sending.budget.usage import Usage
 from maker.task.alike import differing_field, looks
 
 ITEMS = 3  # that all went wrong alike say something of the others

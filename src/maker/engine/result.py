@@ -25,7 +25,7 @@ from maker.engine.senders import Senders
 from maker.errors import JournalError, ungrouped
 from maker.journal.story import Story
 from maker.journal.writer import Journal
-from maker.sending.usage import Usage
+from maker.sending.budget.usage import Usage
 from maker.task.canonical import jsonable
 from maker.task.load import import_again, origin
 from maker.task.task import Task

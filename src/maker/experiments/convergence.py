@@ -18,7 +18,7 @@ from maker.decision.wave import FLAGGED
 from maker.experiments.kit.bench import DISKS, STEPS, Bench, Source, neural, oracle, said_of, sources, spread
 from maker.experiments.kit.figure import legend, line, points
 from maker.experiments.kit.study import Options, Row, Share, Study, short
-from maker.theory import walks
+from maker.theory.votes import walks
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

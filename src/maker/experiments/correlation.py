@@ -19,7 +19,7 @@ from maker.experiments.kit.bench import DISKS, STEPS, Bench, Source, neural, ora
 from maker.experiments.kit.exact import Floats, measured
 from maker.experiments.kit.figure import line, points, style
 from maker.experiments.kit.study import Options, Row, Share, Study, short
-from maker.theory.mixture import Steps
+from maker.theory.votes.mixture import Steps
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,7 +6,7 @@ as the steps should take, and the sum counts wherever it stands. The questions o
 them that the model gets wrong more often than right is named, and no votes are wasted on it. What is said of the end
 is said of these two numbers alone, also where maker does not win.
 
-Not covered: how it looks (`cli/demo.py`); other work, and tries enough to tell how often (`tests/proof/proof.py`).
+Not covered: its looks (`cli/commands/demo.py`); other work, and more tries (`tests/proof/proof.py`).
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ of a model that is called over a network. A reply's id, log-probability, model a
 text was asked for. Draws of a step that was open when its run changed settings count no more, as in the run; nor
 do those of a step's earlier rounds, and what was rolled back.
 
-Not covered: whether the votes were counted right (`review/checker.py`).
+Not covered: whether the votes were counted right (`review/checking/checker.py`).
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 No task code runs, but for a parser that is given. What makes no sense under a sound record chain is a JournalError
 here: whoever stands on a `Story` need not look out for it.
 
-Not covered: whether it is true (`review/verify.py`).
+Not covered: whether it is true (`review/checking/verify.py`).
 """
 
 from __future__ import annotations

@@ -17,8 +17,8 @@ from typing import Any
 from maker.decision.address import Address
 from maker.decision.wave import Wave
 from maker.journal.notes import Calibration, Note, Receipt, Reserve, ServerChange, Takes, Unshown
+from maker.sending.budget.usage import Usage
 from maker.sending.receipts import Receipts
-from maker.sending.usage import Usage
 
 _UNSHOWN = Unshown.__slots__  # what no wave and no calibration shows
 

@@ -22,13 +22,13 @@ from maker.decision.ending import Stop, hopeless
 from maker.decision.sample import Failure, Model, Reply, Request, Sample, Traits, desk, groups, readable
 from maker.errors import MakerError, ModelError, first_error
 from maker.log import log
+from maker.sending.budget.funds import Funds
+from maker.sending.budget.limits import Budget, Limits, must_have_prices
+from maker.sending.budget.usage import Spent, Usage, spent_on
 from maker.sending.draw import FREE, Draw
-from maker.sending.funds import Funds
-from maker.sending.limits import Budget, Limits, must_have_prices
 from maker.sending.outage import Outage
 from maker.sending.receipts import Receipts
 from maker.sending.slots import Slots
-from maker.sending.usage import Spent, Usage, spent_on
 
 ATTEMPTS = 10  # of one draw before the model counts as lost; refusals that name a wait are none
 UNTOLD = 32  # calls at once, of a model that does not say what it bears

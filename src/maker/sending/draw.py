@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from maker.decision.sample import Request, Sample
-from maker.sending.usage import Spent
+from maker.sending.budget.usage import Spent
 
 FREE = Spent()
 

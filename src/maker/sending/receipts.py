@@ -24,7 +24,7 @@ from maker.journal.notes import Receipt, Reserve, ServerChange, Takes
 from maker.journal.records import encode_receipt
 from maker.journal.writer import Journal
 from maker.log import log
-from maker.sending.usage import Spent, Usage
+from maker.sending.budget.usage import Spent, Usage
 
 _WATCHED = ("model", "fingerprint")  # what a sample says of its maker, and what must not change
 _Of = tuple[str, str, str]  # who was asked, what is watched, which of several servers

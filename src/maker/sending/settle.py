@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from maker.decision.poll import Poll
 from maker.decision.sample import Request, Sample
 from maker.decision.wave import Wave
-from maker.sending.usage import Usage
+from maker.sending.budget.usage import Usage
 
 Draw = Callable[[Sequence[Request]], Awaitable[Sequence[Sample]]]
 

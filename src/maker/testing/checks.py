@@ -17,8 +17,8 @@ from typing import Any
 from maker.decision.address import Address, draw_seeds, seed_key
 from maker.decision.sample import Failure, Model, Request, Sample, Traits
 from maker.errors import TaskError
-from maker.review.checker import Audit
-from maker.review.verify import verify
+from maker.review.checking.checker import Audit
+from maker.review.checking.verify import verify
 from maker.task.canonical import canonical
 from maker.task.plan import Plan, Walk
 from maker.task.prompt import prompt_of

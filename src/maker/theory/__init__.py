@@ -1,7 +1,7 @@
 """The arithmetic of voting, before a run and after; the public equations are here. Pure."""
 
-from maker.theory.bounds import p_lower, p_upper
-from maker.theory.equations import (
+from maker.theory.votes.bounds import p_lower, p_upper
+from maker.theory.votes.equations import (
     error_budget,
     expected_cost,
     expected_votes,

@@ -22,8 +22,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from maker import theory
-from maker.theory.bounds import peak
 from maker.theory.draws import CLEARED, Seen
+from maker.theory.votes.bounds import peak
 
 SIDE = 0.975  # confidence of each side of a 95% interval
 _CUTOFF = 3.841  # of twice the log-likelihood ratio: chi-square, for many erring steps; with m of them ...

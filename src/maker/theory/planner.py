@@ -21,9 +21,9 @@ from dataclasses import dataclass, replace
 
 from maker import theory
 from maker.errors import Infeasible
-from maker.theory.bounds import Range, lost_share, step_error, widest
 from maker.theory.evidence import Evidence, Lost
-from maker.theory.mixture import MOST_K, MOST_RHO, Steps
+from maker.theory.votes.bounds import Range, lost_share, step_error, widest
+from maker.theory.votes.mixture import MOST_K, MOST_RHO, Steps
 
 ENOUGH = 30  # valid first draws; fewer say nothing about p
 SHOWN_STEPS = 5  # lost steps that a message names

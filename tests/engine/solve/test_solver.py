@@ -26,7 +26,7 @@ from maker.journal.records import decode, encode_note, encode_wave
 from maker.journal.story import Story
 from maker.journal.writer import Journal
 from maker.models.oracle import Oracle
-from maker.review.solve import recheck
+from maker.review.checking.solve import recheck
 from maker.testing import ScriptedModel
 from solve_failures import failures
 from solve_model import TRUTH, NoisySolver, problems

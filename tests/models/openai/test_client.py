@@ -32,9 +32,9 @@ from maker.models.openai.http import wire
 from maker.models.openai.http.wire import _trouble
 from maker.models.providers import from_spec
 from maker.sending import dispatcher as settle
+from maker.sending.budget.limits import Limits
+from maker.sending.budget.usage import Usage
 from maker.sending.dispatcher import ATTEMPTS, Dispatcher
-from maker.sending.limits import Limits
-from maker.sending.usage import Usage
 from maker.testing import FaultServer, Reply, error
 
 CANARY = "sk-canary-5f1e77aa"

@@ -10,7 +10,7 @@ import pytest
 import maker
 from maker.review.report.data import BINS, Along
 from maker.review.report.theory import share
-from maker.theory import walks
+from maker.theory.votes import walks
 
 
 @pytest.mark.parametrize(("p", "v", "k"), [(0.8, 0.7, 3), (0.6, 1.0, 2), (0.95, 0.9, 5), (0.5, 0.5, 1)])

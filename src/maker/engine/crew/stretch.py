@@ -28,8 +28,8 @@ from maker.decision.wave import Wave
 from maker.engine.front import Score
 from maker.errors import MakerError
 from maker.journal.records import encode_wave
+from maker.sending.budget.usage import Usage
 from maker.sending.settle import decide
-from maker.sending.usage import Usage
 from maker.task.canonical import DIGEST_SIZE
 from maker.task.prompt import render
 from maker.task.task import Task

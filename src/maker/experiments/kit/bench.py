@@ -27,10 +27,10 @@ from maker.decision.sample import Request, Sample
 from maker.decision.step import Rules
 from maker.errors import ModelError, ungrouped
 from maker.models import load_model
+from maker.sending.budget.limits import Limits
+from maker.sending.budget.usage import Usage
 from maker.sending.dispatcher import Dispatcher
-from maker.sending.limits import Limits
 from maker.sending.settle import Draw, decide, settle
-from maker.sending.usage import Usage
 from maker.task.canonical import canonical
 from maker.task.load import load_task
 from maker.task.prompt import render

@@ -142,7 +142,7 @@ def _rounds(axes: Axes, found: Contents) -> None:
                   elinewidth=1, capsize=2.5, label="this run", zorder=3)  # fmt: skip
     p = _fitted_p(found)
     if p is not None:
-        from maker.theory import walks  # noqa: PLC0415 -- numpy is slow to load
+        from maker.theory.votes import walks  # noqa: PLC0415 -- numpy is slow to load
 
         v = 1 - found.flagged / found.samples
         expected = walks.after_waves(p, v, found.summary.k or 1, rounds) * steps
@@ -166,7 +166,7 @@ def _votes(axes: Axes, found: Contents) -> None:
     axes.bar([n for n, _ in votes], [steps for _, steps in votes], width=0.8, color=SEEN, label="this run")
     p = _fitted_p(found)
     if p is not None:
-        from maker.theory import walks  # noqa: PLC0415 -- numpy is slow to load
+        from maker.theory.votes import walks  # noqa: PLC0415 -- numpy is slow to load
 
         chances = walks.ending_at(p, k, most)
         at = [n for n in range(k, most + 1) if chances[n]]

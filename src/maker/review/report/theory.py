@@ -8,7 +8,7 @@ clearly more votes than it says has harder steps, or copies.
 Agreement is not truth, so no probability of a right run is read off it: that comes from the plan alone, whose
 samples were graded as the calibration says.
 
-Not covered: how long races take (`theory/walks.py`), more than two answers, rho, and whether the winners were right.
+Not covered: the length of races (`theory/votes/walks.py`), more than two answers, rho, and whether winners were right.
 """
 
 from __future__ import annotations

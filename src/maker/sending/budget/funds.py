@@ -18,9 +18,9 @@ import anyio
 
 from maker.decision.ending import Stop
 from maker.decision.sample import Prices, Request
-from maker.sending.limits import Budget, Limits
-from maker.sending.purse import Purse, Turn
-from maker.sending.usage import Spent, Usage, most
+from maker.sending.budget.limits import Budget, Limits
+from maker.sending.budget.purse import Purse, Turn
+from maker.sending.budget.usage import Spent, Usage, most
 
 T = TypeVar("T")
 

@@ -19,10 +19,10 @@ from maker.errors import JournalError, TaskError
 from maker.journal.database import read_records
 from maker.journal.records import decode, encode_note, encode_wave
 from maker.journal.writer import Journal
-from maker.review.verify import verify
+from maker.review.checking.verify import verify
 from maker.testing import ScriptedModel
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "format-2-map-keyed.journal"
+GOLDEN = Path(__file__).parents[2] / "golden" / "format-2-map-keyed.journal"
 Item = Wave | dict[str, Any]
 
 

@@ -18,8 +18,8 @@ from maker.journal.database import read_records
 from maker.journal.records import decode, encode_note, encode_wave
 from maker.journal.story import Story
 from maker.journal.writer import Journal
-from maker.review.checker import Audit
-from maker.review.verify import verify
+from maker.review.checking.checker import Audit
+from maker.review.checking.verify import verify
 from maker.task.canonical import canonical, digest
 from maker.testing import ScriptedModel
 

@@ -12,9 +12,9 @@ from typing import Any
 
 from maker.journal.items import is_map
 from maker.journal.story import Story
-from maker.review.checker import Audit, check
-from maker.review.maps import recorded
-from maker.review.solve import is_solve, recheck
+from maker.review.checking.checker import Audit, check
+from maker.review.checking.maps import recorded
+from maker.review.checking.solve import is_solve, recheck
 from maker.task.task import Task
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from maker.decision.address import Address
 from maker.decision.sample import Failure, Prices, Request, Sample
 from maker.decision.wave import Wave
-from maker.sending.usage import TEMPLATE_TOKENS, Spent, Usage, most, spent_on
+from maker.sending.budget.usage import TEMPLATE_TOKENS, Spent, Usage, most, spent_on
 
 PRICES = Prices(input=1.0, output=2.0)
 BOUND = most(Request(Address("r", 0, 0), "été", 1, 0.1, max_tokens=10), PRICES)

@@ -21,12 +21,12 @@ from maker.journal.items import THROUGH, ByItem, is_map
 from maker.journal.repair import repair as repaired
 from maker.journal.story import Story
 from maker.models.takes import of_servers
+from maker.review.checking.solve import Recheck, is_solve, recheck
+from maker.review.checking.verify import verify as audit_of
 from maker.review.export import COLUMNS, columns_of
 from maker.review.export import export as write
 from maker.review.kinds import Kinds, OfKind
 from maker.review.report.page import write_report
-from maker.review.solve import Recheck, is_solve, recheck
-from maker.review.verify import verify as audit_of
 from maker.task.load import journaled_task, load_task
 from maker.task.task import Task
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 
-from maker.theory.checked import inside, real, share, whole
+from maker.theory.votes.checked import inside, real, share, whole
 
 _MOST_WAVES_K = 500
 _MOST_SAMPLES = 10_000_000  # beyond it lgamma costs digits and the tail sum costs seconds

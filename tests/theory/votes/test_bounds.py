@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import shapes
 from maker import theory
-from maker.theory.bounds import lost_share, step_error, widest
+from maker.theory.votes.bounds import lost_share, step_error, widest
 
 MILLION = 1_048_575  # 2^20 - 1 steps: 20 disks
 

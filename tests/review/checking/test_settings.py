@@ -9,8 +9,8 @@ import pytest
 
 from maker.decision.address import ATTEMPTS, ROUND, Address
 from maker.journal.notes import Calibration, Change, Epoch, Escalation, Note, Receipt
-from maker.review.recount import Failed
-from maker.review.settings import Settings
+from maker.review.checking.recount import Failed
+from maker.review.checking.settings import Settings
 
 HEADER = {"version": 1, "run": "r", "task": "t", "parameters": {}, "steps": 9, "segments": 2, "seed": 0}
 BEGIN = Epoch(HEADER, k=3)

@@ -16,7 +16,7 @@ from maker.decision.address import ATTEMPTS, round_of
 from maker.journal.header import FIXED, FUNCTIONS
 from maker.journal.items import is_map
 from maker.journal.notes import Calibration, Epoch, Escalation, Note, Receipt
-from maker.review.recount import Failed
+from maker.review.checking.recount import Failed
 
 _SAME = sorted(FIXED | {"run"})  # in all epochs of a journal
 

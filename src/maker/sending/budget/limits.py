@@ -15,8 +15,8 @@ from pydantic import Field, field_validator
 from maker.decision.config import MOST_VOTES, Frozen, validated
 from maker.decision.sample import Prices
 from maker.errors import TaskError
-from maker.sending.purse import Purse
-from maker.sending.usage import Usage
+from maker.sending.budget.purse import Purse
+from maker.sending.budget.usage import Usage
 
 
 class Limits(Frozen):

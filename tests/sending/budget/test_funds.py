@@ -14,9 +14,9 @@ from maker.decision.address import Address
 from maker.decision.ending import Stop
 from maker.decision.sample import Failure, Prices, Request, Sample
 from maker.sending import dispatcher as module
+from maker.sending.budget.limits import Budget, Limits
+from maker.sending.budget.usage import TEMPLATE_TOKENS, Usage
 from maker.sending.dispatcher import Dispatcher
-from maker.sending.limits import Budget, Limits
-from maker.sending.usage import TEMPLATE_TOKENS, Usage
 
 PROMPT = "prompt"
 CAP = 50

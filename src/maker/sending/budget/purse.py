@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from maker.decision.ending import Stop
-from maker.sending.usage import Spent, Usage
+from maker.sending.budget.usage import Spent, Usage
 
 
 class Caps(Protocol):

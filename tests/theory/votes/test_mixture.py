@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from maker import theory
-from maker.theory.mixture import Steps
+from maker.theory.votes.mixture import Steps
 
 MILLION = 1_048_575
 

@@ -14,8 +14,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from maker.theory.checked import inside, whole
-from maker.theory.equations import _MOST_SAMPLES
+from maker.theory.votes.checked import inside, whole
+from maker.theory.votes.equations import _MOST_SAMPLES
 
 _LOST = 0.5  # error rate from which on a step is lost to one rival
 _GRID = 200  # places at which a bound is tried before the best is refined

@@ -15,7 +15,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from maker.api.run import run_sync
-from maker.cli.journals import verify_and_leave
+from maker.cli.commands.journals import verify_and_leave
 from maker.cli.options import Json, say, say_result, shown, shown_until_interrupted
 from maker.cli.screen import Rows, run_rows, safe
 from maker.engine.result import RunResult

@@ -16,8 +16,8 @@ from maker.journal.database import read_records
 from maker.journal.records import decode, encode_note, encode_wave
 from maker.journal.story import Story
 from maker.journal.writer import Journal
-from maker.review.solve import recheck
-from maker.review.verify import verify
+from maker.review.checking.solve import recheck
+from maker.review.checking.verify import verify
 from solve_model import NoisySolver
 
 PROBLEM = "4608 * 42098765"

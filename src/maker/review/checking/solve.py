@@ -19,9 +19,9 @@ from maker.engine.solve.tree import Decision, Tree
 from maker.errors import JournalError, TaskError
 from maker.journal.chain import Fold
 from maker.journal.story import Story, Summary
-from maker.review.checker import Audit, expected, findings
-from maker.review.recount import Failed, Race
-from maker.review.settings import Settings
+from maker.review.checking.checker import Audit, expected, findings
+from maker.review.checking.recount import Failed, Race
+from maker.review.checking.settings import Settings
 from maker.task.canonical import canonical
 
 

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from maker.decision.ending import Stop
-from maker.sending.limits import Limits
-from maker.sending.purse import Purse, Turn
-from maker.sending.usage import Spent, Usage
+from maker.sending.budget.limits import Limits
+from maker.sending.budget.purse import Purse, Turn
+from maker.sending.budget.usage import Spent, Usage
 
 BOUND = Spent(assumed=10, cost=0.1)
 

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from maker.cli.app import app
-from maker.cli.estimate import _pace
+from maker.cli.commands.estimate import _pace
 from maker.cli.screen import Bar
 from maker.errors import TaskError
 
@@ -142,10 +142,10 @@ def test_designs_that_are_not_there_are_refused() -> None:
 def test_a_slow_estimate_says_how_long_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
     """After the first ten replies, once, what a reply takes and what is left; a fast one says nothing."""
     clock = iter(range(0, 100_000, 20))
-    monkeypatch.setattr("maker.cli.estimate.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("maker.cli.commands.estimate.time.monotonic", lambda: next(clock))
     bar = Bar(None, "")
     said: list[str] = []
-    monkeypatch.setattr("maker.cli.estimate.typer.echo", lambda text, err: said.append(text))
+    monkeypatch.setattr("maker.cli.commands.estimate.typer.echo", lambda text, err: said.append(text))
     show = _pace(bar, 2)
     show(5, 200)  # after 20 seconds
     show(10, 200)

@@ -9,8 +9,8 @@ import pytest
 
 from maker import theory
 from maker.experiments.kit import races
-from maker.theory import walks
-from maker.theory.mixture import Steps
+from maker.theory.votes import walks
+from maker.theory.votes.mixture import Steps
 
 
 def test_open_races_sum_to_the_expected_votes():

@@ -3,7 +3,7 @@
 import pytest
 
 from maker.errors import TaskError
-from maker.sending.limits import Budget, Limits, make_limits
+from maker.sending.budget.limits import Budget, Limits, make_limits
 
 _NAN, _INF = float("nan"), float("inf")
 

@@ -8,7 +8,7 @@ import pytest
 
 from maker.decision.address import ROUND
 from maker.decision.wave import FLAGGED, Wave
-from maker.review.recount import Failed, Race
+from maker.review.checking.recount import Failed, Race
 
 TEXT = (True, b"a")
 

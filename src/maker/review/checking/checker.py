@@ -25,8 +25,8 @@ from maker.errors import JournalError, TaskError
 from maker.journal.notes import Epoch, Escalation, Note
 from maker.journal.records import SENSELESS, senseless
 from maker.journal.story import Story, Summary
-from maker.review.recount import Failed, Race
-from maker.review.settings import Settings
+from maker.review.checking.recount import Failed, Race
+from maker.review.checking.settings import Settings
 from maker.task.canonical import canonical, digest, jsonable
 from maker.task.load import journaled_task
 from maker.task.plan import Plan, Segment

@@ -1,0 +1,1 @@
+"""Whether a journal shows what it says: every vote counted again, by code that the engine does not share."""
