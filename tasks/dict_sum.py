@@ -6,9 +6,10 @@ makes both in one answer. The state is the total and the value in hand: no histo
 to read again. Dictionary and turns are drawn from a seed.
 
 Two designs of its steps. In `lines` these two, with `result = N` as answer. In `questions` each is asked for in one
-sentence, with a bare number as answer, and an addition is two: of the value and the total's last two digits ("What is
-47 + 85?", or "What is 147 - 85?" for a negative one), and of the total's hundreds and the carry ("What is 3 + 1?"). The
-model looks up, adds, subtracts and carries; the code cuts numbers into hundreds and the rest, and puts them together.
+sentence, with a bare number as answer, and an addition is four: of the ones of total and value ("What is 7 + 5?", or
+"What is 17 - 5?" for a negative one), of their tens, of that and the carry ("What is 12 + 1?"), and of the total's
+hundreds and the carry. The model looks up, adds, subtracts and carries; the code cuts numbers into digits, and puts
+them together.
 
 `done` compares the total with Python's exact sum; nothing that judges a single reply knows it.
 
@@ -62,15 +63,15 @@ class DictSumState(NamedTuple):
 class AskedState(NamedTuple):
     """The state of the design `questions`: the total is 100 hundreds + rest, the rest from 0 to 99.
 
-    added: values in the total. value: the one in hand, None when the next is to be looked up. sum: of it and the rest,
-    100 more where the value is negative; None before it is asked for.
+    added: values in the total. value: the one in hand, None when the next is to be looked up. part: what came so far of
+    adding it: the ones, the tens, and these with the carry, of a negative value each 10 more than the difference is.
     """
 
     hundreds: int = 0
     rest: int = 0
     added: int = 0
     value: int | None = None
-    sum: int | None = None
+    part: tuple[int, ...] = ()
 
 
 class _Turns:
@@ -79,7 +80,7 @@ class _Turns:
     name = "dict-sum"
     designs: ClassVar = {
         "lines": "look a word up, add its value; each answer on a line `result = N`",
-        "questions": "look a word up, add two digits, carry; a short question and a bare number each",
+        "questions": "look a word up, add its digits, carry; a short question and a bare number each",
     }
 
     def __init__(self, turns: int, keys: int, data_seed: int) -> None:
@@ -183,29 +184,36 @@ class DictSum(_Turns):
 
 
 class Asked(_Turns):
-    """The design `questions`: three short questions a word, the answer of each a number."""
+    """The design `questions`: five short questions a word, the answer of each a number."""
 
     def __init__(self, turns: int, keys: int, data_seed: int, design: str = "questions") -> None:
         super().__init__(turns, keys, data_seed)
         self.parameters["design"] = design
-        self.steps: int = 3 * turns * keys
+        self.steps: int = 5 * turns * keys
 
     def initial_state(self) -> AskedState:
         """Return the state with nothing added."""
         return AskedState()
 
     def kind(self, state: AskedState, step: int) -> str:
-        """Return whether a word is looked up, its value added or subtracted, or the carry added."""
+        """Return whether a word is looked up, digits of its value are added or subtracted, or a carry."""
         if state.value is None:
             return "look-up"
-        return "carry" if state.sum is not None else "add" if state.value >= 0 else "subtract"
+        return "carry" if len(state.part) >= 2 else "add" if state.value >= 0 else "subtract"
 
     def _numbers(self, state: AskedState) -> tuple[int, int]:
         """Return what is added in a step that adds: the second number is negative where it is taken away."""
         assert state.value is not None, "a word is looked up before its value is added"
-        if state.sum is None:
-            return state.rest + (0 if state.value >= 0 else 100), state.value
-        return state.hundreds, state.sum // 100 - (state.value < 0)
+        sign = 1 if state.value >= 0 else -1
+        match state.part:
+            case ():
+                return state.rest % 10 + (10 if sign < 0 else 0), sign * (abs(state.value) % 10)
+            case (_,):
+                return state.rest // 10 + (10 if sign < 0 else 0), sign * (abs(state.value) // 10)
+            case (ones, tens):
+                return tens, ones // 10 - (sign < 0)
+            case _:
+                return state.hundreds, state.part[2] // 10 - (sign < 0)
 
     def prompt(self, state: AskedState, step: int) -> str:
         """Return the dictionary with one word, or an addition; no step needs more."""
@@ -219,7 +227,7 @@ class Asked(_Turns):
         if state.value is None:
             return _WHICH.format(dictionary=self._lists[turned], word=self.asked[state.added])
         one, other = self._numbers(state)
-        if other < 0:
+        if other < 0 or self.kind(state, 0) == "subtract":
             return _WHAT.format(f"{one} - {-other}")
         return _WHAT.format(f"{other} + {one}" if turned else f"{one} + {other}")
 
@@ -228,18 +236,18 @@ class Asked(_Turns):
         return int(bare(text))
 
     def legal(self, state: AskedState, action: int) -> bool:
-        """Say whether a value, a sum of two digits or so many hundreds can be that large."""
+        """Say whether a value, a sum of digits or so many hundreds can be that large."""
         if state.value is None:
             return abs(action) <= LARGEST
-        return 0 <= action < 200 if state.sum is None else abs(action) <= state.added + 1
+        return 0 <= action <= 19 if len(state.part) < 3 else abs(action) <= state.added + 1
 
     def apply(self, state: AskedState, action: int) -> AskedState:
-        """Return the state with the value in hand, with its sum, or with both in the total."""
+        """Return the state with the value in hand, with a part of its sum, or with both in the total."""
         if state.value is None:
             return state._replace(value=action)
-        if state.sum is None:
-            return state._replace(sum=action)
-        return AskedState(action, state.sum % 100, state.added + 1)
+        if len(state.part) < 3:
+            return state._replace(part=(*state.part, action))
+        return AskedState(action, 10 * (state.part[2] % 10) + state.part[0] % 10, state.added + 1)
 
     def done(self, state: AskedState) -> bool:
         """Say whether every value is added and the total is exact."""
@@ -257,9 +265,9 @@ class Asked(_Turns):
         total = self._exact
         for at in range(len(self.asked) - 1, -1, -1):
             value = self.dictionary[self.asked[at]]
-            rest = (total - value) % 100 + value + (100 if value < 0 else 0)
-            if given[3 * at : 3 * at + 3] != [value, rest, total // 100]:
-                return f"word {at}: {given[3 * at : 3 * at + 3]}, not {[value, rest, total // 100]}"
+            exact = [value, *_exact_parts((total - value) % 100, value), total // 100]
+            if given[5 * at : 5 * at + 5] != exact:
+                return f"word {at}: {given[5 * at : 5 * at + 5]}, not {exact}"
             total -= value
         return None
 
@@ -294,6 +302,14 @@ def check_results(values: list[int], results: Iterable[int]) -> str | None:
             return f"result {2 * at} is {given[2 * at]}, the dictionary has {values[at]}"
         total -= values[at]
     return None
+
+
+def _exact_parts(rest: int, value: int) -> tuple[int, int, int]:
+    """Return the ones, the tens, and these with the carry, of a value that goes onto the last two digits of a total."""
+    if value >= 0:
+        return rest % 10 + value % 10, rest // 10 + value // 10, (rest + value) // 10
+    less = -value
+    return 10 + rest % 10 - less % 10, 10 + rest // 10 - less // 10, (100 + rest - less) // 10
 
 
 def _words(drawn: random.Random) -> list[str]:

@@ -7,9 +7,10 @@ its sum plus the carry so far, cut into the last digit and the rest. n by m digi
 
 Two designs of its steps. In `lines` these three, and the model cuts a column's sum into digit and carry itself. In
 `questions` it is asked for one product ("What is 7 x 8?") or one sum in one sentence, a bare number as answer; a number
-goes onto a total in two sums, of the total's last two digits and the number ("What is 86 + 31?"), and of the
-total's hundreds and the carry ("What is 3 + 1?"). So the model makes all products and sums, none of more than two
-digits, in 3 n m steps; the code cuts and joins digits. It takes a factor of at most 11 digits.
+goes onto a total in four sums: of their ones ("What is 6 + 1?"), of their tens, of that and the carry, and of the
+hundreds and the carry. So the model makes all products and sums, none but of a digit, in 5 n m steps; the code cuts
+and joins digits. It takes a factor of at most 11 digits. (Sums of two numbers of two digits would take two questions
+less, but small models have some of which the wrong answer is the usual one: see docs/proof.md.)
 
 The plan is a DAG: columns need nothing from each other and run side by side, the carries are a chain behind
 them. `done` compares the number that came out
@@ -89,7 +90,8 @@ class MultiplicationState(NamedTuple):
 class AskedState(NamedTuple):
     """The state of the design `questions`: as the other one, and half a sum.
 
-    low: the last two digits of a total, and the number that goes onto it, added; None before that is asked for.
+    part: of the number that goes onto a total, what came so far: the sum of the ones, of the tens, and of that with the
+    carry of the ones.
     """
 
     sums: tuple[int, ...] = ()
@@ -97,7 +99,7 @@ class AskedState(NamedTuple):
     taken: int = 0
     total: int = 0
     product: int | None = None
-    low: int | None = None
+    part: tuple[int, ...] = ()
     digits: str = ""
     carry: int = 0
 
@@ -108,7 +110,7 @@ class _Columns:
     name = "multiplication"
     designs: ClassVar = {
         "lines": "product, sum, and carry of a column; each answer on lines `result = N`",
-        "questions": "products of digits and sums of two digits, each a short question with a bare number",
+        "questions": "products and sums of digits, each a short question with a bare number",
     }
 
     def __init__(self, x: int, y: int) -> None:
@@ -266,28 +268,39 @@ class Asked(_Columns):
                 "multiplication: the design questions takes a factor of at most 11 digits. Give design lines."
             )
         self.parameters = {"x": x, "y": y, "design": design}
-        self.steps: int = 3 * len(self._x) * len(self._y)
+        self.steps: int = 5 * len(self._x) * len(self._y)
 
     def initial_state(self) -> AskedState:
         """Return the state in which nothing is multiplied yet."""
         return AskedState()
 
+    def _sum(self, state: AskedState) -> tuple[int, int]:
+        """Return the total in hand, and the number that goes onto it."""
+        if state.column == self.columns:
+            return state.sums[len(state.digits)], state.carry
+        return state.total, state.product or 0
+
     def _numbers(self, state: AskedState) -> tuple[int, str, int]:
         """Return what a step asks for: two numbers, and the sign between them."""
-        if state.column < self.columns and state.product is None:
+        if self.kind(state, 0) == "product":
             one, other = self._factors(state)
             return one, "x", other
-        carrying = state.column == self.columns
-        total = state.sums[len(state.digits)] if carrying else state.total
-        if state.low is not None:
-            return total // 100, "+", state.low // 100
-        return total % 100, "+", state.carry if carrying else state.product or 0
+        total, more = self._sum(state)
+        match state.part:
+            case ():
+                return total % 10, "+", more % 10
+            case (_,):
+                return total // 10 % 10, "+", more // 10
+            case (ones, tens):
+                return tens, "+", ones // 10
+            case _:
+                return total // 100, "+", state.part[2] // 10
 
     def kind(self, state: AskedState, step: int) -> str:
-        """Return whether two digits are multiplied, two numbers added, or a carry."""
-        if self._numbers(state)[1] == "x":
+        """Return whether two digits are multiplied, two digits added, or a carry."""
+        if state.column < self.columns and state.product is None:
             return "product"
-        return "add" if state.low is None else "carry"
+        return "digits" if len(state.part) < 2 else "carry"
 
     def prompt(self, state: AskedState, step: int) -> str:
         """Return one operation on two numbers; no step needs more."""
@@ -304,26 +317,28 @@ class Asked(_Columns):
 
     def legal(self, state: AskedState, action: int) -> bool:
         """Say whether the answer is not larger than any such step gives."""
-        return 0 <= action <= {"product": 81, "add": 198, "carry": self._most // 100 + 1}[self.kind(state, 0)]
+        return 0 <= action <= {"product": 81, "digits": 18, "carry": 19}[self.kind(state, 0)]
 
     def apply(self, state: AskedState, action: int) -> AskedState:
         """Return the next state; a column whose products are all in goes to the finished ones."""
-        adding = state.column == self.columns or (state.product is not None)
-        if adding and state.low is None:
-            return state._replace(low=action)
-        if not adding and state.taken:
-            return state._replace(product=action)
-        total = action if state.low is None else 100 * action + state.low % 100
+        if self.kind(state, 0) == "product":
+            if state.taken:
+                return state._replace(product=action)
+            total = action
+        elif len(state.part) < 3:
+            return state._replace(part=(*state.part, action))
+        else:
+            total = 100 * action + 10 * (state.part[2] % 10) + state.part[0] % 10
         if state.column == self.columns:
-            return state._replace(digits=state.digits + str(total % 10), carry=total // 10, low=None)
+            return state._replace(digits=state.digits + str(total % 10), carry=total // 10, part=())
         taken = state.taken + 1
         if taken < len(self._pairs(state.column)):
-            return state._replace(taken=taken, total=total, product=None, low=None)
+            return state._replace(taken=taken, total=total, product=None, part=())
         return AskedState((*state.sums, total), state.column + 1)
 
     def plan(self, segments: int = DEFAULT_SEGMENTS) -> Plan:
         """Return one branch a column, and the carries behind all of them; `segments` does not change that."""
-        cuts = [0, *accumulate(3 * len(self._pairs(column)) - 2 for column in range(self.columns))]
+        cuts = [0, *accumulate(5 * len(self._pairs(column)) - 4 for column in range(self.columns))]
         columns = [Segment(c, cuts[c], cuts[c + 1], self._column(c), after=()) for c in range(self.columns)]
         behind = tuple(range(self.columns))
         return Plan([*columns, Segment(self.columns, cuts[-1], self.steps, after=behind, join=self._summed)])
@@ -413,15 +428,21 @@ def _questions(x: int, y: int) -> Iterator[int]:
             product = (x // 10**i % 10) * (y // 10 ** (column - i) % 10)
             yield product
             if total is not None:
-                yield total % 100 + product
-                yield total // 100 + (total % 100 + product) // 100
+                yield from _summed(total, product)
             total = product + (total or 0)
         sums.append(total or 0)
     carry = 0
     for total in sums:
-        yield total % 100 + carry
-        yield (total + carry) // 100
+        yield from _summed(total, carry)
         carry = (total + carry) // 10
+
+
+def _summed(total: int, more: int) -> Iterator[int]:
+    """Yield the exact answers where a number of at most two digits goes onto a total."""
+    yield total % 10 + more % 10
+    yield total // 10 % 10 + more // 10
+    yield (total % 100 + more) // 10
+    yield (total + more) // 100
 
 
 def _digits(number: int) -> tuple[int, ...]:

@@ -7,7 +7,8 @@ Each try is one line of `$MAKER_PROOF/results.jsonl` (default `~/.cache/maker-pr
 there is not asked again, and a run of maker goes on from its journal there. So it may be stopped at any time.
 
 A single call is asked in several ways, thinking aloud in one of them; each way has ten tries on ten problems, and the
-best way is the one that counts. A long number, or a list, is right where it stands anywhere in the reply. Maker gets
+best way is the one that counts. A long number, or a list, is right where it stands anywhere in the reply, numbers that
+count its lines aside. Maker gets
 the first few of the same problems. Never part of the test suite: it asks a real model for a long time.
 """
 
@@ -16,6 +17,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import sys
 import time
 import urllib.request
@@ -28,10 +30,11 @@ from typing import Any
 
 import maker
 from maker import theory
-from maker.experiments.side_by_side import ALOUD, TEMPERATURE, holds
+from maker.experiments import side_by_side
+from maker.experiments.side_by_side import ALOUD, TEMPERATURE
 
 TRIES, AT_ONCE = 10, 4
-MOST_TOKENS = 1024  # of a single call's reply
+MOST_TOKENS = 2048  # of a single call's reply
 LIMITS = {"concurrency": AT_ONCE, "max_seconds": 3600}
 FOLDER = Path(os.environ.get("MAKER_PROOF", Path.home() / ".cache" / "maker-proof"))
 
@@ -62,6 +65,20 @@ def _words(task: Any) -> str:
     return f"{listed}\n\nWhat is the sum of the values of these words? {', '.join(task.asked)}."
 
 
+def _moves_wanted(task: Any) -> str:
+    return (
+        f"Solve the Towers of Hanoi with {task.disks} disks on pegs 0, 1 and 2, all of them on peg 0, to be moved to peg "
+        "2 in as few moves as can be. Disk 1 is the smallest. Write each move on a line of its own as three numbers: the "
+        "disk, the peg it comes from, the peg it goes to, as in `1 0 2`."
+    )
+
+
+def optimal(task: Any) -> Iterator[tuple[int, int, int]]:
+    """Yield the moves of the one shortest solution, each told by the states before and after it."""
+    for step in range(1, task.steps + 1):
+        yield task.state_at(step).previous
+
+
 ROWS = {
     "sum": Row(
         "sum of two 40-digit numbers", "addition", 5, 3, _two(40), lambda task: f"What is {task.x} + {task.y}?",
@@ -77,9 +94,13 @@ ROWS = {
         lambda task: f"Sort these numbers from smallest to largest: {', '.join(map(str, task.numbers))}.",
         lambda task: sorted(task.numbers),
     ),
+    "hanoi": Row(
+        "Towers of Hanoi, 7 disks, 127 moves", "hanoi", 2, 3, lambda _: {"disks": 7}, _moves_wanted,
+        lambda task: [place for action in optimal(task) for place in action],
+    ),
     "turns": Row(
-        "100 turns of two words looked up and added", "dict-sum", 3, 3,
-        lambda drawn: {"data_seed": drawn.randrange(10**6)}, _words,
+        "100 words looked up among 40 and added", "dict-sum", 3, 3,
+        lambda drawn: {"keys": 1, "data_seed": drawn.randrange(10**6)}, _words,
         lambda task: [sum(task.dictionary[word] for word in task.asked)],
     ),
 }  # fmt: skip
@@ -88,6 +109,11 @@ ROWS = {
 def prompts(words: str = "", answer: str = "number") -> dict[str, str]:
     """Return the ways to ask in one call, by name."""
     return {"the answer alone": f"{words} Answer with the {answer} alone.", "thinking aloud": ALOUD.format(words)}
+
+
+def holds(reply: str, right: list[int]) -> bool:
+    """Say whether a reply has the answer, its lines counted or not."""
+    return any(side_by_side.holds(text, right) for text in (reply, re.sub(r"(?m)^\s*\d+[.):]\s", "", reply)))
 
 
 def task_of(row: Row, number: int) -> Any:

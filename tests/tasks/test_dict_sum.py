@@ -75,22 +75,23 @@ def test_the_checker_says_what_is_wrong(given, complaint):
 
 @pytest.mark.parametrize(("turns", "keys"), [(1, 1), (100, 2), (30, 5)])
 def test_questions_give_the_exact_total(turns, keys):
-    """Three questions a word end in the same total, whatever signs and carries come in between."""
+    """Five questions a word end in the same total, whatever signs and carries come in between."""
     task = DictSum(turns, keys, 3, "questions")
     right, state = results(task)
-    assert task.steps == 3 * turns * keys == len(right)
+    assert task.steps == 5 * turns * keys == len(right)
     assert task.done(state) and task.answer(state) == sum(task.dictionary[word] for word in task.asked)
     assert task.check(right) is None
 
 
 def test_a_total_below_nothing_is_asked_for_in_small_numbers():
-    """At -37 a value of -85 is 163 - 85 = 78 and a hundred less: -122; no question has more than three digits."""
+    """At -37 a value of -85 is 63 - 85: 13 - 5, 16 - 8, no ten to borrow, and a hundred less, -122."""
     task = DictSum(design="questions")
     state = module.AskedState(-1, 63, 0, -85)
     asked = []
-    for answer in (78, -2):
+    for answer in (8, 8, 7, -2):
         asked.append((task.kind(state, 0), task.prompt(state, 0).removesuffix(" Answer with the number alone.")))
         assert task.truth(state, 0) == answer
         state = task.apply(state, answer)
-    assert asked == [("subtract", "What is 163 - 85?"), ("carry", "What is -1 - 1?")]
+    assert asked == [("subtract", "What is 13 - 5?"), ("subtract", "What is 16 - 8?"), ("carry", "What is 8 - 1?"),
+                     ("carry", "What is -1 - 1?")]  # fmt: skip
     assert task.answer(state) == -122

@@ -158,10 +158,10 @@ def test_problems_at_p_97_are_exact_at_the_planned_cost(digits):
 @exactly
 @given(st.integers(0, 10**12), st.integers(0, 10**11 - 1))
 def test_questions_give_the_exact_product(x, y):
-    """Products of digits and sums of at most two digits, 3 n m of them, end in x * y."""
+    """Products and sums of digits, 5 n m of them, end in x * y."""
     task = Multiplication(x, y, "questions")
     actions, state = solve(task)
-    assert task.steps == 3 * len(str(x)) * len(str(y)) == len(actions)
+    assert task.steps == 5 * len(str(x)) * len(str(y)) == len(actions)
     assert task.done(state) and task.answer(state) == x * y
     assert task.check(actions) is None
 
@@ -173,8 +173,9 @@ def test_the_questions_of_a_small_product():
     for step in range(task.steps):
         asked.append(task.prompt(state, step)[8:].split("?")[0])
         state = task.apply(state, task.truth(state, step))
-    assert asked == ["9 x 8", "9 x 9", "9 x 8", "81 + 72", "0 + 1", "9 x 9",
-                     "72 + 0", "0 + 0", "53 + 7", "1 + 0", "81 + 16", "0 + 0"]  # fmt: skip
+    assert asked == ["9 x 8", "9 x 9", "9 x 8", "1 + 2", "8 + 7", "15 + 0", "0 + 1", "9 x 9",
+                     "2 + 0", "7 + 0", "7 + 0", "0 + 0", "3 + 7", "5 + 0", "5 + 1", "1 + 0",
+                     "1 + 6", "8 + 1", "9 + 0", "0 + 0"]  # fmt: skip
     assert task.answer(state) == 9702
 
 
