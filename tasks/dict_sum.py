@@ -239,7 +239,9 @@ class Asked(_Turns):
         """Say whether a value, a sum of digits or so many hundreds can be that large."""
         if state.value is None:
             return abs(action) <= LARGEST
-        return -1 <= action <= 19 if len(state.part) < 3 else abs(action) <= state.added + 1
+        if len(state.part) == 3:
+            return abs(action) <= state.added + 1
+        return (self.kind(state, 0) == "subtract") <= action <= 19
 
     def apply(self, state: AskedState, action: int) -> AskedState:
         """Return the state with the value in hand, with a part of its sum, or with both in the total."""
