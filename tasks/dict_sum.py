@@ -241,7 +241,8 @@ class Asked(_Turns):
             return abs(action) <= LARGEST
         if len(state.part) == 3:
             return abs(action) <= state.added + 1
-        return (self.kind(state, 0) == "subtract") <= action <= 19
+        least, most = {"add": (0, 18), "subtract": (1, 19), "carry": (0, 19)}[self.kind(state, 0)]
+        return least <= action <= most
 
     def apply(self, state: AskedState, action: int) -> AskedState:
         """Return the state with the value in hand, with a part of its sum, or with both in the total."""
