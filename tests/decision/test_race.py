@@ -10,23 +10,29 @@ from hypothesis import strategies as st
 from maker import theory
 from maker.decision.race import Outcome, Tally, Verdict, Votes, first_to_ahead
 from maker.task.canonical import canonical
+from maker.theory.votes.mixture import Steps
+from maker.theory.votes.tables import Table, table_for
 
 exactly = settings(derandomize=True, max_examples=150, deadline=None)
 PLENTY = 10**9
 
 
-def _one_at_a_time(stream, k, max_votes=PLENTY, max_flags=PLENTY):
+def _one_at_a_time(stream, k, max_votes=PLENTY, max_flags=PLENTY, table=None):
     """Vote the slow and obvious way: after every single ballot look whether anything ends the race.
 
     Returns (winner, limit, samples). The limits: no way left to decide, or as many flags as allowed.
     """
+    margins = table or Table(k)
+    max_votes = min(max_votes, table.most) if table else max_votes
     counts: dict[bytes, int] = {}
     flagged = samples = 0
     while True:
         best, second, *_ = [*sorted(counts.values(), reverse=True), 0, 0]
-        if best - second >= k:
+        total = sum(counts.values())
+        if best - second >= margins.need(total):
             return next(key for key, n in counts.items() if n == best), None, samples
-        if sum(counts.values()) + k - (best - second) > max_votes:
+        ways = (votes for votes in range(1, 999) if best - second + votes >= margins.need(total + votes))
+        if total + next(ways, PLENTY) > max_votes:
             return None, "max_votes", samples
         if flagged >= max_flags:
             return None, "max_flags", samples
@@ -38,10 +44,10 @@ def _one_at_a_time(stream, k, max_votes=PLENTY, max_flags=PLENTY):
             counts[ballot] = counts.get(ballot, 0) + 1
 
 
-def _in_waves(stream, k, max_votes=PLENTY, max_flags=PLENTY, mix=lambda wave: wave):
+def _in_waves(stream, k, max_votes=PLENTY, max_flags=PLENTY, mix=lambda wave: wave, table=None):
     """Run the generator over a stream of ballots; return the outcome, samples, sizes of waves and tally."""
     tally = Tally()
-    race = first_to_ahead(k, max_votes, max_flags, tally)
+    race = first_to_ahead(k, max_votes, max_flags, tally, table)
     sizes: list[int] = []
     at = 0
     try:
@@ -130,6 +136,59 @@ def test_every_wave_is_k_minus_the_margin(ballots, k):
             need = race.send([next(stream) for _ in range(need)])
         except StopIteration:
             break
+
+
+# -- a table of margins ------------------------------------------------------------------------------
+
+_tables = st.one_of(
+    st.builds(
+        lambda k, gaps: Table(k, tuple(np.cumsum([k, *gaps])[1:].tolist()), 300),
+        _ks, st.lists(st.integers(1, 9), max_size=12),
+    ),
+    st.sampled_from([table_for(Steps(0.9, 0.1), 0.01), table_for(Steps(0.8, 0.05), 0.1)]),
+)  # fmt: skip
+
+
+@exactly
+@given(_ballots, _tables, st.integers(1, 60), st.integers(1, 10), st.booleans())
+def test_a_table_in_waves_is_one_at_a_time_voting(ballots, table, max_votes, max_flags, limited):
+    """Winner, limit and samples are those of looking after every ballot; the winner leads by just what is needed."""
+    stream = [*_endless(ballots, table.k), *[b"A"] * 600]
+    most = (max_votes, max_flags) if limited else (PLENTY, PLENTY)
+    winner, limit, samples = _one_at_a_time(stream, table.k, *most, table)
+    outcome, drawn, sizes, tally = _in_waves(stream, table.k, *most, table=table)
+    assert (outcome.winner, outcome.limit) == (winner, limit)
+    assert samples <= drawn < samples + max([*sizes, 1])
+    if winner is not None:
+        assert drawn == samples
+        assert tally.margin == table.need(tally.total)
+
+
+@exactly
+@given(_ballots, _tables, st.randoms(use_true_random=False))
+def test_order_inside_a_wave_does_not_matter_to_a_table(ballots, table, rng):
+    """Shuffled waves have the same winner, samples and sizes, and no ballot but the last of a wave decides."""
+    stream = [*_endless(ballots, table.k), *[b"A"] * 600]
+    outcome, drawn, sizes, _ = _in_waves(stream, table.k, table=table)
+    again = _in_waves(stream, table.k, mix=lambda wave: rng.sample(wave, len(wave)), table=table)
+    assert again[:3] == (outcome, drawn, sizes)
+
+
+@exactly
+@given(_ballots, _ks)
+def test_a_table_that_never_widens_is_constant_k(ballots, k):
+    """Races by a table of one margin are the races by k, wave by wave."""
+    stream = _endless(ballots, k)
+    assert _in_waves(stream, k, table=Table(k))[:3] == _in_waves(stream, k)[:3]
+
+
+def test_a_coin_is_not_decided_by_luck():
+    """A lead of four that ends a vote of four votes does not end one of forty: the race asks for more."""
+    table = table_for(Steps(0.96, 0.1), 1e-3)
+    assert _in_waves([b"A"] * 4, 4, table=table)[0] == Outcome(b"A")
+    stream = [*[b"A", b"B"] * 18, *[b"A"] * 4]
+    assert _in_waves(stream, 4)[0] == Outcome(b"A")
+    assert _in_waves([*stream, *[b"A"] * 99], 4, max_votes=60, table=table)[0] == Outcome(None, "max_votes")
 
 
 # -- what decides, and what does not -----------------------------------------------------------------

@@ -95,5 +95,5 @@ def _check(problem: str, depth: int, k: object) -> None:
         raise TaskError("solve: the problem must be text, and not empty")
     if isinstance(depth, bool) or not isinstance(depth, int) or not 0 <= depth <= MAX_DEPTH:
         raise TaskError(f"solve: depth = {depth!r}: give a whole number from 0 to {MAX_DEPTH}")
-    if k == "auto":
-        raise TaskError("solve: k = 'auto': give a whole number; only runs of a task can plan their own k")
+    if k in ("auto", "table"):
+        raise TaskError(f"solve: k = {k!r}: give a whole number; only runs of a task can plan their own k")

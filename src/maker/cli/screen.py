@@ -20,6 +20,7 @@ from rich.table import Table
 from maker.engine.result import Progress as Glimpse
 from maker.engine.result import RunResult
 from maker.task.canonical import jsonable
+from maker.theory.votes import tables as margins
 
 SHOWN_WAVES = 10
 LONGEST_ANSWER = 120  # characters
@@ -164,7 +165,9 @@ def _observed(result: RunResult) -> str:
 def _calibrated(found: dict[str, Any]) -> str:
     seen = f"{found['erred']} of {found['steps']} steps wrong by {found['against']}"
     rho = f"rho {found['rho']:.3f}, up to {found['rho_high']:.2f}"
-    return f"  (auto: {seen}, so p >= {found['p_plan']:.4f} at 95%; {rho})"
+    table = margins.Table.of(found["table"], found["k"]) if found.get("table") else None
+    planned = f"table: {table}" if table else "auto"
+    return f"  ({planned}: {seen}, so p >= {found['p_plan']:.4f} at 95%; {rho})"
 
 
 def counts(found: Mapping[str, int]) -> str:

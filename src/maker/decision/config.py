@@ -31,14 +31,15 @@ class Config(Frozen):
     """How a run decides: all that can change a decision. A resume with other values is refused.
 
     k: votes the winner must be ahead by, or "auto": from a calibration and `target`, the wanted
-    probability that the whole run is right. seed: of all draws. temperature: of all draws, None for the server's
+    probability that the whole run is right; or "table": from the same, a margin for each total of votes that widens
+    with disagreement. seed: of all draws. temperature: of all draws, None for the server's
     own, except that `first_temperature`, if given, is that of the first draw of each step. token_cap: the most
     tokens a reply may have (`max_tokens` where one asks); long_answer: a reply with more is flagged `over_long`.
     stop: texts that end a reply. system: said to the model before every question. flags: the names of the red flags
     in order. paraphrase: draw d asks in view d mod P. keep_samples: whose texts the journal stores in full.
     """
 
-    k: Annotated[int, Field(ge=1, le=MOST_VOTES // 20)] | Literal["auto"] = "auto"
+    k: Annotated[int, Field(ge=1, le=MOST_VOTES // 20)] | Literal["auto", "table"] = "auto"
     target: float = Field(default=0.95, gt=0, lt=1)
     seed: int = Field(default=0, ge=0, lt=2**64)
     temperature: float | None = Field(default=0.1, ge=0, le=10)

@@ -76,10 +76,13 @@ def stuck(poll: Poll) -> Stop | None:
                     "answer. Reword the step or take another model, then resume.", 4, limit="refused")  # fmt: skip
     if poll.outcome is None or poll.outcome.limit is None:
         return None
-    limit = poll.outcome.limit
+    limit, method, tally = poll.outcome.limit, poll.method, poll.tally
+    ends = method.table is not None and limit == "max_votes" and method.max_votes >= method.table.most
+    remedy = "More votes would not decide it:" if ends else f"Raise {limit} and resume,"
     message = (
-        f"step {poll.step.index} is undecided after {standing(poll.tally.counts.values(), poll.flags, poll.method.k)}. "
-        f"Raise {limit} and resume, make the step finer, or take another model."
+        f"step {poll.step.index} is undecided after "
+        f"{standing(tally.counts.values(), poll.flags, method.need(tally.total))}. "
+        f"{remedy} make the step finer, or take another model."
     )
     if 2 * poll.flags.get("truncated", 0) > poll.drawn:
         message += f" Most replies were cut off at {poll.step.token_cap} tokens: raise max_tokens."

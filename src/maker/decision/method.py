@@ -11,13 +11,15 @@ from typing import Any
 from maker.decision.address import seed_key
 from maker.decision.config import Config
 from maker.decision.flags import Flag, comparing, copied
+from maker.theory.votes.tables import Table
 
 
 @dataclass(slots=True, frozen=True)
 class Method:
     """How the steps of a run are voted on: all that is the same for every step.
 
-    run: its name, in the addresses of draws. key: from which seeds are hashed. max_votes, max_flags: of one step.
+    run: its name, in the addresses of draws. key: from which seeds are hashed. k: the margin that decides; the least
+    that does, where there is a table. max_votes, max_flags: of one step.
     keep: whose texts the journal stores in full. schema: of the answer, None where the prompt alone asks for its form.
     stop: texts that end a reply. system: said before every question.
     """
@@ -36,6 +38,7 @@ class Method:
     schema: dict[str, Any] | None = None
     stop: tuple[str, ...] = ()
     system: str | None = None
+    table: Table | None = None
     again: tuple[Flag, ...] = field(init=False)  # flags to ask when the very same sample comes again
     again_unmarked: tuple[Flag, ...] = field(init=False)  # the same, for a sample that nothing marks as a copy
 
@@ -43,13 +46,18 @@ class Method:
     def of(
         cls, config: Config, k: int, flags: tuple[Flag, ...], most: tuple[int, int],
         *, run: str, epoch: int = 0, branch: int = 0, question: bytes = b"", schema: dict[str, Any] | None = None,
+        table: Table | None = None,
     ) -> Method:  # fmt: skip
         """Return the method of a configuration. most: votes and flagged samples that one step may take."""
         return cls(
             run, seed_key(config.seed, epoch, branch, question), k, *most, flags, config.temperature,
             config.first_temperature, config.token_cap, config.long_answer, config.keep_samples, schema, config.stop,
-            config.system,
+            config.system, table,
         )  # fmt: skip
+
+    def need(self, total: int) -> int:
+        """Return the margin that decides at a total of valid votes."""
+        return self.k if self.table is None else self.table.need(total)
 
     def __post_init__(self) -> None:
         again = comparing(self.flags)

@@ -17,7 +17,7 @@ from maker.decision.address import SEED_BLOCK, Address, draw_seeds
 from maker.decision.ending import Stop, stuck
 from maker.decision.flags import improbable, judge, length_of
 from maker.decision.method import Method
-from maker.decision.race import Ballot, Outcome, Tally, Verdict, first_to_ahead
+from maker.decision.race import Ballot, Outcome, Tally, Verdict, first_to_ahead, wanting
 from maker.decision.sample import Request, Sample
 from maker.decision.step import Reading, Rules, Step
 from maker.decision.wave import FLAGGED, Wave, counted, encode_text, facts_of, sample_of, step_hash
@@ -87,7 +87,7 @@ class Poll:
 
     @property
     def won(self) -> bool:
-        """One answer is k votes ahead."""
+        """One answer is as far ahead as its method asks for."""
         return self.outcome is not None and self.outcome.winner is not None
 
     @property
@@ -223,7 +223,7 @@ class Poll:
     def _begin(self) -> None:
         """Start the race from the tally as it stands."""
         method = self.method
-        self._race = first_to_ahead(method.k, method.max_votes, method.max_flags, self.tally)
+        self._race = first_to_ahead(method.k, method.max_votes, method.max_flags, self.tally, method.table)
         try:
             self.need = next(self._race)
         except StopIteration as end:
@@ -247,7 +247,7 @@ class Poll:
         self._known += [raw.decode("utf-8", "surrogatepass") if full else None for full, raw in wave.texts]
         for position in range(len(wave)):
             candidate, number, tokens_in, tokens_out = wave.draws[4 * position : 4 * position + 4]
-            if self.tally.margin >= self.method.k:
+            if wanting(self.tally, self.method.k, self.method.table) <= 0:
                 raise JournalError(f"step {wave.step}: draw {wave.first + position} came after the vote was decided")
             self.order.append(candidate)
             text = self._known[number]

@@ -1,7 +1,8 @@
-"""Ballots -> Tally -> Verdict: first to ahead by k.
+"""Ballots -> Tally -> Verdict: first to ahead by k, or by what a table asks for at so many votes.
 
 Because no wave of `need = k - margin` ballots can decide before its last valid one, drawing in waves takes exactly the
-samples that one-at-a-time voting takes, and has the same winner; the order inside a wave does not matter.
+samples that one-at-a-time voting takes, and has the same winner; the order inside a wave does not matter. The same
+holds for a table of margins, where a wave is as many ballots as would decide if all were for the leader.
 
 A ballot is the canonical bytes of a whole answer, or None for a flagged sample. A limit never
 turns into a plurality: it ends the race undecided, resumable with a higher limit.
@@ -18,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from maker.task.canonical import canonical
+from maker.theory.votes.tables import Table
 
 T = TypeVar("T")
 Ballot = bytes | None
@@ -74,19 +76,27 @@ class Outcome(NamedTuple):
     limit: str | None = None
 
 
+def wanting(tally: Tally, k: int, table: Table | None = None) -> int:
+    """Return how many more votes, all for the leader, would decide; 0 or less where it is decided."""
+    return k - tally.margin if table is None else table.wanting(tally.margin, tally.total)
+
+
 def first_to_ahead(
-    k: int, max_votes: int, max_flags: int, tally: Tally | None = None
+    k: int, max_votes: int, max_flags: int, tally: Tally | None = None, table: Table | None = None
 ) -> Generator[int, Sequence[Ballot], Outcome]:
     """Run one race: yield how many ballots are needed, receive them in draw order, return the Outcome.
 
     k: the margin that decides, 1 or more. max_votes, max_flags: the most valid votes and flagged
-    samples. tally: counted into, if given, so that the caller can look on.
+    samples. tally: counted into, if given, so that the caller can look on. table: the margins that decide, if they
+    are not always k.
     The race ends undecided as soon as no decision is possible within the limits.
     Source: Meyerson et al. 2025, arXiv 2511.09030; Wald's sequential test for two answers.
     """
     tally = Tally() if tally is None else tally
+    if table is not None:
+        max_votes = min(max_votes, table.most)
     while True:
-        need = k - tally.margin
+        need = wanting(tally, k, table)
         if need == 0:
             return Outcome(tally.leader)
         assert need > 0, "a wave decided before its last ballot"

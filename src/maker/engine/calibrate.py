@@ -1,9 +1,11 @@
-"""k = "auto": a calibration before the first step, and the plan that stands on it.
+"""k = "auto" and k = "table": a calibration before the first step, and the plan that stands on it.
 
 Draws once on each of 300 random steps, again on up to 20 of those that erred, and lets `theory/planner.py` choose the
 smallest k with which the whole run reaches its target, the worst kind of step planned by itself where
 kinds differ beyond chance (`theory/kinds.py`). Where that leaves it open whether any k can (errors seem
 to cluster, but too few were seen to be sure), it draws on 300 more steps, up to 1,200.
+
+A table of margins (`theory/margins.py`) is planned from the same draws, where "auto" finds that some k would do.
 
 Samples are graded as `probe.py` says; without a truth it votes on the first 100 steps.
 
@@ -13,18 +15,20 @@ Not covered: what a few hundred steps cannot show. `maker estimate` says how muc
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from maker.decision.config import Config
 from maker.decision.flags import Flag
 from maker.decision.step import Rules
 from maker.engine.probe import AGAIN, AGREEMENT_K, ROUNDS, Probe
+from maker.errors import Infeasible
 from maker.journal.notes import UNKNOWN_STEPS, Calibration
 from maker.log import log
 from maker.sending.dispatcher import Dispatcher
 from maker.task.task import Task, guarded
 from maker.theory.evidence import Evidence
-from maker.theory.kinds import worst
+from maker.theory.kinds import with_worst, worst
+from maker.theory.margins import coin_share, margins
 from maker.theory.planner import ENOUGH, project
 from maker.theory.votes.mixture import Steps
 
@@ -36,13 +40,13 @@ MOST_AGAIN = 20  # erring steps that are drawn again
 CALIBRATION_EPOCH = 2**32  # its seeds never meet those of the run
 
 
-def announced(task: Task) -> str:
-    """Return what a calibration will draw, on one line: said before it is paid for."""
+def announced(task: Task, k: int | str = "auto") -> str:
+    """Return what a calibration will draw, on one line: said before it is paid for. k: "auto" or "table"."""
     if hasattr(task, "truth"):
         what = f"{DRAWS} random steps are drawn on once (up to {MOST_DRAWS:,} while it stays open whether any k can do)"
     else:
         what = f"{AGREEMENT_STEPS} steps are voted on, {AGREEMENT_K} draws or more each"
-    return (f"k = auto: a calibration comes first: {what}, then up to {MOST_AGAIN} of those that erred "
+    return (f"k = {k}: a calibration comes first: {what}, then up to {MOST_AGAIN} of those that erred "
             f"{AGAIN} to {AGAIN * ROUNDS} times more. A number for k does without. k relies on difficulty that is "
             "spread smoothly (Beta), not on the worst case: `maker estimate` says both.")  # fmt: skip
 
@@ -55,7 +59,7 @@ async def calibrate(
     Raises Stop at a limit of the run, ModelError, TaskError. The draws are booked in the dispatcher's usage.
     """
     if not dispatcher.traits.lockstep:  # it costs something
-        log.warning("run.calibration", draws=announced(task))
+        log.warning("run.calibration", draws=announced(task, config.k))
     usage = dispatcher.usage
     before = (usage.voted, usage.flagged, Counter(usage.flags))
     probe = Probe(task, dispatcher, config, flags, rules, name="calibration", epoch=CALIBRATION_EPOCH)
@@ -76,8 +80,30 @@ async def calibrate(
         tokens_out=sum(reply.tokens_out or 0 for reply in probe.replies),
         steps=found.n, erred=found.wrong, evidence=asdict(found),
         worst={"kind": name, "apart": [asdict(part) for part in probe.apart(name)]} if name else {},
+        table={"coins": coin_share(probe.seen, found.power)} if config.k == "table" else {},
         **{name: getattr(found, name) for name in ("p", "p_plan", "rho", "rho_low", "rho_high")} if found.n else {},
     )  # fmt: skip
+
+
+def chosen(found: Calibration, steps: int | None, config: Config) -> Calibration:
+    """Return a calibration with what it chooses for the whole run: k, or the table of margins.
+
+    Raises Infeasible when the evidence forbids voting, or no table can be had.
+    """
+    steps, target = steps or UNKNOWN_STEPS, config.target
+    whole, apart = Evidence(**found.evidence), [Evidence(**part) for part in found.worst.get("apart", ())]
+    try:
+        plan = project(whole, steps, target)
+        if apart:
+            plan = with_worst(plan, found.worst["kind"], *apart)
+        if plan.k is None:
+            raise Infeasible(f"{plan.reason} --k N runs all the same.")
+        if config.k != "table":
+            return replace(found, k=plan.k)
+        table = margins(whole, apart, found.table["coins"], steps, target)
+    except Infeasible as error:
+        raise Infeasible(f"calibration: {error}") from None
+    return replace(found, k=table.k, table=found.table | table.as_note())
 
 
 def _open(evidence: Evidence, steps: int, target: float) -> bool:

@@ -12,7 +12,6 @@ Not covered: what to do next (`loop.py`), and sampling (`sending/dispatcher.py`)
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from maker.decision.address import ROUND
@@ -24,7 +23,7 @@ from maker.decision.poll import Poll, conclude
 from maker.decision.step import Rules
 from maker.decision.wave import Wave
 from maker.engine.book import Book
-from maker.engine.calibrate import calibrate
+from maker.engine.calibrate import calibrate, chosen
 from maker.engine.escalations import Escalations
 from maker.engine.front import Front, Lane
 from maker.engine.ladder import Rung, describe
@@ -42,6 +41,7 @@ from maker.sending.receipts import Receipts
 from maker.task.plan import Plan
 from maker.task.prompt import render, views
 from maker.task.task import Task
+from maker.theory.votes.tables import Table
 
 
 class Course:
@@ -230,7 +230,7 @@ class Course:
         known = self.book.open(self._replay)
         if self.rolled_back:
             return
-        if not known and self.config.k != "auto":
+        if not known and isinstance(self.config.k, int):
             self._set_k(self.config.k)
         if known:
             self._check(self._latest)
@@ -273,7 +273,7 @@ class Course:
         if changed_fields(stored, self.header):  # a later epoch may agree; if not, say so before the replay
             self._check(Story(self.journal).latest)
         self.header["run"] = stored["run"]
-        if stored["k"] != "auto":
+        if isinstance(stored["k"], int):
             self._set_k(stored["k"])
 
     def _check(self, stored: dict[str, Any]) -> None:
@@ -286,7 +286,7 @@ class Course:
         self.front.begin_anew()
         self.escalations.begin_anew()
         self.receipts.forget()
-        if header["k"] != "auto":
+        if isinstance(header["k"], int):
             self._set_k(header["k"])
 
     def _replay_wave(self, wave: Wave) -> None:
@@ -322,10 +322,10 @@ class Course:
         except Stop as stop:  # it ended the run when it was live, and does so again
             self.stop = self.stop or stop
 
-    def _set_k(self, k: int) -> None:
+    def _set_k(self, k: int, table: Table | None = None) -> None:
         self.method = Method.of(
             self.config, k, self.flags, (self.limits.votes_for(k), self.limits.flags_for(k)),
-            run=self.header["run"], epoch=self.epoch, schema=getattr(self.task, "schema", None),
+            run=self.header["run"], epoch=self.epoch, schema=getattr(self.task, "schema", None), table=table,
         )  # fmt: skip
 
     async def choose_k(self) -> None:
@@ -336,14 +336,14 @@ class Course:
         except BaseException:
             self.account.forfeit(before)
             raise
-        self.calibration = replace(found, k=found.choose(self.plan.steps, self.config.target))
+        self.calibration = chosen(found, self.plan.steps, self.config)
         self.book.note({"calibration": self.calibration.as_note()})
         self.sampled += found.draws
-        self._set_k(self.calibration.k)
+        self._set_k(self.calibration.k, self.calibration.margins())
 
     def _calibrated(self, found: Calibration) -> None:
         """Take over the calibration of an earlier process."""
         self.calibration = found
         self.sampled += found.draws
         self.account.calibrated(found, self.header["run"])
-        self._set_k(found.k)
+        self._set_k(found.k, found.margins())

@@ -15,12 +15,10 @@ from typing import Any
 from maker.decision.address import ATTEMPTS, ROUND, Address
 from maker.decision.sample import Sample
 from maker.decision.wave import Wave, received
-from maker.errors import Infeasible, JournalError
+from maker.errors import JournalError
 from maker.journal.header import sound_header
 from maker.journal.records import SENSELESS, amount, count
-from maker.theory.evidence import Evidence
-from maker.theory.kinds import with_worst
-from maker.theory.planner import project
+from maker.theory.votes.tables import Table
 
 
 @dataclass(slots=True)
@@ -28,13 +26,14 @@ class Epoch:
     """Settings, in force from here on: those of the journal's header, and each time that it went on with others.
 
     number: how often they were changed before, and with this note; changed: in which fields. k: None until a
-    calibration has chosen it.
+    calibration has chosen it. table: the margins, where that chose some that widen; k is then the least.
     """
 
     header: dict[str, Any]
     number: int = 0
     changed: list[str] = field(default_factory=list)
     k: int | None = None
+    table: Table | None = None
 
     @classmethod
     def of(cls, note: dict[str, Any]) -> Epoch:
@@ -44,7 +43,7 @@ class Epoch:
         k = header["k"]
         if ("epoch" in note) != (number > 0):
             raise ValueError(f"an epoch of number {number}")
-        return cls(header, number, list(map(str, said["changed"])), None if k == "auto" else int(k))
+        return cls(header, number, list(map(str, said["changed"])), None if isinstance(k, str) else int(k))
 
 
 @dataclass(slots=True, frozen=True)
@@ -80,11 +79,12 @@ UNKNOWN_STEPS = 1_000_000  # planned for where a task cannot say how long it is
 
 @dataclass(slots=True, frozen=True)
 class Calibration:
-    """What the calibration saw, and the k it chose.
+    """What the calibration saw, and the k or the table of margins that was chosen by it.
 
     draws: all; valid ones of these, wrong ones of these, erring steps drawn again included; flags by kind.
     steps, erred: one draw a step, and how many of these were wrong; p, ..., rho_high: what follows from `evidence`
-    (`Evidence`, as kept). against: "truth" or "agreement". worst: a kind worse than the others; {} (not kept) for none.
+    (`Evidence`, as kept). against: "truth" or "agreement". worst: a kind worse than the others; table: what the margins
+    stand on beside it, and the margins; each {} (not kept) for none. Where there is a table, k is its least margin.
     """
 
     draws: int
@@ -104,6 +104,7 @@ class Calibration:
     rho_high: float = 1.0
     evidence: dict[str, Any] = field(default_factory=dict)
     worst: dict[str, Any] = field(default_factory=dict)
+    table: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, note: dict[str, Any]) -> Calibration:
@@ -112,23 +113,17 @@ class Calibration:
         counts = (found.draws, found.valid, found.wrong, found.tokens_in, found.tokens_out, found.k)
         for number in (*counts, found.steps, found.erred, *found.flags.values()):
             count(number)
+        if found.table:
+            found.margins()
         return found
 
     def as_note(self) -> dict[str, Any]:
         """Return it as the journal keeps it."""
-        return {name: value for name, value in asdict(self).items() if name != "worst" or value}
+        return {name: value for name, value in asdict(self).items() if name not in ("worst", "table") or value}
 
-    def choose(self, steps: int | None, target: float) -> int:
-        """Return k for the whole run. Raises Infeasible when the evidence forbids voting."""
-        try:
-            plan = project(Evidence(**self.evidence), steps or UNKNOWN_STEPS, target)
-            if self.worst:
-                plan = with_worst(plan, self.worst["kind"], *(Evidence(**part) for part in self.worst["apart"]))
-        except Infeasible as error:
-            raise Infeasible(f"calibration: {error}") from None
-        if plan.k is None:
-            raise Infeasible(f"calibration: {plan.reason} --k N runs all the same.")
-        return plan.k
+    def margins(self) -> Table | None:
+        """Return the table that was chosen, None for a constant k. Raises ValueError or KeyError for what is none."""
+        return Table.of(self.table, self.k) if self.table else None
 
 
 @dataclass(slots=True, frozen=True)

@@ -223,7 +223,7 @@ class _Open:
                 self._longer.clear()
                 self._epoch = note
             case Calibration():
-                self._epoch = replace(self._epoch, k=note.k)
+                self._epoch = replace(self._epoch, k=note.k, table=note.margins())
             case Receipt(at, sample=Sample(text=str(text))) if self._epoch.header.get("keep_samples") != "all":
                 if at.run == self._epoch.header.get("run"):
                     # A draw's wave comes after its receipt: the step is not decided yet.

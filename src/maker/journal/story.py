@@ -26,6 +26,7 @@ from maker.journal.notes import Abandoned, Calibration, Close, Epoch, Escalation
 from maker.journal.records import NOTE, decode
 from maker.journal.steps import StoredStep, steps_of
 from maker.journal.writer import Journal
+from maker.theory.votes.tables import Table
 
 _SCANNED = tuple(b'%c{"%s"' % (NOTE, kind) for kind in (b"header", b"epoch", b"escalation"))
 
@@ -35,14 +36,15 @@ class Summary:
     """What a journal says of its run, counted from its records without running any code.
 
     `close` is what the run said when it last ended, {} when it is still going or was killed. `head` is the hash
-    of the newest record, which covers all before it, as 32 hex digits. steps, waves and fold are those of the
-    verdicts that count; samples and flags are all. abandoned: what rollbacks left behind. takes: what models were
-    found to take, by name; served: the name that a server last said it used, by the model asked ("": the run's own).
-    sources: paid samples by server, where several answer for one model.
+    of the newest record, which covers all before it, as 32 hex digits. k: the margin, or the least one of `table`.
+    steps, waves and fold are those of the verdicts that count; samples and flags are all. abandoned: what rollbacks
+    left behind. takes: what models were found to take, by name; served: the name that a server last said it used, by
+    the model asked ("": the run's own). sources: paid samples by server, where several answer for one model.
     """
 
     header: dict[str, Any] = field(default_factory=dict)
     k: int | None = None
+    table: Table | None = None
     calibration: dict[str, Any] | None = None
     steps: int = 0
     samples: int = 0
@@ -67,9 +69,9 @@ class Summary:
                 self._count(item)
             case Epoch():
                 self._open.clear()
-                self.k = self.k if item.k is None else item.k
+                self.k, self.table = (self.k, self.table) if item.k is None else (item.k, None)
             case Calibration():
-                self.calibration, self.k = item.as_note(), item.k
+                self.calibration, self.k, self.table = item.as_note(), item.k, item.margins()
                 self.samples += item.draws
                 self.flagged += item.draws - item.valid
                 self.flags.update(item.flags)
@@ -116,6 +118,7 @@ class Summary:
             "escalations": dict(self.escalations),
             "stopped": self.close.get("stopped", "running or killed"), "seconds": self.close.get("seconds"),
             "segments": self.header.get("segments"), "records": self.records, "head": self.head,
+            **({"table": {"k": self.table.k, **self.table.as_note()}} if self.table else {}),
         }  # fmt: skip
 
 

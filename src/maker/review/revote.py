@@ -23,21 +23,22 @@ from typing import Any
 
 from maker.decision.config import MOST_VOTES
 from maker.decision.flags import Flag, flag_name
-from maker.decision.race import Tally
+from maker.decision.race import Tally, wanting
 from maker.errors import JournalError, TaskError
 from maker.journal.notes import Epoch
 from maker.journal.story import Story
 from maker.review.rejudge import Judge, Recorded, Unreadable, flag_names
 from maker.task.load import journaled_task
 from maker.task.task import Task
+from maker.theory.votes.tables import Table
 
 KEPT_CHANGES = 100  # changed winners whose texts are kept
 
-# How many more votes a rule needs at least; it decides for the leader when that is none.
-RULES: Mapping[str, Callable[[Tally, int], int]] = {
-    "ahead": lambda tally, k: k - tally.margin,
-    "first": lambda tally, k: k - max(tally.counts.values(), default=0),
-    "majority": lambda tally, k: 2 * k - 1 - tally.total,
+# How many more votes a rule needs at least; it decides for the leader when that is none. A table is of rule "ahead".
+RULES: Mapping[str, Callable[[Tally, int, Table | None], int]] = {
+    "ahead": wanting,
+    "first": lambda tally, k, _: k - max(tally.counts.values(), default=0),
+    "majority": lambda tally, k, _: 2 * k - 1 - tally.total,
 }
 
 NEEDS_CODE = "other flags or another parser need the task's code, and {!r}"
@@ -82,7 +83,8 @@ class Change:
 class Revote:
     """What stored samples say under other settings.
 
-    k, rule, flags: of the recount; k_recorded, flags_recorded: of the run, whose rule is "ahead". A run that
+    k, rule, flags: of the recount; k_recorded, flags_recorded: of the run, whose rule is "ahead"; where that went by
+    a table of margins, k is the least of them, and `notes` say so. A run that
     changed its settings has those of its last epoch here; where nothing else is asked for, each step is counted
     under those of its own.
     steps: decided in the journal = same + changed + tied + missing + unreadable. Of these, same: the same
@@ -148,8 +150,8 @@ def revote(
 ) -> Revote:
     """Count the stored samples of a run again under other settings; nothing is sent.
 
-    k: the margin of rule "ahead" (the run's own), the votes that win in rule "first", or the majority of
-    2 k - 1 valid votes in rule "majority"; None is the run's k. flags: None for the run's own, "default",
+    k: the margin of rule "ahead", the votes that win in rule "first", or the majority of 2 k - 1 valid votes in rule
+    "majority"; None is the run's k, or its table of margins in rule "ahead". flags: None for the run's own, "default",
     "paper", "none", or a list of callables. parse: another way to read a reply; None is the task's.
     task: needed with flags or parse when the task is not built in, since no code that a journal names is
     ever loaded. progress: called now and then with the steps counted and those there are.
@@ -176,22 +178,29 @@ def revote(
         judge = Judge(known, summary.header, flags, parse)
         found.flags = tuple(map(flag_name, judge.under(Epoch(summary.header)).flags))
     for stand in judge.judged(story.steps()) if judge else map(Recorded, story.steps()):
-        _recount(found, stand, RULES[rule], k or stand.stored.epoch.k or summary.k)
+        epoch = stand.stored.epoch
+        _recount(found, stand, RULES[rule], k or epoch.k or summary.k, None if k else epoch.table)
         if progress is not None and found.steps % 1000 == 0:
             progress(found.steps, summary.steps)
+    if summary.table:
+        asked = rule == "ahead" and not k
+        found.notes.append(f"the run went by a table of margins: {summary.table}; the recount "
+                           f"{'does as well' if asked else 'does not'}")  # fmt: skip
     if judge:
         found.notes += judge.notes
     return found
 
 
-def _recount(found: Revote, stand: Recorded, need: Callable[[Tally, int], int], k: int) -> None:
+def _recount(
+    found: Revote, stand: Recorded, need: Callable[[Tally, int, Table | None], int], k: int, table: Table | None
+) -> None:
     """Count the ballots of a step until the rule decides, they run out, or one is unreadable, and enter how it went."""
     stored, tally, readable = stand.stored, Tally(), True
-    short = need(tally, k)
+    short = need(tally, k, table)
     try:
         for ballot in stand.ballots():
             tally.add(ballot)
-            short = need(tally, k)
+            short = need(tally, k, table)
             if short <= 0:
                 break
     except Unreadable:

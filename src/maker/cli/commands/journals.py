@@ -52,6 +52,8 @@ def show(
     said = summary.as_json()
     shown = {key: value for key, value in said.items() if value is not None and key not in ("answer", "parameters")}
     shown["task"] = f"{said['task']} {said['parameters'] or ''}"
+    if summary.table:
+        shown["table"] = f"a margin of {summary.table}"
     if solve:
         del shown["segments"]
         shown["answer"] = said["answer"] or "open"

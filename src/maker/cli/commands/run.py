@@ -35,14 +35,16 @@ _PLAIN: dict[str, Rung] = {"more-votes": more_votes, "refine": refine, "reword":
     f"ctx task model k target journal segments {ASKING} paraphrase keep_samples "
     f"concurrency max_steps max_votes max_flags max_calls max_tokens max_cost {REACHING} accept_change ladder "
     "max_seconds patience as_json",
-    target="Wanted probability that the whole run is right (k auto).",
+    target="Wanted probability that the whole run is right (k auto or table).",
     accept_change="A setting that may differ from the journal's: k, temperature, model, ...",
 )
 def run(
     ctx: typer.Context,
     task: TaskName,
     settings: dict[str, Any],
-    k: Annotated[str, typer.Option(help="Votes the winner must be ahead by, or auto.")] = "auto",
+    k: Annotated[
+        str, typer.Option(help="Votes the winner must be ahead by, or auto, or table: a margin that widens.")
+    ] = "auto",
     ladder: Annotated[
         str | None,
         typer.Option(
@@ -59,8 +61,8 @@ def run(
     made = task_for(task, settings["model"], **task_options(ctx.args))
     journal = settings.get("journal")
     paid = not isinstance(settings["model"], str) or over_http(settings["model"])
-    if k == "auto" and paid and not as_json and not (journal and journal.exists()):
-        sys.stderr.write(f"maker: {announced(made)}\n")
+    if settings["k"] in ("auto", "table") and paid and not as_json and not (journal and journal.exists()):
+        sys.stderr.write(f"maker: {announced(made, k)}\n")
     result = shown(run_sync, made, settings, task, quiet=as_json)
     say_result(result, result.as_json(), run_rows(result), "maker run", as_json=as_json)
 
@@ -101,9 +103,9 @@ def _table(prices: str | None, name: str) -> dict[str, str]:
 
 
 def _k(text: str) -> int | str:
-    if text == "auto":
+    if text in ("auto", "table"):
         return text
     try:
         return int(text)
     except ValueError:
-        raise TaskError(f"--k {text}: give a whole number or auto") from None
+        raise TaskError(f"--k {text}: give a whole number, auto or table") from None

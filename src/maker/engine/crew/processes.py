@@ -44,6 +44,7 @@ from maker.models.process import collect_seldom, fresh_interpreter
 from maker.task.canonical import canonical, digest
 from maker.task.load import load_task, origin
 from maker.task.plan import plan_of
+from maker.theory.votes.tables import Table
 
 FEWEST_STEPS = 20_000  # still to do; for less, starting processes takes longer than they save
 JOB_STEPS = 1_000  # of one job at most, some 40 ms: so far is an interrupt or a crash behind
@@ -94,6 +95,7 @@ def _order(course: Course) -> dict[str, Any] | None:
         order = {
             "task": source, "parameters": parameters, "model": name, "header": course.header,
             "k": method.k, "most": [method.max_votes, method.max_flags], "epoch": course.epoch,
+            "table": method.table and method.table.as_note(),
         }  # fmt: skip
         return order if json.loads(json.dumps(order)) == order else None
     except (MakerError, TypeError, ValueError):  # no attributes, or such as cannot be compared or told
@@ -228,7 +230,8 @@ async def serve(source: IO[bytes], target: IO[bytes]) -> None:
     flags = tuple(BUILT_IN[name] for name in config.flags)
     votes, flagged = order["most"]
     method = Method.of(config, order["k"], flags, (votes, flagged), run=order["header"]["run"], epoch=order["epoch"],
-                       schema=getattr(task, "schema", None))  # fmt: skip
+                       schema=getattr(task, "schema", None),
+                       table=order["table"] and Table.of(order["table"], order["k"]))  # fmt: skip
     plan = plan_of(task, config.segments)
     _write(target, b"")
     while True:

@@ -195,7 +195,9 @@ class Checker:
         place = wave.step, round_of(wave.first)
         race = self._open.get(place)
         if race is None:
-            race = self._open[place] = Race(f"step {wave.step}", self._settings.k, place[1])
+            table = self._settings.table
+            margins = (table.widens, table.most) if table else ()
+            race = self._open[place] = Race(f"step {wave.step}", self._settings.k, place[1], *margins)
         if self._summary.abandoned and wave in self._summary.abandoned:
             for _ in race.ballots(wave):
                 pass

@@ -9,6 +9,7 @@ Not covered: what the texts say, and whether a flag was right (`checker.py`, `so
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -28,13 +29,17 @@ class Failed(Exception):
 class Race:
     """The recount of one round of a decision, one ballot at a time.
 
-    name: what is decided, for messages. drawn: how many draws it had. texts: those stored, None where only a digest
-    is. first: what each candidate said first; said: what a text says, by its number; both entered by whoever counts.
+    name: what is decided, for messages. k: the margin that decides, one more for each total in `widens` that the votes
+    have come to. most: the votes that a table of margins goes to, None where there is none. drawn: how many draws it
+    had. texts: those stored, None where only a digest is. first: what each candidate said first; said: what a text
+    says, by its number; both entered by whoever counts.
     """
 
     name: str
     k: int
     round: int = 0
+    widens: tuple[int, ...] = ()
+    most: int | None = None
     drawn: int = 0
     votes: Counter[int] = field(default_factory=Counter)
     first: dict[int, Any] = field(default_factory=dict)
@@ -53,7 +58,7 @@ class Race:
             if position >= len(numbers):
                 raise Failed(f"{self.name}: there is a fact about draw {wave.first + position}, which was never made")
         for position, (candidate, number) in enumerate(zip(wave.draws[0::4], numbers, strict=True)):
-            if self.margin() >= self.k:
+            if self.margin() >= self.needed():
                 raise Failed(f"{self.name}: samples were drawn after the vote was decided")
             self._check(wave, position, candidate, number)
             if candidate != FLAGGED:
@@ -82,6 +87,11 @@ class Race:
         first, second = sorted(self.votes.values(), reverse=True)[:2]
         return first - second
 
+    def needed(self) -> int:
+        """Return the margin that decides at so many votes."""
+        return self.k + bisect_right(self.widens, self.votes.total()) if self.widens else self.k
+
     def won_by(self, winner: int) -> bool:
-        """Say whether a candidate leads by exactly k."""
-        return self.margin() == self.k and self.votes[winner] == max(self.votes.values())
+        """Say whether a candidate leads by exactly what is needed, and the table has not ended."""
+        in_time = self.most is None or self.votes.total() <= self.most
+        return in_time and self.margin() == self.needed() and self.votes[winner] == max(self.votes.values())

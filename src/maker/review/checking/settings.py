@@ -17,16 +17,18 @@ from maker.journal.header import FIXED, FUNCTIONS
 from maker.journal.items import is_map
 from maker.journal.notes import Calibration, Epoch, Escalation, Note, Receipt
 from maker.review.checking.recount import Failed
+from maker.theory.votes.tables import Table
 
 _SAME = sorted(FIXED | {"run"})  # in all epochs of a journal
 
 
 class Settings:
-    """The settings in force. k: None until it is known."""
+    """The settings in force. k: None until it is known. table: of margins, where there is one."""
 
     def __init__(self, starts: Sequence[int] = (0,)) -> None:
         """Begin before the first record. starts: the first step of each segment."""
         self.k: int | None = None
+        self.table: Table | None = None
         self._starts = starts
         self._number = -1  # of the epoch
         self._header: dict[str, Any] = {}
@@ -60,7 +62,7 @@ class Settings:
             raise Failed(f"epoch {epoch.number} of the settings stands where epoch {self._number} was due")
         for name in _other(self._header, epoch.header) if self._number else ():
             raise Failed(f"epoch {epoch.number} is of another run: its {name} differs from that of the header")
-        self._header, self.k = epoch.header, epoch.k
+        self._header, self.k, self.table = epoch.header, epoch.k, None
         self._attempts.clear()
 
     def _calibrated(self, found: Calibration) -> None:
@@ -70,7 +72,9 @@ class Settings:
         if found.wrong > found.valid or found.valid + flagged != found.draws or found.k < 1:
             raise Failed(f"a calibration of {found.draws} draws has {found.valid} valid ones, {found.wrong} of them "
                          f"wrong, {flagged} flagged, and chose k = {found.k}")  # fmt: skip
-        self.k = found.k
+        if bool(found.table) != (self._header.get("k") == "table"):
+            raise Failed("a calibration has a table of margins and its header does not ask for one, or the reverse")
+        self.k, self.table = found.k, found.margins()
 
     def _escalated(self, found: Escalation) -> None:
         segment = self.segment_of(found.step)

@@ -57,7 +57,12 @@ def draw(found: Contents) -> list[Drawn]:
     stretch = found.along.width
     along = "of each step" if stretch == 1 else f"in stretches of {stretch:,} steps"
     plans: list[tuple[str, str, Callable[[Axes, Contents], None], bool]] = [
-        ("Undecided steps after each round", f"A round draws k minus the margin.{theory}", _rounds, decided),
+        (
+            "Undecided steps after each round",
+            f"A round draws what the leader lacks to decide.{theory}",
+            _rounds,
+            decided,
+        ),
         ("Votes a step took", f"Steps far to the right were hard.{theory}", _votes, decided),
         ("Samples a step, along the run", f"Samples {along}, flagged ones included.", _along, decided),
         ("Red flags by kind", "Share of all samples of steps, with exact 95% intervals.", _flags, flagged),
@@ -71,9 +76,9 @@ def draw(found: Contents) -> list[Drawn]:
 
 
 def _fitted_p(found: Contents) -> float | None:
-    """Return the run's own p; None where theory has no line."""
+    """Return the run's own p; None where theory has no line: for a large k, and where margins widen by a table."""
     p, k = own_p(found), found.summary.k
-    return None if p is None or k is None or k > LARGEST_K else p.value
+    return None if p is None or k is None or k > LARGEST_K or found.summary.table else p.value
 
 
 def _figure(prefix: str, title: str, plot: Callable[[Axes, Contents], None], found: Contents) -> str:

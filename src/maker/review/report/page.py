@@ -108,7 +108,8 @@ def _tiles(found: Contents) -> list[tuple[str, str, str]]:
         ("steps decided", f"{steps:,}", f"of {total:,}" if isinstance(total, int) else "total not known"),
         ("wrong steps", "?" if wrong is None else f"{wrong:,}",
          "not known" if wrong is None else "by the task's truth"),
-        ("margin k", "?" if summary.k is None else str(summary.k), "calibrated" if summary.calibration else "given"),
+        ("margin k", "?" if summary.k is None else str(summary.k), f"and more, by a table: {summary.table}"
+         if summary.table else "calibrated" if summary.calibration else "given"),
         ("samples a step", f"{drawn / steps:.3f}" if steps else "-", f"{drawn:,} samples"),
         ("flagged", f"{found.flagged / drawn:.2%}" if drawn else "-", f"{found.flagged:,} samples"),
         ("tokens", _short(found.tokens_in, found.tokens_out), f"${found.cost:,.4f}" if found.cost else "in and out"),

@@ -8,6 +8,8 @@ clearly more votes than it says has harder steps, or copies.
 Agreement is not truth, so no probability of a right run is read off it: that comes from the plan alone, whose
 samples were graded as the calibration says.
 
+Where margins widen by a table there are no predictions, but for p and v.
+
 Not covered: the length of races (`theory/votes/walks.py`), more than two answers, rho, and whether winners were right.
 """
 
@@ -81,6 +83,7 @@ def compare(found: Contents) -> list[Comparison]:
     planned_p = share(seen["valid"] - seen["wrong"], seen["valid"]) if seen else None
     planned_v = share(seen["valid"], seen["draws"]) if seen else None
     p, v = own_p(found), share(found.samples - found.flagged, found.samples)
+    constant = None if summary.table else k
     observed = (
         _mean_votes(found),
         Value(found.samples / steps, None, steps) if steps else None,  # those of open steps too: they were paid for
@@ -89,19 +92,22 @@ def compare(found: Contents) -> list[Comparison]:
     rows = [
         Comparison("p: first valid samples that agree with the winner", planned_p, None, p),
         Comparison("v, valid among samples", planned_v, None, v),
-        *map(Comparison, PREDICTED, _predicted(planned_p, planned_v, k), _predicted(p, v, k), observed),
+        *map(Comparison, PREDICTED, _predicted(planned_p, planned_v, constant), _predicted(p, v, constant), observed),
     ]
     total = summary.header.get("steps")
-    if isinstance(total, int) and total > 0 and planned_p:
-        low, high = (theory.run_success(end, k, total) for end in planned_p.ends)
-        success = Value(theory.run_success(planned_p.value, k, total), (low, high))
+    if constant and isinstance(total, int) and total > 0 and planned_p:
+        low, high = (theory.run_success(end, constant, total) for end in planned_p.ends)
+        success = Value(theory.run_success(planned_p.value, constant, total), (low, high))
         rows.append(Comparison("P(the whole run is right)", success, None, None))
     return [row for row in rows if row.planned or row.fitted or row.observed]
 
 
-def _predicted(p: Value | None, v: Value | None, k: int) -> Sequence[Value | None]:
-    """Return what is `PREDICTED`, over the intervals of p and v (the fewer votes, the further p is from 1/2)."""
-    if p is None or v is None or not v.ends[0]:
+def _predicted(p: Value | None, v: Value | None, k: int | None) -> Sequence[Value | None]:
+    """Return what is `PREDICTED`, over the intervals of p and v (the fewer votes, the further p is from 1/2).
+
+    k: None where the margin is not constant: then nothing is.
+    """
+    if p is None or v is None or k is None or not v.ends[0]:
         return [None] * len(PREDICTED)
     low, high = p.ends
     fewest, most = sorted(theory.expected_votes(end, k) for end in p.ends)

@@ -65,6 +65,11 @@ class Table:
         told = json.dumps([self.k, self.widens, self.most], separators=(",", ":"))
         return hashlib.blake2b(told.encode(), digest_size=16).hexdigest()
 
+    def __str__(self) -> str:
+        """Return the margins in a few words, for a person."""
+        totals = (total for total in (20, 100, 500) if self.k < self.need(total) and total <= self.most)
+        return ", ".join([f"{self.k} ahead", *(f"{self.need(total)} at {total} votes" for total in totals)])
+
     def need(self, total: int) -> int:
         """Return the margin that decides at a total of votes."""
         return self.k + bisect_right(self.widens, total)
