@@ -11,8 +11,9 @@ import pytest
 import maker
 from adding import Adding
 from maker import theory
+from maker.decision.config import Config
 from maker.decision.sample import Failure, Request, Sample
-from maker.engine.calibrate import announced
+from maker.engine.calibrate import announced, chosen
 from maker.errors import Infeasible, TaskError
 from maker.journal.database import read_records
 from maker.journal.notes import Calibration
@@ -236,7 +237,7 @@ def test_agreement(known: bool) -> None:
     assert 0.05 < seen["wrong"] / seen["valid"] < 0.2
     steps = 200 if known else 1_000_000
     assert seen["steps"] == 100
-    assert result.k == Calibration(**seen).choose(steps, 0.95) >= theory.k_min(seen["p_plan"], steps, 0.95)
+    assert result.k == chosen(Calibration(**seen), steps, Config()).k >= theory.k_min(seen["p_plan"], steps, 0.95)
 
 
 @pytest.mark.parametrize("known", [True, False])

@@ -18,6 +18,7 @@ from maker.engine.crew.stretch import Stretch
 from maker.engine.result import Progress
 from maker.errors import MakerError
 from maker.testing import check_journal
+from maker.theory.votes.tables import Table
 
 DISKS, MODEL = 9, "oracle:p=0.97,v=0.95"
 
@@ -213,6 +214,18 @@ async def test_a_process_answers_each_part_of_a_job(monkeypatch: pytest.MonkeyPa
     answers = await Order(monkeypatch).serve([[0, 5], [64, 7]], [[5, 2]])
     assert answers[0] == b""
     assert [Stretch.decode(answer).steps for answer in answers[1:]] == [5, 7, 2]
+
+
+@pytest.mark.asyncio
+async def test_a_process_votes_by_the_table_of_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A table of margins travels with the order: at the same least margin its steps take more votes."""
+    order = Order(monkeypatch)
+    votes = []
+    for table in (None, Table(order.order["k"], tuple(range(order.order["k"] + 1, 90, 4)), 90)):
+        order.order["table"] = table and table.as_note()
+        (_, answer) = await order.serve([[0, 60]])
+        votes.append(Stretch.decode(answer).usage.voted)
+    assert votes[1] > votes[0]
 
 
 @pytest.mark.asyncio

@@ -70,3 +70,18 @@ def test_what_no_vote_can_have_is_named(waves: list[Wave], complaint: str) -> No
     with pytest.raises(Failed, match=complaint) as found:
         count(*waves)
     assert "step 3" in str(found.value)
+
+
+def test_margins_that_widen_are_asked_for_at_each_total() -> None:
+    """With one vote more from three votes on, two to none decide, three to one do not, and four to one do."""
+    texts = [TEXT, (True, b"b")]
+    for votes, won in (([0, 0], True), ([1, 0, 0, 0], False), ([1, 0, 0, 0, 0], True)):
+        race = Race("step 3", 2, widens=(3,), most=5)
+        names = [votes.index(vote) and 1 for vote in votes]
+        list(race.ballots(wave(*((name, name) for name in names), texts=texts[: len(set(names))])))
+        assert race.won_by(names[-1]) == won
+    with pytest.raises(Failed, match="after the vote was decided"):
+        list(Race("step 3", 2, widens=(3,), most=9).ballots(wave((0, 0), (0, 0), (0, 0))))
+    race = Race("step 3", 2, widens=(3,), most=4)
+    list(race.ballots(wave((0, 0), (1, 1), (1, 1), (1, 1), (1, 1), texts=texts)))
+    assert not race.won_by(1), "the table ends at four votes"

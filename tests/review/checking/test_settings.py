@@ -11,6 +11,7 @@ from maker.decision.address import ATTEMPTS, ROUND, Address
 from maker.journal.notes import Calibration, Change, Epoch, Escalation, Note, Receipt
 from maker.review.checking.recount import Failed
 from maker.review.checking.settings import Settings
+from maker.theory.votes.tables import Table
 
 HEADER = {"version": 1, "run": "r", "task": "t", "parameters": {}, "steps": 9, "segments": 2, "seed": 0}
 BEGIN = Epoch(HEADER, k=3)
@@ -43,6 +44,17 @@ def test_k_is_that_of_the_epoch_or_of_its_calibration() -> None:
     assert after(AUTO).k is None
     assert after(AUTO, FOUND).k == 4
     assert after(BEGIN, Epoch({**HEADER, "seed": 1}, 1, ["seed"])).k is None
+
+
+def test_a_table_is_there_just_where_the_header_asks_for_one() -> None:
+    """A calibration brings its table into force, the next epoch ends it; one that nobody asked for fails."""
+    asked, table = Epoch({**HEADER, "k": "table"}), Table(4, (9,), 80)
+    found = replace(FOUND, table=table.as_note())
+    assert after(asked, found).table == table
+    assert after(asked, found, Epoch({**HEADER, "seed": 1}, 1, ["seed"], k=3)).table is None
+    for notes in ((asked, FOUND), (AUTO, found)):
+        with pytest.raises(Failed, match="does not ask for one, or the reverse"):
+            after(*notes)
 
 
 def test_rounds_follow_from_escalations() -> None:
