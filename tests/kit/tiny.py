@@ -26,5 +26,7 @@ def tiny(name: str, seed: int = 0):
     """Run an experiment on a few simulated draws."""
     if name == "ladder":
         return load(name)(Runs(True, seed))
-    options = Tiny(True, seed, None if name in ("scaling", "stopping-rules") else "oracle:p=0.9,v=0.9,rho=0.1")
+    options = Tiny(
+        True, seed, None if name in ("scaling", "stopping-rules", "margins") else "oracle:p=0.9,v=0.9,rho=0.1"
+    )
     return load(name)(options)

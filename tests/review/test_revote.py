@@ -340,7 +340,7 @@ def test_needs_are_never_too_small():
     tally = Tally()
     for ballot in (b"a", b"b", b"a", b"a"):
         tally.add(ballot)
-    assert {rule: need(tally, 4) for rule, need in RULES.items()} == {"ahead": 2, "first": 1, "majority": 3}
+    assert {rule: need(tally, 4, None) for rule, need in RULES.items()} == {"ahead": 2, "first": 1, "majority": 3}
 
 
 def test_a_majority_can_tie(tmp_path):

@@ -20,9 +20,11 @@ NAMES = {
     "red-flags": "what do flags catch, and does repairing replies help?",
     "correlation": "what happens when errors cluster on a few steps?",
     "stopping-rules": "which stopping rule needs the fewest votes?",
+    "margins": "does a margin that widens lose fewer steps at the same cost?",
     "ladder": "what does each rung rescue of steps that do not decide?",
     "decomposition": "what does it cost to ask for several steps at once?",
 }
+_VOTING = frozenset({"stopping-rules", "margins"})  # those in a folder of their own
 
 
 def load(name: str) -> Callable[[Options], Study]:
@@ -34,5 +36,6 @@ def load(name: str) -> Callable[[Options], Study]:
     if name not in NAMES:
         raise TaskError(f"there is no experiment {name!r}. Known: {', '.join(NAMES)}.")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    module = importlib.import_module(f"maker.experiments.{name.replace('-', '_')}")
+    folder = "voting." if name in _VOTING else ""
+    module = importlib.import_module(f"maker.experiments.{folder}{name.replace('-', '_')}")
     return cast("Callable[[Options], Study]", module.run)

@@ -119,23 +119,25 @@ def _log_beta(a: float, b: float) -> float:
     return math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b)
 
 
-def table_for(steps: Steps, delta: float, coins: float = 0.0) -> Table | None:
-    """Return the least margin at each total at which P(leader wrong) <= delta; None where 1,500 votes do not reach it.
+def table_for(steps: Steps, delta: float, coins: float = 0.0, most: int | None = None) -> Table | None:
+    """Return the least margin at each total at which P(leader wrong) <= delta; None where no votes reach it.
 
-    steps, coins: as in `leader_wrong`; delta: strictly between 0 and 1. Raises ValueError for p <= 1/2, for spread-out
+    steps, coins: as in `leader_wrong`; delta: strictly between 0 and 1. most: the last total, 200 times k if it is not
+    given; nothing above 1,500 is tried for k. Raises ValueError for p <= 1/2, for spread-out
     rivals, and outside these ranges.
     """
     if steps.p <= 0.5 or steps.spread != 1 or not 0 < delta < 1 or not 0 <= coins < 1:
         raise ValueError(
             f"a table needs p > 1/2, one rival, delta in (0, 1), coins in [0, 1): {steps}, {delta}, {coins}"
         )
-    if steps.alike and not coins:
-        k = next((k for k in range(1, MOST_K + 1) if steps.error(k) <= delta), None)
-        return None if k is None else Table(k, (), min(MOST, _REACH * k))
-    k = next((k for k in range(1, MOST_K + 1) if leader_wrong(steps, k, 0, coins) <= delta), None)
+    tried = range(1, min(MOST_K, most or MOST) + 1)
+    if steps.alike and not coins:  # as constant k is planned, to the last bit
+        k = next((k for k in tried if steps.error(k) <= delta), None)
+        return None if k is None else Table(k, (), min(MOST, most or _REACH * k))
+    k = next((k for k in tried if leader_wrong(steps, k, 0, coins) <= delta), None)
     if k is None:
         return None
-    margin, widens, most = k, [], min(MOST, _REACH * k)
+    margin, widens, most = k, [], min(MOST, most or _REACH * k)
     for total in range(k + 1, most + 1):
         while leader_wrong(steps, (total + margin) / 2, (total - margin) / 2, coins) > delta:
             margin += 1

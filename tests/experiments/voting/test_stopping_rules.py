@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from maker.experiments import stopping_rules
+from maker.experiments.voting import stopping_rules
 
 
 def test_ahead_by_k_is_the_cheapest_rule_in_the_table(outcomes):

@@ -1,0 +1,1 @@
+"""Experiments on the rule of the vote alone: votes are arithmetic or coins, no model is asked."""
