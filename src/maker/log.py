@@ -6,7 +6,7 @@ It is made at its first use, because structlog is a third of the time that `impo
 | event          | level   | when, and its fields                                                                   |
 |----------------|---------|----------------------------------------------------------------------------------------|
 | run.open       | info    | a journal is replayed: run, replayed (steps), records                                  |
-| run.calibration | warning | k = "auto", before anything is paid for: draws                                        |
+| run.calibration | warning | k = "auto" or "table", before anything is paid for: draws                             |
 | run.epoch      | warning | settings were changed on purpose: run, number, changed                                 |
 | run.escalation | warning | a step that did not decide is asked otherwise: step, rung, reason, change              |
 | map.apart      | warning | all answers to the first items differ in one field alone: field, items, advice         |

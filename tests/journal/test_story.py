@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from maker.decision.sample import Sample
 from maker.errors import JournalError
 from maker.journal.notes import Close, Epoch, Receipt, Reserve, ServerChange, Unshown, note_of
 from maker.journal.records import encode_note
-from maker.journal.story import Story
+from maker.journal.story import Story, Summary
 from maker.journal.writer import Journal
 
 HEADER = {"version": 1, "run": "run-1", "task": "t", "steps": 9, "model": "m", "k": "auto", "segments": 1}
@@ -92,3 +93,25 @@ def test_a_rollback_in_other_words_is_no_traceback(tmp_path: Path) -> None:
                 journal.append(one)
         assert Story(path).summary().escalations == {"go_back(2)": 1}
         assert bool(Story(path).abandoned) == (record == plain)
+
+
+def seen(**changed: Any) -> Summary:
+    """Return a summary of 100 steps that took 500 votes, after a calibration of 300."""
+    found = {"valid": 300, "erred": 9, "rho": 0.1, "rho_high": 0.4} | changed
+    return Summary(steps=100, samples=820, flagged=20, calibration=found)
+
+
+def test_votes_are_worth_fewer_where_errors_correlate() -> None:
+    """Five votes at rho = .1 are worth 3.57 independent ones; at .3 one more is worth so little that it is said."""
+    assert seen().effective == pytest.approx((5, 5 / 1.4))
+    assert (
+        seen().worth == "5.00 votes a step are worth 3.57 independent ones, one more is worth 0.43: another model or "
+        "wording is worth more"
+    )
+    assert seen(rho=0.01).worth.endswith("one more is worth 0.91")
+
+
+def test_nothing_is_said_of_votes_where_rho_is_not_known() -> None:
+    """Without a calibration, or where that saw no error, or before the first step, there is nothing to say."""
+    for summary in (seen(erred=0), seen(rho_high=1.0), Summary(steps=9, samples=30), replace(seen(), steps=0)):
+        assert (summary.effective, summary.worth) == (None, "")

@@ -47,7 +47,8 @@ async def run(
     """Carry out a task step by step, each step decided by first-to-ahead-by-k.
 
     task, model: objects, or names as on the command line. k: the margin, or "auto": from a small calibration, so that
-    the whole run is right with probability `target`. journal: the file; an existing one is resumed, None keeps it in a
+    the whole run is right with probability `target`, or "table": from the same, a margin that widens where votes
+    disagree. journal: the file; an existing one is resumed, None keeps it in a
     temporary file. segments: how many pieces with known entry states run side by side (default 1,024 where the task
     has a plan, else 1). asking: flags, limits, seed, system, temperature, max_tokens, stop and so on, as told at
     `Asking` and `Config`. paraphrases: ask in the task's views in turn (paraphrase is its older name). keep_samples:

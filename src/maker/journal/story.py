@@ -15,6 +15,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from maker import theory
 from maker.decision.address import round_of
 from maker.decision.race import Verdict
 from maker.decision.sample import Sample
@@ -29,6 +30,8 @@ from maker.journal.writer import Journal
 from maker.theory.votes.tables import Table
 
 _SCANNED = tuple(b'%c{"%s"' % (NOTE, kind) for kind in (b"header", b"epoch", b"escalation"))
+
+LITTLE = 0.5  # of an independent vote: what one more must be worth, or it is better spent otherwise
 
 
 @dataclass(slots=True)
@@ -86,6 +89,28 @@ class Summary:
                     self.sources[source] += 1
             case Close():
                 self.close = {name: getattr(item, name) for name in Close.__slots__}
+
+    @property
+    def effective(self) -> tuple[float, float] | None:
+        """Mean votes of a decided step, and how many independent ones these are worth; None where rho is not known.
+
+        rho is that of the calibration, which knows it where it saw errors.
+        """
+        found = self.calibration
+        if not self.steps or not found or not found.get("erred") or found["rho_high"] >= 1:
+            return None
+        votes = (self.samples - self.flagged - found["valid"]) / self.steps
+        return votes, theory.effective_votes(votes, found["rho"])
+
+    @property
+    def worth(self) -> str:
+        """What the votes of a step are worth, in a line for a person; "" where that is not known."""
+        if self.effective is None or self.calibration is None:
+            return ""
+        votes, effective = self.effective
+        one_more = theory.effective_votes(votes + 1, self.calibration["rho"]) - effective
+        said = f"{votes:.2f} votes a step are worth {effective:.2f} independent ones, one more is worth {one_more:.2f}"
+        return said + (": another model or wording is worth more" if one_more < LITTLE else "")
 
     def _count(self, wave: Wave) -> None:
         self.close = {}

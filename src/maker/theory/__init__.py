@@ -2,6 +2,7 @@
 
 from maker.theory.votes.bounds import p_lower, p_upper
 from maker.theory.votes.equations import (
+    effective_votes,
     error_budget,
     expected_cost,
     expected_votes,
@@ -13,6 +14,6 @@ from maker.theory.votes.equations import (
 )
 
 __all__ = [
-    "error_budget", "expected_cost", "expected_votes", "expected_waves", "k_from_odds", "k_min", "p_lower", "p_upper",
-    "run_success", "step_success",
+    "effective_votes", "error_budget", "expected_cost", "expected_votes", "expected_waves", "k_from_odds", "k_min",
+    "p_lower", "p_upper", "run_success", "step_success",
 ]  # fmt: skip

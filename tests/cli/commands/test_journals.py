@@ -9,6 +9,7 @@ import maker as package
 from maker.review.report.data import collect
 from maker.review.report.page import _facts
 from maker.testing import FaultServer, Reply, ScriptedModel, error
+from maker.theory.votes.tables import Table
 
 FIELDS = {"solved", "steps", "samples", "flagged", "wrong", "answer", "state_digest", "chain", "stopped", "seconds"}
 
@@ -150,3 +151,16 @@ def test_kinds_that_nobody_can_tell_are_refused(maker, tmp_path):
     package.map_sync("{item}", ["a"], model=ScriptedModel(lambda r: "b"), journal=tmp_path / "map.db")
     code, _, err = maker("show", tmp_path / "map.db", "--kinds")
     assert (code, "'map', is not built in" in err) == (2, True), err
+
+
+def test_a_table_and_what_votes_are_worth_are_shown(maker, tmp_path):
+    """The margins stand in a few words for a person and whole for a program; so does what the votes are worth."""
+    path = tmp_path / "run.db"
+    model = "oracle:p=0.97,rho=0.05,seed=5"
+    assert "table: " in maker("run", "hanoi", "--disks", "6", "--model", model, "--k", "table", "--journal", path)[1]
+    shown, said = maker("show", path)[1], json.loads(maker("show", path, "--json")[1])
+    table = Table.of(said["table"], said["k"])
+    assert f"table: a margin of {table}" in shown
+    assert "independent ones, one more is worth" in shown
+    assert 0 < said["effective_votes"] < said["samples"] / said["steps"]
+    assert "verified: every check holds" in maker("verify", path)[1]

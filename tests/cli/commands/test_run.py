@@ -110,6 +110,17 @@ def test_a_calibration_is_announced(
         assert call(capsys, monkeypatch, *options) == (3, "")
 
 
+def test_a_calibration_for_a_table_is_announced_as_one(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With k = table the line says so; another word for k is refused with what may be given."""
+    with FaultServer(lambda received: "no move") as server:
+        options = ["--model", server.spec("m"), "--max-calls", "1", "--k"]
+        assert call(capsys, monkeypatch, *options, "table")[1].startswith("maker: k = table: a calibration comes first")
+        code, said = call(capsys, monkeypatch, *options, "some")
+    assert (code, "give a whole number, auto or table" in said) == (2, True)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("model", [UNREACHABLE, "http://no-such-host.invalid/v1#m", "http://10.255.255.1/v1#m"])
 def test_an_unreachable_host_is_told_in_time(

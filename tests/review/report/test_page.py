@@ -24,6 +24,7 @@ from maker.errors import JournalError, TaskError
 from maker.journal.database import read_records
 from maker.journal.records import decode, encode_note
 from maker.journal.writer import Journal
+from maker.models.oracle import Oracle
 from maker.review.export import rows
 from maker.review.report.data import collect
 from maker.review.report.page import render_report, write_report
@@ -262,6 +263,21 @@ def test_a_calibrated_run_compares_its_plan(tmp_path):
             if estimate is not None and estimate.interval is not None:
                 assert estimate.interval[0] <= estimate.value <= estimate.interval[1], row
     assert "planned, from the calibration" in render_report(found)
+
+
+def test_a_run_by_a_table_is_not_compared_with_constant_k(tmp_path):
+    """Where margins widen, the page says how, and predicts nothing by constant k; what votes are worth is said."""
+    path = tmp_path / "run.db"
+    maker.run_sync(maker.load_task("hanoi", disks=6), model=Oracle(p=0.97, rho=0.05, seed=5), k="table", journal=path)
+    found = collect(path)
+    table = {row.name: row for row in compare(found)}
+    assert "P(the whole run is right)" not in table
+    assert table["votes a step"].fitted is table["votes a step"].planned is None
+    assert table["votes a step"].observed is not None
+    page = render_report(found)
+    assert f"and more, by a table: {found.summary.table}" in page
+    assert found.summary.worth and found.summary.worth in page
+    assert "Line: theory" not in page
 
 
 def test_prediction_and_observation_agree_where_the_formulas_hold(tmp_path):

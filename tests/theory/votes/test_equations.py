@@ -276,6 +276,33 @@ def test_expected_cost_reproduces_the_published_dollars(
     assert 0.69 < thousands(0) / dollars < 0.89  # the share that the price of output alone explains
 
 
+# ---- effective_votes
+
+
+def test_effective_votes_at_the_ends_and_between() -> None:
+    """Independent votes are worth themselves, copies are worth one, and none is worth more than 1 / rho."""
+    assert theory.effective_votes(7, 0) == 7
+    assert theory.effective_votes(7, 1) == 1
+    assert theory.effective_votes(0.5, 0.3) == 0.5
+    assert theory.effective_votes(5, 0.25) == 2.5
+    assert theory.effective_votes(1e9, 0.1) == pytest.approx(10)
+
+
+def test_the_mean_of_correlated_votes_varies_as_that_of_so_many_independent_ones() -> None:
+    """The variance of the mean of six votes of Beta steps is p q over their effective number, by simulation."""
+    p, rho, n = 0.7, 0.2, 6
+    c, rng = (1 - rho) / rho, np.random.default_rng(3)
+    votes = rng.binomial(n, rng.beta(p * c, (1 - p) * c, 200_000)) / n
+    assert votes.var() == pytest.approx(p * (1 - p) / theory.effective_votes(n, rho), rel=0.02)
+
+
+@pytest.mark.parametrize(("votes", "rho"), [(-1, 0.1), (3, -0.1), (3, 1.1), (math.nan, 0.1)])
+def test_effective_votes_refuse_what_is_none(votes: float, rho: float) -> None:
+    """A negative count and a correlation outside [0, 1] are refused."""
+    with pytest.raises(ValueError, match="must be"):
+        theory.effective_votes(votes, rho)
+
+
 # ---- expected_waves
 
 

@@ -54,6 +54,8 @@ def show(
     shown["task"] = f"{said['task']} {said['parameters'] or ''}"
     if summary.table:
         shown["table"] = f"a margin of {summary.table}"
+    if summary.effective:
+        shown["effective votes"], said["effective_votes"] = summary.worth, summary.effective[1]
     if solve:
         del shown["segments"]
         shown["answer"] = said["answer"] or "open"

@@ -134,6 +134,8 @@ def _facts(found: Contents) -> list[tuple[str, str]]:
     rows += [(name, _word(told)) for name, told in servers.items()]
     if summary.calibration:
         rows.append(("calibration", _word(summary.calibration)))
+    if summary.worth:
+        rows.append(("effective votes", summary.worth))
     rows += [("settings changed", _word(changed)) for changed in found.changes]
     if found.cost:
         rows.append(("cost", f"${found.cost:,.4f}, of the calls that were settled"))

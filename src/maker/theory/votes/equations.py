@@ -87,6 +87,19 @@ def expected_votes(p: float, k: int) -> float:
     return k * math.tanh(k * _log_odds(p) / 2) / (2 * p - 1)
 
 
+def effective_votes(votes: float, rho: float) -> float:
+    """Give the number of independent votes that are worth as much as so many votes on one step, whose errors correlate.
+
+    votes: 0 or more, a mean too. rho: intra-class correlation of errors, 0..1. Returns 0..votes, at most 1 at rho = 1.
+    Raises ValueError outside these ranges. Equation: n / (1 + (n-1) rho), Kish 1965 (the design effect); below one
+    vote there is nothing that could correlate.
+    """
+    n, rho = real("votes", votes), share("rho", rho)
+    if n < 0:
+        raise ValueError(f"votes must be 0 or more, got {votes!r}")
+    return n / (1 + max(n - 1, 0.0) * rho)
+
+
 def expected_waves(p: float, k: int) -> float:
     """Give the expected number of waves of a race drawn in waves of `need = k - margin`, whichever of two wins.
 
