@@ -67,9 +67,9 @@ def _words(task: Any) -> str:
 
 def _moves_wanted(task: Any) -> str:
     return (
-        f"Solve the Towers of Hanoi with {task.disks} disks on pegs 0, 1 and 2, all of them on peg 0, to be moved to peg "
-        "2 in as few moves as can be. Disk 1 is the smallest. Write each move on a line of its own as three numbers: the "
-        "disk, the peg it comes from, the peg it goes to, as in `1 0 2`."
+        f"Solve the Towers of Hanoi with {task.disks} disks on pegs 0, 1 and 2, all of them on peg 0, to be moved to "
+        "peg 2 in as few moves as can be. Disk 1 is the smallest. Write each move on a line of its own as three "
+        "numbers: the disk, the peg it comes from, the peg it goes to, as in `1 0 2`."
     )
 
 
