@@ -10,7 +10,8 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from maker.models.openai.http.gate import FIRST_LIMIT, FIRST_WINDOW, LONGEST_WINDOW, MOST, Gate, Held, Ticket, gate_of
+from maker.models.openai.http.finder import FIRST_LIMIT, MOST
+from maker.models.openai.http.gate import FIRST_WINDOW, LONGEST_WINDOW, Gate, Held, Ticket, gate_of
 from maker.sending.late import FAR, LOOK
 
 

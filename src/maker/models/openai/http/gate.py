@@ -10,7 +10,8 @@ Only where more than half of a round's replies are refusals the gate closes, for
 which doubles, where they named none; a little random time on top); then one request goes first, and its good reply
 opens the gate for all.
 
-A limit that finds itself begins at FIRST_LIMIT and doubles a round while that brings more replies a second.
+A limit that finds itself (`finder.py`) doubles a round while that brings more replies a second, refused or not: what
+more at once do not make worse is no reason for fewer.
 
 A request that is out for far longer than its like lends its place to others (`sending/late.py`).
 
@@ -32,16 +33,12 @@ from statistics import median
 from typing import Any, NamedTuple
 
 from maker.log import log
+from maker.models.openai.http.finder import FIRST_LIMIT, MOST, Finder
 from maker.sending.late import Call, Clock, Late, Timer
 
-FIRST_LIMIT = 8  # requests at once, of a limit that finds itself
-MOST = 512  # requests at once that it grows to
-WORTH = 1.2  # times the replies a second that doubling must bring to be kept
-QUICK = 0.1  # seconds; shorter replies tell nothing of a queue at the server
-LOOK_AGAIN = 16  # rounds after which a limit that was found is tried at double once more
 FEWEST_REFUSALS = 8  # more of them than of good replies close the gate: fewer may be chance
 FEWEST_REPLIES = 8  # that a round is judged by, unless nothing is out
-GENTLE = 2.5  # the limit shrinks by the refused share to this power: 5% cost it nothing, 30% a twentieth
+GENTLE = 3  # the limit shrinks by the refused share to this power: 5% cost it nothing, 30% a fortieth, most a half
 KEPT = 0.75  # of the limit that was cut: up to there it doubles
 FASTER = 1 / 32  # of the limit, that a round of good replies adds to the one
 FIRST_WINDOW = 0.1  # seconds, after refusals that name no wait; doubles with each time that follows
@@ -113,7 +110,7 @@ class Gate:
     @property
     def limit(self) -> int:
         """How many requests may be out at once now."""
-        return int(self._limit)
+        return round(self._limit)
 
     @property
     def closed_for(self) -> float:
@@ -225,26 +222,33 @@ class Gate:
                 current.named = min(wait, current.named or wait)
 
     def _served(self, ticket: Ticket) -> None:
-        """End the round if this reply came from it, and as many were served as were out when it began.
+        """End the round if this reply came from it, and as many have come back as were out when it began.
 
-        Refusals come back at once, replies take their time: both must have come before their shares are told.
+        Refusals come back at once, replies take their time: both must have come before their shares are told. Where
+        most are refusals, as many replies are waited for: they may be those of a burst.
         """
-        current = self._round
-        if ticket.round == current.number and current.good + current.slow >= current.expected:
+        done = self._round
+        served = done.good + done.slow
+        back = served + done.refused if done.refused <= served else served
+        if ticket.round == done.number and back >= done.expected:
             self._end_round()
 
     def _end_round(self) -> None:
         """Judge a round; refusals come at once and would otherwise let the whole line run into more of them."""
-        done = self._round
-        if done.refused >= done.good + done.slow + FEWEST_REFUSALS:
+        done, finder = self._round, self._finder
+        served = done.good + done.slow
+        if done.refused >= served + FEWEST_REFUSALS:
             self._close(done.named)
             return
-        bad = (done.refused + done.slow) / (done.good + done.slow + done.refused)
-        if bad:
+        bad = (done.refused + done.slow) / (served + done.refused)
+        used = done.seconds and 2 * done.peak >= self._limit
+        if finder is not None and used and finder.worth(done.peak, median(done.seconds), bad):
+            self._limit = finder.top
+            self._calm = max(self._calm, finder.top)
+        elif bad:
             self._cut(min(bad**GENTLE, 0.5))
-        elif self._finder is not None and done.seconds and 2 * done.peak >= self._limit:
-            top = self._finder.look(done.peak, median(done.seconds))
-            self._limit = top if top <= self._calm else min(self._limit, top)
+        if finder is not None:
+            self._limit = min(self._limit, finder.top)
         self._begin_round(min(self.limit, self.out))
 
     def _begin_round(self, expected: int) -> None:
@@ -297,32 +301,6 @@ class Gate:
     def _ring(self) -> None:
         self._ringing = None
         self._wake()
-
-
-class Finder:
-    """Finds how many at once are worth it: doubles as long as that brings more replies a second."""
-
-    def __init__(self) -> None:
-        self.top = float(FIRST_LIMIT)
-        self.settled = False
-        self._best = 0.0  # replies a second at half of top
-        self._rounds = 0  # since it settled
-
-    def look(self, out: int, seconds: float) -> float:
-        """Judge a round of good replies that took so many seconds each, with so many out; return the new top."""
-        self._rounds += 1
-        if out < KEPT * self.top or (self.settled and self._rounds < LOOK_AGAIN):
-            return self.top  # not there yet
-        rate = out / max(seconds, 1e-9)
-        if not self.settled and seconds >= QUICK and rate < WORTH * self._best:
-            self.top, self.settled, self._rounds = max(self.top / 2, FIRST_LIMIT), True, 0
-            log.debug("model.concurrency", found=int(self.top), seconds=seconds)
-        elif self.top >= MOST:
-            self.settled, self._rounds = True, 0
-        else:
-            self.settled, self._best = False, rate
-            self.top = min(2 * self.top, float(MOST))
-        return self.top
 
 
 _GATES: dict[asyncio.AbstractEventLoop | None, dict[tuple[str, int | None], Gate]] = {}
