@@ -19,7 +19,7 @@ from maker.models.openai.http.gate import Gate
 from maker.sending import dispatcher
 from maker.sending.budget.limits import Limits
 from maker.sending.budget.usage import Usage
-from tests.kit.virtual import virtually
+from virtual import virtually
 
 AT_ONCE = 64  # workers of the bare client, and steps side by side
 LEAST = 0.6  # of what the bare client gets

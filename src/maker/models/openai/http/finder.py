@@ -14,7 +14,7 @@ from maker.log import log
 
 FIRST_LIMIT = 8  # requests at once
 MOST = 512  # requests at once that the number grows to
-WORTH = 1.2  # times the good replies a second that doubling must bring to be kept; more with refusals, by their share
+WORTH = 1.2  # times the good replies a second that doubling must bring to be kept
 NEAR = 0.75  # of the number: with fewer out a round tells nothing of it
 QUICK = 0.1  # seconds; shorter replies tell nothing of a queue at the server
 MANY = 0.1  # share of refusals from which they tell of one, however quick the replies are
@@ -42,7 +42,7 @@ class Finder:
             return False
         rate = out * (1 - bad) / max(seconds, 1e-9)
         telling = seconds >= QUICK or bad >= MANY
-        if not self.settled and telling and rate < WORTH * (1 + bad) * self._best:
+        if not self.settled and telling and rate < WORTH * self._best:
             if bad and not self._doubted:
                 self._doubted = True
             else:
