@@ -18,20 +18,22 @@ from virtual import virtually
 
 ITEMS, K, AT_ONCE, SECONDS = 400, 2, 8, 1.0  # a map of 100 s
 GONE = Failure("transient", "http://there cannot be reached", gone=True)
-CUT = Failure("transient", "http://there broke the connection off", None, None, None)
+CUT = Failure("transient", "http://there cut its reply off", None, None, None)
+RESET = Failure("transient", "http://there broke the connection off", None, None, None, gone=True)
 
 
 class Server:
     """A model over a network whose server is there at some times only.
 
-    `served` counts replies, `cut` those that were under way when it went; `tries` are when nobody was there.
+    `served` counts replies, `cut` those that were under way when it went; `tries` are when nobody was there. away:
+    what those bring, in turn.
     """
 
     lockstep = False
     name = "server"
 
-    def __init__(self, there: Callable[[float], bool]) -> None:
-        self.there = there
+    def __init__(self, there: Callable[[float], bool], away: Sequence[Failure] = (GONE,)) -> None:
+        self.there, self.away = there, away
         self.served = self.cut = 0
         self.tries: list[float] = []
 
@@ -39,7 +41,7 @@ class Server:
         """Answer after a while, if the server is there from beginning to end."""
         if not self.there(now()):
             self.tries.append(now())
-            return [GONE] * len(requests)
+            return [self.away[len(self.tries) % len(self.away)]] * len(requests)
         for _ in range(10):
             await anyio.sleep(SECONDS / 10)
             if not self.there(now()):
@@ -63,10 +65,11 @@ def ask(server: Any, journal: Path | None = None, **limits: Any) -> tuple[Any, f
     return verdicts.result, seconds
 
 
+@pytest.mark.parametrize("away", [[GONE], [RESET, GONE]], ids=["nobody there", "a proxy that resets"])
 @pytest.mark.parametrize("outage", [10, 70, 500])
-def test_an_outage_is_waited_for(outage: int, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_outage_is_waited_for(outage: int, away: list[Failure], caplog: pytest.LogCaptureFixture) -> None:
     """The run ends solved, soon after the server is back; paid twice is only what was in flight, and tries are few."""
-    server = Server(lambda at: not 20 <= at < 20 + outage)
+    server = Server(lambda at: not 20 <= at < 20 + outage, away)
     with caplog.at_level(logging.WARNING, "maker"):
         result, seconds = ask(server)
     assert result.solved and seconds < 100 + outage + LONGEST_TRY + 5

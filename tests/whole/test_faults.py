@@ -356,7 +356,10 @@ STOPS: dict[str, Stopped] = {
         lambda r: busy(Retry_After="7200") if r.number == 9 else None, "model_lost", 3, "asks to wait"
     ),
     "always 500": Stopped(lambda r: 500 if r.number > 8 else None, "model_lost", 3, "resume"),
-    "always reset": Stopped(lambda r: Reply(reset=True) if r.number > 8 else None, "model_lost", 3, "resume"),
+    "always reset": Stopped(
+        lambda r: Reply(reset=True) if r.number > 8 else None, "model_lost", 3, "has been gone for 1 s",
+        {"limits": {"patience": 1.0}},
+    ),
     "one request always fails": Stopped(at_the_fourth(500), "poison_step", 4, "Other requests succeed"),
     "one request is too long": Stopped(
         at_the_fourth(error(400, "maximum context length exceeded")), "poison_step", 4, "step 3"

@@ -96,7 +96,7 @@ class Failure:
     request always fails), "fatal" (no request can succeed).
     detail: one line for a person. retry_after: seconds the server asked to wait, if it did.
     tokens_in, tokens_out: what it was billed all the same, None when nobody can know. gone: nobody was there to answer,
-    whatever was asked.
+    whatever was asked, or as far as one can tell.
     """
 
     kind: str

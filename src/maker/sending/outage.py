@@ -1,7 +1,8 @@
 """A server that is gone: all who ask it wait, and one of them tries now and then, until it answers.
 
-A server is gone from a call that found nobody there, while none of the others gets through. What fails then is not the
-fault of a request, and is no attempt of it; and there are no more calls than it takes to see the server back.
+A server is gone from a call that found nobody there, or whose connection was broken off before any reply, while none of
+the others gets through. What fails then is not the fault of a request, and is no attempt of it; and there are no more
+calls than it takes to see the server back.
 
 Promises: nothing hangs on one caller, which may be cancelled: whoever is there when a try is due makes it; the first
 reply lets all go on; after `patience` seconds the run stops, and can be resumed. A long outage is said once.

@@ -32,6 +32,7 @@ from maker.models.openai.http import wire
 from maker.models.openai.http.wire import _trouble
 from maker.models.providers import from_spec
 from maker.sending import dispatcher as settle
+from maker.sending import outage
 from maker.sending.budget.limits import Limits
 from maker.sending.budget.usage import Usage
 from maker.sending.dispatcher import ATTEMPTS, Dispatcher
@@ -61,6 +62,8 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make the pauses between attempts a hundred times shorter."""
     monkeypatch.setattr(settle, "FIRST_BACKOFF", 0.001)
     monkeypatch.setattr(settle, "LONGEST_BACKOFF", 0.02)
+    monkeypatch.setattr(outage, "FIRST_TRY", 0.001)
+    monkeypatch.setattr(outage, "LONGEST_TRY", 0.02)
     monkeypatch.setattr(gate_module, "FIRST_WINDOW", 0.001)
     monkeypatch.setattr(gate_module, "LONGEST_WINDOW", 0.02)
 
@@ -466,6 +469,34 @@ def test_one_bad_request_among_good_ones_becomes_poison(reply):
             assert kind(await one(model, prompt="bad")) == "transient"
 
     check()
+
+
+@pytest.mark.parametrize(
+    ("reply", "gone"),
+    [(Reply(reset=True), True), (502, True), (503, True), (521, True), (500, False), (504, False), (Reply(cut=10), False)],
+)
+def test_a_connection_that_is_broken_off_before_a_reply_tells_of_a_server_that_is_gone(reply, gone):
+    """So do a gateway's statuses; a reply that was begun, a server's own error and a time-out do not."""
+
+    @alone
+    async def check() -> None:
+        async with FaultServer([reply]) as server, on(server) as model:
+            failure = await one(model)
+            assert (failure.kind, failure.gone) == ("transient", gone)
+
+    check()
+
+
+@alone
+async def test_a_request_that_always_brings_the_server_down_is_poison_though_nobody_else_asks():
+    """What looks like an outage to the one who asks is told apart by a probe, at the tenth time."""
+
+    async with FaultServer(lambda r: Reply(reset=True) if r.prompt == "bad" else "fine") as server, on(server) as model:
+        await one(model)
+        with pytest.raises(Stop) as caught:
+            await Dispatcher(model, Limits(), Usage()).draw([request(prompt="bad")])
+        assert caught.value.kind == "poison_step"
+        assert len(server.requests) == 1 + ATTEMPTS + 1
 
 
 @alone

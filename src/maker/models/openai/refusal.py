@@ -21,7 +21,7 @@ from maker.models.retry_after import retry_after
 
 WAIT = frozenset({408, 409, 425, 429})  # of the 4xx: try again
 REFUSED = frozenset({429, 503, 529})  # the whole endpoint wants a pause
-_GONE = frozenset({502, 503})  # nobody is there to answer, if every request meets it
+_GONE = frozenset({502, 503, 521, 522, 523})  # nobody is there to answer, if every request meets it
 _GAVE_UP = frozenset({502, 504, 524})  # a gateway did; the model behind it may have answered all the same
 LONGEST_WORDS = 300  # characters of a server's own words in a message
 _LONGEST_MESSAGE = 10_000  # characters of an error's message that are looked at

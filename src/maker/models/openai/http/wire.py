@@ -30,6 +30,9 @@ from maker.models.openai.target import Target
 LARGE = 2**17  # bytes of a reply that others should not wait for to be read: it takes a thread
 MOST_LISTED = 2**22  # bytes of a list of models
 
+# The connection ended before any reply did: so does a proxy where the server behind it is gone, and a dying server.
+_BROKEN = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, ConnectionError)
+
 Noticed = Callable[[int, Mapping[str, str]], None]
 
 
@@ -133,7 +136,9 @@ def _trouble(error: Exception, where: str, seconds: float) -> Trouble:
         told = f": {error}" if isinstance(error, BadBody) else " cut its reply off"
         return Trouble(bill_unknown(where + told), 200, own=True)
     detail = f"{where} broke the connection off, or does not speak HTTP ({type(error).__name__})"
-    return Trouble(bill_unknown(detail), alien=True, own=True)
+    failure = bill_unknown(detail)
+    failure.gone = isinstance(error, _BROKEN)
+    return Trouble(failure, alien=True, own=True)
 
 
 def _no_tunnel(status: int, where: str) -> Trouble:
