@@ -27,11 +27,11 @@ from pydantic import Field, JsonValue, ValidationError
 from maker.decision.config import Frozen
 from maker.decision.sample import Prices
 from maker.errors import TaskError
+from maker.models.headers import holds_key
 from maker.models.providers import OVER_HTTP
 
 FILE = "maker.toml"
 VARIABLE = "MAKER_CONFIG"
-_KEY_HEADERS = ("authorization", "api-key", "x-api-key")
 _KEYS = ("api_key", "apikey", "api-key", "key", "token")  # as people write them into a section
 _TAKEN = ("neural", "oracle", *OVER_HTTP)
 _REMEDY = 'A key does not belong into a file: put it into a variable and name that, api_key_env = "VARIABLE"'
@@ -151,6 +151,6 @@ def _entry(where: str, section: Any) -> Entry:
         more = f"Did you mean {near[0]}?" if near else f"Known are: {', '.join(Entry.model_fields)}."
         raise TaskError(f"{where} {at}: there is no such key. {more}") from None
     for header in entry.headers or ():
-        if header.lower() in _KEY_HEADERS:
+        if holds_key(header):
             raise TaskError(f"{where} headers.{header}: {_REMEDY} (sent as a bearer token)")
     return entry

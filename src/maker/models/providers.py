@@ -21,6 +21,7 @@ from maker.models.endpoints import Endpoints
 if TYPE_CHECKING:
     from maker.models.openai.client import OpenAI
 
+AZURE_KEY = "AZURE_OPENAI_API_KEY"
 AZURE_VERSION = "2024-10-21"  # of Azure's interface, where OPENAI_API_VERSION names no other
 
 
@@ -128,7 +129,7 @@ def _azure(spec: str, name: str, settings: dict[str, Any]) -> OpenAI:
     if not url:
         raise ModelError(f"{spec} needs an address: set AZURE_OPENAI_ENDPOINT to https://NAME.openai.azure.com")
     version = os.environ.get("OPENAI_API_VERSION", "").strip() or AZURE_VERSION
-    key = _key(spec, settings.pop("api_key_env", None) or "AZURE_OPENAI_API_KEY")
+    key = _key(spec, settings.pop("api_key_env", None) or AZURE_KEY)
     own = {"headers": {"api-key": key}, "query": {"api-version": version}}
     return openai_model(f"{url}/openai/deployments/{quote(name, safe='')}", name, **merged(own, settings))
 

@@ -127,7 +127,15 @@ def test_a_section_names_the_variable_of_a_key(monkeypatch: pytest.MonkeyPatch) 
     assert section_of("http://h:1/v1#a")["api_key_env"] == "MAKER_API_KEY"
 
 
-@pytest.mark.parametrize("spec", ["oracle:p=1", "neural", "azure:x", "mine"])
+def test_a_deployment_of_azure_is_kept_as_its_specification(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the variable of its key; its address stays with the environment."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MAKER_CONFIG", raising=False)
+    save(nearest(), "mine", section_of("azure:prod chat") | {"concurrency": 5})
+    assert named("mine") == ("azure:prod chat", {"api_key_env": "AZURE_OPENAI_API_KEY", "concurrency": 5})
+
+
+@pytest.mark.parametrize("spec", ["oracle:p=1", "neural", "mine"])
 def test_only_a_model_at_an_address_is_saved(spec: str) -> None:
     """Of others the specification says all."""
     with pytest.raises(TaskError, match="all that there is to say"):

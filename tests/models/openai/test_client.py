@@ -473,7 +473,15 @@ def test_one_bad_request_among_good_ones_becomes_poison(reply):
 
 @pytest.mark.parametrize(
     ("reply", "gone"),
-    [(Reply(reset=True), True), (502, True), (503, True), (521, True), (500, False), (504, False), (Reply(cut=10), False)],
+    [
+        (Reply(reset=True), True),
+        (502, True),
+        (503, True),
+        (521, True),
+        (500, False),
+        (504, False),
+        (Reply(cut=10), False),
+    ],
 )
 def test_a_connection_that_is_broken_off_before_a_reply_tells_of_a_server_that_is_gone(reply, gone):
     """So do a gateway's statuses; a reply that was begun, a server's own error and a time-out do not."""
@@ -490,7 +498,6 @@ def test_a_connection_that_is_broken_off_before_a_reply_tells_of_a_server_that_i
 @alone
 async def test_a_request_that_always_brings_the_server_down_is_poison_though_nobody_else_asks():
     """What looks like an outage to the one who asks is told apart by a probe, at the tenth time."""
-
     async with FaultServer(lambda r: Reply(reset=True) if r.prompt == "bad" else "fine") as server, on(server) as model:
         await one(model)
         with pytest.raises(Stop) as caught:

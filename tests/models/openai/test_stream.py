@@ -18,7 +18,7 @@ def test_streams_are_known_by_type_or_by_their_first_line():
 
 def test_an_error_in_a_stream_is_the_reply():
     """What the server complains of is not lost behind the pieces before it."""
-    assert joined(b'data: {"choices": []}\n\ndata: {"error": {"message": "boom"}}') == {"error": {"message": "boom"}}
+    assert joined(b'data: {"choices": []}\n\ndata: {"error": {"message": "boom"}}', 9) == {"error": {"message": "boom"}}
 
 
 def test_pieces_of_several_choices_are_told_apart():
@@ -26,18 +26,18 @@ def test_pieces_of_several_choices_are_told_apart():
     body = b"".join(
         b'data: {"choices": [{"index": %d, "text": "%s"}]}\n\n' % piece for piece in [(1, b"c"), (0, b"a"), (1, b"d")]
     )
-    whole = joined(body + b"data: [DONE]")
+    whole = joined(body + b"data: [DONE]", 9)
     assert [choice["message"]["content"] for choice in whole["choices"]] == ["a", "cd"]
 
 
 @pytest.mark.parametrize("body", [b"", b"data:", b"data: [DONE]", b"data: 3\n\ndata: [1]", b"event: x\n\n"])
 def test_a_stream_of_nothing_is_no_reply(body):
     """No piece, no reply."""
-    assert joined(body) is None
+    assert joined(body, 9) is None
 
 
 @given(st.binary(max_size=300))
 def test_any_bytes_are_survived(body):
     """Whatever comes, it is a reply or none."""
-    joined(b"data: " + body)
-    joined(b'data: {"choices": [' + body + b"]}")
+    joined(b"data: " + body, 9)
+    joined(b'data: {"choices": [' + body + b"]}", 9)

@@ -21,7 +21,7 @@ from typing import Any
 from maker.errors import TaskError
 from maker.models import MODELS
 from maker.models.named import FILE, file
-from maker.models.providers import OVER_HTTP, PROVIDERS
+from maker.models.providers import AZURE_KEY, OVER_HTTP, PROVIDERS
 
 PROJECT = "pyproject.toml"
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
@@ -35,16 +35,20 @@ def checked_name(name: str) -> str:
 
 
 def section_of(spec: str) -> dict[str, Any]:
-    """Return what a section says of a model over HTTP. Raises TaskError for any other, and for one at Azure."""
+    """Return what a section says of a model over HTTP; the address of Azure stays with the environment.
+
+    Raises TaskError for any other model.
+    """
     prefix, _, name = spec.partition(":")
+    if prefix == "azure":
+        return {"model": spec, "api_key_env": AZURE_KEY}
     if prefix in PROVIDERS:
         url, variable, needed = PROVIDERS[prefix]
     elif prefix in ("http", "https"):
         url, _, name = spec.partition("#")
         variable, needed = "MAKER_API_KEY", False
     else:
-        raise TaskError(f"--save: {spec} is all that there is to say: only models at an address, whose key is a bearer "
-                        "token, are saved under a name")  # fmt: skip
+        raise TaskError(f"--save: {spec} is all that there is to say: only a model over HTTP is kept under a name")
     key = {"api_key_env": variable} if needed or os.environ.get(variable) else {}
     return {"url": url, "name": name, **key}
 

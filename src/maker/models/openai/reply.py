@@ -31,7 +31,6 @@ the request's fault (`client.py` probes), and what the text means.
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import re
 from collections.abc import Mapping
@@ -39,9 +38,8 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
-import orjson
-
 from maker.decision.sample import Failure, Reply, Sample
+from maker.models.openai.parse import crowded, parse
 from maker.models.openai.refusal import (
     ADDRESS,
     WAIT,
@@ -75,7 +73,9 @@ def read_reply(
         return fatal(status, f"{asked.where} redirects to {host}; redirects are not followed, because key and prompts "
                      "belong to the address given. Give the address it points to, if you trust it")  # fmt: skip
     good = 200 <= status < 300
-    reply = joined(body) if is_stream(body, headers.get("Content-Type", "")) else _parse(body)
+    tokens, stream = asked.choices * asked.tokens, is_stream(body, headers.get("Content-Type", ""))
+    many = not stream and crowded(body, tokens)
+    reply = joined(body, tokens) if stream else None if many else parse(body)
     if isinstance(reply, list) and not good:  # Gemini wraps its errors into a list
         reply = {"error": reply[0].get("error", reply[0]) if len(reply) == 1 and isinstance(reply[0], dict) else reply}
     if isinstance(reply, dict):
@@ -94,7 +94,8 @@ def read_reply(
         detail = f"{asked.where} answered {status} with an HTML page where JSON was expected"
         return Trouble(bill_unknown(f"{detail}. Check the address: {ADDRESS}"), status, alien=True, own=True, page=True)
     cut = not body.strip() or body.lstrip()[:1] == b"{"
-    detail = f"{asked.where} sent a reply that " + ("was cut off" if cut else "is no JSON object")
+    what = "has more values than its tokens can" if many else "was cut off" if cut else "is no JSON object"
+    detail = f"{asked.where} sent a reply that {what}"
     return Trouble(bill_unknown(detail), status, alien=True, own=True)
 
 
@@ -289,15 +290,3 @@ def _host(headers: Mapping[str, str]) -> str:
         return urlsplit(headers.get("Location", "")).hostname or "another path of its own"
     except ValueError:
         return "an address that cannot be read"
-
-
-def _parse(body: bytes) -> Any:
-    """Return the JSON of a body, None for what is none; lone surrogates and NaN are let through, as text and as NaN."""
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError:
-        pass
-    try:
-        return json.loads(body.decode("utf-8-sig", "replace"))
-    except (ValueError, RecursionError):
-        return None

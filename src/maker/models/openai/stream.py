@@ -8,10 +8,10 @@ Not covered: tool calls, of which only that there are some is kept.
 
 from __future__ import annotations
 
+from io import BytesIO
 from typing import Any
 
-import orjson
-
+from maker.models.openai.parse import crowded, parse
 from maker.models.openai.thought import text_of
 
 _TEXTS = ("content", "reasoning_content", "reasoning")
@@ -22,22 +22,19 @@ def is_stream(body: bytes, content_type: str) -> bool:
     return "text/event-stream" in content_type or body.lstrip()[:5] == b"data:"
 
 
-def joined(body: bytes) -> dict[str, Any] | None:
-    """Return the reply that a stream makes, an error object that it holds, or None where it holds neither."""
+def joined(body: bytes, tokens: int) -> dict[str, Any] | None:
+    """Return the reply of so many tokens that a stream makes, an error object in it, or None where it has neither."""
     whole: dict[str, Any] = {}
     choices: dict[int, dict[str, Any]] = {}
     ended = False
-    for line in body.splitlines():
+    for line in BytesIO(body):  # one at a time: others get their turn between them
         name, colon, data = line.partition(b":")
         if name.strip() != b"data" or not colon:
             continue
         if data.strip() == b"[DONE]":
             ended = True
             continue
-        try:
-            event = orjson.loads(data)
-        except orjson.JSONDecodeError:
-            continue
+        event = None if crowded(data, tokens) else parse(data)
         if not isinstance(event, dict):
             continue
         if event.get("error"):

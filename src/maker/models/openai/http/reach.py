@@ -19,8 +19,8 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from maker.errors import ModelError
+from maker.models.headers import holds_key
 
-_KEY_HEADERS = ("authorization", "api-key", "x-api-key")
 _RESERVED = ("content-length", "transfer-encoding", "content-encoding", "accept-encoding", "host")
 _SECRET = re.compile(r"auth|key|token|secret|pass|cookie|session|credential|signature|\bsig\b", re.I)
 _SHORTEST_SECRET = 8  # characters
@@ -58,7 +58,7 @@ class Reach:
     def key(self) -> str | None:
         """The key, if a header holds it."""
         for name, value in self.headers.items():
-            if name.lower() in _KEY_HEADERS:
+            if holds_key(name):
                 return value.removeprefix("Bearer ").strip() or None
         return None
 
