@@ -36,7 +36,18 @@ def refusing(*bad: str, limit: str = "max_tokens"):
     return attempt, seen
 
 
-@pytest.mark.parametrize(("bad", "most"), [((), 3), *(((field,), 9) for field in FIELDS), (("seed", "stop"), 9)])
+@pytest.mark.parametrize(
+    ("bad", "most"),
+    [
+        ((), 3),
+        (("temperature",), 4),
+        (("seed",), 4),
+        (("logprobs",), 5),
+        (("stop",), 5),
+        (("schema",), 7),
+        (("seed", "stop"), 6),
+    ],
+)
 def test_exactly_the_refused_fields_are_left_out(bad, most):
     """Whatever fields a server refuses without a word, the search finds these and no others."""
     attempt, seen = refusing(*bad)
@@ -51,7 +62,25 @@ def test_named_fields_come_last():
     attempt, seen = refusing("seed")
     found = asyncio.run(search(Dialect(), FIELDS, ("seed", "stop"), attempt))
     assert found.refused == {"seed"}
-    assert len(seen) == 5
+    assert len(seen) == 4
+
+
+@pytest.mark.parametrize("bad", [("seed", "stop"), ("logprobs", "temperature"), ("seed",), ()])
+def test_two_refused_fields_that_are_named_take_four_probes(bad):
+    """The bare request, the others in one, and each of the two; a complaint that names what is taken misleads none."""
+    attempt, seen = refusing(*bad)
+    named = bad if len(bad) == 2 else ("seed", "stop")
+    found = asyncio.run(search(Dialect(), FIELDS, named, attempt))
+    assert found.refused == frozenset(bad)
+    assert len(seen) == 4
+
+
+def test_what_follows_is_not_asked():
+    """Where half of what was refused is taken, it is the other half: no dialect is tried twice."""
+    for bad in FIELDS:
+        attempt, seen = refusing(bad)
+        asyncio.run(search(Dialect(), FIELDS, (), attempt))
+        assert len(set(seen)) == len(seen)
 
 
 def test_the_limit_is_tried_by_its_other_name():

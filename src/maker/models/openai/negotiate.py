@@ -2,7 +2,8 @@
 
 First the bare request (the messages, and the token limit in either of its names or not at all): what that meets, too,
 is the server's own. Then the optional fields come back, by halves, and those that are taken stay; fields that
-the complaint names come last, so that the others usually come back in one. A schema that is refused is lowered.
+the complaint names come last, one by one, so that the others usually come back in one. What follows from the answers
+before is not asked. A schema that is refused is lowered.
 
 What was found is kept for as long as the process lives, by address and model (`FOUND`).
 
@@ -54,9 +55,9 @@ async def search(dialect: Dialect, fields: Sequence[str], named: Sequence[str], 
         if isinstance(base, Trouble):
             return base
         last = [field for field in fields if field in named]
-        first = [field for field in fields if field not in named]
+        first = [field for field in fields if field not in last]
         half = len(first) // 2 if not last else len(first)
-        for part in (first[:half], first[half:], last):
+        for part in (first[:half], first[half:], *([field] for field in last)):
             base = await _add(base, part, dialect.form, attempt)
     except _Stopped as stopped:
         return stopped.trouble
@@ -76,20 +77,25 @@ async def _bare(bare: Dialect, attempt: Attempt) -> Dialect | Trouble:
     return ill
 
 
-async def _add(base: Dialect, fields: Sequence[str], form: str, attempt: Attempt) -> Dialect:
-    """Return the dialect with those of some fields that are taken. Raises _Stopped."""
+async def _add(base: Dialect, fields: Sequence[str], form: str, attempt: Attempt, *, refused: bool = False) -> Dialect:
+    """Return the dialect with those of some fields that are taken. refused: not all are, that is known without asking.
+
+    Raises _Stopped.
+    """
     if not fields:
         return base
     more = base.taking(fields, form)
-    ill = await attempt(more)
-    if ill is None:
-        return more
-    if not _tells(ill):
-        raise _Stopped(ill)
+    if not refused:
+        ill = await attempt(more)
+        if ill is None:
+            return more
+        if not _tells(ill):
+            raise _Stopped(ill)
     if len(fields) > 1:
         half = len(fields) // 2
-        base = await _add(base, fields[:half], form, attempt)
-        return await _add(base, fields[half:], form, attempt)
+        some = await _add(base, fields[:half], form, attempt)
+        whole = some == base.taking(fields[:half], form)  # then the rest makes of it what was refused before
+        return await _add(some, fields[half:], form, attempt, refused=whole)
     lower = FORMS[FORMS.index(form) + 1] if fields == ["schema"] else FORMS[-1]
     return base if lower == FORMS[-1] else await _add(base, fields, lower, attempt)
 
