@@ -40,12 +40,12 @@ def refusing(*bad: str, limit: str = "max_tokens"):
     ("bad", "most"),
     [
         ((), 3),
-        (("temperature",), 4),
+        (("temperature",), 5),
         (("seed",), 4),
         (("logprobs",), 5),
-        (("stop",), 5),
+        (("stop",), 6),
         (("schema",), 7),
-        (("seed", "stop"), 6),
+        (("seed", "stop"), 7),
     ],
 )
 def test_exactly_the_refused_fields_are_left_out(bad, most):
