@@ -27,6 +27,7 @@ DESIGNED = (
     "addition",
     "dict-sum",
     "multiplication",
+    "relay",
     "sorting",
 )  # tasks with a design "questions", whose replies are bare values
 SMALL |= {f"{name} questions": {**SMALL[name], "design": "questions"} for name in DESIGNED}
@@ -260,6 +261,8 @@ def test_no_prompt_holds_its_answer_because_of_the_run(name):
         ("relay", {"records": 1001}, "records = 1001"),
         ("relay", {"trips": 0}, "trips = 0"),
         ("relay", {"trips": 10**9}, "at most 2,000,000 steps"),
+        ("relay", {"records": 0, "design": "questions"}, "records = 0"),
+        ("relay", {"design": "odd"}, "no design 'odd'. It has: lines: a whole edit"),
         ("template", {"text": ""}, "text = ''"),
         ("template", {"text": "A"}, "text = 'A'"),
         ("template", {"by": 26}, "by = 26"),
