@@ -5,6 +5,12 @@ the blank beside it or jumps into it over one piece of the other colour. The sho
 (N + 1)^2 - 1 moves. Each of them follows from the colour that moved last and the five places round the blank,
 so that is all a step shows.
 
+Two designs of its steps. In `lines` a step is a move by the strategy's rules, answered with the move and the cells
+after it. In `questions` a move is three questions with a word as answer: what the colour that moved last can do, told
+the two places on its side of the blank; what the other colour can do; and who moves, where a jump goes before a
+slide, and of two equal moves that of the colour that moved last. That is the same strategy. The rules are told as
+examples. The model judges the places and chooses; the code shows the places and makes the move that was chosen.
+
 A step must not cost O(N): there are O(N^2) of them. `CheckersState` therefore holds the row as two `Side`s
 read outward from the blank, and a side as the colour next to the blank and the lengths of its runs of equal
 and of alternating neighbours. On the shortest path a side has at most three runs, whatever N; each wrong move
@@ -20,9 +26,9 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from functools import cache
 from itertools import accumulate
-from typing import NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
-from maker import DEFAULT_SEGMENTS, Line, Plan, TaskError, View
+from maker import DEFAULT_SEGMENTS, Line, Plan, TaskError, View, bare
 
 MOST = 10_000
 
@@ -51,6 +57,10 @@ _MOVE = Line("move", rf'\["[RB]", ?{_PLACE}, ?{_PLACE}\]|\[\]')
 _CELLS = Line("next_cells", '"[RB_#]{5}"')
 _OTHER = {"R": "B", "B": "R"}
 _MIRROR = str.maketrans("RB", "BR")
+_GRADES = ("none", "slide", "jump")
+_PAIRS = ("RR", "RB", "BR", "BB", "#R", "#B", "##")  # what two places of R's side can hold
+_TOLD = (("B", "jump", "slide"), ("B", "slide", "slide"), ("B", "none", "slide"), ("R", "jump", "jump"),
+         ("B", "slide", "none"), ("R", "slide", "jump"))  # fmt: skip
 
 Move = tuple[str, int, int] | tuple[()]
 
@@ -119,23 +129,84 @@ class CheckersAnswer(NamedTuple):
     next_cells: str
 
 
-class Checkers:
-    """Checker Jumping with n pieces of each colour.
+class AskedState(NamedTuple):
+    """The state of the design `questions`: also what the colour that moved last can do, and the other; "" not asked."""
 
-    n: 1 to 10,000; the solution has (n + 1)^2 - 1 moves.
-    """
+    row: CheckersState
+    own: str = ""
+    other: str = ""
+
+
+class _Row:
+    """The row and its known way, the same in both designs."""
 
     name = "checkers"
+    designs: ClassVar = {
+        "lines": "a move a step by the rules of a strategy, with the cells after it",
+        "questions": "three questions a move, a word as answer: what each colour can do, and which moves",
+    }
 
-    def __init__(self, n: int = 10) -> None:
+    def __init__(self, n: int) -> None:
         if not 1 <= n <= MOST:
             raise TaskError(f"checkers: n = {n}: give 1 to 10,000")
         self.n = n
-        self.steps: int = (n + 1) ** 2 - 1
-        self.parameters = {"n": n}
-        self._head = _RULES.format(places=2 * n + 1) + 'last = "'
+        self.moves: int = (n + 1) ** 2 - 1
+        self.parameters: dict[str, Any] = {"n": n}
         phases = (min(i + 1, n, 2 * n + 1 - i) for i in range(2 * n + 1))  # moves of one colour in a row
         self._starts = list(accumulate(phases, initial=0))
+
+    def _changed(self, state: CheckersState) -> bool:
+        """Say whether the colours have changed places."""
+        return self._places(state) == "B" * self.n + "_" + "R" * self.n
+
+    def _places(self, state: CheckersState) -> str:
+        """Return the whole row."""
+        return state.left.cells(state.blank)[::-1] + "_" + state.right.cells(2 * self.n - state.blank)
+
+    def row_at(self, move: int) -> CheckersState:
+        """Return the state before a move of the shortest solution.
+
+        Its moves come in phases of one colour, R and B in turn, of 1, 2, .., N-1, N, N, N, N-1, .., 1 moves. In a
+        phase of the first half a colour jumps and then slides, in one of the second half it slides and then
+        jumps; each jump carries the blank two places through an alternating stretch.
+        """
+        phase = bisect_right(self._starts, move) - 1
+        made = move - self._starts[phase]
+        mover, other = ("R", "B") if phase % 2 == 0 else ("B", "R")
+        if phase <= self.n:
+            pair, pairs, jumped, home = other + mover, phase, made, self.n - phase
+            ends = mover, other
+        elif made:
+            home = phase - self.n
+            pair, pairs, jumped = other + mover, self.n - home, made - 1
+            ends = other, mover
+        else:
+            home = phase - self.n - 1
+            pair, pairs, jumped = mover + other, self.n - home, 0
+            ends = other, mover
+        back = _side((pair, pairs - jumped), (ends[0], home))
+        front = _side((pair, jumped), (ends[1], home))
+        places = 2 * jumped + home  # of the side that the mover moves to
+        last = mover if made or not move else other
+        if mover == "R":
+            return _state(2 * self.n - places, last, back, front)
+        return _state(places, last, front, back)
+
+
+class Checkers(_Row):
+    """Checker Jumping with n pieces of each colour.
+
+    n: 1 to 10,000; the solution has (n + 1)^2 - 1 moves. design: see `designs`.
+    """
+
+    def __new__(cls, n: int = 10, design: str = "lines") -> Any:
+        """Return a task of the design that is asked for."""
+        return Asked(n) if design == "questions" else super().__new__(cls)
+
+    def __init__(self, n: int = 10, design: Literal["lines", "questions"] = "lines") -> None:
+        super().__init__(n)
+        self.steps: int = self.moves
+        self._head = _RULES.format(places=2 * n + 1) + 'last = "'
 
     # -- the task ------------------------------------------------------------------------------
 
@@ -175,15 +246,7 @@ class Checkers:
 
     def apply(self, state: CheckersState, action: CheckersAnswer) -> CheckersState:
         """Return the state after the move; only the move counts, not the claimed cells."""
-        if not action.move:
-            return state
-        colour, source, target = action.move
-        back, front = (state.left, state.right) if colour == "R" else (state.right, state.left)
-        beside = back.near
-        back, front = back.pop(), front.push(colour)
-        if abs(source - target) == 2:
-            back, front = back.pop(), front.push(beside)
-        return _state(source, colour, *((back, front) if colour == "R" else (front, back)))
+        return _after_move(state, action.move)
 
     def agrees(self, action: CheckersAnswer, next_state: CheckersState) -> bool:
         """Say whether the claimed cells are what the move made of the five places."""
@@ -195,11 +258,11 @@ class Checkers:
 
     def done(self, state: CheckersState) -> bool:
         """Say whether the colours have changed places."""
-        return self.answer(state) == "B" * self.n + "_" + "R" * self.n
+        return self._changed(state)
 
     def answer(self, state: CheckersState) -> str:
         """Return the whole row."""
-        return state.left.cells(state.blank)[::-1] + "_" + state.right.cells(2 * self.n - state.blank)
+        return self._places(state)
 
     # -- decomposition -------------------------------------------------------------------------
 
@@ -208,33 +271,8 @@ class Checkers:
         return Plan.chain(self.steps, self.state_at, segments)
 
     def state_at(self, step: int) -> CheckersState:
-        """Return the state before a move of the shortest solution.
-
-        Its moves come in phases of one colour, R and B in turn, of 1, 2, .., N-1, N, N, N, N-1, .., 1 moves. In a
-        phase of the first half a colour jumps and then slides, in one of the second half it slides and then
-        jumps; each jump carries the blank two places through an alternating stretch.
-        """
-        phase = bisect_right(self._starts, step) - 1
-        made = step - self._starts[phase]
-        mover, other = ("R", "B") if phase % 2 == 0 else ("B", "R")
-        if phase <= self.n:
-            pair, pairs, jumped, home = other + mover, phase, made, self.n - phase
-            ends = mover, other
-        elif made:
-            home = phase - self.n
-            pair, pairs, jumped = other + mover, self.n - home, made - 1
-            ends = other, mover
-        else:
-            home = phase - self.n - 1
-            pair, pairs, jumped = mover + other, self.n - home, 0
-            ends = other, mover
-        back = _side((pair, pairs - jumped), (ends[0], home))
-        front = _side((pair, jumped), (ends[1], home))
-        places = 2 * jumped + home  # of the side that the mover moves to
-        last = mover if made or not step else other
-        if mover == "R":
-            return _state(2 * self.n - places, last, back, front)
-        return _state(places, last, front, back)
+        """Return the state before a move of the shortest solution."""
+        return self.row_at(step)
 
     def check(self, actions: Iterable[CheckersAnswer]) -> str | None:
         """Replay the moves on a row of places, a path of its own; return a complaint or None."""
@@ -261,6 +299,128 @@ class Checkers:
         return others or [CheckersAnswer(_answer(state, right).move, state.cells if right else "#####")]
 
 
+class Asked(_Row):
+    """The design `questions`: the answer of a step is what a colour can do, or which one moves."""
+
+    def __init__(self, n: int, design: str = "questions") -> None:
+        super().__init__(n)
+        self.parameters["design"] = design
+        self.steps: int = 3 * self.moves
+
+    def initial_state(self) -> AskedState:
+        """Return all R, the blank, all B."""
+        return self.state_at(0)
+
+    def kind(self, state: AskedState, step: int) -> str:
+        """Return whether it is asked what a colour can do, or which one moves."""
+        return "choose" if state.other else "can do"
+
+    def prompt(self, state: AskedState, step: int) -> Any:
+        """Return the places on one side of the blank, or what both colours can do; no step needs more."""
+        if state.other:
+            return _told(_CHOICES, _who(state.row.last, *_both(state)))
+        colour, places = self._side(state)
+        pairs = (f"{one}{two}".translate({} if colour == "R" else _MIRROR) for one, two in _PAIRS)
+        return _told([(_seen(colour, pair), _can(colour, pair)) for pair in pairs], _seen(colour, places))
+
+    def _side(self, state: AskedState) -> tuple[str, str]:
+        """Return the colour that is asked about, and the two places on its side, the blank's neighbour last."""
+        last, cells = state.row.last, state.row.cells
+        colour = _OTHER[last] if state.own else last
+        return colour, cells[:2] if colour == "R" else cells[:2:-1]
+
+    def parse(self, text: str) -> str:
+        """Read a bare word. Raises ValueError for anything else."""
+        return bare(text, "jump|slide|none|R|B")
+
+    def legal(self, state: AskedState, action: str) -> bool:
+        """Say whether it is such a word, and no colour moves of which it was said that it cannot."""
+        if not state.other:
+            return action in ("jump", "slide", "none")
+        can = dict(zip("RB", _both(state), strict=True))
+        return can.get(action, "none") != "none" if can["R"] + can["B"] != "nonenone" else action == "none"
+
+    def apply(self, state: AskedState, action: str) -> AskedState:
+        """Return the state with the word, or with the move made; a move that the row does not allow changes nothing."""
+        row, own, other = state
+        if not own:
+            return AskedState(row, action)
+        if not other:
+            return AskedState(row, own, action)
+        says = own if action == row.last else other
+        place = (1 if says == "slide" else 2) * (-1 if action == "R" else 1)
+        move: Move = (action, row.blank + place, row.blank) if (action, place) in _moves(row.cells) else ()
+        return AskedState(_after_move(row, move))
+
+    def done(self, state: AskedState) -> bool:
+        """Say whether the colours have changed places."""
+        return self._changed(state.row) and not state.own
+
+    def answer(self, state: AskedState) -> str:
+        """Return the whole row."""
+        return self._places(state.row)
+
+    def plan(self, segments: int = DEFAULT_SEGMENTS) -> Plan:
+        """Cut the moves into segments whose entry states are known in closed form."""
+        return Plan.chain(self.steps, self.state_at, segments)
+
+    def state_at(self, step: int) -> AskedState:
+        """Return the state before a question of the shortest solution."""
+        move, asked = divmod(step, 3)
+        state = AskedState(self.row_at(move))
+        for _ in range(asked):
+            state = self.apply(state, self.truth(state, step))
+        return state
+
+    def check(self, actions: Iterable[str]) -> str | None:
+        """Compare every answer with a row of places, a path of its own; return a complaint or None."""
+        return check_words(self.n, actions)
+
+    def truth(self, state: AskedState, step: int) -> str:
+        """Return the right word, on or off the shortest path."""
+        if not state.other:
+            return _can(*self._side(state))
+        return _mover(state.row.last, *_both(state))
+
+    def render(self, answer: str) -> str:
+        """Write an answer as a model would."""
+        return answer
+
+    def rivals(self, state: AskedState, step: int) -> list[str]:
+        """Return other words: no flag can catch them but that a colour moves which cannot."""
+        right = self.truth(state, step)
+        words = ("R", "B") if state.other else ("jump", "slide", "none")
+        return [word for word in words if word != right]
+
+
+def check_words(n: int, words: Iterable[str]) -> str | None:
+    """Say what is wrong with the words, or None if all are right and solve the puzzle.
+
+    Independent of `Asked`: it keeps the row place by place and plays from the words alone.
+    """
+    row, last, count = [1] * n + [0] + [-1] * n, 1, 0  # 1 moves up, -1 down
+    given = iter(words)
+    for own in given:
+        blank = row.index(0)
+        said = {last: own, -last: next(given, ""), 0: next(given, "")}
+        for way in (last, -last):
+            near, far = (row[at] if 0 <= at <= 2 * n else 0 for at in (blank - way, blank - 2 * way))
+            right = "slide" if near == way else "jump" if near == -way and far == way else "none"
+            if said[way] != right:
+                return f"move {count}: {'R' if way == 1 else 'B'} is said to {said[way] or 'nothing'}, it can: {right}"
+        grade = {"none": 0, "slide": 1, "jump": 2}
+        mover = last if grade[said[last]] >= grade[said[-last]] else -last
+        if not grade[said[mover]] or said[0] != ("R" if mover == 1 else "B"):
+            return f"move {count}: {said[0] or 'nobody'} is said to move"
+        source = blank - mover * grade[said[mover]]
+        row[source], row[blank], last, count = 0, mover, mover, count + 1
+        if count == (n + 1) ** 2 - 1:
+            break
+    if row != [-1] * n + [0] + [1] * n:
+        return f"after {count} moves the colours have not changed places"
+    return None if next(given, None) is None else "there are words after the last move"
+
+
 def check_moves(n: int, moves: Iterable[Move]) -> str | None:
     """Say what is wrong with a whole sequence of moves, or None if it solves the puzzle in (n + 1)^2 - 1 moves.
 
@@ -282,6 +442,43 @@ def check_moves(n: int, moves: Iterable[Move]) -> str | None:
     if count != (n + 1) ** 2 - 1:
         return f"{count} moves, the shortest solution has {(n + 1) ** 2 - 1}"
     return None if row == [-1] * n + [0] + [1] * n else f"after {count} moves the colours have not changed places"
+
+
+def _both(state: AskedState) -> tuple[str, str]:
+    """Return what R and what B can do, as was answered."""
+    return (state.own, state.other) if state.row.last == "R" else (state.other, state.own)
+
+
+def _can(colour: str, places: str) -> str:
+    """Return what a colour can do, by the two places on its side, the blank's neighbour last."""
+    return "slide" if places[1] == colour else "jump" if places == colour + _OTHER[colour] else "none"
+
+
+def _mover(last: str, red: str, black: str) -> str:
+    """Return which colour moves: the one with the better move, of equal ones that which moved last."""
+    better = _GRADES.index(red) - _GRADES.index(black)
+    mover = last if not better else "R" if better > 0 else "B"
+    return "none" if red == black == "none" else mover
+
+
+def _seen(colour: str, places: str) -> str:
+    """Return what is asked about a colour, in the row's own order: R comes from the left, B from the right."""
+    shown = f"{places}_" if colour == "R" else f"_{places[::-1]}"
+    return f"Row: {' '.join(shown)}\nWhat can {colour} do?"
+
+
+def _who(last: str, red: str, black: str) -> str:
+    """Return what is asked about both colours."""
+    return f"R: {red}\nB: {black}\nThe same: {last}\nWho moves?"
+
+
+_CHOICES = [(_who(*case), _mover(*case)) for case in _TOLD]
+
+
+def _told(examples: Iterable[tuple[str, str]], question: str) -> list[dict[str, str]]:
+    """Return a question after its examples."""
+    turns = [*(turn for example in examples for turn in example), question]
+    return [{"role": ("user", "assistant")[i % 2], "content": turn} for i, turn in enumerate(turns)]
 
 
 _Step = tuple[str, int]  # a colour, and where its piece is, counted from the blank
@@ -315,6 +512,19 @@ def _after(cells: str, place: int) -> str:
     changed = list(cells)
     changed[2], changed[2 + place] = changed[2 + place], "_"
     return "".join(changed)
+
+
+def _after_move(state: CheckersState, move: Move) -> CheckersState:
+    """Return the state after a move, the empty one too."""
+    if not move:
+        return state
+    colour, source, target = move
+    back, front = (state.left, state.right) if colour == "R" else (state.right, state.left)
+    beside = back.near
+    back, front = back.pop(), front.push(colour)
+    if abs(source - target) == 2:
+        back, front = back.pop(), front.push(beside)
+    return _state(source, colour, *((back, front) if colour == "R" else (front, back)))
 
 
 def _answer(state: CheckersState, move: _Step | None) -> CheckersAnswer:

@@ -25,6 +25,7 @@ SMALL = {
 }
 DESIGNED = (
     "addition",
+    "checkers",
     "dict-sum",
     "multiplication",
     "relay",
@@ -254,6 +255,8 @@ def test_no_prompt_holds_its_answer_because_of_the_run(name):
         ("checkers", {"n": 0}, "n = 0: give 1 to 10,000"),
         ("checkers", {"n": 10_001}, "n = 10001"),
         ("checkers", {"n": None}, "n = None"),
+        ("checkers", {"n": 0, "design": "questions"}, "n = 0"),
+        ("checkers", {"design": "odd"}, "no design 'odd'. It has: lines: a move"),
         ("dict-sum", {"turns": 0}, "turns = 0"),
         ("dict-sum", {"keys": 0}, "keys = 0"),
         ("dict-sum", {"turns": 10**6, "keys": 2}, "at most 1,000,000 words"),
