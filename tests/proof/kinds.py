@@ -33,7 +33,7 @@ TASKS: dict[str, dict[str, Any]] = {
     "sorting": {"numbers": random.Random(1).sample(range(100, 1000), 60)},
     "dict-sum": {"turns": 40},
     "hanoi": {"disks": 7},
-    "relay": {"records": 12, "trips": 10},
+    "relay": {"records": 20, "trips": 10},
     "checkers": {"n": 6},
     "invoices": {"invoices": 40},
 }

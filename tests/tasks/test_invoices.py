@@ -35,7 +35,8 @@ def test_piles_differ_in_layout_dates_and_amounts():
     """Forty invoices have all layouts, ways to write a date and an amount, and thousands with separators."""
     texts = [one.text for one in asked().drawn]
     assert len(set(texts)) == 40
-    for found in ("INVOICE ", r"\| item \|", "Dear ", "TOTAL ", "2024-", r"\d\d\.\d\d\.2024", r"[a-z] 2024", r"\d, 2024",
+    for found in ("INVOICE ", r"\| item \|", "Dear ", "TOTAL ", "2024-",
+                  r"\d\d\.\d\d\.2024", r"[a-z] 2024", r"\d, 2024",
                   r"\d,\d{3}\.\d\d", r"\d\.\d{3},\d\d EUR", r"EUR \d+ \d{3}\.\d\d"):  # fmt: skip
         assert 2 < sum(re.search(found, text) is not None for text in texts) < 38, found
     assert [one.text for one in asked(data_seed=1).drawn] != texts
