@@ -320,7 +320,7 @@ class Asked(_Row):
         if state.other:
             return _told(_CHOICES, _who(state.row.last, *_both(state)))
         colour, places = self._side(state)
-        pairs = (f"{one}{two}".translate({} if colour == "R" else _MIRROR) for one, two in _PAIRS)
+        pairs = [pair if colour == "R" else pair.translate(_MIRROR) for pair in _PAIRS]
         return _told([(_seen(colour, pair), _can(colour, pair)) for pair in pairs], _seen(colour, places))
 
     def _side(self, state: AskedState) -> tuple[str, str]:

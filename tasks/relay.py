@@ -203,23 +203,17 @@ def _part(
     )  # fmt: skip
 
 
-def _renaming(names: dict[str, str], forms: dict[str, Form]) -> tuple[Small, ...]:
-    """Return a question for each field that gets another name."""
-    told = (("size", "width", "12"), ("town", "place", '"Old Bath"'))
-    examples = tuple(
-        (f"Rename the key {old} to {new}: ", f'{{"{old}": {value}}}', f'{{"{new}": {value}}}')
-        for old, new, value in told
-    )
-    return tuple(
-        replace(
-            _part(
-                "rename", f"Rename the key {old} to {new}: ", (old,),
-                lambda record, old=old, new=new: json.dumps({new: record[old]}), {new: forms[old]}, (),
-            ),
-            examples=examples,
-        )
-        for old, new in names.items()
+def _renaming(old: str, new: str, form: Form) -> Small:
+    """Return the question for a field that gets another name."""
+    asked = _part(
+        "rename", f"Rename the key {old} to {new}: ", (old,), lambda record: json.dumps({new: record[old]}),
+        {new: form}, (),
     )  # fmt: skip
+    told = (("size", "width", "12"), ("town", "place", '"Old Bath"'))
+    return replace(asked, examples=tuple(
+        (f"Rename the key {one} to {other}: ", f'{{"{one}": {value}}}', f'{{"{other}": {value}}}')
+        for one, other, value in told
+    ))  # fmt: skip
 
 
 def _ordering(place: int) -> Small:
@@ -243,7 +237,7 @@ def _taking(key: str, last: bool) -> Small:
 
     def put(record: Record, answer: str) -> Record:
         rest = {name: value for name, value in record.items() if name != "details" or not last}
-        return rest | json.loads(answer)
+        return {**rest, **json.loads(answer)}
 
     whole = _part("take out", words.format(key), ("details",),
                   lambda record: json.dumps({key: record["details"][key]}), {key: _PLAIN[key]}, ())  # fmt: skip
@@ -264,7 +258,8 @@ _AMOUNTS = (("1205", "12.05"), ("50013", "500.13"), ("307", "3.07"), ("98760", "
 # By edit: the questions there, and those back.
 QUESTIONS: dict[str, tuple[tuple[Small, ...], tuple[Small, ...]]] = {
     "rename": (
-        _renaming(_NEW_NAMES, _PLAIN), _renaming(_OLD_NAMES, {new: _PLAIN[old] for new, old in _OLD_NAMES.items()})
+        tuple(_renaming(old, new, _PLAIN[old]) for old, new in _NEW_NAMES.items()),
+        tuple(_renaming(new, old, _PLAIN[old]) for old, new in _NEW_NAMES.items()),
     ),
     "unit": (
         (_part("cents to amount", "Write so many cents as an amount with two decimals: ", ("cents",),
