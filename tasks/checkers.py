@@ -6,10 +6,11 @@ the blank beside it or jumps into it over one piece of the other colour. The sho
 so that is all a step shows.
 
 Two designs of its steps. In `lines` a step is a move by the strategy's rules, answered with the move and the cells
-after it. In `questions` a move is three questions with a word as answer: what the colour that moved last can do, told
-the two places on its side of the blank; what the other colour can do; and who moves, where a jump goes before a
-slide, and of two equal moves that of the colour that moved last. That is the same strategy. The rules are told as
-examples. The model judges the places and chooses; the code shows the places and makes the move that was chosen.
+after it. In `questions` a move is five questions with a word or a number as answer: which colour stands at each of the
+four places round the blank, and which of two moves is the better one, asked as the larger one of two numbers. A jump
+counts 4, a slide 2, no move nothing, and one more for the colour that moved last: so ordered, the better move is that
+of the strategy. The model looks the places up and chooses; the code knows what pieces a move needs, says what it
+counts, and makes the one that was chosen.
 
 A step must not cost O(N): there are O(N^2) of them. `CheckersState` therefore holds the row as two `Side`s
 read outward from the blank, and a side as the colour next to the blank and the lengths of its runs of equal
@@ -57,10 +58,9 @@ _MOVE = Line("move", rf'\["[RB]", ?{_PLACE}, ?{_PLACE}\]|\[\]')
 _CELLS = Line("next_cells", '"[RB_#]{5}"')
 _OTHER = {"R": "B", "B": "R"}
 _MIRROR = str.maketrans("RB", "BR")
-_GRADES = ("none", "slide", "jump")
-_PAIRS = ("RR", "RB", "BR", "BB", "#R", "#B", "##")  # what two places of R's side can hold
-_TOLD = (("B", "jump", "slide"), ("B", "slide", "slide"), ("B", "none", "slide"), ("R", "jump", "jump"),
-         ("B", "slide", "none"), ("R", "slide", "jump"))  # fmt: skip
+_ROUND = (-2, -1, 1, 2)  # the places round the blank
+_WORDS = {"R": "red", "B": "blue", "_": "blank", "#": "none"}
+_ALONE = "Answer with the word alone."
 
 Move = tuple[str, int, int] | tuple[()]
 
@@ -130,11 +130,10 @@ class CheckersAnswer(NamedTuple):
 
 
 class AskedState(NamedTuple):
-    """The state of the design `questions`: also what the colour that moved last can do, and the other; "" not asked."""
+    """The state of the design `questions`: also the colours seen at the first of the four places round the blank."""
 
     row: CheckersState
-    own: str = ""
-    other: str = ""
+    seen: tuple[str, ...] = ()
 
 
 class _Row:
@@ -143,7 +142,7 @@ class _Row:
     name = "checkers"
     designs: ClassVar = {
         "lines": "a move a step by the rules of a strategy, with the cells after it",
-        "questions": "three questions a move, a word as answer: what each colour can do, and which moves",
+        "questions": "five questions a move: the colours round the blank, and the larger one of two numbers",
     }
 
     def __init__(self, n: int) -> None:
@@ -300,61 +299,53 @@ class Checkers(_Row):
 
 
 class Asked(_Row):
-    """The design `questions`: the answer of a step is what a colour can do, or which one moves."""
+    """The design `questions`: the answer of a step is the colour at a place, or what the better move counts."""
 
     def __init__(self, n: int, design: str = "questions") -> None:
         super().__init__(n)
         self.parameters["design"] = design
-        self.steps: int = 3 * self.moves
+        self.steps: int = (len(_ROUND) + 1) * self.moves
 
     def initial_state(self) -> AskedState:
         """Return all R, the blank, all B."""
         return self.state_at(0)
 
     def kind(self, state: AskedState, step: int) -> str:
-        """Return whether it is asked what a colour can do, or which one moves."""
-        return "choose" if state.other else "can do"
+        """Return whether a place is looked up, or two numbers are compared."""
+        return "look-up" if len(state.seen) < len(_ROUND) else "compare"
 
-    def prompt(self, state: AskedState, step: int) -> Any:
-        """Return the places on one side of the blank, or what both colours can do; no step needs more."""
-        if state.other:
-            return _told(_CHOICES, _who(state.row.last, *_both(state)))
-        colour, places = self._side(state)
-        pairs = [pair if colour == "R" else pair.translate(_MIRROR) for pair in _PAIRS]
-        return _told([(_seen(colour, pair), _can(colour, pair)) for pair in pairs], _seen(colour, places))
-
-    def _side(self, state: AskedState) -> tuple[str, str]:
-        """Return the colour that is asked about, and the two places on its side, the blank's neighbour last."""
-        last, cells = state.row.last, state.row.cells
-        colour = _OTHER[last] if state.own else last
-        return colour, cells[:2] if colour == "R" else cells[:2:-1]
+    def prompt(self, state: AskedState, step: int) -> str:
+        """Return the five places round the blank and which to look up, or what two moves count."""
+        row, seen = state
+        if len(seen) < len(_ROUND):
+            places = "\n".join(f"{row.blank + i - 2}: {_WORDS[cell]}" for i, cell in enumerate(row.cells))
+            return f"{places}\n\nWhat word stands behind {row.blank + _ROUND[len(seen)]} in this list? {_ALONE}"
+        return f"What is the largest number in this list? {[*_counts(state)]} Answer with the number alone."
 
     def parse(self, text: str) -> str:
-        """Read a bare word. Raises ValueError for anything else."""
-        return bare(text, "jump|slide|none|R|B")
+        """Read a bare colour, `none` or number. Raises ValueError for anything else."""
+        return bare(text, "red|blue|none|[0-5]")
 
     def legal(self, state: AskedState, action: str) -> bool:
-        """Say whether it is such a word, and no colour moves of which it was said that it cannot."""
-        if not state.other:
-            return action in ("jump", "slide", "none")
-        can = dict(zip("RB", _both(state), strict=True))
-        return can.get(action, "none") != "none" if can["R"] + can["B"] != "nonenone" else action == "none"
+        """Say whether it is a word for a place, or one of the two numbers."""
+        if len(state.seen) < len(_ROUND):
+            return not action.isdigit()
+        return action.isdigit() and int(action) in _counts(state)
 
     def apply(self, state: AskedState, action: str) -> AskedState:
-        """Return the state with the word, or with the move made; a move that the row does not allow changes nothing."""
-        row, own, other = state
-        if not own:
-            return AskedState(row, action)
-        if not other:
-            return AskedState(row, own, action)
-        says = own if action == row.last else other
-        place = (1 if says == "slide" else 2) * (-1 if action == "R" else 1)
-        move: Move = (action, row.blank + place, row.blank) if (action, place) in _moves(row.cells) else ()
+        """Return the state with the word, or with the move made; one that the row does not allow changes nothing."""
+        row, seen = state
+        if len(seen) < len(_ROUND):
+            return AskedState(row, (*seen, action))
+        count = int(action)
+        colour = row.last if count % 2 else _OTHER[row.last]
+        place = count // 2 * (-1 if colour == "R" else 1)
+        move: Move = (colour, row.blank + place, row.blank) if (colour, place) in _moves(row.cells) else ()
         return AskedState(_after_move(row, move))
 
     def done(self, state: AskedState) -> bool:
         """Say whether the colours have changed places."""
-        return self._changed(state.row) and not state.own
+        return self._changed(state.row) and not state.seen
 
     def answer(self, state: AskedState) -> str:
         """Return the whole row."""
@@ -366,59 +357,57 @@ class Asked(_Row):
 
     def state_at(self, step: int) -> AskedState:
         """Return the state before a question of the shortest solution."""
-        move, asked = divmod(step, 3)
-        state = AskedState(self.row_at(move))
-        for _ in range(asked):
-            state = self.apply(state, self.truth(state, step))
-        return state
+        move, asked = divmod(step, len(_ROUND) + 1)
+        row = self.row_at(move)
+        return AskedState(row, tuple(_WORDS[row.cells[2 + place]] for place in _ROUND[:asked]))
 
     def check(self, actions: Iterable[str]) -> str | None:
         """Compare every answer with a row of places, a path of its own; return a complaint or None."""
         return check_words(self.n, actions)
 
     def truth(self, state: AskedState, step: int) -> str:
-        """Return the right word, on or off the shortest path."""
-        if not state.other:
-            return _can(*self._side(state))
-        return _mover(state.row.last, *_both(state))
+        """Return the right answer, on or off the shortest path."""
+        row, seen = state
+        if len(seen) < len(_ROUND):
+            return _WORDS[row.cells[2 + _ROUND[len(seen)]]]
+        return str(max(_counts(state)))
 
     def render(self, answer: str) -> str:
         """Write an answer as a model would."""
         return answer
 
     def rivals(self, state: AskedState, step: int) -> list[str]:
-        """Return other words: no flag can catch them but that a colour moves which cannot."""
+        """Return the other colours, or the smaller number: no flag can catch them. Of equal numbers, one more."""
         right = self.truth(state, step)
-        words = ("R", "B") if state.other else ("jump", "slide", "none")
-        return [word for word in words if word != right]
+        if not right.isdigit():
+            return [word for word in ("red", "blue", "none") if word != right]
+        least = min(_counts(state))
+        return [str(least) if str(least) != right else str(least + 1)]
 
 
 def check_words(n: int, words: Iterable[str]) -> str | None:
-    """Say what is wrong with the words, or None if all are right and solve the puzzle.
+    """Say what is wrong with the answers, or None if all are right and solve the puzzle.
 
-    Independent of `Asked`: it keeps the row place by place and plays from the words alone.
+    Independent of `Asked`: it keeps the row place by place and plays from the answers alone.
     """
-    row, last, count = [1] * n + [0] + [-1] * n, 1, 0  # 1 moves up, -1 down
+    row, last = [1] * n + [0] + [-1] * n, 1  # 1 moves up, -1 down
     given = iter(words)
-    for own in given:
+    for move in range((n + 1) ** 2 - 1):
         blank = row.index(0)
-        said = {last: own, -last: next(given, ""), 0: next(given, "")}
-        for way in (last, -last):
-            near, far = (row[at] if 0 <= at <= 2 * n else 0 for at in (blank - way, blank - 2 * way))
-            right = "slide" if near == way else "jump" if near == -way and far == way else "none"
-            if said[way] != right:
-                return f"move {count}: {'R' if way == 1 else 'B'} is said to {said[way] or 'nothing'}, it can: {right}"
-        grade = {"none": 0, "slide": 1, "jump": 2}
-        mover = last if grade[said[last]] >= grade[said[-last]] else -last
-        if not grade[said[mover]] or said[0] != ("R" if mover == 1 else "B"):
-            return f"move {count}: {said[0] or 'nobody'} is said to move"
-        source = blank - mover * grade[said[mover]]
-        row[source], row[blank], last, count = 0, mover, mover, count + 1
-        if count == (n + 1) ** 2 - 1:
-            break
+        right = [row[at] if 0 <= at <= 2 * n else 0 for at in (blank - 2, blank - 1, blank + 1, blank + 2)]
+        seen = [next(given, "") for _ in right]
+        if seen != [("none", "red", "blue")[piece] for piece in right]:
+            return f"move {move}: round the blank are said to be {', '.join(seen)}"
+        far = {1: right[:2], -1: right[:1:-1]}
+        grades = {way: 2 if two == [way, -way] else int(two[1] == way) for way, two in far.items()}
+        mover = last if grades[last] >= grades[-last] else -last
+        said = next(given, "")
+        if said != str(2 * grades[mover] + (mover == last)):
+            return f"move {move}: {said or 'nothing'} is said to be the larger number"
+        row[blank - mover * grades[mover]], row[blank], last = 0, mover, mover
     if row != [-1] * n + [0] + [1] * n:
-        return f"after {count} moves the colours have not changed places"
-    return None if next(given, None) is None else "there are words after the last move"
+        return "the colours have not changed places"
+    return None if next(given, None) is None else "there are answers after the last move"
 
 
 def check_moves(n: int, moves: Iterable[Move]) -> str | None:
@@ -444,41 +433,12 @@ def check_moves(n: int, moves: Iterable[Move]) -> str | None:
     return None if row == [-1] * n + [0] + [1] * n else f"after {count} moves the colours have not changed places"
 
 
-def _both(state: AskedState) -> tuple[str, str]:
-    """Return what R and what B can do, as was answered."""
-    return (state.own, state.other) if state.row.last == "R" else (state.other, state.own)
-
-
-def _can(colour: str, places: str) -> str:
-    """Return what a colour can do, by the two places on its side, the blank's neighbour last."""
-    return "slide" if places[1] == colour else "jump" if places == colour + _OTHER[colour] else "none"
-
-
-def _mover(last: str, red: str, black: str) -> str:
-    """Return which colour moves: the one with the better move, of equal ones that which moved last."""
-    better = _GRADES.index(red) - _GRADES.index(black)
-    mover = last if not better else "R" if better > 0 else "B"
-    return "none" if red == black == "none" else mover
-
-
-def _seen(colour: str, places: str) -> str:
-    """Return what is asked about a colour, in the row's own order: R comes from the left, B from the right."""
-    shown = f"{places}_" if colour == "R" else f"_{places[::-1]}"
-    return f"Row: {' '.join(shown)}\nWhat can {colour} do?"
-
-
-def _who(last: str, red: str, black: str) -> str:
-    """Return what is asked about both colours."""
-    return f"R: {red}\nB: {black}\nThe same: {last}\nWho moves?"
-
-
-_CHOICES = [(_who(*case), _mover(*case)) for case in _TOLD]
-
-
-def _told(examples: Iterable[tuple[str, str]], question: str) -> list[dict[str, str]]:
-    """Return a question after its examples."""
-    turns = [*(turn for example in examples for turn in example), question]
-    return [{"role": ("user", "assistant")[i % 2], "content": turn} for i, turn in enumerate(turns)]
+def _counts(state: AskedState) -> tuple[int, int]:
+    """Return what a move of R and one of B counts, by the colours seen."""
+    far, near, nearer, farther = state.seen
+    red = 4 if (far, near) == ("red", "blue") else 2 if near == "red" else 0
+    blue = 4 if (nearer, farther) == ("red", "blue") else 2 if nearer == "blue" else 0
+    return (red + (red > 0), blue) if state.row.last == "R" else (red, blue + (blue > 0))
 
 
 _Step = tuple[str, int]  # a colour, and where its piece is, counted from the blank
