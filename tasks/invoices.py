@@ -4,7 +4,7 @@ The invoices are drawn: four layouts, four ways to write a date, three to write 
 and amounts beside those that are asked for. An amount of money is kept in cents.
 
 Two designs of its steps. In `lines` a step is a whole invoice, answered with a line for each field. In `questions` it
-is one field, "What is the invoice number?", with a bare value as answer. The model finds the value and copies it as it
+is one field, "Who has to pay this invoice?", with a bare value as answer. The model finds the value and copies it as it
 stands in the text; the code reads the ways to write a date or an amount.
 
 A red flag may use that numbers, names and amounts are copied, so they stand in the text, and that the total is the sum
@@ -45,8 +45,8 @@ tax = <the amount of the tax>
 total = <the total to pay>"""
 
 _QUESTIONS = {
-    "number": "What is the invoice number? Answer with the number alone.",
-    "date": "What is the date of the invoice? Answer with the date alone.",
+    "number": "What is the invoice number, with its letters? Answer with the number alone.",
+    "date": "What is the full date of the invoice? Answer with the date alone.",
     "buyer": "Who has to pay this invoice? Answer with the name alone.",
     "first": "What is the amount of the first item? Answer with the amount alone.",
     "second": "What is the amount of the second item? Answer with the amount alone.",

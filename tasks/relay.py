@@ -9,9 +9,9 @@ that does not hold. With one segment the run goes on with what it has, and `done
 ledger is still the first one.
 
 Two designs of its steps. In `lines` a step is a whole edit of a record, answered with the record. In `questions` an
-edit is a few small ones, each of a part of the record: rename one field, write an amount, say which of the fields
-comes last, nest three fields, take one out again, take a date apart. The model makes each of these edits and writes
-what comes out, the code cuts the part out of the record and puts the answer in its place.
+edit is a few small ones, each of a part of the record: rename one field, say which digit or which field comes last,
+write an amount in cents, nest three fields, take one out again, take a date apart. The model makes each of these edits
+and writes what comes out, the code cuts the part out of the record and puts the answer in its place.
 
 Red flags may use what an edit does not change (the record's id) and the form it asks for (names, order and kinds
 of fields), never values.
@@ -216,18 +216,42 @@ def _renaming(old: str, new: str, form: Form) -> Small:
     ))  # fmt: skip
 
 
+_LAST = "What is the last item in this list? "
+
+
 def _ordering(place: int) -> Small:
     """Return the question which of the fields from a place on comes last; that field is moved to the place."""
-    words = "What is the last item in this list? "
 
     def put(record: Record, answer: str) -> Record:
         keys = [key for key in record if key != answer]
         return {key: record[key] for key in (*keys[:place], answer, *keys[place:])}
 
     return Small(
-        "last of a list", words, lambda record: ", ".join([*record][place:]), lambda record: [*record][-1], put,
+        "last of a list", _LAST, lambda record: ", ".join([*record][place:]), lambda record: [*record][-1], put,
         lambda record, answer: answer in [*record][place:],
-        ((words, "red, blue, green", "green"), (words, "town, size", "size")),
+        ((_LAST, "red, blue, green", "green"), (_LAST, "town, size", "size")),
+    )  # fmt: skip
+
+
+def _cutting(second: bool) -> Small:
+    """Return the question for a digit behind the point of an amount: the last of the cents, then the last of the rest.
+
+    As one step, or as the last two digits, small models err. Between the two the first one stands in `tail`.
+    """
+
+    def digits(record: Record) -> str:
+        return str(record["cents"]).zfill(2 if second else 3)
+
+    def put(record: Record, answer: str) -> Record:
+        rest = digits(record)[:-1]
+        if second:
+            return _replaced(record, ("cents", "tail"), {"amount": f"{rest}.{answer}{record['tail']}"})
+        return _replaced(record, "cents", {"cents": int(rest), "tail": answer})
+
+    return Small(
+        "last of a list", _LAST, lambda record: ", ".join(digits(record)), lambda record: digits(record)[-1], put,
+        lambda _record, answer: len(answer) == 1 and answer.isdigit(),
+        ((_LAST, "4, 0, 7", "7"), (_LAST, "2, 6, 6, 1, 0", "0")),
     )  # fmt: skip
 
 
@@ -262,9 +286,7 @@ QUESTIONS: dict[str, tuple[tuple[Small, ...], tuple[Small, ...]]] = {
         tuple(_renaming(new, old, _PLAIN[old]) for old, new in _NEW_NAMES.items()),
     ),
     "unit": (
-        (_part("cents to amount", "Write so many cents as an amount with two decimals: ", ("cents",),
-               lambda record: f"{record['cents'] // 100}.{record['cents'] % 100:02}", {"amount": _money}, _AMOUNTS,
-               lambda answer: {"amount": answer}, lambda record: str(record["cents"])),),
+        (_cutting(False), _cutting(True)),
         (_part("amount to cents", "Write this amount in cents: ", ("amount",),
                lambda record: str(_in_coins(record)["cents"]), {"cents": _natural},
                tuple((amount, cents) for cents, amount in _AMOUNTS),
@@ -568,7 +590,7 @@ def _small_by_hand(id: int, date: str, payee: str, cents: int, note: str) -> tup
     return (
         ((f'{{"booked": "{date}"}}', f'{{"to": "{payee}"}}', f'{{"sum": {cents}}}', f'{{"remark": "{note}"}}'),
          (f'{{"date": "{date}"}}', *(f"{{{field}}}" for field in fields))),
-        ((f"{cents / 100:.2f}",), (str(cents),)),
+        ((str(cents)[-1], str(cents)[-2]), (str(cents),)),
         (("note", "cents", "payee", "date"), ("id", "date", "payee", "cents")),
         ((f'{{"details": {{{", ".join(fields)}}}}}',), tuple(f"{{{field}}}" for field in fields)),
         ((f'{{"year": {year}, "month": {month}, "day": {day}}}',), (date,)),

@@ -162,9 +162,10 @@ def test_what_is_asked():
     """The words of each kind of question, with the part of the record that it is about, and the answer."""
     assert asked(0, 0)[0][1] == ('Rename the key payee to to: {"payee": "Ada Hill"}', '{"to": "Ada Hill"}')
     assert asked(0, 1)[0][2] == ('Rename the key sum to cents: {"sum": 1205}', '{"cents": 1205}')
-    assert asked(1, 0)[0] == [("Write so many cents as an amount with two decimals: 1205", "12.05")]
+    last = "What is the last item in this list? "
+    assert asked(1, 0)[0] == [(f"{last}1, 2, 0, 5", "5"), (f"{last}1, 2, 0", "0")]
     assert asked(1, 1)[0] == [("Write this amount in cents: 12.05", "1205")]
-    assert asked(2, 0)[0][1] == ("What is the last item in this list? id, date, payee, cents", "cents")
+    assert asked(2, 0)[0][1] == (f"{last}id, date, payee, cents", "cents")
     nested = '{"payee": "Ada Hill", "cents": 1205, "note": "tea and bread"}'
     assert asked(3, 0)[0] == [
         (f"Put this object into an object with the one key details: {nested}", f'{{"details": {nested}}}')
@@ -189,11 +190,22 @@ def test_examples_are_right_and_are_read(edit):
             assert small.kind != "last of a list" or part.endswith(answer)
 
 
+@pytest.mark.parametrize("cents", [0, 7, 10, 99, 100, 123456])
+def test_an_amount_is_cut_digit_by_digit(cents):
+    """Any number of cents becomes its amount by the two digits that stand last; a wrong digit makes another one."""
+    first, second = module.QUESTIONS["unit"][0]
+    record = {**PLAIN, "cents": cents}
+    between = first.put(record, first.right(record))
+    assert second.put(between, second.right(between)) == EDITS[1].do(record)
+    assert EDITS[1].undo(second.put(first.put(record, "3"), "4"))["cents"] == cents // 100 * 100 + 43
+    assert [first.fits(record, answer) for answer in ("3", "", "12", "x")] == [True, False, False, False]
+
+
 @pytest.mark.parametrize(("segments", "cuts"), [(1, 1), (3, 3), (1024, 7)])
 def test_questions_are_cut_between_trips(segments, cuts):
     """Each segment begins with the original ledger, where the one before it ends."""
     task = maker.load_task("relay", records=2, trips=7, design="questions")
-    assert task.steps == 2 * (8 + 2 + 8 + 4 + 2 + 8 + 2)
+    assert task.steps == 2 * (8 + 3 + 8 + 4 + 2 + 8 + 3)
     state, seen, plan = task.initial_state(), {}, task.plan(segments)
     for step in range(task.steps):
         seen[step], state = state, task.apply(state, task.truth(state, step))
@@ -210,8 +222,8 @@ def test_a_wrong_answer_of_the_right_form_is_legal():
         by_kind.setdefault(task.kind(state, step), state)
         state = task.apply(state, task.truth(state, step))
     for kind, good, bad in (
-        ("rename", '{"booked": "1999-01-01"}', '{"date": "1999-01-01"}'), ("cents to amount", "0.01", "0.1"),
-        ("amount to cents", "7", "7.00"), ("last of a list", "id", "size"),
+        ("rename", '{"booked": "1999-01-01"}', '{"date": "1999-01-01"}'),
+        ("amount to cents", "7", "7.00"), ("last of a list", "0", "10"),
         ("nest", '{"details": {"payee": "x", "cents": 0, "note": "y"}}', '{"payee": "x", "cents": 0, "note": "y"}'),
         ("take out", '{"payee": "x"}', "x"), ("split a date", '{"year": 1, "month": 1, "day": 1}', "1-1-1"),
         ("join a date", "1999-01-01", "1999-1-1"),
