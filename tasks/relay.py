@@ -48,6 +48,7 @@ _HERE = re.compile(r"\brecord[ \t]*=[ \t]*")
 _TAIL = re.compile(r"[ \t]*(?:[.;`*]+[ \t]*)?(?:[\r\n]|\Z)")
 _FENCE = re.compile(r"\A```[a-z]*\n(.*)\n```\Z", re.DOTALL)
 _WORD = r"[a-z]{2,20}|[0-9.-]{1,20}"
+_WHICH_LAST = "What is the last item in this list? "
 _FIRST = ("Ada", "Ben", "Cleo", "Dora", "Emil", "Finn", "Gwen", "Hugo", "Iris", "Jon")
 _LAST = ("Hill", "Marsh", "Stone", "Field", "Brook", "Wood", "Lake", "Ford", "Moor", "Dale")
 _THINGS = ("paper", "two boxes", "repair of the roof", "tea and bread", "train fare", "seed", "lamp oil", "rent", "ink")
@@ -216,9 +217,6 @@ def _renaming(old: str, new: str, form: Form) -> Small:
     ))  # fmt: skip
 
 
-_LAST = "What is the last item in this list? "
-
-
 def _ordering(place: int) -> Small:
     """Return the question which of the fields from a place on comes last; that field is moved to the place."""
 
@@ -227,9 +225,9 @@ def _ordering(place: int) -> Small:
         return {key: record[key] for key in (*keys[:place], answer, *keys[place:])}
 
     return Small(
-        "last of a list", _LAST, lambda record: ", ".join([*record][place:]), lambda record: [*record][-1], put,
+        "last of a list", _WHICH_LAST, lambda record: ", ".join([*record][place:]), lambda record: [*record][-1], put,
         lambda record, answer: answer in [*record][place:],
-        ((_LAST, "red, blue, green", "green"), (_LAST, "town, size", "size")),
+        ((_WHICH_LAST, "red, blue, green", "green"), (_WHICH_LAST, "town, size", "size")),
     )  # fmt: skip
 
 
@@ -249,9 +247,9 @@ def _cutting(second: bool) -> Small:
         return _replaced(record, "cents", {"cents": int(rest), "tail": answer})
 
     return Small(
-        "last of a list", _LAST, lambda record: ", ".join(digits(record)), lambda record: digits(record)[-1], put,
+        "last of a list", _WHICH_LAST, lambda record: ", ".join(digits(record)), lambda record: digits(record)[-1], put,
         lambda _record, answer: len(answer) == 1 and answer.isdigit(),
-        ((_LAST, "4, 0, 7", "7"), (_LAST, "2, 6, 6, 1, 0", "0")),
+        ((_WHICH_LAST, "4, 0, 7", "7"), (_WHICH_LAST, "2, 6, 6, 1, 0", "0")),
     )  # fmt: skip
 
 

@@ -141,6 +141,13 @@ def test_spacing_does_not_count_and_order_does():
         task.parse('record = {"a": 1, "b": 2}\nrecord = {"b": 2, "a": 1}')
 
 
+def test_the_ledger_is_what_it_was():
+    """The same seed draws the same records in every design and version, or old journals would be of another ledger."""
+    first = '{"id": 1, "date": "2024-11-22", "payee": "Emil Stone", "cents": 51176, "note": "tea and bread"}'
+    for design in ("lines", "questions"):
+        assert maker.load_task("relay", records=2, design=design).original[0] == first
+
+
 def asked(step_of_five, returning):
     """Return the questions of an edit of PLAIN, put one after the other and rightly answered, and the record then."""
     edit = EDITS[step_of_five]
