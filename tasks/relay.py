@@ -8,6 +8,11 @@ The plan knows the ledger at the start of each trip and nothing between; a trip 
 that does not hold. With one segment the run goes on with what it has, and `done` says at the end whether the
 ledger is still the first one.
 
+Two designs of its steps. In `lines` a step is a whole edit of a record, answered with the record. In `questions` an
+edit is a few small ones, each of a part of the record: rename one field, say which digit or which field comes last,
+write an amount in cents, nest three fields, take one out again, take a date apart. The model makes each of these edits
+and writes what comes out, the code cuts the part out of the record and puts the answer in its place.
+
 Red flags may use what an edit does not change (the record's id) and the form it asks for (names, order and kinds
 of fields), never values.
 
@@ -19,11 +24,13 @@ from __future__ import annotations
 import json
 import random
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import accumulate, cycle, islice
+from typing import Any, ClassVar, Literal, NamedTuple
 
-from maker import DEFAULT_SEGMENTS, Ambiguous, Plan, Segment, TaskError
+from maker import DEFAULT_SEGMENTS, Ambiguous, Plan, Segment, TaskError, bare
 
 MOST_RECORDS, MOST_STEPS = 1_000, 2_000_000
 
@@ -39,6 +46,9 @@ record = """
 
 _HERE = re.compile(r"\brecord[ \t]*=[ \t]*")
 _TAIL = re.compile(r"[ \t]*(?:[.;`*]+[ \t]*)?(?:[\r\n]|\Z)")
+_FENCE = re.compile(r"\A```[a-z]*\n(.*)\n```\Z", re.DOTALL)
+_WORD = r"[a-z]{2,20}|[0-9.-]{1,20}"
+_WHICH_LAST = "What is the last item in this list? "
 _FIRST = ("Ada", "Ben", "Cleo", "Dora", "Emil", "Finn", "Gwen", "Hugo", "Iris", "Jon")
 _LAST = ("Hill", "Marsh", "Stone", "Field", "Brook", "Wood", "Lake", "Ford", "Moor", "Dale")
 _THINGS = ("paper", "two boxes", "repair of the roof", "tea and bread", "train fare", "seed", "lamp oil", "rent", "ink")
@@ -150,6 +160,155 @@ EDITS = (
 )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Small:
+    """A question of the design `questions`: a small edit of a part of a record.
+
+    kind: of edit. words: what is asked, before the part. part: of the record, as it is shown. right: the answer to it.
+    put: the record with an answer in the part's place. fits: whether an answer has the form asked for. examples: parts
+    with their answers, shown before the question.
+    """
+
+    kind: str
+    words: str
+    part: Callable[[Record], str]
+    right: Callable[[Record], str]
+    put: Callable[[Record, str], Record]
+    fits: Callable[[Record, str], bool]
+    examples: tuple[tuple[str, str, str], ...] = ()
+
+    def asked(self, record: Record) -> list[dict[str, str]]:
+        """Return the question, after its examples."""
+        told = [turn for words, part, answer in self.examples for turn in ((words + part), answer)]
+        turns = [*told, self.words + self.part(record)]
+        return [{"role": ("user", "assistant")[i % 2], "content": turn} for i, turn in enumerate(turns)]
+
+
+def _part(
+    kind: str, words: str, taken: tuple[str, ...], right: Callable[[Record], str], form: dict[str, Form],
+    examples: tuple[tuple[str, str], ...], read: Callable[[str], Record] = json.loads,
+    part: Callable[[Record], str] | None = None,
+) -> Small:  # fmt: skip
+    """Return a question about the fields `taken`, whose answer is read as the fields that take their place."""
+
+    def fits(_record: Record, answer: str) -> bool:
+        try:
+            return _fits(read(answer), form)
+        except ValueError:
+            return False
+
+    return Small(
+        kind, words, part or (lambda record: json.dumps({key: record[key] for key in taken})), right,
+        lambda record, answer: _replaced(record, taken, read(answer)), fits,
+        tuple((words, *example) for example in examples),
+    )  # fmt: skip
+
+
+def _renaming(old: str, new: str, form: Form) -> Small:
+    """Return the question for a field that gets another name."""
+    asked = _part(
+        "rename", f"Rename the key {old} to {new}: ", (old,), lambda record: json.dumps({new: record[old]}),
+        {new: form}, (),
+    )  # fmt: skip
+    told = (("size", "width", "12"), ("town", "place", '"Old Bath"'))
+    return replace(asked, examples=tuple(
+        (f"Rename the key {one} to {other}: ", f'{{"{one}": {value}}}', f'{{"{other}": {value}}}')
+        for one, other, value in told
+    ))  # fmt: skip
+
+
+def _ordering(place: int) -> Small:
+    """Return the question which of the fields from a place on comes last; that field is moved to the place."""
+
+    def put(record: Record, answer: str) -> Record:
+        keys = [key for key in record if key != answer]
+        return {key: record[key] for key in (*keys[:place], answer, *keys[place:])}
+
+    return Small(
+        "last of a list", _WHICH_LAST, lambda record: ", ".join([*record][place:]), lambda record: [*record][-1], put,
+        lambda record, answer: answer in [*record][place:],
+        ((_WHICH_LAST, "red, blue, green", "green"), (_WHICH_LAST, "town, size", "size")),
+    )  # fmt: skip
+
+
+def _cutting(second: bool) -> Small:
+    """Return the question for a digit behind the point of an amount: the last of the cents, then the last of the rest.
+
+    As one step, or as the last two digits, small models err. Between the two the first one stands in `tail`.
+    """
+
+    def digits(record: Record) -> str:
+        return str(record["cents"]).zfill(2 if second else 3)
+
+    def put(record: Record, answer: str) -> Record:
+        rest = digits(record)[:-1]
+        if second:
+            return _replaced(record, ("cents", "tail"), {"amount": f"{rest}.{answer}{record['tail']}"})
+        return _replaced(record, "cents", {"cents": int(rest), "tail": answer})
+
+    return Small(
+        "last of a list", _WHICH_LAST, lambda record: ", ".join(digits(record)), lambda record: digits(record)[-1], put,
+        lambda _record, answer: len(answer) == 1 and answer.isdigit(),
+        ((_WHICH_LAST, "4, 0, 7", "7"), (_WHICH_LAST, "2, 6, 6, 1, 0", "0")),
+    )  # fmt: skip
+
+
+def _taking(key: str, last: bool) -> Small:
+    """Return the question for a field of the object details; after the last one that object goes."""
+    words, shown = "Give the field {} of this object: ", '{"place": {"size": 12, "town": "Old Bath"}}'
+
+    def put(record: Record, answer: str) -> Record:
+        rest = {name: value for name, value in record.items() if name != "details" or not last}
+        return {**rest, **json.loads(answer)}
+
+    whole = _part("take out", words.format(key), ("details",),
+                  lambda record: json.dumps({key: record["details"][key]}), {key: _PLAIN[key]}, ())  # fmt: skip
+    return replace(whole, put=put, examples=(
+        (words.format("town"), shown, '{"town": "Old Bath"}'), (words.format("size"), shown, '{"size": 12}'),
+    ))  # fmt: skip
+
+
+_NESTED = ("payee", "cents", "note")
+_DAY: dict[str, Form] = {"year": _below(10_000), "month": _below(100), "day": _below(100)}
+_DAYS = (
+    ("1987-02-14", '{"year": 1987, "month": 2, "day": 14}'),
+    ("2011-11-08", '{"year": 2011, "month": 11, "day": 8}'),
+    ("1999-07-30", '{"year": 1999, "month": 7, "day": 30}'),
+)
+_AMOUNTS = (("1205", "12.05"), ("50013", "500.13"), ("307", "3.07"), ("98760", "987.60"))
+
+# By edit: the questions there, and those back.
+QUESTIONS: dict[str, tuple[tuple[Small, ...], tuple[Small, ...]]] = {
+    "rename": (
+        tuple(_renaming(old, new, _PLAIN[old]) for old, new in _NEW_NAMES.items()),
+        tuple(_renaming(new, old, _PLAIN[old]) for old, new in _NEW_NAMES.items()),
+    ),
+    "unit": (
+        (_cutting(False), _cutting(True)),
+        (_part("amount to cents", "Write this amount in cents: ", ("amount",),
+               lambda record: str(_in_coins(record)["cents"]), {"cents": _natural},
+               tuple((amount, cents) for cents, amount in _AMOUNTS),
+               lambda answer: {"cents": int(answer)}, lambda record: str(record["amount"])),),
+    ),
+    "order": (tuple(map(_ordering, range(4))),) * 2,
+    "nest": (
+        (_part("nest", "Put this object into an object with the one key details: ", _NESTED,
+               lambda record: json.dumps({"details": {key: record[key] for key in _NESTED}}),
+               {"details": {key: _PLAIN[key] for key in _NESTED}},
+               (('{"size": 12, "town": "Bath"}', '{"details": {"size": 12, "town": "Bath"}}'),)),),
+        tuple(_taking(key, key == _NESTED[-1]) for key in _NESTED),
+    ),
+    "split": (
+        (_part("split a date", "Write this date as year, month and day: ", ("date",),
+               lambda record: json.dumps(dict(zip(_DAY, map(int, record["date"].split("-")), strict=True))), _DAY,
+               _DAYS, part=lambda record: str(record["date"])),),
+        (_part("join a date", "Write year, month and day as one date: ", tuple(_DAY),
+               lambda record: str(_merged(record)["date"]), {"date": _date},
+               tuple((parts, date) for date, parts in _DAYS), lambda answer: {"date": answer}),),
+    ),
+}  # fmt: skip
+
+
 class RelayState(NamedTuple):
     """The records as JSON texts, and how many edits were made, there and back."""
 
@@ -157,31 +316,60 @@ class RelayState(NamedTuple):
     edits: int
 
 
-class Relay:
-    """A ledger that goes through `trips` round trips.
+class AskedState(NamedTuple):
+    """The state of the design `questions`: also how many questions of the record's edit are answered."""
 
-    records: 1 to 1,000 of them. trips: edits with their inverses; at most 2,000,000 steps in all. data_seed: of the
-    ledger. `original` is the ledger as it must be after every trip.
-    """
+    ledger: tuple[str, ...]
+    edits: int
+    answered: int = 0
+
+
+class _Ledger:
+    """The ledger and its trips, the same in both designs."""
 
     name = "relay"
+    designs: ClassVar = {
+        "lines": "a whole edit of a record a step, answered with the record",
+        "questions": "an edit in small ones, each of a part of the record, answered with that part",
+    }
 
-    def __init__(self, records: int = 50, trips: int = 10, data_seed: int = 0) -> None:
+    def __init__(self, records: int, trips: int, data_seed: int) -> None:
         if not 1 <= records <= MOST_RECORDS or not 1 <= trips <= MOST_STEPS // (2 * records):
             raise TaskError(
                 f"relay: records = {records}, trips = {trips}: give 1 to 1,000 records, at least one trip and "
                 "at most 2,000,000 steps (2 records trips)"
             )
         self.records, self.trips = records, trips
-        self.parameters = {"records": records, "trips": trips, "data_seed": data_seed}
-        self.steps: int = 2 * records * trips
+        self.parameters: dict[str, Any] = {"records": records, "trips": trips, "data_seed": data_seed}
         drawn = random.Random(data_seed)  # noqa: S311 -- data of an exercise, not a secret
         self.original = tuple(json.dumps(_entry(drawn, number)) for number in range(1, records + 1))
 
-    def _at(self, state: RelayState) -> tuple[Edit, bool, str]:
+    def _at(self, state: RelayState | AskedState) -> tuple[Edit, bool, str]:
         """Return the edit a state is at, whether it is on its way back, and the record's text."""
         leg, place = divmod(state.edits, self.records)
         return EDITS[leg // 2 % len(EDITS)], leg % 2 == 1, state.ledger[place]
+
+    def answer(self, state: RelayState | AskedState) -> list[Record]:
+        """Return the ledger as a list of records."""
+        return [json.loads(record) for record in state.ledger]
+
+
+class Relay(_Ledger):
+    """A ledger that goes through `trips` round trips.
+
+    records: 1 to 1,000 of them. trips: edits with their inverses; at most 2,000,000 edits in all. data_seed: of the
+    ledger. design: see `designs`. `original` is the ledger as it must be after every trip.
+    """
+
+    def __new__(cls, records: int = 50, trips: int = 10, data_seed: int = 0, design: str = "lines") -> Any:
+        """Return a task of the design that is asked for."""
+        return Asked(records, trips, data_seed) if design == "questions" else super().__new__(cls)
+
+    def __init__(
+        self, records: int = 50, trips: int = 10, data_seed: int = 0, design: Literal["lines", "questions"] = "lines"
+    ) -> None:
+        super().__init__(records, trips, data_seed)
+        self.steps: int = 2 * records * trips
 
     # -- the task ------------------------------------------------------------------------------
 
@@ -231,10 +419,6 @@ class Relay:
         """Say whether all edits are made and the ledger is the original one, to the character."""
         return state == RelayState(self.original, self.steps)
 
-    def answer(self, state: RelayState) -> list[Record]:
-        """Return the ledger as a list of records."""
-        return [json.loads(record) for record in state.ledger]
-
     # -- decomposition -------------------------------------------------------------------------
 
     def plan(self, segments: int = DEFAULT_SEGMENTS) -> Plan:
@@ -275,6 +459,140 @@ class Relay:
         made = [json.dumps(record if returning else finish(record)) for record in spoilt]
         right = self.truth(state, step)
         return [text for text in dict.fromkeys(made) if text != right and self.legal(state, text)]
+
+
+class Asked(_Ledger):
+    """The design `questions`: the answer of a step is a part of a record, edited."""
+
+    def __init__(self, records: int, trips: int, data_seed: int, design: str = "questions") -> None:
+        super().__init__(records, trips, data_seed)
+        self.parameters["design"] = design
+        counts = [sum(map(len, QUESTIONS[edit.name])) for edit in EDITS]
+        self._starts = [0, *(records * count for count in accumulate(islice(cycle(counts), trips)))]  # of the trips
+        self.steps: int = self._starts[-1]
+
+    def initial_state(self) -> AskedState:
+        """Return the original ledger, nothing edited."""
+        return AskedState(self.original, 0)
+
+    def _small(self, state: AskedState) -> tuple[tuple[Small, ...], Small, Record]:
+        """Return the questions of the edit a state is at, the one that is next, and the record."""
+        edit, returning, record = self._at(state)
+        asked = QUESTIONS[edit.name][returning]
+        return asked, asked[state.answered], json.loads(record)
+
+    def kind(self, state: AskedState, step: int) -> str:
+        """Return the kind of small edit."""
+        return self._small(state)[1].kind
+
+    def prompt(self, state: AskedState, step: int) -> Any:
+        """Return what to do and the part of the record to do it to, after examples; no step needs more."""
+        _, small, record = self._small(state)
+        return small.asked(record)
+
+    def parse(self, text: str) -> str:
+        """Read a bare word or number, or an object as JSON; return it, the object in JSON's usual spacing.
+
+        Raises ValueError for anything beside it, and for floats, repeated fields or what JSON does not allow.
+        """
+        found = _FENCE.sub(r"\1", text.strip()).strip("*` \n")
+        return json.dumps(_decoder.decode(found)) if found.startswith("{") else bare(text, _WORD)
+
+    def legal(self, state: AskedState, action: str) -> bool:
+        """Say whether the answer has the names, order and kinds of fields that the question asks for."""
+        _, small, record = self._small(state)
+        return small.fits(record, action)
+
+    def apply(self, state: AskedState, action: str) -> AskedState:
+        """Return the state with the answer in its place in the record."""
+        asked, small, record = self._small(state)
+        place, edits = state.edits % self.records, state.edits + (state.answered + 1 == len(asked))
+        edited = json.dumps(small.put(record, action))
+        return AskedState(
+            (*state.ledger[:place], edited, *state.ledger[place + 1 :]), edits, (state.answered + 1) % len(asked)
+        )
+
+    def done(self, state: AskedState) -> bool:
+        """Say whether all edits are made and the ledger is the original one, to the character."""
+        return state == AskedState(self.original, 2 * self.records * self.trips)
+
+    def plan(self, segments: int = DEFAULT_SEGMENTS) -> Plan:
+        """Cut the run between trips, where the ledger must be the original one."""
+        count = min(segments, self.trips)
+        cuts = [self._starts[self.trips * i // count] for i in range(count + 1)]
+        return Plan([Segment(i, cuts[i], cuts[i + 1], self._restored) for i in range(count)])
+
+    def _restored(self, step: int) -> AskedState:
+        return AskedState(self.original, 2 * self.records * bisect_right(self._starts, step - 1))
+
+    def check(self, actions: Iterable[str]) -> str | None:
+        """Compare every answer with what its question must give, written out by hand; a complaint or None."""
+        return check_answers(self.original, self.trips, actions)
+
+    def truth(self, state: AskedState, step: int) -> str:
+        """Return the right answer, on or off the path."""
+        _, small, record = self._small(state)
+        return small.right(record)
+
+    def render(self, answer: str) -> str:
+        """Write an answer as a model would."""
+        return answer
+
+    def rivals(self, state: AskedState, step: int) -> list[str]:
+        """Return a silent corruption of the right answer: a number one off, a letter more, the first field."""
+        _, small, record = self._small(state)
+        right = small.right(record)
+        if right in record:  # the name of a field
+            return [small.part(record).split(", ")[0]]
+        return [json.dumps(_slip(json.loads(right))) if right.startswith("{") else _slip(right)]
+
+
+def _slip(value: Any) -> Any:
+    """Return a value a little wrong; of an object the last one is."""
+    if isinstance(value, dict):
+        key = [*value][-1]
+        return {**value, key: _slip(value[key])}
+    if isinstance(value, int):
+        return value + 1
+    return value[:-1] + str((int(value[-1]) + 1) % 10) if value[-1].isdigit() else value + "s"
+
+
+def check_answers(original: tuple[str, ...], trips: int, answers: Iterable[str]) -> str | None:
+    """Say what is wrong with the answers to the questions, or None if all are exact.
+
+    Independent of `Asked`: every answer is a text filled in from the original record.
+    """
+    given = iter(answers)
+    wanted = _answers_by_hand(original, trips)
+    for count, right in enumerate(wanted):
+        got = next(given, None)
+        if got is None:
+            return f"{count} answers are too few"
+        if got != right:
+            return f"answer {count} is {got}, it must be {right}"
+    return None if next(given, None) is None else "there are answers after the last question"
+
+
+def _answers_by_hand(original: tuple[str, ...], trips: int) -> Iterator[str]:
+    """Yield the right answers, trip by trip, of all records there and then of all back."""
+    for trip in range(trips):
+        for returning in (0, 1):
+            for plain in original:
+                yield from _small_by_hand(**json.loads(plain))[trip % 5][returning]
+
+
+def _small_by_hand(id: int, date: str, payee: str, cents: int, note: str) -> tuple[tuple[tuple[str, ...], ...], ...]:  # noqa: A002 -- the field's name
+    """Write the right answers about a record, by edit, there and back."""
+    year, month, day = date[:4], date[5:7].lstrip("0"), date[8:].lstrip("0")
+    fields = f'"payee": "{payee}"', f'"cents": {cents}', f'"note": "{note}"'
+    return (
+        ((f'{{"booked": "{date}"}}', f'{{"to": "{payee}"}}', f'{{"sum": {cents}}}', f'{{"remark": "{note}"}}'),
+         (f'{{"date": "{date}"}}', *(f"{{{field}}}" for field in fields))),
+        ((str(cents)[-1], str(cents)[-2]), (str(cents),)),
+        (("note", "cents", "payee", "date"), ("id", "date", "payee", "cents")),
+        ((f'{{"details": {{{", ".join(fields)}}}}}',), tuple(f"{{{field}}}" for field in fields)),
+        ((f'{{"year": {year}, "month": {month}, "day": {day}}}',), (date,)),
+    )  # fmt: skip
 
 
 def check_records(original: tuple[str, ...], trips: int, records: Iterable[str]) -> str | None:

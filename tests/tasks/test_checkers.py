@@ -235,3 +235,64 @@ def test_ten_thousand_steps_run_and_verify(tmp_path):
     result = maker.run_sync(task, model="oracle:p=0.99", k=4, journal=tmp_path / "run.db")
     assert (result.solved, result.steps, result.wrong) == (True, 1680, 0)
     assert check_journal(tmp_path / "run.db").solved
+
+
+@pytest.mark.parametrize("n", [1, 2, 5])
+def test_questions_make_the_moves_of_the_shortest_solution(n):
+    """Five right answers a move lead through the same rows; a checker of its own agrees, the plan too."""
+    task, moving = maker.load_task("checkers", n=n, design="questions"), Checkers(n)
+    state, row, words = task.initial_state(), moving.initial_state(), []
+    for step in range(task.steps):
+        assert state == task.state_at(step)
+        words.append(task.truth(state, step))
+        assert task.legal(state, words[-1])
+        state = task.apply(state, words[-1])
+        if step % 5 == 4:
+            row = moving.apply(row, moving.truth(row, step // 5))
+            assert state == (row, ())
+    assert task.done(state) and task.steps == 5 * moving.steps
+    assert task.check(words) is None
+    for short in (words[:-1], words[:-5], [*words, "red"], [], ["red"]):
+        assert task.check(short)
+
+
+@exactly
+@given(st.integers(1, 6), st.data())
+def test_questions_follow_the_strategy_on_any_row(n, data):
+    """On and off the path, the move that counts more is the move of the strategy's rules."""
+    row = "".join(data.draw(st.permutations("R" * n + "B" * n + "_")))
+    last = data.draw(st.sampled_from("RB"))
+    task, moving = maker.load_task("checkers", n=n, design="questions"), Checkers(n)
+    here = state_of(row, last)
+    state = module.AskedState(here)
+    for step in range(5):
+        state = task.apply(state, task.truth(state, step))
+    assert state.row == moving.apply(here, moving.truth(here, 0))
+
+
+def test_what_is_asked_of_a_row():
+    """Four places are looked up among five, then two numbers are compared; the prompts to the letter."""
+    task = maker.load_task("checkers", n=3, design="questions")
+    state, asked = module.AskedState(state_of("RRBR_BB", "R")), []
+    for step in range(5):
+        asked.append((task.kind(state, step), task.prompt(state, step), task.truth(state, step)))
+        state = task.apply(state, asked[-1][2])
+    listed = "2: blue\n3: red\n4: blank\n5: blue\n6: blue\n\nWhat word stands behind {} in this list? "
+    assert asked == [
+        *(("look-up", listed.format(place) + "Answer with the word alone.", word)
+          for place, word in ((2, "blue"), (3, "red"), (5, "blue"), (6, "blue"))),
+        ("compare", "What is the largest number in this list? [3, 2] Answer with the number alone.", "3"),
+    ]  # fmt: skip
+
+
+def test_a_move_that_the_row_does_not_allow_changes_nothing():
+    """A colour misread, and the right choice by it: the row stays as it is, and is asked about anew."""
+    task = maker.load_task("checkers", n=2, design="questions")
+    state = task.initial_state()
+    for word in ("red", "blue", "blue", "blue", "5"):
+        assert task.legal(state, word)
+        state = task.apply(state, word)
+    assert state == task.initial_state()
+    seen = state._replace(seen=("red", "red", "blue", "blue"))
+    assert [task.legal(seen, word) for word in ("3", "2", "5", "red")] == [True, True, False, False]
+    assert [task.legal(state, word) for word in ("red", "none", "2")] == [True, True, False]

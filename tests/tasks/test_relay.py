@@ -139,3 +139,109 @@ def test_spacing_does_not_count_and_order_does():
     assert task.parse('record = {"a": 1, "b": 2}') != task.parse('record = {"b": 2, "a": 1}')
     with pytest.raises(Ambiguous):
         task.parse('record = {"a": 1, "b": 2}\nrecord = {"b": 2, "a": 1}')
+
+
+def test_the_ledger_is_what_it_was():
+    """The same seed draws the same records in every design and version, or old journals would be of another ledger."""
+    first = '{"id": 1, "date": "2024-11-22", "payee": "Emil Stone", "cents": 51176, "note": "tea and bread"}'
+    for design in ("lines", "questions"):
+        assert maker.load_task("relay", records=2, design=design).original[0] == first
+
+
+def asked(step_of_five, returning):
+    """Return the questions of an edit of PLAIN, put one after the other and rightly answered, and the record then."""
+    edit = EDITS[step_of_five]
+    record, told = json.loads(json.dumps(edit.do(PLAIN) if returning else PLAIN)), []
+    for small in module.QUESTIONS[edit.name][returning]:
+        told.append((small.asked(record)[-1]["content"], small.right(record)))
+        record = small.put(record, small.right(record))
+    return told, record
+
+
+@pytest.mark.parametrize("place", range(5))
+def test_the_questions_of_an_edit_make_it(place):
+    """Rightly answered, they give what the edit gives in one step, fields in order, there and back."""
+    assert json.dumps(asked(place, 0)[1]) == json.dumps(EDITED[EDITS[place].name])
+    assert json.dumps(asked(place, 1)[1]) == json.dumps(PLAIN)
+
+
+def test_what_is_asked():
+    """The words of each kind of question, with the part of the record that it is about, and the answer."""
+    assert asked(0, 0)[0][1] == ('Rename the key payee to to: {"payee": "Ada Hill"}', '{"to": "Ada Hill"}')
+    assert asked(0, 1)[0][2] == ('Rename the key sum to cents: {"sum": 1205}', '{"cents": 1205}')
+    last = "What is the last item in this list? "
+    assert asked(1, 0)[0] == [(f"{last}1, 2, 0, 5", "5"), (f"{last}1, 2, 0", "0")]
+    assert asked(1, 1)[0] == [("Write this amount in cents: 12.05", "1205")]
+    assert asked(2, 0)[0][1] == (f"{last}id, date, payee, cents", "cents")
+    nested = '{"payee": "Ada Hill", "cents": 1205, "note": "tea and bread"}'
+    assert asked(3, 0)[0] == [
+        (f"Put this object into an object with the one key details: {nested}", f'{{"details": {nested}}}')
+    ]
+    assert asked(3, 1)[0][2] == (
+        f'Give the field note of this object: {{"details": {nested}}}',
+        '{"note": "tea and bread"}',
+    )
+    parts = '{"year": 2024, "month": 3, "day": 5}'
+    assert asked(4, 0)[0] == [("Write this date as year, month and day: 2024-03-05", parts)]
+    assert asked(4, 1)[0] == [(f"Write year, month and day as one date: {parts}", "2024-03-05")]
+
+
+@pytest.mark.parametrize("edit", EDITS, ids=lambda edit: edit.name)
+def test_examples_are_right_and_are_read(edit):
+    """What a question shows as answered is read as an answer is, and none of it is of the ledger."""
+    task = maker.load_task("relay", design="questions")
+    for small in (*module.QUESTIONS[edit.name][0], *module.QUESTIONS[edit.name][1]):
+        assert small.examples
+        for _, part, answer in small.examples:
+            assert task.parse(answer) == answer
+            assert small.kind != "last of a list" or part.endswith(answer)
+
+
+@pytest.mark.parametrize("cents", [0, 7, 10, 99, 100, 123456])
+def test_an_amount_is_cut_digit_by_digit(cents):
+    """Any number of cents becomes its amount by the two digits that stand last; a wrong digit makes another one."""
+    first, second = module.QUESTIONS["unit"][0]
+    record = {**PLAIN, "cents": cents}
+    between = first.put(record, first.right(record))
+    assert second.put(between, second.right(between)) == EDITS[1].do(record)
+    assert EDITS[1].undo(second.put(first.put(record, "3"), "4"))["cents"] == cents // 100 * 100 + 43
+    assert [first.fits(record, answer) for answer in ("3", "", "12", "x")] == [True, False, False, False]
+
+
+@pytest.mark.parametrize(("segments", "cuts"), [(1, 1), (3, 3), (1024, 7)])
+def test_questions_are_cut_between_trips(segments, cuts):
+    """Each segment begins with the original ledger, where the one before it ends."""
+    task = maker.load_task("relay", records=2, trips=7, design="questions")
+    assert task.steps == 2 * (8 + 3 + 8 + 4 + 2 + 8 + 3)
+    state, seen, plan = task.initial_state(), {}, task.plan(segments)
+    for step in range(task.steps):
+        seen[step], state = state, task.apply(state, task.truth(state, step))
+    assert len(plan.segments) == cuts and plan.steps == task.steps
+    assert all(segment.entry == seen[segment.start] for segment in plan.segments)
+    assert task.done(state) and not task.done(seen[task.steps - 1])
+
+
+def test_a_wrong_answer_of_the_right_form_is_legal():
+    """No flag asks for values: another number, name or date passes; another field, form or item does not."""
+    task = maker.load_task("relay", records=1, trips=5, design="questions")
+    state, by_kind = task.initial_state(), {}
+    for step in range(task.steps):
+        by_kind.setdefault(task.kind(state, step), state)
+        state = task.apply(state, task.truth(state, step))
+    for kind, good, bad in (
+        ("rename", '{"booked": "1999-01-01"}', '{"date": "1999-01-01"}'),
+        ("amount to cents", "7", "7.00"), ("last of a list", "0", "10"),
+        ("nest", '{"details": {"payee": "x", "cents": 0, "note": "y"}}', '{"payee": "x", "cents": 0, "note": "y"}'),
+        ("take out", '{"payee": "x"}', "x"), ("split a date", '{"year": 1, "month": 1, "day": 1}', "1-1-1"),
+        ("join a date", "1999-01-01", "1999-1-1"),
+    ):  # fmt: skip
+        assert (task.legal(by_kind.pop(kind), good), task.legal(state_of(task, kind), bad)) == (True, False)
+    assert not by_kind
+
+
+def state_of(task, kind):
+    """Return the first state of a kind."""
+    state = task.initial_state()
+    while task.kind(state, 0) != kind:
+        state = task.apply(state, task.truth(state, 0))
+    return state

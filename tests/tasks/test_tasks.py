@@ -18,6 +18,7 @@ SMALL = {
     "checkers": {"n": 4},
     "dict-sum": {"turns": 4, "keys": 3},
     "hanoi": {"disks": 4},
+    "invoices": {"invoices": 8},
     "multiplication": {"x": 907, "y": 46},
     "relay": {"records": 3, "trips": 6},
     "sorting": {"numbers": [5, -3, 5, 0, 12]},
@@ -25,13 +26,16 @@ SMALL = {
 }
 DESIGNED = (
     "addition",
+    "checkers",
     "dict-sum",
+    "invoices",
     "multiplication",
+    "relay",
     "sorting",
 )  # tasks with a design "questions", whose replies are bare values
 SMALL |= {f"{name} questions": {**SMALL[name], "design": "questions"} for name in DESIGNED}
 ANSWERS = {
-    "addition": "10022", "checkers": "BBBB_RRRR", "dict-sum": None, "hanoi": [[], [], [4, 3, 2, 1]],
+    "addition": "10022", "checkers": "BBBB_RRRR", "dict-sum": None, "hanoi": [[], [], [4, 3, 2, 1]], "invoices": None,
     "multiplication": "41722", "relay": None, "sorting": [-3, 0, 5, 5, 12], "template": "def abc def abc",
 }  # fmt: skip
 OURS = sorted(set(SMALL) - {"hanoi"})
@@ -117,7 +121,7 @@ def test_rivals_are_wrong_and_hardly_ever_flagged(name):
         passed = [rival for rival in rivals if judge(Sample(task.render(rival)), step, [], DEFAULT) is None]
         assert rivals and canonical(action) not in map(canonical, rivals)
         assert passed == rivals or (
-            len(rivals) == 1 and name.split()[0] in ("checkers", "hanoi", "sorting", "template")
+            len(rivals) == 1 and name.split()[0] in ("checkers", "hanoi", "invoices", "sorting", "template")
         )
 
 
@@ -253,13 +257,21 @@ def test_no_prompt_holds_its_answer_because_of_the_run(name):
         ("checkers", {"n": 0}, "n = 0: give 1 to 10,000"),
         ("checkers", {"n": 10_001}, "n = 10001"),
         ("checkers", {"n": None}, "n = None"),
+        ("checkers", {"n": 0, "design": "questions"}, "n = 0"),
+        ("checkers", {"design": "odd"}, "no design 'odd'. It has: lines: a move"),
         ("dict-sum", {"turns": 0}, "turns = 0"),
         ("dict-sum", {"keys": 0}, "keys = 0"),
         ("dict-sum", {"turns": 10**6, "keys": 2}, "at most 1,000,000 words"),
+        ("invoices", {"invoices": 0}, "invoices = 0: give 1 to 1,000"),
+        ("invoices", {"invoices": 1001, "design": "questions"}, "invoices = 1001"),
+        ("invoices", {"invoices": "many"}, "invoices = 'many'"),
+        ("invoices", {"design": "odd"}, "no design 'odd'. It has: lines: a whole invoice"),
         ("relay", {"records": 0}, "records = 0"),
         ("relay", {"records": 1001}, "records = 1001"),
         ("relay", {"trips": 0}, "trips = 0"),
         ("relay", {"trips": 10**9}, "at most 2,000,000 steps"),
+        ("relay", {"records": 0, "design": "questions"}, "records = 0"),
+        ("relay", {"design": "odd"}, "no design 'odd'. It has: lines: a whole edit"),
         ("template", {"text": ""}, "text = ''"),
         ("template", {"text": "A"}, "text = 'A'"),
         ("template", {"by": 26}, "by = 26"),
