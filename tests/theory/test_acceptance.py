@@ -22,7 +22,7 @@ def hypergeometric(size: int, wrong: int, drawn: int) -> list[float]:
 
 @pytest.mark.parametrize("asked", [3, 6, 11])
 def test_a_stratum_holds_its_bound_however_the_wrong_ones_lie_in_its_kinds(asked: int) -> None:
-    """By brute force: with every number of wrong decisions in each of three kinds, either bound fails at most so often."""
+    """By brute force: with any number of wrong decisions in each of three kinds, a bound fails at most so often."""
     sizes, alpha = (9, 5, 1), 0.1
     drawn = [rounded(size, asked, 15) for size in sizes]
     every = sum(up for _, up in drawn)
@@ -97,6 +97,7 @@ def test_enough_is_enough_at_half_its_size_and_no_less_would_be() -> None:
 
 @functools.cache
 def bounds_of(strata: tuple[Stratum, ...], alpha: float) -> tuple[int, int]:
+    """Return the bounds, which are often asked for again."""
     return bounds(strata, alpha)
 
 

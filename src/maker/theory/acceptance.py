@@ -83,7 +83,7 @@ def allotted(sizes: Sequence[int], sample: int) -> list[int]:
 
 
 def rounded(size: int, asked: int, of: int) -> tuple[int, int]:
-    """Return how many of a kind to draw where `asked` of the `of` decisions of its stratum are: rounded down, and up."""
+    """Return how many of a kind to draw where `asked` of a stratum of `of` decisions are: rounded down, and up."""
     return size * asked // of, -(-size * asked // of)
 
 
