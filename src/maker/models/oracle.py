@@ -47,7 +47,8 @@ class Oracle:
 
     p: P(correct | valid), averaged over steps. v: P(valid). rho: intra-class correlation of errors;
     each step's own p is drawn from a Beta distribution with mean p (0: all steps alike, at most
-    .99). hard: share of steps, picked at random, whose p is p_hard instead. rivals: how many wrong answers share the errors of a step (1: always the same one).
+    .99). hard: share of steps, picked by chance, whose p is p_hard. rivals: how many wrong answers
+    share the errors of a step (1: always the same one).
     confusion: share of all samples that are over-long and hold the rival's answer; flags catch them.
     copies: share of samples that repeat one reply of the step, response id included. latency: mean
     seconds of a reply (above 0 the model is called concurrently). seed: of difficulties and rivals.

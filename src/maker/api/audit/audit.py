@@ -71,7 +71,8 @@ async def audit(
     sample = _sample(decisions, sample, bound, journal)
     ask = partial(_ask, by=by, k=k, progress=progress, interrupted=interrupted, asking=asking,
                   begun=time.monotonic())  # fmt: skip
-    judge, kept = _judge(by, task, story, Path(journal), to, ask)
+    kept = kept_at(by, journal, to)
+    judge = _judge(by, task, story, kept, ask)
     header = story.latest
     found = Acceptance(
         str(header["run"]), bool(header.get("simulated")), str(judge), judge.words, sum(decisions.sizes), sample, bound,
@@ -110,23 +111,28 @@ def _sample(decisions: Decisions, sample: int | None, bound: float | None, journ
     return min(sample, there)
 
 
-def _judge(
-    by: AnyModel | Check | str, task: Task, story: Story, journal: Path, to: str | Path | None, ask: Any
-) -> tuple[Judge, Path | None]:
-    """Return the judge that is meant, and the file that it keeps."""
-    of = story.head.hex()
+def kept_at(by: AnyModel | Check | str, journal: str | Path, to: str | Path | None) -> Path | None:
+    """Return the file of a judge, None for a checker's. Raises TaskError for one that cannot be."""
     if by == "truth" or (callable(by) and not hasattr(by, "draw")):
         if to is not None:
             raise TaskError("to: a checker keeps nothing; it is asked anew each time")
-        named = f"the checker {getattr(by, '__name__', by)}"
-        return (Checker.of_truth(task) if by == "truth" else Checker(by, named)), None  # type: ignore[arg-type]
+        return None
     kept = Path(to or f"{journal}.audit{'.csv' if by == 'csv' else ''}")
     if kept.exists() and kept.samefile(journal):
         raise TaskError(f"{kept}: is the journal itself. Give another file.")
+    return kept
+
+
+def _judge(by: AnyModel | Check | str, task: Task, story: Story, kept: Path | None, ask: Any) -> Judge:
+    """Return the judge that is meant. kept: its file."""
+    if by == "truth":
+        return Checker.of_truth(task)
+    if kept is None:
+        return Checker(by, f"the checker {getattr(by, '__name__', by)}")  # type: ignore[arg-type]
     if by == "csv":
-        return Sheet(kept, task, of), kept
+        return Sheet(kept, task, story.head.hex())
     name = by if isinstance(by, str) else Traits.of(by).name  # type: ignore[arg-type]
-    return Voters(task, of, kept, partial(ask, kept=kept), f"the model {name}"), kept
+    return Voters(task, story.head.hex(), kept, partial(ask, kept=kept), f"the model {name}")
 
 
 async def _ask(

@@ -18,7 +18,7 @@ from maker.api.answers import Reader
 from maker.api.audit.decisions import Decision
 from maker.api.map import MOST_SEGMENTS, Items
 from maker.engine.result import RunResult
-from maker.errors import TaskError
+from maker.errors import JournalError, JournalFull, TaskError
 from maker.journal.items import ByItem
 from maker.journal.story import Story
 from maker.task.canonical import canonical
@@ -103,13 +103,19 @@ class Voters:
     async def judge(self, decisions: Sequence[Decision], count: int) -> Judgement:
         """Ask about those that have no answer yet, and go on with what an earlier call asked; raises as `maker.run`."""
         held = self._held()
-        if max(held, count) > min(len(decisions), MOST_SEGMENTS):
-            raise TaskError(
-                f"audit: {self._journal} holds {held:,} decisions, and this sample {len(decisions):,}, of which a "
-                f"model judges {MOST_SEGMENTS:,} at most: give another --sample or --bound, another --to, or a checker"
-            )
+        if count > MOST_SEGMENTS:
+            raise TaskError(f"audit: a model judges {MOST_SEGMENTS:,} decisions at most, and this sample has {count:,}: "
+                            "give a smaller --sample, a larger --bound, or a checker")  # fmt: skip
+        if held > len(decisions):
+            raise TaskError(f"audit: {self._journal} holds answers on {held:,} decisions, those of a larger sample: give "
+                            f"--sample {held} or more, or another --to")  # fmt: skip
         decisions = decisions[: max(held, count)]
-        result = await self._ask(Questions(self._task, decisions, self._of))
+        try:
+            result = await self._ask(Questions(self._task, decisions, self._of))
+        except JournalFull:
+            raise
+        except JournalError as error:
+            raise JournalError(f"{error} A judge with other settings needs another --to.") from None
         opinions: list[Opinion | None] = [None] * len(decisions)
         for item in result.failed:
             opinions[item] = Opinion(None)
@@ -138,7 +144,7 @@ class Questions(Items[Decision]):
     __code_digest__ = "6d1f7c1d7fa04c70a3c6f6a5fae7d1b2"  # kept, as that of Items
 
     def __init__(self, task: Task, decisions: Sequence[Decision], of: str) -> None:
-        reader = Reader[Any](task.parse, getattr(task, "schema", None), {"audit": of}, lambda answer: answer)
+        reader: Reader[Any] = Reader(task.parse, getattr(task, "schema", None), {"audit": of}, lambda answer: answer)
         super().__init__(lambda decision: task.prompt(decision.state, decision.step), decisions, reader)
         self._task = task
         if hasattr(task, "agrees"):
