@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any, Unpack, cast
 
 from maker.api.audit.decisions import STRATA, Cell, Decision, Decisions
 from maker.api.audit.judges import Check, Checker, Judge, Opinion, Questions, Voters
@@ -25,7 +25,7 @@ from maker.api.sync import twin
 from maker.api.vote import check_k
 from maker.decision.sample import AnyModel, Traits
 from maker.engine.result import Progress, RunResult
-from maker.errors import TaskError
+from maker.errors import JournalError, TaskError
 from maker.journal.story import Story
 from maker.sending.budget.limits import make_limits
 from maker.task.load import journaled_task
@@ -66,10 +66,12 @@ async def audit(
     check_k("audit", k)
     check_names(audit, asking)
     story = Story(journal)
+    if not story.latest:
+        raise JournalError(f"{journal}: holds no run yet.")
     task = task or journaled_task(story.latest, "audit: the task of the journal, {!r},")
     decisions = Decisions(story, task, asking.get("seed", 0))
     sample = _sample(decisions, sample, bound, journal)
-    ask = partial(_ask, by=by, k=k, progress=progress, interrupted=interrupted, asking=asking,
+    ask = partial(_ask, k=k, progress=progress, interrupted=interrupted, asking=asking,
                   begun=time.monotonic())  # fmt: skip
     kept = kept_at(by, journal, to)
     judge = _judge(by, task, story, kept, ask)
@@ -131,8 +133,9 @@ def _judge(by: AnyModel | Check | str, task: Task, story: Story, kept: Path | No
         return Checker(by, f"the checker {getattr(by, '__name__', by)}")  # type: ignore[arg-type]
     if by == "csv":
         return Sheet(kept, task, story.head.hex())
-    name = by if isinstance(by, str) else Traits.of(by).name  # type: ignore[arg-type]
-    return Voters(task, story.head.hex(), kept, partial(ask, kept=kept), f"the model {name}")
+    model = cast("AnyModel", by)
+    name = model if isinstance(model, str) else Traits.of(model).name
+    return Voters(task, story.head.hex(), kept, partial(ask, kept=kept, by=model), f"the model {name}")
 
 
 async def _ask(

@@ -104,11 +104,15 @@ class Voters:
         """Ask about those that have no answer yet, and go on with what an earlier call asked; raises as `maker.run`."""
         held = self._held()
         if count > MOST_SEGMENTS:
-            raise TaskError(f"audit: a model judges {MOST_SEGMENTS:,} decisions at most, and this sample has {count:,}: "
-                            "give a smaller --sample, a larger --bound, or a checker")  # fmt: skip
+            raise TaskError(
+                f"audit: a model judges {MOST_SEGMENTS:,} decisions at most, and this sample has {count:,}: give a "
+                "smaller --sample, a larger --bound, or a checker"
+            )
         if held > len(decisions):
-            raise TaskError(f"audit: {self._journal} holds answers on {held:,} decisions, those of a larger sample: give "
-                            f"--sample {held} or more, or another --to")  # fmt: skip
+            raise TaskError(
+                f"audit: {self._journal} holds answers on {held:,} decisions, those of a larger sample: give --sample "
+                f"{held} or more, or another --to"
+            )
         decisions = decisions[: max(held, count)]
         try:
             result = await self._ask(Questions(self._task, decisions, self._of))
