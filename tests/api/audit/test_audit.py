@@ -173,7 +173,8 @@ def test_a_person_is_asked_look_by_look(journal: Path, tmp_path: Path) -> None:
         ({"bound": 1}, "bound = 1"), ({"bound": -0.1}, r"bound = -0\.1"), ({"bound": float("nan")}, "bound = nan"),
         ({"bound": 0.01, "sample": 40}, "cannot be shown by 40 of 200 decisions.*give a sample of"),
         ({"k": "auto"}, "k = 'auto'"), ({"by": "truth"}, "has no truth"),
-        ({"by": "nobody"}, "there is no model 'nobody'"), ({"to": "file"}, "a checker keeps nothing"), ({"samples": 3}, "no setting 'samples'"),
+        ({"by": "nobody"}, "there is no model 'nobody'"),
+        ({"to": "file"}, "a checker keeps nothing"), ({"samples": 3}, "no setting 'samples'"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_refused_before_anything_is_asked(journal: Path, asked: Any, said: str) -> None:

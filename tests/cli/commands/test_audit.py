@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from maker import load_task, run_sync
+from maker import load_task, map_sync, run_sync
+from maker.testing import ScriptedModel
 
 HARD = "oracle:p=0.99,hard=0.03,p_hard=0.2"
 
@@ -98,3 +99,18 @@ def test_a_task_of_ones_own_is_given(maker: Any, tmp_path: Path) -> None:
     assert maker("audit", path, "--by", "truth")[0] == 2
     code, out, _ = maker("audit", path, "--by", "truth", "--task", f"{file}:Adding")
     assert code == 0 and "0 to 0, about 0" in out
+
+
+def test_a_map_is_audited_with_its_items(maker: Any, tmp_path: Path) -> None:
+    """--items and --prompt make the questions again; the journal alone is not enough, and other items are refused."""
+    path, items, checker = tmp_path / "map.db", tmp_path / "items.txt", tmp_path / "mine.py"
+    words = [f"w{number}" for number in range(40)]
+    map_sync("Say {item}.", words, model=ScriptedModel(lambda request: request.prompt[4:-1]), k=1, journal=path)
+    items.write_text("\n".join(words))
+    checker.write_text("def same(item, position, answer):\n    return item == answer\n")
+    by = ["--by", f"{checker}:same"]
+    code, out, err = maker("audit", path, *by, "--items", items, "--prompt", "Say {item}.")
+    assert (code, err) == (0, "") and "40 of 40 decided steps were judged" in out
+    code, _, err = maker("audit", path, *by)
+    assert code == 2 and "--items and --prompt" in err
+    assert maker("audit", path, *by, "--items", items)[0] == 6

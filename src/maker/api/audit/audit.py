@@ -15,10 +15,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Unpack, cast
 
+from maker.api.answers import reader_of
 from maker.api.audit.decisions import STRATA, Cell, Decision, Decisions
 from maker.api.audit.judges import Check, Checker, Judge, Opinion, Questions, Voters
+from maker.api.audit.maps import of_items, task_of_map
 from maker.api.audit.result import CONFIDENCE, Acceptance, Disputed, Part
 from maker.api.audit.sheet import Sheet
+from maker.api.map import Asker
 from maker.api.opened import Asking, check_names
 from maker.api.run import run
 from maker.api.sync import twin
@@ -26,6 +29,7 @@ from maker.api.vote import check_k
 from maker.decision.sample import AnyModel, Traits
 from maker.engine.result import Progress, RunResult
 from maker.errors import JournalError, TaskError
+from maker.journal.items import is_map
 from maker.journal.story import Story
 from maker.sending.budget.limits import make_limits
 from maker.task.load import journaled_task
@@ -44,6 +48,11 @@ async def audit(
     bound: float | None = None,
     k: int = 3,
     to: str | Path | None = None,
+    items: Sequence[Any] | None = None,
+    prompt: Asker[Any] = "{item}",
+    parse: Callable[[str], Any] | None = None,
+    answer: Any = None,
+    key: Callable[[Any], Any] | None = None,
     progress: Callable[[Progress], None] | None = None,
     interrupted: Callable[[], bool] | None = None,
     **asking: Unpack[Asking],
@@ -68,13 +77,15 @@ async def audit(
     story = Story(journal)
     if not story.latest:
         raise JournalError(f"{journal}: holds no run yet.")
+    if task is None and (items is not None or is_map(story.latest)):
+        task = task_of_map(story, items, prompt, reader_of("audit", parse, answer, key))
     task = task or journaled_task(story.latest, "audit: the task of the journal, {!r},")
     decisions = Decisions(story, task, asking.get("seed", 0))
     sample = _sample(decisions, sample, bound, journal)
     ask = partial(_ask, k=k, progress=progress, interrupted=interrupted, asking=asking,
                   begun=time.monotonic())  # fmt: skip
     kept = kept_at(by, journal, to)
-    judge = _judge(by, task, story, kept, ask)
+    judge = _judge(by, task, story, kept, items, ask)
     header = story.latest
     found = Acceptance(
         str(header["run"]), bool(header.get("simulated")), str(judge), judge.words, sum(decisions.sizes), sample, bound,
@@ -125,12 +136,16 @@ def kept_at(by: AnyModel | Check | str, journal: str | Path, to: str | Path | No
     return kept
 
 
-def _judge(by: AnyModel | Check | str, task: Task, story: Story, kept: Path | None, ask: Any) -> Judge:
-    """Return the judge that is meant. kept: its file."""
+def _judge(
+    by: AnyModel | Check | str, task: Task, story: Story, kept: Path | None, items: Sequence[Any] | None, ask: Any
+) -> Judge:
+    """Return the judge that is meant. kept: its file. items: those of a map."""
     if by == "truth":
         return Checker.of_truth(task)
     if kept is None:
-        return Checker(by, f"the checker {getattr(by, '__name__', by)}")  # type: ignore[arg-type]
+        check = cast("Check", by)
+        named = f"the checker {getattr(check, '__name__', check)}"
+        return Checker(check if items is None else of_items(check, items), named)
     if by == "csv":
         return Sheet(kept, task, story.head.hex())
     model = cast("AnyModel", by)

@@ -9,6 +9,7 @@ import typer
 
 from maker.api.audit.audit import SAMPLE, audit_sync, kept_at
 from maker.api.audit.result import CONFIDENCE, Acceptance, Disputed
+from maker.cli.commands.journals import items_in
 from maker.cli.options import (
     ASKING,
     REACHING,
@@ -32,8 +33,8 @@ MEANS = "a model errs, too: what both get wrong alike is not seen, and a decisio
 
 
 @with_settings(
-    f"journal by sample bound k to task {ASKING} concurrency max_votes max_flags max_calls max_tokens max_cost "
-    f"max_seconds patience {REACHING} as_json",
+    f"journal by sample bound k to task items prompt {ASKING} concurrency max_votes max_flags max_calls max_tokens "
+    f"max_cost max_seconds patience {REACHING} as_json",
     seed="Of the sample, and of a model's draws.",
     max_calls="Draws sent to a model, earlier calls included.",
 )
@@ -49,6 +50,8 @@ def audit(
     k: Annotated[int, typer.Option(help="The margin of a model's answers.")] = 3,
     to: Annotated[Path | None, typer.Option(help="File of a model's or a person's answers (JOURNAL.audit).")] = None,
     task: TaskFile = None,
+    items: Annotated[Path | None, typer.Option(help="Of a map: one a line, or a JSON list.")] = None,
+    prompt: Annotated[str, typer.Option(help="With --items: the map's template.")] = "{item}",
     as_json: Json = False,
 ) -> None:  # fmt: skip
     """Say how many decisions of a run are wrong at most, by a random sample of them that is judged.
@@ -64,6 +67,7 @@ def audit(
     if reaching and (".py:" in by or by in ("truth", "csv")):
         raise TaskError(f"{', '.join(f'--{name}' for name in reaching)}: for models over HTTP only")
     settings |= {"by": judge, "sample": sample, "bound": bound, "k": k, "to": kept_at(judge, journal, to)}
+    settings |= {"items": None if items is None else items_in(items), "prompt": prompt}
     settings["task"] = load_task(task, **Story(journal).latest.get("parameters", {})) if task else None
     found = shown(audit_sync, journal, settings, "audit", quiet=as_json)
     say(found.as_json(), _rows(found), "maker audit", as_json=as_json, code=found.exit_code)
