@@ -26,8 +26,8 @@ def task_of_map(story: Story, items: Sequence[Any] | None, prompt: Asker[Any], r
         )
     if items is None:
         raise TaskError(
-            f"{story.path}: is the journal of a map: give items= and prompt=, and answer=, parse= or key= as in the call "
-            "of map (--items and --prompt, where answers are text)"
+            f"{story.path}: is the journal of a map: give items= and prompt=, and answer=, parse= or key= as in the "
+            "call of map (--items and --prompt, where answers are text)"
         )
     made, theirs = Items.of(prompt, items, reader, None), story.latest["parameters"]
     if made.parameters["prompts"] != theirs["prompts"]:

@@ -61,7 +61,7 @@ class Sheet:
                 if lacking:
                     raise TaskError(f"{self._path}: has no column {min(lacking)!r}: it is not what an audit wrote")
                 return dict(self._row(row, reader.line_num) for row in reader if any(row.values()))
-        except (OSError, UnicodeError, csv.Error) as error:
+        except (OSError, ValueError, csv.Error) as error:
             raise TaskError(f"{self._path}: cannot be read: {error}. It must be CSV in UTF-8.") from None
 
     def _row(self, row: dict[str, Any], line: int) -> tuple[int, bool | None]:
@@ -92,8 +92,8 @@ class Sheet:
                 if new:
                     writer.writeheader()
                 writer.writerows(self._cells(decision) for decision in decisions)
-        except OSError as error:
-            raise TaskError(f"{self._path}: cannot be written: {error.strerror or error}") from None
+        except (OSError, ValueError) as error:
+            raise TaskError(f"{self._path}: cannot be written: {error}. Give another --to.") from None
 
     def _cells(self, decision: Decision) -> dict[str, object]:
         prompt = words_in(render(self._task, decision.state, decision.step))
