@@ -12,6 +12,7 @@ import maker
 from adding import Adding
 from maker.errors import JournalError, TaskError
 from maker.testing import ScriptedModel
+from maker.theory.acceptance import FIRST_LOOK
 
 WRONG = {3, 70, 71, 190}  # steps that the run decided wrongly
 
@@ -118,6 +119,16 @@ def test_a_stopped_audit_goes_on_with_the_same_sample(journal: Path, tmp_path: P
     assert more.judged == 170 and len(asked) == 60  # three votes on each of the 20 new ones
     with pytest.raises(TaskError, match="holds answers on 170 decisions, those of a larger sample"):
         audited(journal, by=model, sample=150, to=kept)
+
+
+def test_an_audit_with_several_looks_goes_on_too(journal: Path, tmp_path: Path) -> None:
+    """Begun anew at its first look, it takes the answers that are there, ends at the same look and asks nothing."""
+    kept, model = tmp_path / "answers.db", ScriptedModel(_sum)
+    first = audited(journal, by=model, bound=0.1, to=kept)
+    asked = len(model.requests)
+    again = audited(journal, by=model, bound=0.1, to=kept)
+    assert first.shown and again.as_json() == first.as_json() and len(model.requests) == asked == 3 * first.judged
+    assert first.judged >= 2 * FIRST_LOOK  # so there was a look before
 
 
 def test_what_a_judge_leaves_undecided_counts_for_the_upper_bound_alone(journal: Path, tmp_path: Path) -> None:
