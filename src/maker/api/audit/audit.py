@@ -26,7 +26,7 @@ from maker.api.opened import Asking, check_names
 from maker.api.run import run
 from maker.api.sync import twin
 from maker.api.vote import check_k
-from maker.decision.sample import AnyModel, Traits
+from maker.decision.sample import AnyModel, Model, Traits
 from maker.engine.result import Progress, RunResult
 from maker.errors import JournalError, TaskError
 from maker.journal.items import is_map
@@ -148,7 +148,7 @@ def _judge(
         return Checker(check if items is None else of_items(check, items), named)
     if by == "csv":
         return Sheet(kept, task, story.head.hex())
-    model = cast("AnyModel", by)
+    model = cast("Model | str", by)
     name = model if isinstance(model, str) else Traits.of(model).name
     return Voters(task, story.head.hex(), kept, partial(ask, kept=kept, by=model), f"the model {name}")
 
