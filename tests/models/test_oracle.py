@@ -440,3 +440,16 @@ def test_tokens_are_reported():
     for sample in _ask(_bound(p=0.7, v=0.7, confusion=0.1), _requests(HANOI, _path(20), 8)):
         assert sample.tokens_in > 0
         assert 0 < sample.tokens_out <= 1024
+
+
+def test_a_share_of_the_steps_is_hard_and_the_others_are_as_without_it():
+    """Of 4,000 steps a tenth errs as told, at whatever draw, and each other one replies as the model without them."""
+    task = load_task("hanoi", disks=12)
+    requests = _requests(task, _path(4_000, task), 2)
+    plain = _ask(_bound(task, p=1.0), requests)
+    spoilt = _ask(_bound(task, p=1.0, hard=0.1, p_hard=0.0), requests)
+    other = [one.text != two.text for one, two in zip(plain, spoilt, strict=True)]
+    assert other[0::2] == other[1::2] and 320 < sum(other[0::2]) < 480
+    assert Oracle(hard=0.1).name.endswith("seed=0,hard=0.1,p_hard=0.4") and Oracle().name.endswith("seed=0")
+    with pytest.raises(TaskError, match="p_hard = 2"):
+        Oracle(p_hard=2)

@@ -50,7 +50,9 @@ class Odd:
 '''
 RUN = ["run", "odd.py:Odd", "--k", "3", "--model", "oracle:p=0.9,v=0.9", "--journal", "odd.db", "--keep-samples", "all"]
 TOLD = [["show", "odd.db"], ["verify", "odd.db", "--task", "odd.py:Odd"], ["revote", "odd.db", "--k", "1"],
-        ["revote", "odd.db", "--task", "odd.py:Odd", "--flags", "paper"], ["repair", "odd.db"]]  # fmt: skip
+        ["revote", "odd.db", "--task", "odd.py:Odd", "--flags", "paper"], ["repair", "odd.db"],
+        ["audit", "odd.db", "--task", "odd.py:Odd", "--by", "truth"],
+        ["audit", "odd.db", "--task", "odd.py:Odd", "--by", "oracle:p=0.99"]]  # fmt: skip
 WRITTEN = [*(["export", "odd.db", "--what", what, "-o", f"{what}.{kind}"] for what in ("steps", "samples")
              for kind in ("csv", "jsonl", "parquet")), ["export", "odd.db", "--raw", "-o", "raw.csv"],
            ["export", "odd.db", "-o", "\udce9.csv"]]  # fmt: skip
@@ -58,7 +60,10 @@ MISTAKEN = [["run", "\udce9\ud800"], ["run", "\x00.py:Odd"], ["run", "hanoi", "-
             ["run", "odd.py:Odd", "--journal", "a\x00b"], ["run", "odd.py:Odd", "--ladder", "\ud800"],
             ["run", "odd.py:Odd", "--system", "@\x00"], ["solve", "\ud800\x00?"], ["estimate", "\ud800"]]  # fmt: skip
 OTHERS = [["verify", "odd.db"], ["export", "odd.db", "-o", "\x00.csv"], ["report", "odd.db", "-o", "\x00.html"],
-          ["repair", "\x00"], ["experiment", "\udce9\x00"], ["\ud800\x00"]]  # fmt: skip
+          ["repair", "\x00"], ["experiment", "\udce9\x00"], ["\ud800\x00"],
+          *(["audit", "odd.db", "--task", "odd.py:Odd", *by] for by in (
+              ["--by", "csv", "--to", "\x00"], ["--by", "\x00.py:f"], ["--by", "\ud800"],
+              ["--by", "truth", "--items", "\x00"]))]  # fmt: skip
 DRIVER = """
 import ast, sys
 from maker.cli import main

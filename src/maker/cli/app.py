@@ -14,7 +14,7 @@ import sys
 
 import typer
 
-from maker.cli.commands import check, demo, estimate, experiment, journals, lists, revote, run, solve
+from maker.cli.commands import audit, check, demo, estimate, experiment, journals, lists, revote, run, solve
 from maker.cli.options import TASK_OPTIONS, print_json
 from maker.cli.screen import safe
 from maker.errors import MakerError
@@ -33,6 +33,7 @@ app.command()(solve.solve)
 app.command()(check.check)
 app.command()(journals.show)
 app.command(context_settings=TASK_OPTIONS)(journals.verify)
+app.command()(audit.audit)
 app.command()(experiment.experiment)
 app.command(context_settings=TASK_OPTIONS)(revote.revote)
 app.command()(journals.report)

@@ -6,12 +6,13 @@ import functools
 import inspect
 import json
 import os
+import runpy
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
 
@@ -23,6 +24,7 @@ from maker.models import load_model, over_http
 from maker.sending.budget.limits import Limits
 from maker.task.load import load_task
 
+T = TypeVar("T")
 TASK_OPTIONS = {"allow_extra_args": True, "ignore_unknown_options": True}  # a command that passes options to a task
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 JournalFile = Annotated[Path, typer.Argument(metavar="JOURNAL", help="The file that `maker run --journal` wrote.")]
@@ -90,8 +92,11 @@ def with_settings(order: str, **helps: str) -> Callable[[Callable[..., None]], C
     return added
 
 
-def _settings(*, model: str, **given: Any) -> dict[str, Any]:
-    """Return what options say, under the names that the settings have; what was not given is left to its default."""
+def _settings(*, model: str | None = None, **given: Any) -> dict[str, Any]:
+    """Return what options say, under the names that the settings have; what was not given is left to its default.
+
+    Where the command itself names the model, what is for reaching it is left to that, as `reaching`.
+    """
     given = {name: value for name, value in given.items() if value is not None}
     reaching = {name: given.pop(name) for name in REACHING.split() if name in given}
     limits = {name: given.pop(name) for name in Limits.model_fields if name in given}
@@ -99,7 +104,10 @@ def _settings(*, model: str, **given: Any) -> dict[str, Any]:
     given["max_tokens"] = given.pop("max_tokens_per_reply")
     if given.get("system", "").startswith("@"):
         given["system"] = _text_of(Path(given["system"][1:]))
-    return {**given, "model": named_model(model, limits.get("concurrency"), **reaching), "limits": limits}
+    asked = {"reaching": reaching} if model is None else {
+        "model": named_model(model, limits.get("concurrency"), **reaching)
+    }  # fmt: skip
+    return {**given, **asked, "limits": limits}
 
 
 def _temperature(text: str) -> float | None:
@@ -153,6 +161,20 @@ def own_task(name: str | None, args: list[str]) -> Any:
     if args and not name:
         raise TaskError(f"unknown option {args[0]!r}; task parameters need --task")
     return load_task(name, **task_options(args)) if name else None
+
+
+def own_function(option: str, name: str) -> Callable[[str], Any]:
+    """Return the function of a Python file of the user's own that an option names as FILE.py:NAME."""
+    path, _, attribute = name.rpartition(":")
+    if not Path(path).is_file():
+        raise TaskError(f"{option} {name}: no such file. Give FILE.py:NAME.")
+    try:
+        found = runpy.run_path(path).get(attribute)
+    except (Exception, SystemExit) as error:
+        raise TaskError(f"{option} {name}: cannot be loaded: {type(error).__name__}: {error}") from error
+    if not callable(found):
+        raise TaskError(f"{option} {name}: there is no function {attribute!r} in that file")
+    return found  # type: ignore[no-any-return]
 
 
 def named_model(spec: str, concurrency: int | None = None, **reaching: Any) -> Model | str:
@@ -209,9 +231,9 @@ def _prices(text: str | None, spec: str) -> Any:
         ) from None
 
 
-def shown(work: Callable[..., RunResult], what: Any, settings: dict[str, Any], label: str, *, quiet: bool) -> RunResult:
-    """Run a task, or solve a problem, with a progress bar; the first interrupt stops it cleanly."""
-    journal = settings.get("journal")
+def shown(work: Callable[..., T], what: Any, settings: dict[str, Any], label: str, *, quiet: bool) -> T:
+    """Run a task, solve a problem or audit a run, with a progress bar; the first interrupt stops it cleanly."""
+    journal = settings.get("journal", settings.get("to"))
     with progress_bar(label, quiet=quiet) as bar, _interrupts(1, lambda: _at_once(bar, journal, quiet)) as interrupted:
         return work(what, **settings, progress=bar.show, interrupted=interrupted)
 

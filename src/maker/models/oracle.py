@@ -47,7 +47,8 @@ class Oracle:
 
     p: P(correct | valid), averaged over steps. v: P(valid). rho: intra-class correlation of errors;
     each step's own p is drawn from a Beta distribution with mean p (0: all steps alike, at most
-    .99). rivals: how many wrong answers share the errors of a step (1: always the same one).
+    .99). hard: share of steps, picked by chance, whose p is p_hard. rivals: how many wrong answers
+    share the errors of a step (1: always the same one).
     confusion: share of all samples that are over-long and hold the rival's answer; flags catch them.
     copies: share of samples that repeat one reply of the step, response id included. latency: mean
     seconds of a reply (above 0 the model is called concurrently). seed: of difficulties and rivals.
@@ -58,10 +59,11 @@ class Oracle:
 
     def __init__(
         self, p: float = 0.99, v: float = 1.0, rho: float = 0.0, rivals: int = 1, confusion: float = 0.0,
-        copies: float = 0.0, latency: float = 0.0, seed: int = 0,
+        copies: float = 0.0, latency: float = 0.0, seed: int = 0, hard: float = 0.0, p_hard: float = 0.4,
     ) -> None:  # fmt: skip
         shares = {"p": p, "v": v, "rho": rho, "confusion": confusion, "copies": copies}
-        for name, share in shares.items():
+        apart = {"hard": hard, "p_hard": p_hard} if hard else {}  # not in the name of a model without them
+        for name, share in {**shares, "hard": hard, "p_hard": p_hard}.items():
             if not 0 <= share <= 1:
                 raise TaskError(f"oracle: {name} = {share}: give a number from 0 to 1")
         if confusion + (1 - v) > 1 or rho > 0.99 or rivals < 1 or not 0 <= latency < math.inf:
@@ -69,7 +71,8 @@ class Oracle:
         self.p, self.v, self.rho, self.rivals = p, v, rho, rivals
         self.confusion, self.copies, self.latency, self.seed = confusion, copies, latency, seed
         self.lockstep = latency == 0
-        settings = {**shares, "rivals": rivals, "seed": seed}
+        self.hard, self.p_hard = hard, p_hard
+        settings = {**shares, "rivals": rivals, "seed": seed, **apart}
         self.name = "oracle:" + ",".join(f"{key}={value}" for key, value in settings.items())
         self._share = v - confusion  # of samples that are valid in every way
         # other seeds: below `wrong` the rival's answer, below `confused` a rambling reply with it, else invalid text
@@ -110,6 +113,8 @@ class Oracle:
         step = request.address.step
         truth = guarded(self._task.truth, step, "truth", request.state, step)  # type: ignore[attr-defined]
         p = self.p if not self.rho else self._own_p(request)
+        if self.hard and self._hash(request, "hard") < self.hard * _SEED_RANGE:
+            p = self.p_hard
         right = int(self._share * p * _SEED_RANGE)
         return _Known(request, truth, right, self._write(truth, request))
 

@@ -34,13 +34,11 @@ from maker.journal.items import ByItem, is_map
 from maker.journal.steps import StoredStep, told
 from maker.journal.story import Story
 from maker.review.kinds import Kinds
+from maker.task.cells import harmless
 from maker.task.task import Task
 
 GROUP_ROWS = 20_000  # a row group of Parquet
 GROUP_BYTES = 8_000_000  # characters of text in one, at which it is closed
-_FORMULA = re.compile("[=+\\-@\t\r]")
-_PLAIN_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # not tab and line feed
 _UNESCAPED = re.compile("[\x7f-\x9f]")  # by JSON
 Row = dict[str, Any]
 COLUMNS: dict[str, dict[str, str]] = {  # column -> Arrow type
@@ -214,9 +212,7 @@ def _field(value: Any, raw: bool) -> Any:
         return value
     if raw:
         return value.replace("\0", "\\x00")
-    formula = _FORMULA.match(value) and not _PLAIN_NUMBER.fullmatch(value)
-    shown = _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", value)
-    return "'" + shown if formula else shown
+    return harmless(value)
 
 
 def _flat(value: Any) -> Any:

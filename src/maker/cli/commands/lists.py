@@ -34,7 +34,8 @@ def models() -> None:
         "neural": "bundled, offline; asked in the style that it reads: neural, neural:workers=1, neural:noise=0.2",
         "openai": f"openai:gpt-4.1-mini; the key from OPENAI_API_KEY; likewise {', '.join(others)}",
         "http": "any OpenAI-compatible server: http://127.0.0.1:8080/v1#name; a key from MAKER_API_KEY",
-        "oracle": "simulated: oracle:p=0.99,v=0.98,rho=0.05,rivals=1,confusion=0.1,copies=0,latency=0,seed=0",
+        "oracle": "simulated: oracle:p=0.99,v=0.98,rho=0.05,rivals=1,confusion=0.1,copies=0,latency=0,seed=0,"
+        "hard=0,p_hard=0.4",
     }
     own = [(name, f"of {FILE}: {told.spec}") for name in names() if (told := named(name)) is not None]
     print_rows([*((name, about.get(name, "")) for name in MODELS), *own], "models")

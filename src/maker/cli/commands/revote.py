@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import runpy
-from collections.abc import Callable
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from maker.cli.options import JournalFile, Json, TaskFile, own_task, say
+from maker.cli.options import JournalFile, Json, TaskFile, own_function, own_task, say
 from maker.cli.screen import Rows, counts, progress_bar, safe
 from maker.errors import TaskError
 from maker.review.revote import RULES, Revote, Steps
@@ -38,24 +35,10 @@ def revote(
         raise TaskError(f"--flags {flags}: give default, paper or none")
     with progress_bar("revote", quiet=as_json) as bar:
         found = recount(
-            journal, k=k, flags=flags, rule=rule, parse=_function(parse) if parse else None,
+            journal, k=k, flags=flags, rule=rule, parse=own_function("--parse", parse) if parse else None,
             task=loaded, progress=bar.steps,
         )  # fmt: skip
     say(found.as_json(), rows(found), "maker revote", as_json=as_json)
-
-
-def _function(name: str) -> Callable[[str], Any]:
-    """Return a function of a Python file of the user's own."""
-    path, _, attribute = name.rpartition(":")
-    if not Path(path).is_file():
-        raise TaskError(f"--parse {name}: no such file. Give FILE.py:NAME.")
-    try:
-        found = runpy.run_path(path).get(attribute)
-    except (Exception, SystemExit) as error:
-        raise TaskError(f"--parse {name}: cannot be loaded: {type(error).__name__}: {error}") from error
-    if not callable(found):
-        raise TaskError(f"--parse {name}: there is no function {attribute!r} in that file")
-    return found  # type: ignore[no-any-return]
 
 
 def rows(found: Revote) -> Rows:

@@ -1,0 +1,1 @@
+"""A finished run, judged by a sample of its decisions."""
