@@ -76,7 +76,7 @@ def test_an_arm_is_worse_only_than_those_it_was_shown_to_be() -> None:
 
 
 def test_a_worse_arm_is_found_and_a_better_one_is_not() -> None:
-    """p = .70 against .90: found worse in nearly all of 40 pairs of arms, within some 100 states; never the better."""
+    """At p .70 and .90 the worse is found in nearly all of 40 pairs, after some 100 states; never the better one."""
     found = [settled((0.9, 0.7), 400, random.Random(seed)) for seed in range(40)]
     assert sum(one.worse == {"1"} for one in found) >= 39
     assert not any("0" in one.worse for one in found)
