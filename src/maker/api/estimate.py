@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Unpack
 
 from maker.api.answers import Reader, reader_of
-from maker.api.drawing.looks import MOST, MOST_AGAIN, SHARE, Goal, Looks, draw, probing
+from maker.api.drawing.looks import MOST, SHARE, Goal, Looks, draw, probing
 from maker.api.map import Asker, Item, Items, Rewording
 from maker.api.opened import Asking, task_for
 from maker.api.sync import twin
@@ -248,11 +248,7 @@ def check_counts(caller: str, steps: int | None, repeats: int, total_steps: int 
 async def _draw(probe: Probe, goal: Goal, steps: int | None, repeats: int) -> str | None:
     """Draw; return the name of the limit that stopped it early. Raises where too little was seen for an estimate."""
     try:
-        if probe.against == "truth":
-            await draw([Looks(probe, goal, steps, repeats)])
-        else:
-            await probe.first(steps or min(max(ENOUGH, goal.steps // SHARE), MOST), repeats)
-            await probe.again(MOST_AGAIN)
+        await draw([Looks(probe, goal, steps, repeats)])
     except Stop as stop:
         if stop.kind == "undecided":
             raise Infeasible(f"estimate: {stop}") from None

@@ -31,7 +31,7 @@ TaskName = Annotated[str, typer.Argument(help="A built-in name (see `maker tasks
 
 OPTIONS: dict[str, tuple[Any, Any, str]] = {  # type, default (... for none), help; the names are those of the settings
     "model": (str, ..., "openai:NAME (key: OPENAI_API_KEY), http://HOST/v1#NAME (MAKER_API_KEY); see `maker models`."),
-    "steps": (int, 1000, "Random steps to draw on, 30 or more."),
+    "steps": (int | None, None, "Random steps to draw on, 30 or more (as many as cost a tenth of the run)."),
     "repeats": (int, 2, "Draws on each of them."),
     "target": (float, 0.95, "Wanted probability that the whole run is right."),
     "total_steps": (int | None, None, "Plan for a run of so many steps, not the task's own."),
@@ -90,8 +90,11 @@ def with_settings(order: str, **helps: str) -> Callable[[Callable[..., None]], C
     return added
 
 
-def _settings(*, model: str, **given: Any) -> dict[str, Any]:
-    """Return what options say, under the names that the settings have; what was not given is left to its default."""
+def _settings(*, model: str | None = None, **given: Any) -> dict[str, Any]:
+    """Return what options say, under the names that the settings have; what was not given is left to its default.
+
+    Without a model: of a command that makes its own, from `reaching`.
+    """
     given = {name: value for name, value in given.items() if value is not None}
     reaching = {name: given.pop(name) for name in REACHING.split() if name in given}
     limits = {name: given.pop(name) for name in Limits.model_fields if name in given}
@@ -99,6 +102,8 @@ def _settings(*, model: str, **given: Any) -> dict[str, Any]:
     given["max_tokens"] = given.pop("max_tokens_per_reply")
     if given.get("system", "").startswith("@"):
         given["system"] = _text_of(Path(given["system"][1:]))
+    if model is None:
+        return {**given, "reaching": reaching, "limits": limits}
     return {**given, "model": named_model(model, limits.get("concurrency"), **reaching), "limits": limits}
 
 
@@ -221,6 +226,13 @@ def shown_until_interrupted(label: str, *, quiet: bool) -> Iterator[Bar]:
     """Show a bar while something runs of which nothing is kept: the first interrupt ends it."""
     with progress_bar(label, quiet=quiet) as bar, _interrupts(0, lambda: _at_once(bar, None, quiet)):
         yield bar
+
+
+@contextmanager
+def shown_until_stopped(label: str, *, quiet: bool) -> Iterator[tuple[Bar, Callable[[], bool]]]:
+    """Show a bar while something runs that then says what it knows: the first interrupt stops it."""
+    with progress_bar(label, quiet=quiet) as bar, _interrupts(1, lambda: _at_once(bar, None, quiet)) as interrupted:
+        yield bar, interrupted
 
 
 def say_result(result: RunResult, said: Mapping[str, Any], rows: Rows, title: str, *, as_json: bool) -> NoReturn:

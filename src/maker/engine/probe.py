@@ -89,12 +89,12 @@ class Probe:
         self.replies: list[Sample] = []
         self._marks: list[tuple[float, int]] = []  # when how many replies were there
         self._round = -1
-        self._wanted = 0  # steps in this and all earlier rounds
+        self.wanted = 0  # steps in this and all earlier rounds
 
     async def first(self, count: int, repeats: int) -> None:
         """Draw `repeats` times on each of `count` randomly chosen steps; a short task is gone round again and again."""
         if self.against == "agreement":
-            self._wanted += count
+            self.wanted += count
             await self._by_agreement(count)
             return
         seen = {step.index for step in self.seen}
@@ -113,7 +113,7 @@ class Probe:
 
     async def on(self, steps: Sequence[Seen], repeats: int) -> None:
         """Draw `repeats` times on each of these steps, as often as it was picked."""
-        self._wanted = len(self.seen) + len(steps)
+        self.wanted = len(self.seen) + len(steps)
         for batch in self._batches(steps, repeats):
             await self._ask(batch, [step.picked * repeats for step in batch])
             self.seen += batch
@@ -193,9 +193,9 @@ class Probe:
         """Tell whoever wants to know how far it is, and what it takes."""
         count, cost = len(self.replies), self.dispatcher.usage.known_cost
         if self.progress is not None:
-            self.progress(len(self.seen), self._wanted)
+            self.progress(len(self.seen), self.wanted)
         if self._told is not None:
-            left = (self._wanted - len(self.seen)) * repeats
+            left = (self.wanted - len(self.seen)) * repeats
             self._told(Pace(count, self.pace, cost and cost / max(1, self.dispatcher.usage.dispatched), left))
 
     def _graded(self, poll: Poll, wave: Wave) -> list[Draw]:

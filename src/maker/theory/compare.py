@@ -50,7 +50,7 @@ class Pairs:
     def chance(self) -> float:
         """P(pairs as one-sided as these, in either direction), where both arms err equally often: McNemar, exact."""
         n = self.worse + self.better
-        return min(1.0, 2 * _at_most(min(self.worse, self.better), n) / 2**n)
+        return min(1.0, 2 * _at_most(min(self.worse, self.better), n) / (1 << n))
 
     @property
     def surprise(self) -> float:
@@ -61,6 +61,11 @@ class Pairs:
         """
         n = self.worse + self.better
         return min(1.0, (n + 1) * math.comb(n, self.worse) / _at_most(self.worse, n + 1))
+
+    @property
+    def surprise_of_either(self) -> float:
+        """The same of whichever speaks more against it, where both err equally often."""
+        return min(1.0, 2 * self.surprise, 2 * self.turned.surprise)
 
 
 def _at_most(heads: int, tosses: int) -> int:

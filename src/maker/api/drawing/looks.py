@@ -76,30 +76,55 @@ class Goal:
 class Looks:
     """A first round that is drawn part by part.
 
-    steps: to draw on, or None for as many as it is worth. repeats: draws on each. Raises as `Probe` does.
+    steps: to draw on, or None for as many as it is worth; without a truth a tenth of all, 30 at least and 1,000 at
+    most. repeats: draws on each. Raises as `Probe` does.
     """
 
     def __init__(self, probe: Probe, goal: Goal, steps: int | None, repeats: int) -> None:
         self.probe, self.goal, self.repeats = probe, goal, repeats
         self.sparing = steps is None
-        self.left = probe.chosen(MOST if steps is None else steps, once=self.sparing)
+        self.left: list[Seen] = []
+        self._by_votes = probe.against == "agreement"
+        self._count = steps or MOST
+        if not self._by_votes:
+            self.left = probe.chosen(self._count, once=self.sparing)
+        elif self.sparing:
+            self._count = min(max(ENOUGH, goal.steps // SHARE), MOST)
+
+    @property
+    def open(self) -> bool:
+        """Whether there are steps left, and more of them are of use: some reply could vote, and p may be above 1/2."""
+        found = self.probe.evidence
+        if not self.probe.seen:
+            return bool(self.left) or self._by_votes
+        return bool(self.left and found.n and found.p_high > 0.5)
 
     async def on(self, picks: float) -> list[Seen]:
-        """Draw until steps were picked so often in all, and return the new ones, in order of their place."""
+        """Draw until steps were picked so often in all, and return the new ones, in order of their place.
+
+        Without a truth all are drawn at once: votes lead from one to the next.
+        """
+        self._bind()
+        if self._by_votes:
+            await self.probe.first(self._count, self.repeats)
+            return self.probe.seen
         asked = sum(step.picked for step in self.probe.seen)
         fresh: list[Seen] = []
         while self.left and asked < picks:
             fresh.append(self.left.pop(0))
             asked += fresh[-1].picked
-        if (bind := self.probe.dispatcher.traits.bind) is not None:
-            bind(self.probe.task)  # a simulated model may have learned of another arm's task meanwhile
         await self.probe.on(fresh, self.repeats)
         return sorted(fresh, key=lambda step: step.index)
 
-    def hopeless(self) -> bool:
-        """Say whether more of the first round is no use: no reply could vote, or p is below 1/2."""
-        found = self.probe.evidence
-        return not found.n or found.p_high <= 0.5
+    async def again(self, draws: float) -> None:
+        """Draw again on steps that erred, so often at most."""
+        self._bind()
+        await self.probe.again(MOST_AGAIN, draws)
+
+    def _bind(self) -> None:
+        """Tell a simulated model of the task: it may have learned of another arm's meanwhile."""
+        if (bind := self.probe.dispatcher.traits.bind) is not None:
+            bind(self.probe.task)
 
     def worth(self) -> float:
         """Return how many draws an estimate may take in all; inf where no run is planned so far."""
@@ -120,11 +145,12 @@ async def draw(
 ) -> None:
     """Draw in turn: the first round, look by look, then again on steps that erred.
 
-    drop: of several arms; gets those that drew, with their new steps, and returns those that go on.
+    drop: of several arms; gets those that drew, with their new steps, and returns those that go on. What the cheapest
+    is worth bounds them all.
     """
     live, sparing = list(arms), arms[0].sparing
     picks, worth = (float(ENOUGH) if sparing or drop else math.inf), math.inf
-    while drawing := [arm for arm in live if arm.left and not (arm.probe.seen and arm.hopeless())]:
+    while drawing := [arm for arm in live if arm.open]:
         fresh = [await arm.on(picks) for arm in drawing]
         if drop is not None:
             gone = set(drawing).difference(drop(drawing, fresh))
@@ -135,4 +161,4 @@ async def draw(
             break
         picks = after
     for arm in live:
-        await arm.probe.again(MOST_AGAIN, worth - len(arm.probe.replies))
+        await arm.again(worth - len(arm.probe.replies))
