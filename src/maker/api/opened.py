@@ -47,6 +47,7 @@ class Asking(TypedDict, total=False):
     budget: Budget | None
     seed: int
     system: str | None
+    examples: Sequence[tuple[str, str]]
     temperature: float | None
     first_temperature: float | None
     max_tokens: int

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from maker.api.compare import Compared, Comparison
 from maker.errors import TaskError
@@ -51,7 +51,7 @@ def _draw(left: Axes, right: Axes, place: int, arm: Compared) -> None:
     """Draw one arm: its p, and its tokens where a run is planned; grey where it was dropped or voting cannot do it."""
     seen = arm.estimate
     assert seen is not None
-    look = {"fmt": "o", "capsize": 3, "color": _BLUE if seen.feasible and not arm.dropped else _GREY}
+    look: dict[str, Any] = {"fmt": "o", "capsize": 3, "color": _BLUE if seen.feasible and not arm.dropped else _GREY}
     left.errorbar([seen.p], [place], xerr=[[seen.p - seen.p_low], [max(0.0, seen.p_high - seen.p)]], **look)
     if seen.tokens is not None:
         ends = [[seen.tokens.value - seen.tokens.low], [seen.tokens.high - seen.tokens.value]]

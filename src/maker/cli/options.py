@@ -43,6 +43,7 @@ OPTIONS: dict[str, tuple[Any, Any, str]] = {  # type, default (... for none), he
     "temperature": (str, "0.1", "Of every draw; `server` leaves it to the server."),
     "first_temperature": (float | None, None, "Of each step's first draw; 0 as in the paper."),
     "system": (str | None, None, "Said to the model before every question: a text, or @FILE."),
+    "examples": (Path | None, None, "Shown before every question: a JSON file, [[question, answer], ...]."),
     "max_tokens_per_reply": (int, 1024, "The most tokens of one reply."),
     "long_answer": (int, 750, "A reply of more tokens is flagged."),
     "stop": (list[str] | None, None, "A text that ends a reply; may be repeated."),
@@ -57,7 +58,8 @@ OPTIONS: dict[str, tuple[Any, Any, str]] = {  # type, default (... for none), he
     **{name: (field.annotation, None, field.description or "") for name, field in Limits.model_fields.items()},
 }
 
-ASKING = "seed flags system temperature first_temperature max_tokens_per_reply long_answer stop"  # the same everywhere
+# The same everywhere.
+ASKING = "seed flags system examples temperature first_temperature max_tokens_per_reply long_answer stop"
 REACHING = "prices timeout header extra query"  # likewise: what only models over HTTP take
 
 
@@ -102,9 +104,19 @@ def _settings(*, model: str | None = None, **given: Any) -> dict[str, Any]:
     given["max_tokens"] = given.pop("max_tokens_per_reply")
     if given.get("system", "").startswith("@"):
         given["system"] = _text_of(Path(given["system"][1:]))
+    if "examples" in given:
+        given["examples"] = _examples(given["examples"])
     if model is None:
         return {**given, "reaching": reaching, "limits": limits}
     return {**given, "model": named_model(model, limits.get("concurrency"), **reaching), "limits": limits}
+
+
+def _examples(file: Path) -> Any:
+    """Read --examples; what stands in it is checked as examples= is."""
+    try:
+        return json.loads(_text_of(file))
+    except ValueError as error:
+        raise TaskError(f"--examples {file}: no JSON: {error}. Give [[question, answer], ...].") from None
 
 
 def _temperature(text: str) -> float | None:
