@@ -50,9 +50,11 @@ def compare(
     reaching, at_once = settings.pop("reaching"), settings["limits"].get("concurrency")
     by_name = {spec: named_model(spec, at_once, **reaching) for spec in _BETWEEN.split(models)}
     found = asked("compare", task, by_name, task_options(ctx.args), designs, settings, quiet=as_json)
-    if figure is not None:
-        save(found, figure)
-    say(found.as_json(), compared_rows(found), "maker compare", as_json=as_json, code=found.exit_code)
+    try:
+        say(found.as_json(), compared_rows(found), "maker compare", as_json=as_json, code=found.exit_code)
+    finally:  # what was paid for is said first, whatever becomes of the figure
+        if figure is not None:
+            save(found, figure)
 
 
 def asked(
