@@ -128,6 +128,7 @@ async def compare(
     arms: list[Arm] = []
 
     def shown(_count: int, _total: int) -> None:
+        """Say how far all arms are together."""
         if progress is not None:
             progress(sum(len(arm.probe.seen) for arm in arms), sum(arm.probe.wanted for arm in arms))
 
