@@ -27,6 +27,7 @@ def drawable() -> bool:
 def save(found: Comparison, path: Path) -> None:
     """Draw a comparison as a PNG file. Raises TaskError where it cannot be written."""
     from matplotlib.figure import Figure  # noqa: PLC0415 -- an extra, and slow to load
+    from matplotlib.ticker import LogLocator  # noqa: PLC0415
 
     arms = [arm for arm in found.arms if arm.estimate is not None]
     figure = Figure(figsize=(9, 1.4 + 0.45 * len(arms)), layout="constrained")
@@ -38,6 +39,9 @@ def save(found: Comparison, path: Path) -> None:
     left.set_xlabel("p: right, of replies that may vote")
     right.set_xlabel("tokens of the whole run")
     right.set_xscale("log")
+    right.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    right.xaxis.set_major_formatter("{x:,.0f}")
+    right.xaxis.set_minor_formatter("")
     for axes in (left, right):
         axes.grid(visible=True, alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
