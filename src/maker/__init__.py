@@ -7,6 +7,7 @@ next state -> journal. The modules carry those names.
 from maker import theory
 from maker.api.audit.audit import audit, audit_sync
 from maker.api.audit.result import Acceptance
+from maker.api.compare import Comparison, compare, compare_sync
 from maker.api.estimate import Estimate, estimate, estimate_map, estimate_map_sync, estimate_sync
 from maker.api.map import map, map_sync  # noqa: A004 -- the public name is maker.map
 from maker.api.reading import keys
@@ -53,11 +54,11 @@ from maker.task.task import Task
 __version__ = "0.1.0"
 
 __all__ = [
-    "DEFAULT_SEGMENTS", "Acceptance", "Address", "Ambiguous", "Audit", "Budget", "Config", "Estimate", "Failure",
-    "Infeasible", "InternalError", "JournalError", "JournalFull", "Limits", "Line", "MakerError", "Model", "ModelError",
-    "Plan", "Prices", "Progress", "RedFlag", "Request", "Revote", "RunResult", "Sample", "Segment", "Step", "Tally",
-    "Task", "TaskError", "Undecided", "Verdict", "Verdicts", "View", "audit", "audit_sync", "bare", "coarse",
-    "estimate", "estimate_map", "estimate_map_sync", "estimate_sync", "export", "flags", "keys", "ladder", "load_model",
-    "load_task", "map", "map_sync", "openai_model", "reliable", "revote", "run", "run_sync", "solve", "solve_sync",
-    "theory", "unvoted", "verify", "vote", "vote_sync", "write_report",
+    "DEFAULT_SEGMENTS", "Acceptance", "Address", "Ambiguous", "Audit", "Budget", "Comparison", "Config", "Estimate",
+    "Failure", "Infeasible", "InternalError", "JournalError", "JournalFull", "Limits", "Line", "MakerError", "Model",
+    "ModelError", "Plan", "Prices", "Progress", "RedFlag", "Request", "Revote", "RunResult", "Sample", "Segment",
+    "Step", "Tally", "Task", "TaskError", "Undecided", "Verdict", "Verdicts", "View", "audit", "audit_sync", "bare",
+    "coarse", "compare", "compare_sync", "estimate", "estimate_map", "estimate_map_sync", "estimate_sync", "export",
+    "flags", "keys", "ladder", "load_model", "load_task", "map", "map_sync", "openai_model", "reliable", "revote",
+    "run", "run_sync", "solve", "solve_sync", "theory", "unvoted", "verify", "vote", "vote_sync", "write_report",
 ]  # fmt: skip

@@ -508,7 +508,7 @@ def test_a_model_that_cannot_be_read_is_not_estimated() -> None:
 
 def test_a_limit_leaves_what_was_seen_or_nothing() -> None:
     """A limit met after 30 steps gives an estimate that names it; before, an error that says how many are needed."""
-    found = maker.estimate_sync(Known(2000), model=ScriptedModel(noisy), limits={"max_calls": 300})
+    found = maker.estimate_sync(Known(2000), model=ScriptedModel(noisy), steps=1000, limits={"max_calls": 300})
     assert found.stopped == "max_calls"
     assert found.n == 128
     assert "stopped early by max_calls" in found.reason

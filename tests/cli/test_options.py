@@ -56,6 +56,24 @@ def test_an_option_that_cannot_be_read_is_told_without_its_value(maker, options,
     assert CANARY not in err
 
 
+def test_examples_are_sent_before_every_question(maker, tmp_path):
+    """--examples FILE: turns of a chat; a file that holds none is refused with its name, before anything is asked."""
+    (tmp_path / "shots.json").write_text('[["1 * 2?", "2"], ["2 * 3?", "6"]]')
+    (tmp_path / "odd.json").write_text('[["1 * 2?"]]')
+    (tmp_path / "no.json").write_text("1 * 2?")
+    seen = []
+    with FaultServer(lambda received: seen.append(received) or error(401, "no")) as server:
+        asked = [*COMMANDS["estimate"], "--model", server.spec("m"), "--examples"]
+        assert maker(*asked, str(tmp_path / "shots.json"))[0] == 5
+        for file, says in (("odd", "examples"), ("no", "no.json: no JSON"), ("none", "none.json")):
+            code, _, err = maker(*asked, str(tmp_path / f"{file}.json"))
+            assert (code, says in err) == (2, True)
+    for received in seen:
+        said = [(message["role"], message["content"]) for message in received.body["messages"]]
+        assert said[:4] == [("user", "1 * 2?"), ("assistant", "2"), ("user", "2 * 3?"), ("assistant", "6")]
+        assert [role for role, _ in said[4:]] == ["user"]
+
+
 def test_a_model_in_this_process_takes_none_of_them(maker):
     """Exit code 2, with the options that were given."""
     code, _, err = maker(*COMMANDS["run"], "--model", "oracle:p=0.9", "--timeout", "3", "--extra", "a=1")

@@ -10,7 +10,7 @@ import maker
 from counted import Counted
 from maker.errors import TaskError
 from maker.task.load import load_task
-from maker.task.prompt import View, fingerprint, messages_of, prompt_of, render, views, words_in
+from maker.task.prompt import View, fingerprint, messages_of, prompt_of, render, under, views, words_in
 from maker.testing import ScriptedModel
 
 
@@ -103,6 +103,41 @@ def test_views_are_refused_where_there_are_none():
     with pytest.raises(maker.TaskError, match="simulated model"):
         maker.run_sync("hanoi", model="oracle:p=0.9", k=2, paraphrase=True)
     assert View("a", str).back("b") == "b"
+
+
+SHOTS = (("What is 2 + 2?", "4"), ("What is 3 + 5?", "8"))
+
+
+def test_examples_are_turns_before_the_question():
+    """A chat is sent them as turns, after what instructs it; plain completions as Q and A, ending where A begins."""
+    shown = under(None, "What is 7 + 8?", SHOTS)
+    assert [(m["role"], m["content"]) for m in messages_of(shown)] == [
+        ("user", "What is 2 + 2?"), ("assistant", "4"), ("user", "What is 3 + 5?"), ("assistant", "8"),
+        ("user", "What is 7 + 8?"),
+    ]  # fmt: skip
+    assert words_in(shown) == "Q: What is 2 + 2?\nA: 4\nQ: What is 3 + 5?\nA: 8\nQ: What is 7 + 8?\nA:"
+    ruled = under("Be brief.", "What is 7 + 8?", SHOTS)
+    own = prompt_of([{"role": "system", "content": "Be brief."}, {"role": "user", "content": "What is 7 + 8?"}], "")
+    assert under(None, own, SHOTS) == ruled
+    assert words_in(ruled) == "Be brief.\n" + words_in(shown)
+    assert under(None, "What is 7 + 8?") == "What is 7 + 8?"
+    with pytest.raises(maker.TaskError, match="begin with one of 'system' already"):
+        under("Be long.", own, SHOTS)
+
+
+def test_examples_make_a_base_model_answer():
+    """Every question of a run has them before it, those of its views too; they are in its journal's settings."""
+
+    def base(request):
+        words = words_in(request.prompt)
+        return "4" if words.startswith("Q: ") and words.endswith("A:") else "well"
+
+    for ask in ("What is 2 + 2?", "And 1 + 3?"):
+        model = ScriptedModel(base)
+        found = maker.vote_sync(ask, model=model, k=2, answer=int, examples=SHOTS, paraphrases=[f"Again: {ask}"])
+        assert (found.answer, found.flagged) == (4, 0)
+    with pytest.raises(maker.Undecided):
+        maker.vote_sync("What is 2 + 2?", model=ScriptedModel(base), k=2, answer=int)
 
 
 def test_prompts_are_text_and_have_fingerprints():

@@ -13,27 +13,20 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Unpack
 
 from maker.api.answers import Reader, reader_of
+from maker.api.drawing.looks import MOST, SHARE, Goal, Looks, draw, probing
 from maker.api.map import Asker, Item, Items, Rewording
-from maker.api.opened import Asking, opened, task_for
+from maker.api.opened import Asking, task_for
 from maker.api.sync import twin
-from maker.decision.config import Config
 from maker.decision.ending import Stop
 from maker.decision.sample import AnyModel
-from maker.decision.step import Rules
-from maker.engine.probe import Probe
+from maker.engine.probe import Pace, Probe
 from maker.errors import Infeasible, ModelError, TaskError
-from maker.journal.notes import UNKNOWN_STEPS
 from maker.task.canonical import canonical
-from maker.task.plan import plan_of
-from maker.task.task import Task, guarded, task_name
+from maker.task.task import Task, task_name
 from maker.theory.findings import Entropy, FlagEffect, Lengths, entropy, flag_effects, lengths
 from maker.theory.kinds import Kind, dropped, judged, kinds, short, with_worst, worst
 from maker.theory.needs import Needs, plain
 from maker.theory.planner import ENOUGH, Amount, Projection, WorstCase, project, unseen
-
-MOST_ITEMS = 1000  # of a map that are drawn on, unless more are asked for
-MOST_AGAIN = 100  # erring steps that are drawn again
-ESTIMATE_EPOCH = 2**32 + 1  # its seeds meet neither those of a run nor of a calibration
 
 
 @dataclass(frozen=True)
@@ -133,21 +126,25 @@ async def estimate(
     task: Task | str,
     *,
     model: AnyModel,
-    steps: int = 1000,
+    steps: int | None = None,
     repeats: int = 2,
     target: float = 0.95,
     paraphrases: bool = False,
     paraphrase: bool = False,
     total_steps: int | None = None,
     progress: Callable[[int, int], None] | None = None,
+    pace: Callable[[Pace], None] | None = None,
+    interrupted: Callable[[], bool] | None = None,
     **asking: Unpack[Asking],
 ) -> Estimate:
     """Draw on random steps of a task and say what a run of all its steps would need.
 
-    task, model, paraphrases, asking: as for `run`. steps: how many random steps to draw on, 30 or more; repeats:
-    draws on each, none of them at another temperature for being the first. Up to 100 steps that erred get 20 to 100
-    draws more. target: wanted P(whole run right). total_steps: plan for a run of so many steps instead of the
-    task's own (needed where the task cannot say). progress: called with steps seen, of how many.
+    task, model, paraphrases, asking: as for `run`. steps: how many random steps to draw on, 30 or more; where it is not
+    given, as many as make all draws a tenth of those that the planned run takes, 30 at least and 1,000 at most (without
+    a truth: a tenth of its steps). repeats: draws on each, none of them at another temperature for being the first. Up
+    to 100 steps that erred get 20 to 100 draws more. target: wanted P(whole run right). total_steps: plan for a run of
+    so many steps instead of the task's own (needed where the task cannot say). progress: called with steps seen, of how
+    many so far wanted; pace: with what a reply takes. interrupted: asked before each batch; True ends the drawing.
 
     Returns an Estimate; that voting cannot do it is in its `feasible`. Raises TaskError for bad input, ModelError
     for a model that cannot be used or is lost, Infeasible where hardly a sample can vote. A limit met
@@ -155,7 +152,7 @@ async def estimate(
     """
     return await _estimated(
         estimate, task_for(task, model) if isinstance(task, str) else task, model, asking, steps, repeats, target,
-        total_steps, progress, paraphrase=paraphrases or paraphrase,
+        total_steps, paraphrase=paraphrases or paraphrase, progress=progress, pace=pace, interrupted=interrupted,
     )  # fmt: skip
 
 
@@ -200,9 +197,9 @@ async def estimate_map(
     if answers is not None:
         task.truth = _truth(answers, len(items), reader)  # type: ignore[attr-defined]  # only where it is known
     if steps is None:
-        steps = min(max(ENOUGH, len(items) // 10), MOST_ITEMS)
+        steps = min(max(ENOUGH, len(items) // SHARE), MOST)
     return await _estimated(
-        estimate_map, task, model, asking, steps, repeats, target, total_steps, progress,
+        estimate_map, task, model, asking, steps, repeats, target, total_steps, progress=progress,
         paraphrase=paraphrases is not None,
     )  # fmt: skip
 
@@ -228,55 +225,54 @@ def _truth(answers: Sequence[Any], count: int, reader: Reader[Any]) -> Callable[
 
 
 async def _estimated(
-    caller: Callable[..., Any], task: Task, model: AnyModel, asking: Asking, steps: int, repeats: int, target: float,
-    total_steps: int | None, progress: Callable[[int, int], None] | None, *, paraphrase: bool,
+    caller: Callable[..., Any], task: Task, model: AnyModel, asking: Asking, steps: int | None, repeats: int,
+    target: float, total_steps: int | None, *, paraphrase: bool, **showing: Any,
 ) -> Estimate:  # fmt: skip
     """Draw on a task and sum up; the arguments are those of `estimate`, and so is what it raises."""
-    _check_counts(steps, repeats, total_steps)
-    async with opened(
-        caller, model, asking, task=task, target=target, paraphrase=paraphrase,
-        segments=len(plan_of(task, None).segments),
-    ) as (senders, config, red_flags):  # fmt: skip
-        probe = Probe(task, senders.own, config, red_flags, Rules.of(task), name="estimate", epoch=ESTIMATE_EPOCH,
-                      progress=progress)  # fmt: skip
-        stopped = await _draw(probe, steps, repeats)
-        return _summed(probe, config, total_steps, stopped)
+    check_counts("estimate", steps, repeats, total_steps)
+    async with probing(caller, task, model, asking, target, paraphrase=paraphrase, **showing) as (probe, _):
+        goal = Goal.of(task, total_steps, target)
+        return summed(probe, goal, await _draw(probe, goal, steps, repeats))
 
 
-def _check_counts(steps: int, repeats: int, total_steps: int | None) -> None:
+def check_counts(caller: str, steps: int | None, repeats: int, total_steps: int | None) -> None:
     """Raise TaskError for counts that no estimate can be made of."""
     for name, value, least in (("steps", steps, ENOUGH), ("repeats", repeats, 1), ("total_steps", total_steps, 1)):
-        if value is None and name == "total_steps":
+        if value is None and name != "repeats":
             continue
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
             why = ": fewer say nothing about p" if name == "steps" else ""
-            raise TaskError(f"estimate: {name} = {value!r}: give a whole number, {least} or more{why}")
+            raise TaskError(f"{caller}: {name} = {value!r}: give a whole number, {least} or more{why}")
 
 
-async def _draw(probe: Probe, steps: int, repeats: int) -> str | None:
+async def _draw(probe: Probe, goal: Goal, steps: int | None, repeats: int) -> str | None:
     """Draw; return the name of the limit that stopped it early. Raises where too little was seen for an estimate."""
     try:
-        await probe.first(steps, repeats)
-        await probe.again(MOST_AGAIN)
+        await draw([Looks(probe, goal, steps, repeats)])
     except Stop as stop:
         if stop.kind == "undecided":
             raise Infeasible(f"estimate: {stop}") from None
         if len(probe.seen) < ENOUGH:
             kind = ModelError if stop.kind == "model_lost" else TaskError
-            raise kind(f"estimate: {len(probe.seen)} steps were seen, {ENOUGH} are needed. {stop}") from None
+            raise kind(f"estimate: {too_few(probe)} {stop}") from None
         return stop.kind
     return None
 
 
-def _summed(probe: Probe, config: Config, total_steps: int | None, stopped: str | None) -> Estimate:
-    """Make the Estimate of what a probe has seen."""
+def too_few(probe: Probe) -> str:
+    """Say that an estimate was stopped too early, and what is known all the same."""
+    found = probe.evidence
+    known = f" So far {found.wrong} of {found.n} that could vote were wrong, one a step." if found.n else ""
+    return f"{len(probe.seen)} steps were seen, {ENOUGH} are needed.{known}"
+
+
+def summed(probe: Probe, goal: Goal, stopped: str | None) -> Estimate:
+    """Make the Estimate of what a probe has seen. Raises Infeasible where hardly a sample can vote."""
     task, seen, found, traits = probe.task, probe.seen, probe.evidence, probe.dispatcher.traits
-    own = guarded(lambda: task.steps, None, "steps")
-    total = total_steps or own or UNKNOWN_STEPS
     by_kind = kinds(seen)
-    plan = _projected(probe, total, config.target, own=total == own)
+    plan = _projected(probe, goal)
     if name := worst(seen):
-        plan = with_worst(plan, name, *probe.apart(name), own=total == own)
+        plan = with_worst(plan, name, *probe.apart(name), own=goal.own)
     plan = judged(plan, by_kind)
     replies = probe.replies
     needs = Needs.of(
@@ -287,8 +283,8 @@ def _summed(probe: Probe, config: Config, total_steps: int | None, stopped: str 
     if probe.against == "agreement":
         plan = unseen(plan)
         notes.append("Graded by agreement with votes: what most samples of a step get wrong alike stays hidden.")
-    if total_steps is None and own is None:
-        notes.append(f"How long the task is nobody says: planned for {total:,} steps (total_steps).")
+    if not goal.known:
+        notes.append(f"How long the task is nobody says: planned for {goal.steps:,} steps (total_steps).")
     if not plan.feasible and hasattr(task, "designs"):
         notes.append(f"The task has these designs of its steps: {', '.join(task.designs)}. Compare them.")
     if stopped:
@@ -303,10 +299,10 @@ def _summed(probe: Probe, config: Config, total_steps: int | None, stopped: str 
     )  # fmt: skip
 
 
-def _projected(probe: Probe, steps: int, target: float, *, own: bool) -> Projection:
+def _projected(probe: Probe, goal: Goal) -> Projection:
     """Plan the run. Raises Infeasible where hardly a sample can vote, with some of those that a flag threw away."""
     try:
-        return project(probe.evidence, steps, target, own=own)
+        return project(probe.evidence, goal.steps, goal.target, own=goal.own)
     except Infeasible as error:
         thrown = "; ".join(f"{draw.flag}: {short(draw.text)!r}" for draw in dropped(probe.seen))
         raise Infeasible(f"{error} Replies without a vote, for example {thrown}." if thrown else str(error)) from None

@@ -47,6 +47,7 @@ class Asking(TypedDict, total=False):
     budget: Budget | None
     seed: int
     system: str | None
+    examples: Sequence[tuple[str, str]]
     temperature: float | None
     first_temperature: float | None
     max_tokens: int
@@ -58,12 +59,13 @@ class Asking(TypedDict, total=False):
 @asynccontextmanager
 async def opened(
     caller: Callable[..., Any], model: AnyModel, asking: Asking, *, others: Mapping[str, AnyModel] | None = None,
-    task: Task | None = None, **settings: Any,
+    task: Task | None = None, beside: Senders | None = None, **settings: Any,
 ) -> AsyncIterator[tuple[Senders, Config, tuple[Flag, ...]]]:  # fmt: skip
     """Load models, bind them to the task, check settings and limits; close what was loaded in the end.
 
     caller: the function whose settings they are. others: further models, by the name that changes bear. task: None for
-    a call without one, which binds no model. settings: of `Config`, beside those of asking; keep_samples None keeps
+    a call without one, which binds no model. beside: who sends for another model of the same call, with whom limits and
+    account are shared. settings: of `Config`, beside those of asking; keep_samples None keeps
     the texts that were paid for.
 
     Yields who sends, with limits and account; the settings; the flags. Raises TaskError for what does not fit, and
@@ -76,7 +78,10 @@ async def opened(
     async with AsyncExitStack() as stack:
         bounds = make_limits(asking.get("limits"))
         first, *more = [_ready(asked, task, stack, bounds) for asked in (model, *(others or {}).values())]
-        own = Dispatcher(first, bounds, Usage(), shared=asking.get("budget"))
+        if beside is None:
+            own = Dispatcher(first, bounds, Usage(), shared=asking.get("budget"))
+        else:
+            own = Dispatcher(first, bounds, beside.own.usage, beside=beside.own)
         traits = own.traits
         if settings.get("keep_samples", "") is None:
             settings["keep_samples"] = "none" if traits.simulated or traits.lockstep else "all"

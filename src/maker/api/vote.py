@@ -97,7 +97,7 @@ async def vote(
     ) as (senders, config, red_flags):  # fmt: skip
         own = senders.own
         most = own.limits.votes_for(k), own.limits.flags_for(k)
-        question = canonical([under(config.system, view.prompt) for view in asked])
+        question = canonical([under(config.system, view.prompt, config.examples) for view in asked])
         method = Method.of(config, k, red_flags, most, run="vote", question=question, schema=reader.schema)
         poll = Poll.of(method, Rules(reader.parse), 0, None, asked[0].prompt)
         poll.views = asked if config.paraphrase else ()

@@ -14,7 +14,7 @@ import sys
 
 import typer
 
-from maker.cli.commands import audit, check, demo, estimate, experiment, journals, lists, revote, run, solve
+from maker.cli.commands import audit, check, compare, demo, estimate, experiment, journals, lists, revote, run, solve
 from maker.cli.options import TASK_OPTIONS, print_json
 from maker.cli.screen import safe
 from maker.errors import MakerError
@@ -29,6 +29,7 @@ app = typer.Typer(
 app.command()(demo.demo)
 app.command(context_settings=TASK_OPTIONS)(run.run)
 app.command(context_settings=TASK_OPTIONS)(estimate.estimate)
+app.command(context_settings=TASK_OPTIONS)(compare.compare)
 app.command()(solve.solve)
 app.command()(check.check)
 app.command()(journals.show)

@@ -33,7 +33,7 @@ TaskName = Annotated[str, typer.Argument(help="A built-in name (see `maker tasks
 
 OPTIONS: dict[str, tuple[Any, Any, str]] = {  # type, default (... for none), help; the names are those of the settings
     "model": (str, ..., "openai:NAME (key: OPENAI_API_KEY), http://HOST/v1#NAME (MAKER_API_KEY); see `maker models`."),
-    "steps": (int, 1000, "Random steps to draw on, 30 or more."),
+    "steps": (int | None, None, "Random steps to draw on, 30 or more (as many as cost a tenth of the run)."),
     "repeats": (int, 2, "Draws on each of them."),
     "target": (float, 0.95, "Wanted probability that the whole run is right."),
     "total_steps": (int | None, None, "Plan for a run of so many steps, not the task's own."),
@@ -45,6 +45,7 @@ OPTIONS: dict[str, tuple[Any, Any, str]] = {  # type, default (... for none), he
     "temperature": (str, "0.1", "Of every draw; `server` leaves it to the server."),
     "first_temperature": (float | None, None, "Of each step's first draw; 0 as in the paper."),
     "system": (str | None, None, "Said to the model before every question: a text, or @FILE."),
+    "examples": (Path | None, None, "Shown before every question: a JSON file, [[question, answer], ...]."),
     "max_tokens_per_reply": (int, 1024, "The most tokens of one reply."),
     "long_answer": (int, 750, "A reply of more tokens is flagged."),
     "stop": (list[str] | None, None, "A text that ends a reply; may be repeated."),
@@ -59,7 +60,8 @@ OPTIONS: dict[str, tuple[Any, Any, str]] = {  # type, default (... for none), he
     **{name: (field.annotation, None, field.description or "") for name, field in Limits.model_fields.items()},
 }
 
-ASKING = "seed flags system temperature first_temperature max_tokens_per_reply long_answer stop"  # the same everywhere
+# The same everywhere.
+ASKING = "seed flags system examples temperature first_temperature max_tokens_per_reply long_answer stop"
 REACHING = "prices timeout header extra query"  # likewise: what only models over HTTP take
 
 
@@ -104,10 +106,19 @@ def _settings(*, model: str | None = None, **given: Any) -> dict[str, Any]:
     given["max_tokens"] = given.pop("max_tokens_per_reply")
     if given.get("system", "").startswith("@"):
         given["system"] = _text_of(Path(given["system"][1:]))
-    asked = {"reaching": reaching} if model is None else {
-        "model": named_model(model, limits.get("concurrency"), **reaching)
-    }  # fmt: skip
-    return {**given, **asked, "limits": limits}
+    if "examples" in given:
+        given["examples"] = _examples(given["examples"])
+    if model is None:
+        return {**given, "reaching": reaching, "limits": limits}
+    return {**given, "model": named_model(model, limits.get("concurrency"), **reaching), "limits": limits}
+
+
+def _examples(file: Path) -> Any:
+    """Read --examples; what stands in it is checked as examples= is."""
+    try:
+        return json.loads(_text_of(file))
+    except ValueError as error:
+        raise TaskError(f"--examples {file}: no JSON: {error}. Give [[question, answer], ...].") from None
 
 
 def _temperature(text: str) -> float | None:
@@ -243,6 +254,13 @@ def shown_until_interrupted(label: str, *, quiet: bool) -> Iterator[Bar]:
     """Show a bar while something runs of which nothing is kept: the first interrupt ends it."""
     with progress_bar(label, quiet=quiet) as bar, _interrupts(0, lambda: _at_once(bar, None, quiet)):
         yield bar
+
+
+@contextmanager
+def shown_until_stopped(label: str, *, quiet: bool) -> Iterator[tuple[Bar, Callable[[], bool]]]:
+    """Show a bar while something runs that then says what it knows: the first interrupt stops it."""
+    with progress_bar(label, quiet=quiet) as bar, _interrupts(1, lambda: _at_once(bar, None, quiet)) as interrupted:
+        yield bar, interrupted
 
 
 def say_result(result: RunResult, said: Mapping[str, Any], rows: Rows, title: str, *, as_json: bool) -> NoReturn:

@@ -17,8 +17,15 @@ MOST_VOTES = 30_000  # of one step; what a record can number
 KeepSamples = Literal["all", "flagged", "none"]
 _Text = Annotated[str, StringConstraints(min_length=1)]
 _YOUNG = frozenset(
-    {"system", "stop"}
+    {"system", "stop", "examples"}
 )  # fields that came after journals were written: named only where they say something
+
+
+def _pairs(given: Any) -> Any:
+    """Return pairs as tuples, where they are lists: as JSON has them."""
+    if not isinstance(given, (list, tuple)):
+        return given
+    return tuple(tuple(pair) if isinstance(pair, list) else pair for pair in given)
 
 
 class Frozen(BaseModel):
@@ -35,8 +42,9 @@ class Config(Frozen):
     with disagreement. seed: of all draws. temperature: of all draws, None for the server's
     own, except that `first_temperature`, if given, is that of the first draw of each step. token_cap: the most
     tokens a reply may have (`max_tokens` where one asks); long_answer: a reply with more is flagged `over_long`.
-    stop: texts that end a reply. system: said to the model before every question. flags: the names of the red flags
-    in order. paraphrase: draw d asks in view d mod P. keep_samples: whose texts the journal stores in full.
+    stop: texts that end a reply. system: said to the model before every question; examples: questions with their
+    answers, shown to it before every question, but not before the parts of a finer step. flags: the names of the red
+    flags in order. paraphrase: draw d asks in view d mod P. keep_samples: whose texts the journal stores in full.
     """
 
     k: Annotated[int, Field(ge=1, le=MOST_VOTES // 20)] | Literal["auto", "table"] = "auto"
@@ -50,6 +58,7 @@ class Config(Frozen):
         tuple[_Text, ...], BeforeValidator(lambda given: tuple(given) if isinstance(given, list) else given)
     ] = ()
     system: _Text | None = None
+    examples: Annotated[tuple[tuple[_Text, _Text], ...], BeforeValidator(_pairs)] = ()
     flags: tuple[str, ...] = ()
     segments: int = Field(default=1, ge=1)
     paraphrase: bool = False

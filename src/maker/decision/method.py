@@ -21,7 +21,7 @@ class Method:
     run: its name, in the addresses of draws. key: from which seeds are hashed. k: the margin that decides; the least
     that does, where there is a table. max_votes, max_flags: of one step.
     keep: whose texts the journal stores in full. schema: of the answer, None where the prompt alone asks for its form.
-    stop: texts that end a reply. system: said before every question.
+    stop: texts that end a reply. system, examples: said before every question.
     """
 
     run: str
@@ -38,6 +38,7 @@ class Method:
     schema: dict[str, Any] | None = None
     stop: tuple[str, ...] = ()
     system: str | None = None
+    examples: tuple[tuple[str, str], ...] = ()
     table: Table | None = None
     again: tuple[Flag, ...] = field(init=False)  # flags to ask when the very same sample comes again
     again_unmarked: tuple[Flag, ...] = field(init=False)  # the same, for a sample that nothing marks as a copy
@@ -52,7 +53,7 @@ class Method:
         return cls(
             run, seed_key(config.seed, epoch, branch, question), k, *most, flags, config.temperature,
             config.first_temperature, config.token_cap, config.long_answer, config.keep_samples, schema, config.stop,
-            config.system, table,
+            config.system, config.examples, table,
         )  # fmt: skip
 
     def need(self, total: int) -> int:

@@ -127,14 +127,14 @@ class Poll:
             seeds += draw_seeds(method.key, index, block)
         skipped = first - first % SEED_BLOCK
         warmth, cap, stop, schema = method.temperature, method.token_cap, method.stop, method.schema
-        prompt = under(method.system, prompt)
+        prompt = under(method.system, prompt, method.examples)
         made = [
             Request(Address(run, index, draw), prompt, seeds[draw - skipped], warmth, cap, stop, schema, state)
             for draw in draws
         ]
         for request in made if self.views else ():
             view = self.views[request.address.draw % len(self.views)]
-            request.prompt = under(method.system, view.prompt)
+            request.prompt = under(method.system, view.prompt, method.examples)
         if not self.drawn and method.first_temperature is not None:
             made[0].temperature = method.first_temperature
         return made

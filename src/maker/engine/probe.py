@@ -13,13 +13,16 @@ Not covered: a journal. What a limit interrupts is kept in memory for the caller
 
 from __future__ import annotations
 
+import math
+import random
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from maker.decision.address import draw_seeds, seed_key
 from maker.decision.config import Config
-from maker.decision.ending import stuck
+from maker.decision.ending import Stop, stuck
 from maker.decision.flags import Flag, length_of
 from maker.decision.method import Method
 from maker.decision.poll import Poll
@@ -34,6 +37,7 @@ from maker.task.prompt import render, views
 from maker.task.task import Task, guarded
 from maker.theory.draws import Draw, Seen
 from maker.theory.evidence import Evidence
+from maker.theory.planner import ENOUGH
 
 AGREEMENT_K = 5  # the margin of the votes that samples are graded by where there is no truth
 AGAIN = 20  # draws repeated on a step that erred
@@ -46,20 +50,36 @@ SHOWN = 200  # characters of a reply that are kept to be shown
 _PATH = 4  # a reference path is walked so many times as far as steps are wanted
 
 
+@dataclass(slots=True, frozen=True)
+class Pace:
+    """What a drawing takes, as far as it is known: replies so far, seconds and US dollars (None: not known) of a reply.
+
+    left: replies still wanted of the first round; steps that erred take more.
+    """
+
+    replies: int
+    seconds: float
+    cost: float | None
+    left: int
+
+
 class Probe:
     """Asks a model about steps and grades what comes back.
 
     name: of the draws' run. epoch: of their seeds; distinct from a run's own. progress: called with steps seen, of
-    how many. Every method raises what `Dispatcher.draw` raises; what was seen until then is in `seen`.
+    how many; pace: with what it takes, at the same times. interrupted: True ends it before the next batch (Stop).
+    Every method raises what `Dispatcher.draw` raises; what was seen until then is in `seen`.
     """
 
     def __init__(
         self, task: Task, dispatcher: Dispatcher, config: Config, flags: tuple[Flag, ...], rules: Rules,
         *, name: str, epoch: int, progress: Callable[[int, int], None] | None = None,
+        pace: Callable[[Pace], None] | None = None, interrupted: Callable[[], bool] | None = None,
     ) -> None:  # fmt: skip
         self.task, self.dispatcher, self.flags, self.rules = task, dispatcher, flags, rules
         self.config = config.model_copy(update={"first_temperature": None, "keep_samples": "none"})
-        self.name, self.epoch, self.progress = name, epoch, progress
+        self.name, self.epoch, self.interrupted = name, epoch, interrupted
+        self.progress, self._told = progress, pace
         self.against = "truth" if hasattr(task, "truth") else "agreement"
         self._plan = plan_of(task, None)
         if self._plan.enter is None and config.segments == 1:  # then a run meets no states of branches
@@ -69,26 +89,45 @@ class Probe:
         self.replies: list[Sample] = []
         self._marks: list[tuple[float, int]] = []  # when how many replies were there
         self._round = -1
-        self._wanted = 0  # steps in this and all earlier rounds
+        self.wanted = 0  # steps in this and all earlier rounds
 
     async def first(self, count: int, repeats: int) -> None:
         """Draw `repeats` times on each of `count` randomly chosen steps; a short task is gone round again and again."""
-        self._wanted += count
         if self.against == "agreement":
+            self.wanted += count
             await self._by_agreement(count)
             return
-        fresh = [step for step in self._choose(count) if step.index not in {seen.index for seen in self.seen}]
+        seen = {step.index for step in self.seen}
         self._round += 1
-        for batch in self._batches(fresh, repeats):
+        await self.on([step for step in self._choose(count) if step.index not in seen], repeats)
+
+    def chosen(self, count: int, *, once: bool = False) -> list[Seen]:
+        """Choose steps for the first round, to be drawn on part by part: in random order, so that any part is a sample.
+
+        once: not oftener than once each, or as often as 30 picks take. Only for a task with a truth.
+        """
+        self._round += 1
+        steps = self._choose(count, once=once)
+        random.Random(self.config.seed).shuffle(steps)  # noqa: S311 -- an order, no secret
+        return steps
+
+    async def on(self, steps: Sequence[Seen], repeats: int) -> None:
+        """Draw `repeats` times on each of these steps, as often as it was picked."""
+        self.wanted = len(self.seen) + len(steps)
+        for batch in self._batches(steps, repeats):
             await self._ask(batch, [step.picked * repeats for step in batch])
             self.seen += batch
-            if self.progress is not None:
-                self.progress(len(self.seen), len(fresh))
+            self._show(repeats)
 
-    async def again(self, most: int) -> None:
-        """Draw 20 times more on up to `most` of the steps that erred; on some up to 100 times, until they are clear."""
+    async def again(self, most: int, room: float = math.inf) -> None:
+        """Draw 20 times more on up to `most` of the steps that erred; on some up to 100 times, until they are clear.
+
+        room: draws, at most.
+        """
         unclear = [step for step in self.seen if step.erred and not step.again][:most]
+        end = len(self.replies) + room
         for _ in range(ROUNDS):
+            unclear = unclear[: int(min(len(unclear), max(0, end - len(self.replies)) // AGAIN))]
             self._round += 1
             for batch in self._batches(unclear, AGAIN):
                 await self._ask(batch, [AGAIN] * len(batch), again=True)
@@ -142,11 +181,22 @@ class Probe:
             (step.again if again else step.draws).extend(self._graded(poll, wave))
 
     async def _draw(self, requests: Sequence[Request]) -> list[Sample]:
+        if self.interrupted is not None and self.interrupted():
+            raise Stop("interrupted", "Run the same command again.")
         if not self._marks:
             self._marks.append((time.monotonic(), 0))
         samples = await self.dispatcher.draw(requests)
         self._marks.append((time.monotonic(), self._marks[-1][1] + len(samples)))
         return samples
+
+    def _show(self, repeats: int) -> None:
+        """Tell whoever wants to know how far it is, and what it takes."""
+        count, cost = len(self.replies), self.dispatcher.usage.known_cost
+        if self.progress is not None:
+            self.progress(len(self.seen), self.wanted)
+        if self._told is not None:
+            left = (self.wanted - len(self.seen)) * repeats
+            self._told(Pace(count, self.pace, cost and cost / max(1, self.dispatcher.usage.dispatched), left))
 
     def _graded(self, poll: Poll, wave: Wave) -> list[Draw]:
         """Return the draws of a poll's last wave, whether they may vote or not."""
@@ -174,11 +224,13 @@ class Probe:
 
     # -- choosing --------------------------------------------------------------------------------
 
-    def _choose(self, count: int) -> list[Seen]:
+    def _choose(self, count: int, *, once: bool = False) -> list[Seen]:
         """Return random steps of the run, `count` picks in all, each step as often as any other, or once more."""
         steps = self._known_steps
         path = self._path(_PATH * count) if steps is None else []
-        picks = _random_picks(steps or len(path), count, seed_key(self.config.seed, self.epoch, 2**32))
+        population = steps or len(path)
+        count = max(ENOUGH, min(count, population)) if once else count
+        picks = _random_picks(population, count, seed_key(self.config.seed, self.epoch, 2**32))
         return [self._seen(i, path[i] if path else self._plan.state_at(i), times) for i, times in picks.items()]
 
     def _path(self, most: int) -> list[Any]:
@@ -252,8 +304,7 @@ class Probe:
             votes = poll.tally.counts
             step.right = max(votes, key=votes.__getitem__, default=b"")
         self.seen += steps
-        if self.progress is not None:
-            self.progress(len(self.seen), self._wanted)
+        self._show(AGREEMENT_K)
         return list(polls)
 
 

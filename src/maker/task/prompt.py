@@ -36,6 +36,7 @@ class _Message(BaseModel):
 
 
 _MESSAGES = TypeAdapter(list[_Message])
+_MARKS = {"user": "Q: ", "assistant": "A: "}
 _INSTRUCTING = ("system", "developer")  # roles of a message that says how to answer
 
 
@@ -78,8 +79,17 @@ def messages_of(prompt: str) -> Sequence[Mapping[str, Any]]:
 
 
 def words_in(prompt: str) -> str:
-    """Return all that a prompt says in words: what a server of plain completions is sent."""
-    return "\n\n".join(prompt.texts) if isinstance(prompt, Messages) else prompt
+    """Return all that a prompt says in words: what a server of plain completions is sent.
+
+    Where the model has turns of its own, as in examples, they are lines of Q: and A:, and the last one is for it to go
+    on with.
+    """
+    if not isinstance(prompt, Messages):
+        return prompt
+    if all(message["role"] != "assistant" for message in prompt.messages):
+        return "\n\n".join(prompt.texts)
+    said = [(_MARKS.get(message["role"], ""), filter(None, _parts(message["content"]))) for message in prompt.messages]
+    return "\n".join([*(mark + "\n".join(texts) for mark, texts in said), "A:"])
 
 
 def prompt_of(given: object, whose: str) -> str:
@@ -95,17 +105,21 @@ def prompt_of(given: object, whose: str) -> str:
     raise TaskError(f"{whose} {said}, neither text nor messages")
 
 
-def under(system: str | None, prompt: str) -> str:
-    """Return a prompt with a system message before it; as it is where there is none to say.
+def under(system: str | None, prompt: str, examples: Sequence[tuple[str, str]] = ()) -> str:
+    """Return a prompt with a system message and examples, questions with their answers, before it; as it is without.
 
-    Raises TaskError for messages that begin with one already.
+    Raises TaskError for messages that begin with a system message already, where another is given.
     """
-    if system is None:
+    if system is None and not examples:
         return prompt
     told = messages_of(prompt)
-    if told[0]["role"] in _INSTRUCTING:
+    own = int(told[0]["role"] in _INSTRUCTING)
+    if own and system is not None:
         raise TaskError(f"system: the messages begin with one of {told[0]['role']!r} already. Give one or the other.")
-    return Messages.of([{"role": "system", "content": system}, *told], "system: the prompt is")
+    first = [{"role": "system", "content": system}] if system is not None else told[:own]
+    shown = [{"role": role, "content": said}
+             for example in examples for role, said in zip(("user", "assistant"), example, strict=True)]  # fmt: skip
+    return Messages.of([*first, *shown, *told[own:]], "system: the prompt is")
 
 
 def followed(prompt: str, words: str) -> Any:

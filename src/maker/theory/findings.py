@@ -100,7 +100,7 @@ def flag_effects(seen: Sequence[Seen]) -> dict[str, FlagEffect]:
     for flag, count in Counter(draw.flag for draw, _ in graded if draw.flag is not None).most_common():
         dropped = _rate([wrong for draw, wrong in graded if draw.flag == flag and wrong is not None])
         without = Rate(valid.n + dropped.n, valid.wrong + dropped.wrong)
-        costs = _votes(valid, len(graded)), _votes(without, len(graded))
+        costs = relative_samples(valid, len(graded)), relative_samples(without, len(graded))
         pays = costs[0] < costs[1] if dropped.n and min(costs) < math.inf else None
         effects[str(flag)] = FlagEffect(count, count / len(graded), dropped, pays)
     return effects
@@ -140,8 +140,11 @@ def _rate(wrong: Sequence[bool]) -> Rate:
     return Rate(len(wrong), sum(wrong))
 
 
-def _votes(valid: Rate, draws: int) -> float:
-    """Return the samples of a step, up to a factor: 1 / (v (2p - 1) ln(p / (1-p))); inf at p <= 1/2."""
+def relative_samples(valid: Rate, draws: int) -> float:
+    """Return the samples of a step, up to a factor: 1 / (v (2p - 1) ln(p / (1-p))); inf at p <= 1/2.
+
+    valid: errors among those of `draws` draws that could vote.
+    """
     p = (valid.n - valid.wrong + 0.5) / (valid.n + 1)
     if p <= 0.5 or not valid.n:
         return math.inf
@@ -155,7 +158,7 @@ def _best_cap(readable: Sequence[tuple[int, bool]], draws: int) -> int | None:
     for cap in {*caps[:: math.ceil(len(caps) / CAPS)], caps[-1]}:
         below, above = (_rate([w for tokens, w in readable if (tokens <= cap) == under]) for under in (True, False))
         written = math.fsum(min(tokens, cap) for tokens, _ in readable)
-        cost = _votes(below, draws) * written
+        cost = relative_samples(below, draws) * written
         shown = above.low is not None and below.high is not None and above.low > below.high
         if cost < cheapest and (shown or cap == caps[-1]):
             best, cheapest = cap, cost

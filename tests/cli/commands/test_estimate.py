@@ -5,12 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import pytest
 from typer.testing import CliRunner
 
 from maker.cli.app import app
-from maker.cli.commands.estimate import _pace
-from maker.cli.screen import Bar
 from maker.errors import TaskError
 
 
@@ -121,12 +118,13 @@ def test_designs_are_compared_the_cheapest_feasible_first(tmp_path: Path) -> Non
     assert questions["tokens"] < lines["tokens"]
     assert (questions["steps"], lines["steps"]) == (60, 30)
     assert mute["feasible"] is False
-    assert "0 of 60 samples could vote" in mute["reason"]
+    assert "0 of 30 samples could vote" in mute["reason"]
     code, out = shell(*asked, "--designs", "mute,lines")
     rows = out.strip().splitlines()
     assert (code, len(rows)) == (3, 2)
+    assert "rho = 0.0" in rows[0]
     assert rows[0].startswith("lines: feasible unless errors cluster: k = ")
-    assert rows[1].startswith("mute: INFEASIBLE: only 0 of 60")
+    assert rows[1].startswith("mute: INFEASIBLE: only 0 of 30")
     assert shell(*asked, "--designs", "mute")[0] == 2
 
 
@@ -137,20 +135,3 @@ def test_designs_that_are_not_there_are_refused() -> None:
     assert "no design 'odd'. It has: lines: " in str(result.exception)
     result = CliRunner().invoke(app, ["estimate", "template", "--model", "oracle:p=1", "--designs", "all"])
     assert "template has one design" in str(result.exception)
-
-
-def test_a_slow_estimate_says_how_long_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """After the first ten replies, once, what a reply takes and what is left; a fast one says nothing."""
-    clock = iter(range(0, 100_000, 20))
-    monkeypatch.setattr("maker.cli.commands.estimate.time.monotonic", lambda: next(clock))
-    bar = Bar(None, "")
-    said: list[str] = []
-    monkeypatch.setattr("maker.cli.commands.estimate.typer.echo", lambda text, err: said.append(text))
-    show = _pace(bar, 2)
-    show(5, 200)  # after 20 seconds
-    show(10, 200)
-    assert said == ["estimate: 2.00 s a reply, about 13 min left, and more for steps that erred"]
-    said.clear()
-    clock = iter(i / 1000 for i in range(1000))
-    _pace(bar, 2)(5, 200)
-    assert said == []

@@ -2,35 +2,30 @@
 
 from __future__ import annotations
 
-import math
-import time
-from collections.abc import Callable
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 
 from maker.api.estimate import Estimate, estimate_sync
 from maker.api.opened import task_for
+from maker.cli.amounts import amount, needs, told
+from maker.cli.commands.compare import asked, compared_rows
 from maker.cli.options import (
     ASKING,
     REACHING,
     Json,
     TaskName,
     say,
-    shown_until_interrupted,
+    shown_until_stopped,
     task_options,
     with_settings,
 )
-from maker.cli.screen import Bar, Rows, safe
-from maker.errors import Infeasible, TaskError
+from maker.cli.screen import Rows, safe
 from maker.theory.findings import Rate
 from maker.theory.kinds import Kind
-from maker.theory.planner import Amount
 
 SHOWN = 6  # kinds and flags on one screen
-LONG = 10.0  # seconds from which on it is said how long it takes, even without a terminal
 Designs = Annotated[str | None, typer.Option(help="Compare designs of the task's steps: all, or NAME,NAME.")]
-UNITS = (("h", 3600.0, 7200.0), ("min", 60.0, 120.0), ("s", 1.0, 0.0))  # name, seconds, from so many seconds on
 
 
 @with_settings(
@@ -42,81 +37,20 @@ def estimate(
 ) -> None:
     """Say what a full run would need, from a sample of its steps. Other options go to the task.
 
+    Interrupted, it says what it knows; a second time, it ends at once.
+
     Leaves with 0 when it is shown that voting can do it, with 3 when that stays open, with 2 when the evidence
     forbids it.
     """
     options = task_options(ctx.args)
     if designs is not None:
-        _compare(task, options, designs, settings, as_json=as_json)
-    found = _measured("estimate", task, options, settings, quiet=as_json)
-    say(found.as_json(), _rows(found), "maker estimate", as_json=as_json, code=found.exit_code)
-
-
-def _measured(label: str, task: str, options: dict[str, str], settings: dict[str, Any], *, quiet: bool) -> Estimate:
-    """Estimate a task, with a bar that says what a reply takes."""
-    with shown_until_interrupted(label, quiet=quiet) as bar:
+        compared = asked("designs", task, {"": settings.pop("model")}, options, designs, settings, quiet=as_json)
+        said = {"designs": compared.as_json()["arms"], "stopped": compared.stopped, "exit_code": compared.exit_code}
+        say(said, compared_rows(compared), "maker estimate --designs", as_json=as_json, code=compared.exit_code)
+    with shown_until_stopped("estimate", quiet=as_json) as (bar, interrupted):
         made = task_for(task, settings["model"], **options)
-        return estimate_sync(made, **settings, progress=_pace(bar, settings["repeats"]))
-
-
-def _pace(bar: Bar, repeats: int) -> Callable[[int, int], None]:
-    """Return what shows progress with the pace: on the bar, and once on stderr where it will take a while."""
-    begun, told = time.monotonic(), False
-
-    def show(count: int, total: int) -> None:
-        nonlocal told
-        each = (time.monotonic() - begun) / count
-        left = each * (total - count)
-        words = f"{each / repeats:.2f} s a reply, {_duration(left)} left, and more for steps that erred"
-        bar.steps(count, total, words)
-        if not told and left >= LONG:
-            typer.echo(f"estimate: {words}", err=True)
-        told = True
-
-    return show
-
-
-def _compare(task: str, options: dict[str, str], names: str, settings: dict[str, Any], *, as_json: bool) -> NoReturn:
-    """Estimate designs of a task on the same problem, and print the cheapest feasible one first."""
-    known = list(getattr(task_for(task, settings["model"], **options), "designs", ()))
-    if not known:
-        raise TaskError(f"--designs: {task} has one design of its steps only. Leave the option out.")
-    found: dict[str, Estimate | Infeasible] = {}
-    for name in known if names == "all" else names.split(","):
-        try:
-            found[name] = _measured(name, task, {**options, "design": name}, settings, quiet=as_json)
-        except Infeasible as error:
-            found[name] = error
-    ranked = dict(sorted(found.items(), key=lambda item: _dearness(item[1])))
-    first = next(iter(ranked.values()))
-    code = first.exit_code if isinstance(first, Estimate) else 2
-    said = {name: {"reason": str(one), "feasible": False} if isinstance(one, Infeasible) else one.as_json()
-            for name, one in ranked.items()}  # fmt: skip
-    say({"designs": said, "exit_code": code}, [(name, _summary(one)) for name, one in ranked.items()],
-        "maker estimate --designs", as_json=as_json, code=code)  # fmt: skip
-
-
-def _dearness(found: Estimate | Infeasible) -> float:
-    """Return what a design costs, to rank it: tokens where they are known, else samples; infeasible ones last."""
-    if isinstance(found, Infeasible) or not found.feasible:
-        return math.inf
-    amount = found.tokens or found.samples
-    return amount.value if amount else math.inf
-
-
-def _summary(found: Estimate | Infeasible) -> str:
-    """Return a design's line of the table."""
-    if isinstance(found, Infeasible):
-        return f"INFEASIBLE: {safe(str(found))}"
-    seen = f"{found.steps:,} steps, p = {found.p:.3f} ({found.p_low:.3f} to {found.p_high:.3f}), v = {found.v:.3f}"
-    worst = next(iter(found.kinds.items()), None)
-    if worst:
-        seen += f", worst kind {safe(worst[0])} {_kind(worst[1]).partition(',')[0]}"
-    if not found.feasible:
-        return f"INFEASIBLE: {seen}. {safe(found.reason)}"
-    parts = [f"{found.verdict}: k = {found.k}", seen]
-    parts += [f"{_amount(found.samples)} samples"] if found.samples else []
-    return "; ".join([*parts, *(f"{name} {value}" for name, value in _needs(found))])
+        found = estimate_sync(made, **settings, **told(bar, "estimate"), interrupted=interrupted)
+    say(found.as_json(), _rows(found), "maker estimate", as_json=as_json, code=found.exit_code)
 
 
 def _rows(found: Estimate) -> Rows:
@@ -133,7 +67,7 @@ def _rows(found: Estimate) -> Rows:
         ("rho", _interval(found, "rho") + f"; {found.collisions:,} of {found.pairs:,} pairs both wrong"),
     ]  # fmt: skip
     if found.samples:
-        rows += [("samples", _amount(found.samples)), *_needs(found)]
+        rows += [("samples", amount(found.samples)), *needs(found)]
     rows += _kinds(found)
     if found.flags:
         rows.append(("red flags", "; ".join(_flag(name, found) for name in list(found.flags)[:SHOWN])))
@@ -180,7 +114,7 @@ def _kind(kind: Kind) -> str:
     v = kind.v
     parts = [f"p = {_share(kind)}" if kind.n else "p is not known", f"v = {_share(v)}"]
     if kind.tokens:
-        parts.append(f"{_amount(kind.tokens, 1)} tokens a reply")
+        parts.append(f"{amount(kind.tokens, 1)} tokens a reply")
     return f"{', '.join(parts)}; {kind.wrong:,} of {kind.n:,} wrong"
 
 
@@ -189,36 +123,9 @@ def _share(rate: Rate) -> str:
     return f"{1 - rate.wrong / rate.n:.3f} ({1 - high:.3f} to {1 - low:.3f})"
 
 
-def _needs(found: Estimate) -> Rows:
-    """Return what the samples of a run take."""
-    rows: Rows = []
-    if found.tokens and found.tokens_in and found.tokens_out:
-        each = f"{found.tokens_in.value:.0f} in, {found.tokens_out.value:.0f} out a sample"
-        rows.append(("tokens", f"{_amount(found.tokens)}: {each}"))
-    digits = 2 if found.cost and found.cost.value >= 1 else 4
-    rows.append(("cost", f"${_amount(found.cost, digits)}" if found.cost else "not known: no prices"))
-    if found.seconds:
-        unit, size = _unit(found.seconds.value)
-        rows.append(("time", f"{_amount(found.seconds.times(1 / size), 1)} {unit} at the pace of this estimate"))
-    return rows
-
-
-def _unit(seconds: float) -> tuple[str, float]:
-    return next((name, size) for name, size, least in UNITS if seconds >= least)
-
-
-def _duration(seconds: float) -> str:
-    unit, size = _unit(seconds)
-    return f"about {seconds / size:.0f} {unit}"
-
-
 def _interval(found: Estimate, name: str) -> str:
     value, low, high = (getattr(found, name + end) for end in ("", "_low", "_high"))
     return f"{value:.5f} (95%: {low:.5f} to {high:.5f})"
-
-
-def _amount(amount: Amount, digits: int = 0) -> str:
-    return f"{amount.value:,.{digits}f} ({amount.low:,.{digits}f} to {amount.high:,.{digits}f})"
 
 
 def _percent(share: float) -> str:
