@@ -29,7 +29,8 @@ from maker.task.task import Task, guarded, task_name
 from maker.theory.findings import Entropy, FlagEffect, Lengths, entropy, flag_effects, lengths
 from maker.theory.kinds import Kind, dropped, judged, kinds, short, with_worst, worst
 from maker.theory.needs import Needs, plain
-from maker.theory.planner import ENOUGH, Amount, Projection, WorstCase, project, unseen
+from maker.theory.planner import ENOUGH, Amount, Projection, project, unseen
+from maker.theory.worst import WorstCase
 
 MOST_ITEMS = 1000  # of a map that are drawn on, unless more are asked for
 MOST_AGAIN = 100  # erring steps that are drawn again
@@ -136,6 +137,7 @@ async def estimate(
     steps: int = 1000,
     repeats: int = 2,
     target: float = 0.95,
+    worst_case: bool = False,
     paraphrases: bool = False,
     paraphrase: bool = False,
     total_steps: int | None = None,
@@ -146,8 +148,9 @@ async def estimate(
 
     task, model, paraphrases, asking: as for `run`. steps: how many random steps to draw on, 30 or more; repeats:
     draws on each, none of them at another temperature for being the first. Up to 100 steps that erred get 20 to 100
-    draws more. target: wanted P(whole run right). total_steps: plan for a run of so many steps instead of the
-    task's own (needed where the task cannot say). progress: called with steps seen, of how many.
+    draws more. target: wanted P(whole run right); worst_case: reached whatever the shape of difficulty: no
+    k is planned where that is not promised. total_steps: plan for a run of so many steps instead of the task's own
+    (needed where the task cannot say). progress: called with steps seen, of how many.
 
     Returns an Estimate; that voting cannot do it is in its `feasible`. Raises TaskError for bad input, ModelError
     for a model that cannot be used or is lost, Infeasible where hardly a sample can vote. A limit met
@@ -155,7 +158,7 @@ async def estimate(
     """
     return await _estimated(
         estimate, task_for(task, model) if isinstance(task, str) else task, model, asking, steps, repeats, target,
-        total_steps, progress, paraphrase=paraphrases or paraphrase,
+        total_steps, progress, worst_case=worst_case, paraphrase=paraphrases or paraphrase,
     )  # fmt: skip
 
 
@@ -175,6 +178,7 @@ async def estimate_map(
     steps: int | None = None,
     repeats: int = 2,
     target: float = 0.95,
+    worst_case: bool = False,
     total_steps: int | None = None,
     progress: Callable[[int, int], None] | None = None,
     **asking: Unpack[Asking],
@@ -188,8 +192,8 @@ async def estimate_map(
     them and voted on without them. None: replies are graded by agreement, which takes what most replies to an item
     get wrong alike for right. With answers to some items only, give these items, and total_steps for all.
     steps: how many random items to draw on; a tenth of all where it is not given, 30 at least and 1,000 at most. Where
-    there are fewer items, they are gone round again and again. repeats, target, total_steps, progress: as for
-    `estimate`.
+    there are fewer items, they are gone round again and again. repeats, target, worst_case, total_steps, progress:
+    as for `estimate`.
 
     Returns and raises as `estimate` does; an item that stays undecided is one that errs, and no failure.
     """
@@ -203,7 +207,7 @@ async def estimate_map(
         steps = min(max(ENOUGH, len(items) // 10), MOST_ITEMS)
     return await _estimated(
         estimate_map, task, model, asking, steps, repeats, target, total_steps, progress,
-        paraphrase=paraphrases is not None,
+        worst_case=worst_case, paraphrase=paraphrases is not None,
     )  # fmt: skip
 
 
@@ -229,12 +233,12 @@ def _truth(answers: Sequence[Any], count: int, reader: Reader[Any]) -> Callable[
 
 async def _estimated(
     caller: Callable[..., Any], task: Task, model: AnyModel, asking: Asking, steps: int, repeats: int, target: float,
-    total_steps: int | None, progress: Callable[[int, int], None] | None, *, paraphrase: bool,
+    total_steps: int | None, progress: Callable[[int, int], None] | None, *, worst_case: bool, paraphrase: bool,
 ) -> Estimate:  # fmt: skip
     """Draw on a task and sum up; the arguments are those of `estimate`, and so is what it raises."""
     _check_counts(steps, repeats, total_steps)
     async with opened(
-        caller, model, asking, task=task, target=target, paraphrase=paraphrase,
+        caller, model, asking, task=task, target=target, worst_case=worst_case, paraphrase=paraphrase,
         segments=len(plan_of(task, None).segments),
     ) as (senders, config, red_flags):  # fmt: skip
         probe = Probe(task, senders.own, config, red_flags, Rules.of(task), name="estimate", epoch=ESTIMATE_EPOCH,
@@ -274,10 +278,12 @@ def _summed(probe: Probe, config: Config, total_steps: int | None, stopped: str 
     own = guarded(lambda: task.steps, None, "steps")
     total = total_steps or own or UNKNOWN_STEPS
     by_kind = kinds(seen)
-    plan = _projected(probe, total, config.target, own=total == own)
-    if name := worst(seen):
+    plan = _projected(probe, total, config, own=total == own)
+    if not config.worst_case and (name := worst(seen)):
         plan = with_worst(plan, name, *probe.apart(name), own=total == own)
     plan = judged(plan, by_kind)
+    if probe.against == "agreement":
+        plan = unseen(plan, worst=config.worst_case)
     replies = probe.replies
     needs = Needs.of(
         plan, found, [reply.tokens_in for reply in replies], [reply.tokens_out for reply in replies],
@@ -285,7 +291,6 @@ def _summed(probe: Probe, config: Config, total_steps: int | None, stopped: str 
     )  # fmt: skip
     notes = [plan.reason]
     if probe.against == "agreement":
-        plan = unseen(plan)
         notes.append("Graded by agreement with votes: what most samples of a step get wrong alike stays hidden.")
     if total_steps is None and own is None:
         notes.append(f"How long the task is nobody says: planned for {total:,} steps (total_steps).")
@@ -303,10 +308,10 @@ def _summed(probe: Probe, config: Config, total_steps: int | None, stopped: str 
     )  # fmt: skip
 
 
-def _projected(probe: Probe, steps: int, target: float, *, own: bool) -> Projection:
+def _projected(probe: Probe, steps: int, config: Config, *, own: bool) -> Projection:
     """Plan the run. Raises Infeasible where hardly a sample can vote, with some of those that a flag threw away."""
     try:
-        return project(probe.evidence, steps, target, own=own)
+        return project(probe.evidence, steps, config.target, own=own, worst=config.worst_case)
     except Infeasible as error:
         thrown = "; ".join(f"{draw.flag}: {short(draw.text)!r}" for draw in dropped(probe.seen))
         raise Infeasible(f"{error} Replies without a vote, for example {thrown}." if thrown else str(error)) from None

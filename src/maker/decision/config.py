@@ -17,7 +17,7 @@ MOST_VOTES = 30_000  # of one step; what a record can number
 KeepSamples = Literal["all", "flagged", "none"]
 _Text = Annotated[str, StringConstraints(min_length=1)]
 _YOUNG = frozenset(
-    {"system", "stop"}
+    {"system", "stop", "worst_case"}
 )  # fields that came after journals were written: named only where they say something
 
 
@@ -31,7 +31,8 @@ class Config(Frozen):
     """How a run decides: all that can change a decision. A resume with other values is refused.
 
     k: votes the winner must be ahead by, or "auto": from a calibration and `target`, the wanted
-    probability that the whole run is right. seed: of all draws. temperature: of all draws, None for the server's
+    probability that the whole run is right; worst_case: reached whatever the shape of difficulty, or no k is chosen.
+    seed: of all draws. temperature: of all draws, None for the server's
     own, except that `first_temperature`, if given, is that of the first draw of each step. token_cap: the most
     tokens a reply may have (`max_tokens` where one asks); long_answer: a reply with more is flagged `over_long`.
     stop: texts that end a reply. system: said to the model before every question. flags: the names of the red flags
@@ -40,6 +41,7 @@ class Config(Frozen):
 
     k: Annotated[int, Field(ge=1, le=MOST_VOTES // 20)] | Literal["auto"] = "auto"
     target: float = Field(default=0.95, gt=0, lt=1)
+    worst_case: bool = False
     seed: int = Field(default=0, ge=0, lt=2**64)
     temperature: float | None = Field(default=0.1, ge=0, le=10)
     first_temperature: float | None = Field(default=None, ge=0, le=10)

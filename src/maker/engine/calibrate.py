@@ -3,7 +3,8 @@
 Draws once on each of 300 random steps, again on up to 20 of those that erred, and lets `theory/planner.py` choose the
 smallest k with which the whole run reaches its target, the worst kind of step planned by itself where
 kinds differ beyond chance (`theory/kinds.py`). Where that leaves it open whether any k can (errors seem
-to cluster, but too few were seen to be sure), it draws on 300 more steps, up to 1,200.
+to cluster, but too few were seen to be sure), it draws on 300 more steps, up to 1,200. For the worst case it draws
+twice on each of 1,200 at once.
 
 Samples are graded as `probe.py` says; without a truth it votes on the first 100 steps.
 
@@ -19,13 +20,14 @@ from maker.decision.config import Config
 from maker.decision.flags import Flag
 from maker.decision.step import Rules
 from maker.engine.probe import AGAIN, AGREEMENT_K, ROUNDS, Probe
+from maker.errors import Infeasible
 from maker.journal.notes import UNKNOWN_STEPS, Calibration
 from maker.log import log
 from maker.sending.dispatcher import Dispatcher
 from maker.task.task import Task, guarded
 from maker.theory.evidence import Evidence
 from maker.theory.kinds import worst
-from maker.theory.planner import ENOUGH, project
+from maker.theory.planner import AGREED, ENOUGH, project
 from maker.theory.votes.mixture import Steps
 
 DRAWS = 300  # steps drawn on at first, and the draws that a calibration has at least
@@ -36,15 +38,17 @@ MOST_AGAIN = 20  # erring steps that are drawn again
 CALIBRATION_EPOCH = 2**32  # its seeds never meet those of the run
 
 
-def announced(task: Task) -> str:
-    """Return what a calibration will draw, on one line: said before it is paid for."""
-    if hasattr(task, "truth"):
+def announced(task: Task, *, worst_case: bool = False) -> str:
+    """Return what a calibration will draw, and what k relies on, on one line: said before it is paid for."""
+    shape = "difficulty that is spread smoothly (Beta), not on the worst case: `maker estimate` says both."
+    if worst_case:
+        what, shape = f"{MOST_DRAWS:,} random steps are drawn on twice", "what holds whatever the shape of difficulty."
+    elif hasattr(task, "truth"):
         what = f"{DRAWS} random steps are drawn on once (up to {MOST_DRAWS:,} while it stays open whether any k can do)"
     else:
         what = f"{AGREEMENT_STEPS} steps are voted on, {AGREEMENT_K} draws or more each"
     return (f"k = auto: a calibration comes first: {what}, then up to {MOST_AGAIN} of those that erred "
-            f"{AGAIN} to {AGAIN * ROUNDS} times more. A number for k does without. k relies on difficulty that is "
-            "spread smoothly (Beta), not on the worst case: `maker estimate` says both.")  # fmt: skip
+            f"{AGAIN} to {AGAIN * ROUNDS} times more. A number for k does without. k relies on {shape}")  # fmt: skip
 
 
 async def calibrate(
@@ -52,16 +56,21 @@ async def calibrate(
 ) -> Calibration:
     """Draw on steps of the run and say what was seen.
 
-    Raises Stop at a limit of the run, ModelError, TaskError. The draws are booked in the dispatcher's usage.
+    Raises Stop at a limit of the run, ModelError, TaskError; Infeasible where no draws would do. The draws are
+    booked in the dispatcher's usage.
     """
+    if config.worst_case and not hasattr(task, "truth"):
+        raise Infeasible(f"calibration: {AGREED}")
     if not dispatcher.traits.lockstep:  # it costs something
-        log.warning("run.calibration", draws=announced(task))
+        log.warning("run.calibration", draws=announced(task, worst_case=config.worst_case))
     usage = dispatcher.usage
     before = (usage.voted, usage.flagged, Counter(usage.flags))
     probe = Probe(task, dispatcher, config, flags, rules, name="calibration", epoch=CALIBRATION_EPOCH)
     steps = guarded(lambda: task.steps, None, "steps") or UNKNOWN_STEPS
     count = DRAWS if probe.against == "truth" else AGREEMENT_STEPS
-    await probe.first(count, 1)
+    if config.worst_case:
+        count = MOST_DRAWS
+    await probe.first(count, 2 if config.worst_case else 1)
     await probe.again(MOST_AGAIN)
     while probe.against == "truth" and count < min(MOST_DRAWS, steps) and _open(probe.evidence, steps, config.target):
         count += DRAWS

@@ -336,7 +336,8 @@ class Course:
         except BaseException:
             self.account.forfeit(before)
             raise
-        self.calibration = replace(found, k=found.choose(self.plan.steps, self.config.target))
+        k = found.choose(self.plan.steps, self.config.target, worst_case=self.config.worst_case)
+        self.calibration = replace(found, k=k)
         self.book.note({"calibration": self.calibration.as_note()})
         self.sampled += found.draws
         self._set_k(self.calibration.k)

@@ -118,11 +118,11 @@ class Calibration:
         """Return it as the journal keeps it."""
         return {name: value for name, value in asdict(self).items() if name != "worst" or value}
 
-    def choose(self, steps: int | None, target: float) -> int:
-        """Return k for the whole run. Raises Infeasible when the evidence forbids voting."""
+    def choose(self, steps: int | None, target: float, *, worst_case: bool = False) -> int:
+        """Return k for the whole run. Raises Infeasible when the evidence forbids voting, or does not promise it."""
         try:
-            plan = project(Evidence(**self.evidence), steps or UNKNOWN_STEPS, target)
-            if self.worst:
+            plan = project(Evidence(**self.evidence), steps or UNKNOWN_STEPS, target, worst=worst_case)
+            if self.worst and not worst_case:
                 plan = with_worst(plan, self.worst["kind"], *(Evidence(**part) for part in self.worst["apart"]))
         except Infeasible as error:
             raise Infeasible(f"calibration: {error}") from None

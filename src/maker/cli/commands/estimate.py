@@ -34,7 +34,7 @@ UNITS = (("h", 3600.0, 7200.0), ("min", 60.0, 120.0), ("s", 1.0, 0.0))  # name, 
 
 
 @with_settings(
-    f"ctx task model designs steps repeats target total_steps {ASKING} paraphrase concurrency max_calls "
+    f"ctx task model designs steps repeats target worst_case total_steps {ASKING} paraphrase concurrency max_calls "
     f"max_tokens max_cost max_seconds patience {REACHING} as_json",
 )
 def estimate(
@@ -114,7 +114,7 @@ def _summary(found: Estimate | Infeasible) -> str:
         seen += f", worst kind {safe(worst[0])} {_kind(worst[1]).partition(',')[0]}"
     if not found.feasible:
         return f"INFEASIBLE: {seen}. {safe(found.reason)}"
-    parts = [f"{found.verdict}: k = {found.k}", seen]
+    parts = [_verdict(found), seen]
     parts += [f"{_amount(found.samples)} samples"] if found.samples else []
     return "; ".join([*parts, *(f"{name} {value}" for name, value in _needs(found))])
 
@@ -122,9 +122,9 @@ def _summary(found: Estimate | Infeasible) -> str:
 def _rows(found: Estimate) -> Rows:
     """Return an estimate on one screen, a row each."""
     simulated = "  (simulated)" if found.simulated else ""
-    feasible = f"{found.verdict}: k = {found.k} for target {found.target:g}"
     rows: Rows = [
-        ("verdict", feasible if found.feasible else "INFEASIBLE by voting"), *_shapes(found),
+        ("verdict", f"{_verdict(found)} for target {found.target:g}" if found.feasible else "INFEASIBLE by voting"),
+        *_shapes(found),
         ("why", safe(found.reason)),
         ("model", safe(found.model) + simulated), ("task", f"{safe(found.task)}, {found.steps:,} steps"),
         ("drawn", f"{found.draws:,} samples on {found.n:,} steps, graded by {found.against}"),
@@ -147,6 +147,10 @@ def _rows(found: Estimate) -> Rows:
         spread = f"{found.entropy.mean:.3f} nats, {found.entropy.answers:.2f} effective answers"
         rows.append(("vote entropy", f"{spread} (mean of {found.entropy.steps:,} steps that erred)"))
     return rows
+
+
+def _verdict(found: Estimate) -> str:
+    return f"{found.verdict}: {'no k is promised' if found.k is None else f'k = {found.k}'}"
 
 
 def _shapes(found: Estimate) -> Rows:
