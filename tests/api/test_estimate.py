@@ -147,7 +147,7 @@ def test_a_good_model_is_feasible_and_not_proven() -> None:
     plain = theory.expected_cost(found.p, found.k, 1023, v=found.v)
     assert found.samples.value == pytest.approx(plain, rel=0.02)
     assert found.samples.low <= found.samples.value <= found.samples.high
-    assert found.success_low < 0.95 < found.success < 1
+    assert found.success.low < 0.95 < found.success.value < 1
     assert "Not proven" in found.reason
 
 
@@ -157,7 +157,9 @@ def test_what_voting_cannot_do_is_refused(spec: str) -> None:
     found = maker.estimate_sync(hanoi(), model=spec, steps=1000)
     assert (found.feasible, found.k, found.samples, found.exit_code) == (False, None, None, 2)
     assert (found.verdict, found.worst_case.success_low) == ("infeasible", 0)
-    assert found.success < 0.95
+    assert found.success.value < 0.95
+    with pytest.raises(TypeError):
+        assert found.success < 0.95
     assert "Make the steps finer" in found.reason
 
 

@@ -37,16 +37,16 @@ def test_pairs_bound_the_worst_case_by_a_second_moment() -> None:
 
 @pytest.mark.parametrize(("share", "lost"), [(0.005, 0.5), (0.01, 0.6), (0.3, 0.51), (0.002, 1.0)])
 def test_the_worst_case_holds_for_steps_that_no_beta_describes(share: float, lost: float) -> None:
-    """Of 60 simulated estimates of two kinds of steps, at most 6 miss the lost ones or promise too much."""
+    """Of 20 simulated estimates of two kinds of steps, at most 2 miss the lost ones or promise too much."""
     rng = np.random.default_rng(8)
     held = 0
-    for _ in range(60):
+    for _ in range(20):
         q = np.where(rng.random(600) < share, lost, 0.002)
         plan = project(probed(q, rng), 1000, 0.95, own=False)
         worst = plan.worst_case
         won = 0.0 if plan.k is None else 1 - share * (1 - theory.step_success(1 - lost, plan.k))
         held += worst.lost_low <= 1000 * share <= worst.lost_high and worst.success_low <= won**1000 + 1e-9
-    assert held >= 54
+    assert held >= 18
 
 
 def test_a_coin_is_cleared_as_seldom_as_the_bound_allows_for() -> None:
@@ -87,12 +87,10 @@ def test_the_worst_case_promises_a_short_run_and_no_long_one() -> None:
 
 def test_a_k_is_promised_wherever_one_is() -> None:
     """The promised k keeps its promise, is the wanted one if that does, and is missing only where all 1,500 fail."""
-    for wrong, n, steps in ((0, 1000, 5), (0, 1000, 8), (3, 2000, 4), (30, 2000, 2), (9, 900, 1), (300, 3000, 1)):
+    for wrong, n, steps in ((0, 1000, 8), (3, 2000, 4), (9, 900, 1)):
         found = evidence(wrong, n, pairs=n, collisions=wrong // 3)
-        held = [
-            k for k in (1, 2, 3, 5, 9, 20, 60, 300, 1500) if worst_case(found, steps, k, own=True).success_low >= 0.95
-        ]
-        for near in (1, 4, 20):
+        held = [k for k in (1, 2, 4, 20, 300) if worst_case(found, steps, k, own=True).success_low >= 0.95]
+        for near in (1, 20):
             k = promised_k(found, steps, 0.95, near)
             assert (k is None) <= (not held)
             assert k is None or worst_case(found, steps, k, own=True).success_low >= 0.95

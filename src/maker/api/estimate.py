@@ -37,6 +37,9 @@ MOST_AGAIN = 100  # erring steps that are drawn again
 ESTIMATE_EPOCH = 2**32 + 1  # its seeds meet neither those of a run nor of a calibration
 
 
+_AMOUNTS = {"success", *Needs.__slots__}  # fields of an Estimate that have a value and two ends
+
+
 @dataclass(frozen=True)
 class Estimate:
     """What was seen, what it means for a run, and what stays open.
@@ -44,7 +47,8 @@ class Estimate:
     p, v: P(right | valid) and P(valid), one draw a step, exact 95% intervals;
     p_plan: the one-sided lower bound that k is planned for; rho: correlation of errors
     within steps, 95% by likelihood. n: steps with a valid first draw, of which `wrong` were wrong; collisions of
-    `pairs`: both of two draws wrong. k, samples, success, feasible, proven, reason: see `Projection`.
+    `pairs`: both of two draws wrong. k, samples, feasible, proven, reason: see `Projection`. success: its value, low
+    and high; no bare number, for its value alone promises nothing.
     worst_case: what holds whatever the shape of difficulty, see `WorstCase`.
     tokens: of the whole run, in and out; cost: US dollars (None without prices); seconds: at this
     estimate's pace and concurrency. tokens_in, tokens_out: of one reply. lost: steps shown to be lost.
@@ -77,9 +81,7 @@ class Estimate:
     k: int | None
     by: str
     samples: Amount | None
-    success: float
-    success_low: float
-    success_high: float
+    success: Amount
     worst_case: WorstCase
     tokens_in: Amount | None
     tokens_out: Amount | None
@@ -112,7 +114,7 @@ class Estimate:
         said: dict[str, Any] = {}
         for field in fields(self):
             value = getattr(self, field.name)
-            if field.name in Needs.__slots__:
+            if field.name in _AMOUNTS:
                 for end in ("value", "low", "high"):
                     name = field.name if end == "value" else f"{field.name}_{end}"
                     said[name] = None if value is None else plain(getattr(value, end))
@@ -300,6 +302,7 @@ def _summed(probe: Probe, config: Config, total_steps: int | None, stopped: str 
         notes.append(f"The drawing was stopped early by {stopped}.")
     names = [field.name for field in fields(Estimate)]
     told = {name: getattr(part, name) for part in (found, plan, needs) for name in names if hasattr(part, name)}
+    told["success"] = Amount(plan.success, plan.success_low, plan.success_high)
     told |= {"lost": [lost.step for lost in found.lost_steps], "reason": " ".join(notes)}
     return Estimate(
         task=task_name(task), model=traits.name, simulated=traits.simulated, against=probe.against, draws=len(replies),

@@ -51,16 +51,15 @@ async def run(
     the whole run is right with probability `target`. worst_case: k "auto" relies on nothing but what was seen, whatever
     the shape of difficulty, and is refused (Infeasible) where that promises too little. journal: the file; an existing
     one is resumed, None keeps it in a temporary file. segments: how many pieces with known entry states run side by
-    side (default 1,024 where the task has a plan, else 1). asking: flags, limits, seed, system, temperature, max_tokens,
-    stop and so on, as told at
-    `Asking` and `Config`. paraphrases: ask in the task's views in turn (paraphrase is its older name). keep_samples:
-    see `Config`. ladder: what is tried, in order, at a step that does not decide: rungs of `maker.ladder` or your own;
-    None for its default (only where one answer is clearly ahead and a limit that you did not set was in the way: more
-    votes), [] for nothing. Like a limit it may be another at a resume, because each change is journaled. progress:
-    called with what is acknowledged, at most ten times a second. interrupted: asked between waves, and while calls wait
-    to be made; True ends the run once what is out has come.
-    accept_change: settings that may differ from the journal's ("k", "temperature", "prompt", ...), or that a server
-    may change in mid-run ("model", "fingerprint"); each is journaled, and begins a new epoch.
+    side (default 1,024 where the task has a plan, else 1). asking: flags, limits, seed, system, temperature and so on,
+    as told at `Asking` and `Config`. paraphrases: ask in the task's views in turn (paraphrase is its older name).
+    keep_samples: see `Config`. ladder: what is tried, in order, at a step that does not decide: rungs of `maker.ladder`
+    or your own; None for its default (only where one answer is clearly ahead and a limit that you did not set was in
+    the way: more votes), [] for nothing. Like a limit it may be another at a resume, because each change is journaled.
+    progress: called with what is acknowledged, at most ten times a second. interrupted: asked between waves, and while
+    calls wait to be made; True ends the run once what is out has come. accept_change: settings that may differ from the
+    journal's ("k", "temperature", "prompt", ...), or that a server may change in mid-run ("model", "fingerprint"); each
+    is journaled, and begins a new epoch.
 
     Returns a RunResult; a stop is in its `stopped`, not raised. Raises TaskError (also Infeasible),
     ModelError, JournalError. On failure or cancellation the journal keeps all that was acknowledged;

@@ -125,9 +125,9 @@ def project(
     if worst:
         promised = promised_k(evidence, steps, target, k) if by == "majority" else None
         if promised is None:
-            missing = _open(evidence, steps, target, k, by, own=own)
-            why = f"No k promises {target:.4g} whatever the shape of difficulty. {missing}"
-            return _without(evidence, steps, target, points, by, why, own=own, feasible=True)
+            why = f"No k promises {target:.4g} whatever the shape of difficulty."
+            plan = _without(evidence, steps, target, points, by, why, own=own, feasible=True)
+            return replace(plan, reason=f"{why} {_open(evidence, steps, target, k, by, plan.worst_case.lost_high)}")
         k, why = promised, f"k = {promised} is planned by the worst case, not by a Beta."
     return _planned(evidence, steps, target, points, by, k, at, why, own=own)
 
@@ -181,7 +181,7 @@ def _planned(
                 f"At the best estimate the run succeeds with {likely:.0%}, below the target, but the evidence does not "
                 "forbid more. Draw on more steps to know."
             )
-        said.append(_open(evidence, steps, target, k, by, own=own))
+        said.append(_open(evidence, steps, target, k, by, worst.lost_high))
     return Projection(
         steps, target, k, Amount(samples[0], min(samples), max(samples)), likely, min(likely, worst.success_low),
         max(high, likely), feasible=True,
@@ -237,11 +237,10 @@ def _why_k(evidence: Evidence, k: int, by: str) -> str:
     )
 
 
-def _open(evidence: Evidence, steps: int, target: float, k: int, by: str, *, own: bool) -> str:
-    """Say what the evidence does not show."""
+def _open(evidence: Evidence, steps: int, target: float, k: int, by: str, missed: float) -> str:
+    """Say what the evidence does not show. missed: steps that may be lost."""
     if by == "plurality":
         return "Not proven: that the right answer leads at every single step was not shown."
-    missed = worst_case(evidence, steps, k, own=own).lost_high
     sampled = "clean" if evidence.wrong == 0 else "sampled"
     draws = clean_draws(steps, target, k)
     said = (

@@ -158,7 +158,7 @@ def _shapes(found: Estimate) -> Rows:
     worst = found.worst_case
     lost = f"between {_steps(worst.lost_low)} and {_steps(worst.lost_high)} of {found.steps:,} steps lost at any k"
     return [
-        ("if difficulty is spread smoothly (Beta)", f"success {_percent(found.success)}"),
+        ("if difficulty is spread smoothly (Beta)", f"success {_percent(found.success.value)}"),
         ("whatever its shape", f"{lost}, success at least {_percent(worst.success_low)} (95%, by {worst.by})"),
     ]
 
