@@ -26,10 +26,12 @@ from maker.journal.notes import UNKNOWN_STEPS
 from maker.task.canonical import canonical
 from maker.task.plan import plan_of
 from maker.task.task import Task, guarded, task_name
+from maker.theory.drift import stretch
 from maker.theory.findings import Entropy, FlagEffect, Lengths, entropy, flag_effects, lengths
-from maker.theory.kinds import Kind, dropped, judged, kinds, short, with_worst, worst
+from maker.theory.kinds import Kind, dropped, judged, kinds, short
 from maker.theory.needs import Needs, plain
-from maker.theory.planner import ENOUGH, Amount, Projection, project, unseen
+from maker.theory.parts import planned
+from maker.theory.planner import ENOUGH, Amount, Projection, unseen
 from maker.theory.worst import WorstCase
 
 MOST_ITEMS = 1000  # of a map that are drawn on, unless more are asked for
@@ -52,6 +54,7 @@ class Estimate:
     worst_case: what holds whatever the shape of difficulty, see `WorstCase`.
     tokens: of the whole run, in and out; cost: US dollars (None without prices); seconds: at this
     estimate's pace and concurrency. tokens_in, tokens_out: of one reply. lost: steps shown to be lost.
+    drift: first and last step of the stretch where errors gather beyond chance, None where they may be spread evenly.
     kinds: see `theory/kinds.py`; flags, lengths, entropy: see `theory/findings.py`. against: "truth" or "agreement".
     draws: all replies that were judged. stopped: the limit that ended the drawing early.
     """
@@ -91,6 +94,7 @@ class Estimate:
     feasible: bool
     proven: bool
     reason: str
+    drift: tuple[int, int] | None
     kinds: dict[str, Kind]
     flags: dict[str, FlagEffect]
     lengths: Lengths
@@ -280,10 +284,7 @@ def _summed(probe: Probe, config: Config, total_steps: int | None, stopped: str 
     own = guarded(lambda: task.steps, None, "steps")
     total = total_steps or own or UNKNOWN_STEPS
     by_kind = kinds(seen)
-    plan = _projected(probe, total, config, own=total == own)
-    if not config.worst_case and (name := worst(seen)):
-        plan = with_worst(plan, name, *probe.apart(name), own=total == own)
-    plan = judged(plan, by_kind)
+    plan = judged(_planned(probe, total, config, own=total == own), by_kind)
     if probe.against == "agreement":
         plan = unseen(plan, worst=config.worst_case)
     replies = probe.replies
@@ -306,15 +307,15 @@ def _summed(probe: Probe, config: Config, total_steps: int | None, stopped: str 
     told |= {"lost": [lost.step for lost in found.lost_steps], "reason": " ".join(notes)}
     return Estimate(
         task=task_name(task), model=traits.name, simulated=traits.simulated, against=probe.against, draws=len(replies),
-        kinds=by_kind, flags=flag_effects(seen), lengths=lengths(seen), entropy=entropy(seen), stopped=stopped,
-        **told,
+        drift=stretch(seen), kinds=by_kind, flags=flag_effects(seen), lengths=lengths(seen), entropy=entropy(seen),
+        stopped=stopped, **told,
     )  # fmt: skip
 
 
-def _projected(probe: Probe, steps: int, config: Config, *, own: bool) -> Projection:
+def _planned(probe: Probe, steps: int, config: Config, *, own: bool) -> Projection:
     """Plan the run. Raises Infeasible where hardly a sample can vote, with some of those that a flag threw away."""
     try:
-        return project(probe.evidence, steps, config.target, own=own, worst=config.worst_case)
+        return planned(probe.evidence, probe.parts, steps, config.target, own=own, worst=config.worst_case)
     except Infeasible as error:
         thrown = "; ".join(f"{draw.flag}: {short(draw.text)!r}" for draw in dropped(probe.seen))
         raise Infeasible(f"{error} Replies without a vote, for example {thrown}." if thrown else str(error)) from None

@@ -1,8 +1,8 @@
 """k = "auto": a calibration before the first step, and the plan that stands on it.
 
 Draws once on each of 300 random steps, again on up to 20 of those that erred, and lets `theory/planner.py` choose the
-smallest k with which the whole run reaches its target, the worst kind of step planned by itself where
-kinds differ beyond chance (`theory/kinds.py`). Where that leaves it open whether any k can (errors seem
+smallest k with which the whole run reaches its target, the worst kind of step, or stretch of the task, planned
+by itself where it differs beyond chance (`theory/parts.py`). Where that leaves it open whether any k can (errors seem
 to cluster, but too few were seen to be sure), it draws on 300 more steps, up to 1,200. For the worst case it draws
 twice on each of 1,200 at once.
 
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import asdict
+from typing import Any
 
 from maker.decision.config import Config
 from maker.decision.flags import Flag
@@ -26,7 +27,6 @@ from maker.log import log
 from maker.sending.dispatcher import Dispatcher
 from maker.task.task import Task, guarded
 from maker.theory.evidence import Evidence
-from maker.theory.kinds import worst
 from maker.theory.planner import AGREED, ENOUGH, project
 from maker.theory.votes.mixture import Steps
 
@@ -76,7 +76,8 @@ async def calibrate(
         count += DRAWS
         await probe.first(count, 1)
         await probe.again(MOST_AGAIN)
-    found, name = probe.evidence, worst(probe.seen)
+    found = probe.evidence
+    apart: dict[str, Any] = {"worst" if part.kind else "drift": part.as_note() for part in probe.parts}
     valid, flagged = usage.voted - before[0], usage.flagged - before[1]
     return Calibration(
         draws=valid + flagged, valid=valid, flags=dict(usage.flags - before[2]), against=probe.against,
@@ -84,7 +85,7 @@ async def calibrate(
         tokens_in=sum(reply.tokens_in or 0 for reply in probe.replies),
         tokens_out=sum(reply.tokens_out or 0 for reply in probe.replies),
         steps=found.n, erred=found.wrong, evidence=asdict(found),
-        worst={"kind": name, "apart": [asdict(part) for part in probe.apart(name)]} if name else {},
+        **apart,
         **{name: getattr(found, name) for name in ("p", "p_plan", "rho", "rho_low", "rho_high")} if found.n else {},
     )  # fmt: skip
 

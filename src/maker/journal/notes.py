@@ -19,8 +19,7 @@ from maker.errors import Infeasible, JournalError
 from maker.journal.header import sound_header
 from maker.journal.records import SENSELESS, amount, count
 from maker.theory.evidence import Evidence
-from maker.theory.kinds import with_worst
-from maker.theory.planner import project
+from maker.theory.parts import Part, planned
 
 
 @dataclass(slots=True)
@@ -84,7 +83,8 @@ class Calibration:
 
     draws: all; valid ones of these, wrong ones of these, erring steps drawn again included; flags by kind.
     steps, erred: one draw a step, and how many of these were wrong; p, ..., rho_high: what follows from `evidence`
-    (`Evidence`, as kept). against: "truth" or "agreement". worst: a kind worse than the others; {} (not kept) for none.
+    (`Evidence`, as kept). against: "truth" or "agreement". worst: a kind worse than the others, drift: a
+    stretch; {} (not kept) for none.
     """
 
     draws: int
@@ -104,6 +104,7 @@ class Calibration:
     rho_high: float = 1.0
     evidence: dict[str, Any] = field(default_factory=dict)
     worst: dict[str, Any] = field(default_factory=dict)
+    drift: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, note: dict[str, Any]) -> Calibration:
@@ -116,14 +117,13 @@ class Calibration:
 
     def as_note(self) -> dict[str, Any]:
         """Return it as the journal keeps it."""
-        return {name: value for name, value in asdict(self).items() if name != "worst" or value}
+        return {name: value for name, value in asdict(self).items() if name not in ("worst", "drift") or value}
 
     def choose(self, steps: int | None, target: float, *, worst_case: bool = False) -> int:
         """Return k for the whole run. Raises Infeasible when the evidence forbids voting, or does not promise it."""
         try:
-            plan = project(Evidence(**self.evidence), steps or UNKNOWN_STEPS, target, worst=worst_case)
-            if self.worst and not worst_case:
-                plan = with_worst(plan, self.worst["kind"], *(Evidence(**part) for part in self.worst["apart"]))
+            apart = [Part.of(note) for note in (self.worst, self.drift) if note]
+            plan = planned(Evidence(**self.evidence), apart, steps or UNKNOWN_STEPS, target, worst=worst_case)
         except Infeasible as error:
             raise Infeasible(f"calibration: {error}") from None
         if plan.k is None:

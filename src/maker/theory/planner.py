@@ -61,7 +61,8 @@ class Projection:
     ones included, retries not. success: P(every step is won by the right answer)
     at the best estimate, with difficulty spread as a Beta; its ends are those of the evidence, the lower one whatever
     the shape (`worst_case`). Without a k, success is what no k passes.
-    by: "majority", or "plurality" where p may be below 1/2. reason: one paragraph for a person.
+    by: "majority", or "plurality" where p may be below 1/2. reason: one paragraph for a person; why: that of it
+    which says where k comes from.
     """
 
     steps: int
@@ -76,6 +77,7 @@ class Projection:
     by: str
     reason: str
     worst_case: WorstCase
+    why: str = ""
 
 
 @dataclass(frozen=True)
@@ -117,19 +119,24 @@ def project(
     spread = _spread(evidence)
     points = _Points.of(evidence, spread)
     by = "majority" if spread == 1 else "plurality"
-    reason = _forbidden(evidence, steps, target, points, own=own)
+    reason = _forbidden(evidence, target, points, own=own) or (
+        "" if worst else _clustered(evidence, steps, target, points)
+    )
     if reason:
         return _without(evidence, steps, target, points, by, reason, own=own, feasible=False)
-    k, at = _smooth(steps, target, points)
-    why = _why_k(evidence, k, by)
+    k = Steps(points.careful.p, 0.0, spread).k_for(steps, target) or 1  # for steps all alike
     if worst:
         promised = promised_k(evidence, steps, target, k) if by == "majority" else None
         if promised is None:
             why = f"No k promises {target:.4g} whatever the shape of difficulty."
             plan = _without(evidence, steps, target, points, by, why, own=own, feasible=True)
             return replace(plan, reason=f"{why} {_open(evidence, steps, target, k, by, plan.worst_case.lost_high)}")
-        k, why = promised, f"k = {promised} is planned by the worst case, not by a Beta."
-    return _planned(evidence, steps, target, points, by, k, at, why, own=own)
+        why = f"k = {promised} is planned by the worst case, not by a Beta."
+        return _planned(evidence, steps, target, points, by, promised, points.careful, why, own=own)
+    tried = (points.careful, points.likely, points.hopeful)
+    mixed, at = next((mixed, point) for point in tried if (mixed := point.k_for(steps, target)) is not None)
+    k = max(k, mixed)
+    return _planned(evidence, steps, target, points, by, k, at, _why_k(evidence, k, by), own=own)
 
 
 def unseen(plan: Projection, *, worst: bool = False) -> Projection:
@@ -153,14 +160,6 @@ def _without(
                       reason=reason, worst_case=worst_case(evidence, steps, None, own=own))  # fmt: skip
 
 
-def _smooth(steps: int, target: float, points: _Points) -> tuple[int, Steps]:
-    """Choose k for difficulty spread smoothly, at the most cautious point that has one; and return that point."""
-    tried = (points.careful, points.likely, points.hopeful)
-    k, at = next((k, point) for point in tried if (k := point.k_for(steps, target)) is not None)
-    alike = Steps(points.careful.p, 0.0, points.careful.spread).k_for(steps, target)
-    return max(k, alike or 1), at
-
-
 def _planned(
     evidence: Evidence, steps: int, target: float, points: _Points, by: str, k: int, at: Steps, why: str, *, own: bool
 ) -> Projection:  # fmt: skip
@@ -170,23 +169,27 @@ def _planned(
     votes = ((points.likely, evidence.v), (points.hopeful, evidence.v_high), (at, evidence.v_low))
     samples = [steps * point.votes(k) / v for point, v in votes]
     proven = worst.success_low >= target and by == "majority"
-    said = [why]
-    if proven:
-        said.append(
-            f"Proven at 95%: whatever the shape of difficulty it succeeds with at least {worst.success_low:.1%}."
-        )
-    else:
-        if likely < target:
-            said.append(
-                f"At the best estimate the run succeeds with {likely:.0%}, below the target, but the evidence does not "
-                "forbid more. Draw on more steps to know."
-            )
-        said.append(_open(evidence, steps, target, k, by, worst.lost_high))
+    said = shown(evidence, steps, target, k, by, likely, worst)
     return Projection(
         steps, target, k, Amount(samples[0], min(samples), max(samples)), likely, min(likely, worst.success_low),
         max(high, likely), feasible=True,
-proven=proven, by=by, reason=" ".join(said), worst_case=worst,
+proven=proven, by=by, reason=f"{why} {said}", why=why, worst_case=worst,
     )  # fmt: skip
+
+
+def shown(
+    evidence: Evidence, steps: int, target: float, k: int, by: str, likely: float, worst: WorstCase
+) -> str:  # fmt: skip
+    """Say what the evidence shows of a run at a margin of k, or leaves open. likely: success at the best estimate."""
+    if worst.success_low >= target and by == "majority":
+        return f"Proven at 95%: whatever the shape of difficulty it succeeds with at least {worst.success_low:.1%}."
+    left = _open(evidence, steps, target, k, by, worst.lost_high)
+    if likely >= target:
+        return left
+    return (
+        f"At the best estimate the run succeeds with {likely:.0%}, below the target, but the evidence does not forbid "
+        f"more. Draw on more steps to know. {left}"
+    )
 
 
 def _spread(evidence: Evidence) -> float:
@@ -199,9 +202,9 @@ def _spread(evidence: Evidence) -> float:
     return 1.0 if p > 0.5 or spread * (1 - p) >= p else spread
 
 
-def _forbidden(evidence: Evidence, steps: int, target: float, points: _Points, *, own: bool) -> str:
-    """Return why the evidence forbids voting, and what to do; "" where it does not."""
-    seen = f"{evidence.wrong} of {evidence.n} valid samples were wrong (one a step)"
+def _forbidden(evidence: Evidence, target: float, points: _Points, *, own: bool) -> str:
+    """Return why the evidence forbids voting, whatever the shape, and what to do; "" where it does not."""
+    seen = _seen(evidence)
     if points.careful.p <= 0.5 and points.careful.spread == 1:
         p = f"{seen}, p is {_range(evidence.p_low, evidence.p_high)} (95%)"
         if evidence.p_high > 0.5:
@@ -213,15 +216,24 @@ def _forbidden(evidence: Evidence, steps: int, target: float, points: _Points, *
     lost = evidence.lost_steps
     if lost and own and math.prod(step.p_high for step in lost) < target:
         return f"{_named(lost)} lost at any k, and part of this run. {_WHAT_TO_DO}"
+    return ""
+
+
+def _clustered(evidence: Evidence, steps: int, target: float, points: _Points) -> str:
+    """Return why difficulty that is spread smoothly forbids voting; "" where it does not."""
     hopeful = points.hopeful
     if hopeful.k_for(steps, target) is not None:
         return ""
     return (
-        f"{seen}, and errors cluster: rho is {_range(evidence.rho_low, evidence.rho_high)} (95%). Even at its low end "
-        f"{steps * hopeful.lost():.2g} of {steps:,} steps are expected to be wrong most of the time, lost at any k. "
-        f"With k up to {MOST_K:,} the run succeeds with {hopeful.success(MOST_K, steps):.0%} at most, the target is "
-        f"{target:.4g}. {_WHAT_TO_DO}"
+        f"{_seen(evidence)}, and errors cluster: rho is {_range(evidence.rho_low, evidence.rho_high)} (95%). Even at "
+        f"its low end {steps * hopeful.lost():.2g} of {steps:,} steps are expected to be wrong most of the time, lost "
+        f"at any k. With k up to {MOST_K:,} the run succeeds with {hopeful.success(MOST_K, steps):.0%} at most, the "
+        f"target is {target:.4g}. {_WHAT_TO_DO}"
     )
+
+
+def _seen(evidence: Evidence) -> str:
+    return f"{evidence.wrong} of {evidence.n} valid samples were wrong (one a step)"
 
 
 def _why_k(evidence: Evidence, k: int, by: str) -> str:
