@@ -240,14 +240,14 @@ def test_errors_that_gather_along_the_task_are_said_and_planned_for() -> None:
     """Where the last quarter of a task errs much oftener, the estimate says where, and k is that of the stretch."""
 
     def tired(request: Request) -> str:
-        return str(request.state + (request.address.step < 1500 or request.seed % 6 != 0))
+        return str(request.state + (request.address.step < 900 or request.seed % 6 != 0))
 
-    found = maker.estimate_sync(Known(2000), model=ScriptedModel(tired), steps=400)
+    found = maker.estimate_sync(Known(1200), model=ScriptedModel(tired), steps=300)
     assert found.drift is not None
-    assert (1450 < found.drift[0] < 1550, found.drift[1] > 1950) == (True, True)
+    assert (850 < found.drift[0] < 950, found.drift[1] > 1170) == (True, True)
     assert f"Steps {found.drift[0]:,} to {found.drift[1]:,} err more than the others, beyond chance" in found.reason
     assert found.k is not None
-    assert found.k >= theory.k_min(5 / 6, 2000, 0.95)
+    assert found.k >= theory.k_min(5 / 6, 1200, 0.95)
 
 
 def test_every_default_estimate_leaves_room_for_the_steps_that_are_lost() -> None:

@@ -59,7 +59,7 @@ def test_the_command_leaves_with_zero_when_it_is_shown() -> None:
 def test_the_worst_case_is_planned_by_where_it_is_asked_for() -> None:
     """With --worst-case a short run has a k that is promised (0), and a long one has none, which stays open (3)."""
     code, out = shell("hanoi", "--disks", "2", "--model", "oracle:p=1", "--steps", "900", "--worst-case")
-    assert (code, out.splitlines()[0]) == (0, "verdict: feasible: k = 2 for target 0.95")
+    assert (code, out.splitlines()[0]) == (0, "verdict: feasible: k = 1 for target 0.95")
     assert "by the worst case, not by a Beta" in out
     code, out = shell("hanoi", "--disks", "8", "--model", "oracle:p=1", "--steps", "900", "--worst-case")
     assert (code, out.splitlines()[0]) == (
