@@ -14,7 +14,6 @@ Not covered: what a few hundred steps cannot show. `maker estimate` says how muc
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict
 from typing import Any
 
 from maker.decision.config import Config
@@ -84,7 +83,7 @@ async def calibrate(
         wrong=sum(sum(step.voted([*step.draws, *step.again])) for step in probe.seen),
         tokens_in=sum(reply.tokens_in or 0 for reply in probe.replies),
         tokens_out=sum(reply.tokens_out or 0 for reply in probe.replies),
-        steps=found.n, erred=found.wrong, evidence=asdict(found),
+        steps=found.n, erred=found.wrong, evidence=found.as_note(),
         **apart,
         **{name: getattr(found, name) for name in ("p", "p_plan", "rho", "rho_low", "rho_high")} if found.n else {},
     )  # fmt: skip

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from maker.theory.draws import Seen
@@ -51,7 +51,7 @@ class Part:
     def as_note(self) -> dict[str, Any]:
         """Return it as a journal keeps it."""
         which = {"kind": self.kind} if self.ends is None else {"steps": list(self.ends)}
-        return {**which, "apart": [asdict(side) for side in (self.found, self.others)]}
+        return {**which, "apart": [side.as_note() for side in (self.found, self.others)]}
 
 
 def parts(seen: Sequence[Seen], looks: int) -> list[Part]:

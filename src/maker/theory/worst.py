@@ -16,6 +16,7 @@ from maker import theory
 from maker.theory.evidence import Evidence
 from maker.theory.votes.bounds import Range, lost_share, step_error, widest
 from maker.theory.votes.mixture import MOST_K
+from maker.theory.votes.program import Program, available, sampled
 
 LEAST, MOST = 0.995, 0.99  # confidence of the ends of each moment, and (MOST) of what repeated draws and lost ...
 # ... steps show: six statements, of which one in twenty times one is wrong
@@ -38,19 +39,43 @@ class WorstCase:
     by: str
 
 
+class _Moments:
+    """The closed form, for one draw a step or two."""
+
+    def __init__(self, found: Evidence) -> None:
+        self._m1 = _rates(found.wrong, found.n)
+        self._m2 = _rates(found.collisions, found.pairs) if found.pairs else (0.0, 1.0)
+        self.by = "the first two moments" if found.pairs else "the mean alone, one draw a step"
+
+    def lost(self) -> Range:
+        """Return the least and the largest share of lost steps."""
+        return max(0.0, 2 * self._m2[0] - self._m1[1]), lost_share(*widest(self._m1, self._m2, None))[1]
+
+    def step_error(self, k: int) -> float:
+        """Return the largest error of a step."""
+        return step_error(*widest(self._m1, self._m2, k), k)
+
+
+def _bounds(found: Evidence) -> tuple[_Moments | Program, str]:
+    """Return what bounds shapes that fit the evidence, and by which moments: more than two where they are known."""
+    if found.tails and found.tails[0] and available():
+        return Program(sampled(found.tails)), f"the first {len(found.tails) - 1} moments"
+    closed = _Moments(found)
+    return closed, closed.by
+
+
 def worst_case(found: Evidence, steps: int, k: int | None, *, own: bool) -> WorstCase:
     """Bound what any shape of difficulty that fits the evidence does to a run at a margin of k.
 
     own: the sampled steps are steps of that run, so that a lost one is lost there too.
     """
-    m1, m2 = _moments(found)
-    share = lost_share(*widest(m1, m2, None))[1]
-    by = "the first two moments" if found.pairs else "the mean alone, one draw a step"
+    bounds, by = _bounds(found)
+    least, share = bounds.lost()
     redrawn = (1 - theory.p_lower(found.suspects, found.n, MOST)) / (found.power * UNCLEARED)
     if redrawn < share:
         share, by = redrawn, "draws repeated on steps that erred"
-    low = max(steps * (2 * m2[0] - m1[1]), float(len(found.lost)) if own else 0.0, 0.0)
-    return WorstCase(low, max(low, share * steps), 0.0 if k is None else _success(m1, m2, steps, k), by)
+    low = max(steps * least, float(len(found.lost)) if own else 0.0)
+    return WorstCase(low, max(low, share * steps), 0.0 if k is None else _success(bounds.step_error(k), steps), by)
 
 
 def promised_k(found: Evidence, steps: int, target: float, near: int) -> int | None:
@@ -59,10 +84,10 @@ def promised_k(found: Evidence, steps: int, target: float, near: int) -> int | N
     None where no k promises it. More votes do not always promise more: a step that is wrong just over half the time is
     lost the surer the more votes it gets. It is for one rival, and so for any: several share what one would have.
     """
-    m1, m2 = _moments(found)
+    bounds, _ = _bounds(found)
     above = sorted({near, *range(near, near + _EACH), *(near + round(_EACH * 1.2**i) for i in range(20))})
     tried = [k for k in above if k <= MOST_K] + list(range(near - 1, 0, -1))[:MOST_K]
-    return next((k for k in tried if _success(m1, m2, steps, k) >= target), None)
+    return next((k for k in tried if _success(bounds.step_error(k), steps) >= target), None)
 
 
 def clean_draws(steps: int, target: float, k: int) -> float:
@@ -72,14 +97,8 @@ def clean_draws(steps: int, target: float, k: int) -> float:
     return math.log(1 - MOST) * each * steps / math.log(target)
 
 
-def _success(m1: Range, m2: Range, steps: int, k: int) -> float:
-    error = step_error(*widest(m1, m2, k), k)
+def _success(error: float, steps: int) -> float:
     return math.exp(steps * math.log1p(-error)) if error < 1 else 0.0
-
-
-def _moments(found: Evidence) -> tuple[Range, Range]:
-    """Return the region of both moments of the error rate."""
-    return _rates(found.wrong, found.n), _rates(found.collisions, found.pairs) if found.pairs else (0.0, 1.0)
 
 
 def _rates(count: int, n: int) -> Range:
