@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -101,3 +102,14 @@ def test_the_worst_case_promises_nothing_of_what_votes_graded() -> None:
     """Graded by agreement there is no k to plan by the worst case, and the reason says what to give."""
     plan = unseen(project(evidence(0, 5000), 5, 0.9, worst=True), worst=True)
     assert (plan.k, plan.samples, plan.proven, plan.reason) == (None, None, False, AGREED)
+
+
+def test_more_draws_a_step_promise_more_where_the_program_can_be_solved() -> None:
+    """Five draws a step, seldom two of them wrong: the bound names five moments, and leaves less room than pairs do."""
+    pytest.importorskip("scipy")
+    pairs = evidence(40, 2000, pairs=2000, collisions=4, suspects=60)
+    five = replace(pairs, tails=[2000, 190, 12, 0, 0, 0])
+    both = [worst_case(found, 50, 4, own=True) for found in (pairs, five)]
+    assert both[1].by == "the first 5 moments"
+    assert both[1].lost_high < both[0].lost_high
+    assert both[1].success_low > both[0].success_low

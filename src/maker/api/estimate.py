@@ -32,6 +32,7 @@ from maker.theory.kinds import Kind, dropped, judged, kinds, short
 from maker.theory.needs import Needs, plain
 from maker.theory.parts import planned
 from maker.theory.planner import ENOUGH, Amount, Projection, unseen
+from maker.theory.settling import Settling
 from maker.theory.worst import WorstCase
 
 MOST_ITEMS = 1000  # of a map that are drawn on, unless more are asked for
@@ -54,6 +55,7 @@ class Estimate:
     worst_case: what holds whatever the shape of difficulty, see `WorstCase`.
     tokens: of the whole run, in and out; cost: US dollars (None without prices); seconds: at this
     estimate's pace and concurrency. tokens_in, tokens_out: of one reply. lost: steps shown to be lost.
+    settling: the draws that would settle what is open; None where nothing is, or no draws would.
     drift: first and last step of the stretch where errors gather beyond chance, None where they may be spread evenly.
     kinds: see `theory/kinds.py`; flags, lengths, entropy: see `theory/findings.py`. against: "truth" or "agreement".
     draws: all replies that were judged. stopped: the limit that ended the drawing early.
@@ -94,6 +96,7 @@ class Estimate:
     feasible: bool
     proven: bool
     reason: str
+    settling: Settling | None
     drift: tuple[int, int] | None
     kinds: dict[str, Kind]
     flags: dict[str, FlagEffect]
@@ -132,6 +135,7 @@ class Estimate:
         said["lengths"] = [{"from": low, "to": high, **rate.as_json()} for low, high, rate in self.lengths.bins]
         said["token_cap"] = self.lengths.cap
         said["entropy"] = self.entropy and {**asdict(self.entropy), "answers": self.entropy.answers}
+        said["settling"] = self.settling and asdict(self.settling)
         said |= {"worst_case": asdict(self.worst_case), "verdict": self.verdict, "exit_code": self.exit_code}
         return said
 
@@ -307,9 +311,18 @@ def _summed(probe: Probe, config: Config, total_steps: int | None, stopped: str 
     told |= {"lost": [lost.step for lost in found.lost_steps], "reason": " ".join(notes)}
     return Estimate(
         task=task_name(task), model=traits.name, simulated=traits.simulated, against=probe.against, draws=len(replies),
-        drift=stretch(seen), kinds=by_kind, flags=flag_effects(seen), lengths=lengths(seen), entropy=entropy(seen),
-        stopped=stopped, **told,
+        settling=_settling(probe, plan, needs), drift=stretch(seen), kinds=by_kind, flags=flag_effects(seen),
+        lengths=lengths(seen), entropy=entropy(seen), stopped=stopped, **told,
     )  # fmt: skip
+
+
+def _settling(probe: Probe, plan: Projection, needs: Needs) -> Settling | None:
+    """Return which further draws would show that voting can do it, where neither that nor the contrary is shown."""
+    if plan.proven or not plan.feasible or plan.by != "majority" or probe.against == "agreement":
+        return None
+    told, written, prices = needs.tokens_in, needs.tokens_out, probe.dispatcher.prices
+    each = (told.value * prices.input + written.value * prices.output) / 1e6 if prices and told and written else None
+    return Settling.of(probe.evidence, plan.steps, plan.target, plan.k or 1, each=each, pace=probe.pace)
 
 
 def _planned(probe: Probe, steps: int, config: Config, *, own: bool) -> Projection:

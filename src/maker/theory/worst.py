@@ -43,8 +43,8 @@ class _Moments:
     """The closed form, for one draw a step or two."""
 
     def __init__(self, found: Evidence) -> None:
-        self._m1 = _rates(found.wrong, found.n)
-        self._m2 = _rates(found.collisions, found.pairs) if found.pairs else (0.0, 1.0)
+        self._m1 = rates(found.wrong, found.n)
+        self._m2 = rates(found.collisions, found.pairs) if found.pairs else (0.0, 1.0)
         self.by = "the first two moments" if found.pairs else "the mean alone, one draw a step"
 
     def lost(self) -> Range:
@@ -75,7 +75,7 @@ def worst_case(found: Evidence, steps: int, k: int | None, *, own: bool) -> Wors
     if redrawn < share:
         share, by = redrawn, "draws repeated on steps that erred"
     low = max(steps * least, float(len(found.lost)) if own else 0.0)
-    return WorstCase(low, max(low, share * steps), 0.0 if k is None else _success(bounds.step_error(k), steps), by)
+    return WorstCase(low, max(low, share * steps), 0.0 if k is None else success(bounds.step_error(k), steps), by)
 
 
 def promised_k(found: Evidence, steps: int, target: float, near: int) -> int | None:
@@ -87,7 +87,7 @@ def promised_k(found: Evidence, steps: int, target: float, near: int) -> int | N
     bounds, _ = _bounds(found)
     above = sorted({near, *range(near, near + _EACH), *(near + round(_EACH * 1.2**i) for i in range(20))})
     tried = [k for k in above if k <= MOST_K] + list(range(near - 1, 0, -1))[:MOST_K]
-    return next((k for k in tried if _success(bounds.step_error(k), steps) >= target), None)
+    return next((k for k in tried if success(bounds.step_error(k), steps) >= target), None)
 
 
 def clean_draws(steps: int, target: float, k: int) -> float:
@@ -97,10 +97,11 @@ def clean_draws(steps: int, target: float, k: int) -> float:
     return math.log(1 - MOST) * each * steps / math.log(target)
 
 
-def _success(error: float, steps: int) -> float:
+def success(error: float, steps: int) -> float:
+    """Return P(every step is won by the right answer), at an error of a step."""
     return math.exp(steps * math.log1p(-error)) if error < 1 else 0.0
 
 
-def _rates(count: int, n: int) -> Range:
-    """Return the ends of a rate of errors."""
+def rates(count: int, n: int) -> Range:
+    """Return the ends of a rate of errors, of which `count` were seen in n draws."""
     return 1 - theory.p_upper(count, n, LEAST), 1 - theory.p_lower(count, n, MOST)

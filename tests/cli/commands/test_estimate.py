@@ -56,6 +56,15 @@ def test_the_command_leaves_with_zero_when_it_is_shown() -> None:
     assert lines[2].startswith("whatever its shape: between 0 and 0.0")
 
 
+def test_what_would_settle_it_is_said_with_its_cost() -> None:
+    """An open verdict comes with one line of which draws would settle it; a shown or a refused one has none."""
+    _, out = shell("hanoi", "--disks", "6", "--model", "oracle:p=1", "--steps", "100")
+    (line,) = [line for line in out.splitlines() if line.startswith("to settle it: ")]
+    assert "steps drawn on once with errors as seen" in line
+    assert "at this pace" in line
+    assert "to settle it" not in shell("hanoi", "--disks", "8", "--model", "oracle:p=0.4", "--steps", "100")[1]
+
+
 def test_the_worst_case_is_planned_by_where_it_is_asked_for() -> None:
     """With --worst-case a short run has a k that is promised (0), and a long one has none, which stays open (3)."""
     code, out = shell("hanoi", "--disks", "2", "--model", "oracle:p=1", "--steps", "900", "--worst-case")

@@ -125,7 +125,7 @@ def _rows(found: Estimate) -> Rows:
     rows: Rows = [
         ("verdict", f"{_verdict(found)} for target {found.target:g}" if found.feasible else "INFEASIBLE by voting"),
         *_shapes(found),
-        ("why", safe(found.reason)),
+        ("why", safe(found.reason)), *_settling(found),
         ("model", safe(found.model) + simulated), ("task", f"{safe(found.task)}, {found.steps:,} steps"),
         ("drawn", f"{found.draws:,} samples on {found.n:,} steps, graded by {found.against}"),
         ("p", _interval(found, "p") + f"; {found.wrong:,} of {found.n:,} wrong, one draw a step"),
@@ -161,6 +161,18 @@ def _shapes(found: Estimate) -> Rows:
         ("if difficulty is spread smoothly (Beta)", f"success {_percent(found.success.value)}"),
         ("whatever its shape", f"{lost}, success at least {_percent(worst.success_low)} (95%, by {worst.by})"),
     ]
+
+
+def _settling(found: Estimate) -> Rows:
+    """Return which further draws would settle what is open, and what they cost."""
+    more = found.settling
+    if more is None:
+        return []
+    unit, size = _unit(more.seconds)
+    cost = "" if more.cost is None else f", ${more.cost:,.2f}"
+    drawn = f"{float(f'{more.steps:.2g}'):,.0f} steps drawn on {'once' if more.repeats == 1 else 'twice'}"
+    said = f"about {drawn} with errors as seen: {float(f'{more.samples:.2g}'):,.0f} samples{cost}"
+    return [("to settle it", f"{said}, {more.seconds / size:,.0f} {unit} at this pace")]
 
 
 def _steps(count: float) -> str:

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from functools import cache
 
 from maker.theory.votes.checked import inside, whole
-from maker.theory.votes.equations import _MOST_SAMPLES
+from maker.theory.votes.equations import MOST_SAMPLES
 
 _LOST = 0.5  # error rate from which on a step is lost to one rival
 _GRID = 200  # places at which a bound is tried before the best is refined
@@ -75,8 +75,8 @@ def _confidence(value: object) -> float:
 
 def _counts(wrong: object, n: object) -> tuple[int, int]:
     samples, misses = whole("n", n), whole("wrong", wrong, least=0)
-    if samples > _MOST_SAMPLES:
-        raise ValueError(f"n must be at most {_MOST_SAMPLES:,}, got {samples}: a bound from fewer is as good")
+    if samples > MOST_SAMPLES:
+        raise ValueError(f"n must be at most {MOST_SAMPLES:,}, got {samples}: a bound from fewer is as good")
     if misses > samples:
         raise ValueError(f"wrong must be at most n = {samples}, got {misses}: count raw samples once each")
     return misses, samples
