@@ -175,7 +175,7 @@ def test_the_interval_of_rho_covers_in_a_thousand(p: float, rho: float, steps: i
 
 
 def test_more_than_two_draws_a_step_are_counted_by_how_many_were_wrong() -> None:
-    """Of steps with r valid draws: how many, and how many with at least 1, ..., r wrong; nothing for two, or for few."""
+    """Of steps with r valid draws: how many, and how many with at least 1, ..., r wrong; nothing for two."""
 
     def seen(letters: str, picked: int = 1) -> Seen:
         return Seen(0, None, b"R", picked=picked,
