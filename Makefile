@@ -2,7 +2,7 @@
 VENV ?= .venv
 PY := $(VENV)/bin/python
 
-.PHONY: demo test lint proofs proof kills fuzz attacks bench bench-tasks calls throttled test-llm figures clean
+.PHONY: demo test lint proofs proof kills fuzz attacks bench bench-tasks calls throttled test-llm honesty figures clean
 
 demo: $(VENV)/.demo            ## install, then run the million-step demo
 	$(VENV)/bin/maker demo
@@ -51,6 +51,9 @@ calls: $(VENV)/.dev            ## calls a second over HTTP, against a bare loop
 
 throttled: $(VENV)/.dev        ## samples a second where a server refuses or hangs, against a bare loop
 	$(PY) tests/benchmarks/throttled.py
+
+honesty: $(VENV)/.dev          ## what estimates promise against what comes true, over shapes of difficulty (hours)
+	$(PY) tests/benchmarks/honesty.py
 
 figures: $(VENV)/.dev          ## all experiments at full size: docs/experiments.md and docs/figures
 	$(PY) -m maker.experiments.page

@@ -316,6 +316,8 @@ def test_what_will_be_drawn_is_said_before_it_is_paid_for(caplog: pytest.LogCapt
     assert "300 random steps are drawn on once (up to 1,200 while" in announced(Known(3))
     assert "100 steps are voted on, 5 draws or more each, then up to 20" in announced(Adding(3))
     assert "k relies on difficulty that is spread smoothly (Beta), not on the worst case" in announced(Known(3))
+    assert "1,200 random steps are drawn on twice" in announced(Known(3), worst_case=True)
+    assert "k relies on what holds whatever the shape of difficulty." in announced(Known(3), worst_case=True)
 
 
 class Carrying(Known):
@@ -361,3 +363,24 @@ def test_a_kind_that_no_vote_mends_is_refused() -> None:
 
     with pytest.raises(Infeasible, match="kind carry"):
         maker.run_sync(Carrying(2000), model=ScriptedModel(poor))
+
+
+def test_what_the_worst_case_cannot_promise_is_refused(tmp_path: Path) -> None:
+    """A clean model carries out a task of four steps by the worst case, and none of sixty: the run says what to do."""
+    model = ScriptedModel(adder)
+    few = maker.run_sync(Known(4), model=model, worst_case=True, journal=tmp_path / "few.db")
+    assert (few.solved, few.calibration is not None and few.calibration["draws"]) == (True, 2400)
+    with pytest.raises(maker.Infeasible, match=r"calibration: No k promises 0\.95 .* --k N runs all the same"):
+        maker.run_sync(Known(60), model=model, worst_case=True)
+    again = maker.run_sync(Known(4), model=model, worst_case=True, journal=tmp_path / "few.db")
+    assert again.replayed == few.steps
+    with pytest.raises(maker.JournalError, match="worst_case"):
+        maker.run_sync(Known(4), model=model, journal=tmp_path / "few.db")
+
+
+def test_the_worst_case_needs_a_truth() -> None:
+    """Where votes would grade the draws, a run by the worst case is refused before one is made."""
+    model = ScriptedModel(adder)
+    with pytest.raises(maker.Infeasible, match="Give the task a `truth`"):
+        maker.run_sync(Adding(4), model=model, worst_case=True)
+    assert model.requests == []

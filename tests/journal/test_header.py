@@ -90,6 +90,7 @@ OTHER = {
     "target": 0.9, "seed": 1, "temperature": 0.2, "first_temperature": 0.0, "token_cap": 512, "long_answer": 700,
     "flags": "paper", "keep_samples": "none", "paraphrase": True, "system": "Be brief.", "stop": ["x"],
     "examples": [["1?", "1"]],
+    "worst_case": True,
 }  # fmt: skip
 
 

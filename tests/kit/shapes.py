@@ -2,18 +2,21 @@
 
     python tests/kit/shapes.py 100000
 
-draws so many distributions and counts those outside the bounds of `theory/votes/bounds.py`.
+draws so many distributions and counts those outside the bounds of `theory/votes/bounds.py`, and as many more for those
+of `theory/votes/program.py`.
 """
 
 from __future__ import annotations
 
 import itertools
+import math
 import sys
 from typing import Any
 
 import numpy as np
 
 from maker.theory.votes.bounds import lost_share, step_error
+from maker.theory.votes.program import Program, available
 
 MOMENTS = [
     (mean, mean * mean + rho * mean * (1 - mean))
@@ -67,6 +70,34 @@ def everywhere(m1: float, m2: float, places: int) -> tuple[Any, Any]:
     return weights(np.array(list(itertools.combinations(grid, 3))), m1, m2)
 
 
+def tails(atoms: Any, shares: Any, r: int) -> Any:
+    """Return P(at least 1, 2, ..., r of r draws wrong) of each distribution."""
+    ways = [(shares * math.comb(r, i) * atoms**i * (1 - atoms) ** (r - i)).sum(axis=1) for i in range(r + 1)]
+    return np.cumsum(np.stack(ways[::-1], axis=1), axis=1)[:, ::-1][:, 1:]
+
+
+def beyond(count: int, r: int, rng: np.random.Generator) -> int:
+    """Return how many of random distributions of three atoms lie outside the bounds of the program, r draws a step.
+
+    They are taken by the score, and the program is told how far their tails reach, and no more.
+    """
+    found = 0
+    for first in range(0, count, 2000):
+        m1, m2 = MOMENTS[first // 2000 % len(MOMENTS)]
+        atoms, shares = drawn(m1, m2, min(2000, count - first), rng)
+        seen = tails(atoms, shares, r)
+        for middle in np.quantile(seen[:, -1], (0.1, 0.5, 0.9)):
+            near = np.argsort(abs(seen[:, -1] - middle))[: len(seen) // 3]
+            program = Program([(float(of.min()), float(of.max())) for of in seen[near].T])
+            low, high = program.lost()
+            lost = (shares[near] * (atoms[near] >= 0.5)).sum(axis=1)
+            bad = (lost < low - ROUNDING) | (lost > high + ROUNDING)
+            for k in MARGINS:
+                bad |= (shares[near] * error(atoms[near], k)).sum(axis=1) > program.step_error(k) + ROUNDING
+            found += int(bad.sum())
+    return found
+
+
 def main() -> None:
     """Count."""
     count = int(sys.argv[1])
@@ -74,6 +105,9 @@ def main() -> None:
     rng = np.random.default_rng(0)
     found = sum(outside(*drawn(m1, m2, each, rng), m1, m2) for m1, m2 in MOMENTS)
     print(f"{each * len(MOMENTS):,} distributions of {len(MOMENTS)} pairs of moments: {found} outside")
+    if available():
+        for r in (3, 5):
+            print(f"{count:,} distributions of which {r} moments are known: {beyond(count, r, rng)} outside")
 
 
 if __name__ == "__main__":

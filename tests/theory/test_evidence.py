@@ -172,3 +172,17 @@ def test_the_interval_of_rho_covers_in_a_thousand(p: float, rho: float, steps: i
     held = coverage(p, rho, steps, repeats, most, 1000)
     print(f"p={p} rho={rho} steps={steps} repeats={repeats}: rho covered {held:.3f}")
     assert held >= 0.94
+
+
+def test_more_than_two_draws_a_step_are_counted_by_how_many_were_wrong() -> None:
+    """Of steps with r valid draws: how many, and how many with at least 1, ..., r wrong; nothing for two."""
+
+    def seen(letters: str, picked: int = 1) -> Seen:
+        return Seen(0, None, b"R", picked=picked,
+                    draws=[Draw(c.encode(), "malformed" if c == "F" else None, 7) for c in letters])  # fmt: skip
+
+    found = Evidence.of([seen("RRR"), seen("RWR"), seen("WWW"), seen("WWF"), seen("RRRWWR", 2)], 1)
+    assert found.tails == [5, 3, 2, 1]
+    assert found.as_note()["tails"] == found.tails
+    assert Evidence.of([seen("RR"), seen("WW")], 1).tails == Evidence.of([seen("RRR"), seen("WW")], 1).tails == []
+    assert "tails" not in Evidence.of([seen("RR")], 1).as_note()

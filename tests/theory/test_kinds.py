@@ -8,7 +8,7 @@ import pytest
 
 from maker.theory.draws import Draw, Seen
 from maker.theory.evidence import Evidence
-from maker.theory.kinds import dropped, judged, kinds, with_worst, worst
+from maker.theory.kinds import dropped, judged, kinds, worst
 from maker.theory.planner import Projection, project
 
 
@@ -95,63 +95,3 @@ def test_kinds_differ_beyond_chance_or_not() -> None:
         for _ in range(400)
     )
     assert called <= 400 * 0.025
-
-
-def both(share_wrong: int, n: int) -> tuple[Projection, Projection, list[Projection]]:
-    """Return the plan for all steps, that with a worst kind of n steps of which some err, and those of the parts."""
-    parts = [seen("carry", "W" * share_wrong + "R" * (n - share_wrong)), seen("add", "R" * 300)]
-    assert worst([*parts[1], *parts[0]]) == "carry"
-    plan = project(Evidence.of([*parts[1], *parts[0]], 1), 50, 0.95)
-    found = [Evidence.of(part, 1) for part in parts]
-    return plan, with_worst(plan, "carry", *found), [project(one, 50, 0.95) for one in found if one.n >= 30]
-
-
-def test_k_is_planned_as_if_all_steps_were_of_the_worst_kind() -> None:
-    """One k for the run, that of the worst kind alone; its reason names the kind, and samples are those of the mix."""
-    plan, found, (alone, others) = both(20, 100)
-    assert plan.k is not None
-    assert found.k is not None
-    assert others.k is not None
-    assert found.samples is not None
-    assert alone.samples is not None
-    assert others.samples is not None
-    assert found.k == alone.k > max(plan.k, others.k)
-    mixed = alone.samples.value / 4 + others.samples.value * 3 / 4 * found.k / others.k
-    assert found.samples.value == pytest.approx(mixed)
-    assert "Steps of the kind carry err more than the others, beyond chance" in found.reason
-    assert "as if all steps were of that kind" in found.reason
-    assert 0.95 <= found.success == alone.success
-    assert found.success_low <= found.success <= found.success_high
-
-
-def test_others_that_need_more_than_the_worst_kind_decide() -> None:
-    """A kind that errs less on the whole, and always at the same steps, is not covered by the k of the worst."""
-    parts = [seen("carry", "W" * 40 + "R" * 160), seen("add", "R" * 190 + "W" * 10)]
-    for step in parts[1]:
-        step.draws *= 3
-    found = [Evidence.of(part, 1) for part in parts]
-    plan = with_worst(project(Evidence.of([*parts[0], *parts[1]], 1), 50, 0.95), "carry", *found)
-    assert "as if all steps were of the others, which need more" in plan.reason
-    assert not plan.feasible
-
-
-def test_a_worst_kind_that_may_be_below_one_half_forbids_the_plan() -> None:
-    """Where its bound is not above 1/2 no k is shown to help its steps, however the mean stands."""
-    plan, found, _ = both(45, 100)
-    assert plan.feasible
-    assert (found.feasible, found.k, found.samples, found.proven) == (False, None, None, False)
-    assert "kind carry" in found.reason
-
-
-def test_a_worst_kind_that_was_hardly_seen_is_named_and_plans_nothing() -> None:
-    """Fewer than 30 draws are no ground for a k, and the estimate says what to do."""
-    plan, found, _ = both(5, 20)
-    assert (found.k, found.samples) == (plan.k, plan.samples)
-    assert "only 20 were seen: draw on more steps" in found.reason
-
-
-def test_too_few_others_leave_the_plan_as_it_is() -> None:
-    """Where nearly all steps are of the worst kind, the plan for all is the plan for it."""
-    parts = [seen("carry", "W" * 40 + "R" * 160), seen("add", "R" * 29)]
-    plan = project(Evidence.of([*parts[0], *parts[1]], 1), 50, 0.95)
-    assert with_worst(plan, "carry", *(Evidence.of(part, 1) for part in parts)) == plan

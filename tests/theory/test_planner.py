@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import math
-from fractions import Fraction
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gathered import AGAIN, CLEAR, evidence, probed, simulated
+from gathered import evidence, simulated
 from maker import theory
 from maker.errors import Infeasible
-from maker.theory.draws import CLEARED
-from maker.theory.planner import _UNCLEARED, project, unseen
+from maker.theory.planner import project
 from maker.theory.votes.mixture import Steps
 
 MILLION = 1_048_575
@@ -101,63 +97,6 @@ def test_many_steps_prove_a_short_run() -> None:
     plan = project(evidence(0, int(1.1 * needed)), 10, 0.95)
     assert (plan.feasible, plan.proven) == (True, True)
     assert plan.worst_case.success_low >= plan.success_low >= 0.95
-
-
-# ---- the worst case
-
-
-def test_suspects_that_were_not_cleared_may_be_lost() -> None:
-    """Each step that erred and was not cleared raises what may be lost, up to what the moments allow."""
-    worst = [project(evidence(2, 5000, ((0, 20),) * 2, suspects=n), 5, 0.9).worst_case for n in (0, 1, 60, 90)]
-    assert worst[0].lost_high < worst[1].lost_high < worst[2].lost_high == worst[3].lost_high
-    assert ["draws" in one.by for one in worst] == [True, True, False, False]
-    assert all(one.lost_low == 0 for one in worst)
-
-
-def test_pairs_bound_the_worst_case_by_a_second_moment() -> None:
-    """Few pairs with both draws wrong leave less room than the mean alone, many show that steps are lost."""
-    alone = project(evidence(300, 20_000, suspects=900), 100, 0.5)
-    paired = project(evidence(300, 20_000, suspects=900, pairs=20_000, collisions=10), 100, 0.5)
-    assert paired.worst_case.lost_high < alone.worst_case.lost_high / 4
-    assert paired.worst_case.success_low > alone.worst_case.success_low
-    assert (alone.worst_case.by, paired.worst_case.by) == ("the mean alone, one draw a step", "the first two moments")
-    many = project(evidence(300, 20_000, suspects=900, pairs=20_000, collisions=290), 100, 0.5).worst_case
-    assert 0 < many.lost_low < many.lost_high
-    assert many.success_low < 0.2
-
-
-@pytest.mark.parametrize(("share", "lost"), [(0.005, 0.5), (0.01, 0.6), (0.3, 0.51), (0.002, 1.0)])
-def test_the_worst_case_holds_for_steps_that_no_beta_describes(share: float, lost: float) -> None:
-    """Of 60 simulated estimates of two kinds of steps, at most 6 miss the lost ones or promise too much."""
-    rng = np.random.default_rng(8)
-    held = 0
-    for _ in range(60):
-        q = np.where(rng.random(600) < share, lost, 0.002)
-        plan = project(probed(q, rng), 1000, 0.95, own=False)
-        worst = plan.worst_case
-        won = 0.0 if plan.k is None else 1 - share * (1 - theory.step_success(1 - lost, plan.k))
-        held += worst.lost_low <= 1000 * share <= worst.lost_high and worst.success_low <= won**1000 + 1e-9
-    assert held >= 54
-
-
-def test_a_coin_is_cleared_as_seldom_as_the_bound_allows_for() -> None:
-    """A step that is right half the time is cleared at one of five looks in at most 1 - .97 (1 - .025) of the cases."""
-    still, cleared = {0: Fraction(1)}, Fraction(0)
-    for most in CLEAR:
-        after: dict[int, Fraction] = {}
-        for wrong, weight in still.items():
-            for more in range(AGAIN + 1):
-                after[wrong + more] = after.get(wrong + more, Fraction(0)) + weight * math.comb(AGAIN, more) / 2**AGAIN
-        cleared += sum(weight for wrong, weight in after.items() if wrong <= most)
-        still = {wrong: weight for wrong, weight in after.items() if wrong > most}
-    assert 0.05 < cleared < 1 - _UNCLEARED * (1 - CLEARED)
-
-
-def test_draws_graded_by_agreement_bound_nothing() -> None:
-    """Where a vote of the same model was the judge all steps may be lost, and nothing is proven."""
-    plan = unseen(project(evidence(0, 5000), 5, 0.9))
-    assert (plan.feasible, plan.proven, plan.success_low) == (True, False, 0)
-    assert (plan.worst_case.lost_low, plan.worst_case.lost_high, plan.worst_case.success_low) == (0, 5, 0)
 
 
 # ---- pluralities, intervals, coverage

@@ -135,12 +135,13 @@ async def compare(
     async with AsyncExitStack() as stack:
         first = None
         for entry in made:
+            goal = Goal.of(entry.task, total_steps, target)
             probe, senders = await stack.enter_async_context(probing(
-                compare, entry.task, entry.model, asking, target, paraphrase=paraphrase, beside=first, progress=shown,
+                compare, entry.task, entry.model, asking, goal, paraphrase=paraphrase, beside=first, progress=shown,
                 pace=pace, interrupted=interrupted,
             ))  # fmt: skip
             first = first or senders
-            arms.append(Arm(entry, probe, Goal.of(entry.task, total_steps, target), steps, repeats))
+            arms.append(Arm(entry, probe, goal, steps, repeats))
         together = Arms(arms)
         return _said(together, await _drawn(together))
 

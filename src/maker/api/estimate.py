@@ -23,10 +23,16 @@ from maker.engine.probe import Pace, Probe
 from maker.errors import Infeasible, ModelError, TaskError
 from maker.task.canonical import canonical
 from maker.task.task import Task, task_name
+from maker.theory.drift import stretch
 from maker.theory.findings import Entropy, FlagEffect, Lengths, entropy, flag_effects, lengths
-from maker.theory.kinds import Kind, dropped, judged, kinds, short, with_worst, worst
+from maker.theory.kinds import Kind, dropped, judged, kinds, short
 from maker.theory.needs import Needs, plain
-from maker.theory.planner import ENOUGH, Amount, Projection, WorstCase, project, unseen
+from maker.theory.parts import planned
+from maker.theory.planner import ENOUGH, Amount, Projection, unseen
+from maker.theory.settling import Settling
+from maker.theory.worst import WorstCase
+
+_AMOUNTS = {"success", *Needs.__slots__}  # fields of an Estimate that have a value and two ends
 
 
 @dataclass(frozen=True)
@@ -36,10 +42,13 @@ class Estimate:
     p, v: P(right | valid) and P(valid), one draw a step, exact 95% intervals;
     p_plan: the one-sided lower bound that k is planned for; rho: correlation of errors
     within steps, 95% by likelihood. n: steps with a valid first draw, of which `wrong` were wrong; collisions of
-    `pairs`: both of two draws wrong. k, samples, success, feasible, proven, reason: see `Projection`.
+    `pairs`: both of two draws wrong. k, samples, feasible, proven, reason: see `Projection`. success: its value, low
+    and high; no bare number, for its value alone promises nothing.
     worst_case: what holds whatever the shape of difficulty, see `WorstCase`.
     tokens: of the whole run, in and out; cost: US dollars (None without prices); seconds: at this
     estimate's pace and concurrency. tokens_in, tokens_out: of one reply. lost: steps shown to be lost.
+    settling: the draws that would settle what is open; None where nothing is, or no draws would.
+    drift: first and last step of the stretch where errors gather beyond chance, None where they may be spread evenly.
     kinds: see `theory/kinds.py`; flags, lengths, entropy: see `theory/findings.py`. against: "truth" or "agreement".
     draws: all replies that were judged. stopped: the limit that ended the drawing early.
     """
@@ -69,9 +78,7 @@ class Estimate:
     k: int | None
     by: str
     samples: Amount | None
-    success: float
-    success_low: float
-    success_high: float
+    success: Amount
     worst_case: WorstCase
     tokens_in: Amount | None
     tokens_out: Amount | None
@@ -81,6 +88,8 @@ class Estimate:
     feasible: bool
     proven: bool
     reason: str
+    settling: Settling | None
+    drift: tuple[int, int] | None
     kinds: dict[str, Kind]
     flags: dict[str, FlagEffect]
     lengths: Lengths
@@ -104,7 +113,7 @@ class Estimate:
         said: dict[str, Any] = {}
         for field in fields(self):
             value = getattr(self, field.name)
-            if field.name in Needs.__slots__:
+            if field.name in _AMOUNTS:
                 for end in ("value", "low", "high"):
                     name = field.name if end == "value" else f"{field.name}_{end}"
                     said[name] = None if value is None else plain(getattr(value, end))
@@ -118,6 +127,7 @@ class Estimate:
         said["lengths"] = [{"from": low, "to": high, **rate.as_json()} for low, high, rate in self.lengths.bins]
         said["token_cap"] = self.lengths.cap
         said["entropy"] = self.entropy and {**asdict(self.entropy), "answers": self.entropy.answers}
+        said["settling"] = self.settling and asdict(self.settling)
         said |= {"worst_case": asdict(self.worst_case), "verdict": self.verdict, "exit_code": self.exit_code}
         return said
 
@@ -129,6 +139,7 @@ async def estimate(
     steps: int | None = None,
     repeats: int = 2,
     target: float = 0.95,
+    worst_case: bool = False,
     paraphrases: bool = False,
     paraphrase: bool = False,
     total_steps: int | None = None,
@@ -142,9 +153,10 @@ async def estimate(
     task, model, paraphrases, asking: as for `run`. steps: how many random steps to draw on, 30 or more; where it is not
     given, as many as make all draws a tenth of those that the planned run takes, 30 at least and 1,000 at most (without
     a truth: a tenth of its steps). repeats: draws on each, none of them at another temperature for being the first. Up
-    to 100 steps that erred get 20 to 100 draws more. target: wanted P(whole run right). total_steps: plan for a run of
-    so many steps instead of the task's own (needed where the task cannot say). progress: called with steps seen, of how
-    many so far wanted; pace: with what a reply takes. interrupted: asked before each batch; True ends the drawing.
+    to 100 steps that erred get 20 to 100 draws more. target: wanted P(whole run right); worst_case: reached whatever
+    the shape of difficulty: no k is planned where that is not promised. total_steps: plan for a run of so many steps
+    instead of the task's own (needed where the task cannot say). progress: called with steps seen, of how many so far
+    wanted; pace: with what a reply takes. interrupted: asked before each batch; True ends the drawing.
 
     Returns an Estimate; that voting cannot do it is in its `feasible`. Raises TaskError for bad input, ModelError
     for a model that cannot be used or is lost, Infeasible where hardly a sample can vote. A limit met
@@ -152,7 +164,8 @@ async def estimate(
     """
     return await _estimated(
         estimate, task_for(task, model) if isinstance(task, str) else task, model, asking, steps, repeats, target,
-        total_steps, paraphrase=paraphrases or paraphrase, progress=progress, pace=pace, interrupted=interrupted,
+        total_steps, worst_case=worst_case, paraphrase=paraphrases or paraphrase, progress=progress, pace=pace,
+        interrupted=interrupted,
     )  # fmt: skip
 
 
@@ -172,6 +185,7 @@ async def estimate_map(
     steps: int | None = None,
     repeats: int = 2,
     target: float = 0.95,
+    worst_case: bool = False,
     total_steps: int | None = None,
     progress: Callable[[int, int], None] | None = None,
     **asking: Unpack[Asking],
@@ -185,8 +199,8 @@ async def estimate_map(
     them and voted on without them. None: replies are graded by agreement, which takes what most replies to an item
     get wrong alike for right. With answers to some items only, give these items, and total_steps for all.
     steps: how many random items to draw on; a tenth of all where it is not given, 30 at least and 1,000 at most. Where
-    there are fewer items, they are gone round again and again. repeats, target, total_steps, progress: as for
-    `estimate`.
+    there are fewer items, they are gone round again and again. repeats, target, worst_case, total_steps, progress:
+    as for `estimate`.
 
     Returns and raises as `estimate` does; an item that stays undecided is one that errs, and no failure.
     """
@@ -199,8 +213,8 @@ async def estimate_map(
     if steps is None:
         steps = min(max(ENOUGH, len(items) // SHARE), MOST)
     return await _estimated(
-        estimate_map, task, model, asking, steps, repeats, target, total_steps, progress=progress,
-        paraphrase=paraphrases is not None,
+        estimate_map, task, model, asking, steps, repeats, target, total_steps, worst_case=worst_case,
+        progress=progress, paraphrase=paraphrases is not None,
     )  # fmt: skip
 
 
@@ -226,12 +240,12 @@ def _truth(answers: Sequence[Any], count: int, reader: Reader[Any]) -> Callable[
 
 async def _estimated(
     caller: Callable[..., Any], task: Task, model: AnyModel, asking: Asking, steps: int | None, repeats: int,
-    target: float, total_steps: int | None, *, paraphrase: bool, **showing: Any,
+    target: float, total_steps: int | None, *, worst_case: bool, paraphrase: bool, **showing: Any,
 ) -> Estimate:  # fmt: skip
     """Draw on a task and sum up; the arguments are those of `estimate`, and so is what it raises."""
     check_counts("estimate", steps, repeats, total_steps)
-    async with probing(caller, task, model, asking, target, paraphrase=paraphrase, **showing) as (probe, _):
-        goal = Goal.of(task, total_steps, target)
+    goal = Goal.of(task, total_steps, target, worst_case=worst_case)
+    async with probing(caller, task, model, asking, goal, paraphrase=paraphrase, **showing) as (probe, _):
         return summed(probe, goal, await _draw(probe, goal, steps, repeats))
 
 
@@ -270,10 +284,9 @@ def summed(probe: Probe, goal: Goal, stopped: str | None) -> Estimate:
     """Make the Estimate of what a probe has seen. Raises Infeasible where hardly a sample can vote."""
     task, seen, found, traits = probe.task, probe.seen, probe.evidence, probe.dispatcher.traits
     by_kind = kinds(seen)
-    plan = _projected(probe, goal)
-    if name := worst(seen):
-        plan = with_worst(plan, name, *probe.apart(name), own=goal.own)
-    plan = judged(plan, by_kind)
+    plan = judged(_planned(probe, goal), by_kind)
+    if probe.against == "agreement":
+        plan = unseen(plan, worst=goal.worst_case)
     replies = probe.replies
     needs = Needs.of(
         plan, found, [reply.tokens_in for reply in replies], [reply.tokens_out for reply in replies],
@@ -281,7 +294,6 @@ def summed(probe: Probe, goal: Goal, stopped: str | None) -> Estimate:
     )  # fmt: skip
     notes = [plan.reason]
     if probe.against == "agreement":
-        plan = unseen(plan)
         notes.append("Graded by agreement with votes: what most samples of a step get wrong alike stays hidden.")
     if not goal.known:
         notes.append(f"How long the task is nobody says: planned for {goal.steps:,} steps (total_steps).")
@@ -291,18 +303,28 @@ def summed(probe: Probe, goal: Goal, stopped: str | None) -> Estimate:
         notes.append(f"The drawing was stopped early by {stopped}.")
     names = [field.name for field in fields(Estimate)]
     told = {name: getattr(part, name) for part in (found, plan, needs) for name in names if hasattr(part, name)}
+    told["success"] = Amount(plan.success, plan.success_low, plan.success_high)
     told |= {"lost": [lost.step for lost in found.lost_steps], "reason": " ".join(notes)}
     return Estimate(
         task=task_name(task), model=traits.name, simulated=traits.simulated, against=probe.against, draws=len(replies),
-        kinds=by_kind, flags=flag_effects(seen), lengths=lengths(seen), entropy=entropy(seen), stopped=stopped,
-        **told,
+        settling=_settling(probe, plan, needs), drift=stretch(seen), kinds=by_kind, flags=flag_effects(seen),
+        lengths=lengths(seen), entropy=entropy(seen), stopped=stopped, **told,
     )  # fmt: skip
 
 
-def _projected(probe: Probe, goal: Goal) -> Projection:
+def _settling(probe: Probe, plan: Projection, needs: Needs) -> Settling | None:
+    """Return which further draws would show that voting can do it, where neither that nor the contrary is shown."""
+    if plan.proven or not plan.feasible or plan.by != "majority" or probe.against == "agreement":
+        return None
+    told, written, prices = needs.tokens_in, needs.tokens_out, probe.dispatcher.prices
+    each = (told.value * prices.input + written.value * prices.output) / 1e6 if prices and told and written else None
+    return Settling.of(probe.evidence, plan.steps, plan.target, plan.k or 1, each=each, pace=probe.pace)
+
+
+def _planned(probe: Probe, goal: Goal) -> Projection:
     """Plan the run. Raises Infeasible where hardly a sample can vote, with some of those that a flag threw away."""
     try:
-        return project(probe.evidence, goal.steps, goal.target, own=goal.own)
+        return planned(probe.evidence, probe.parts, goal.steps, goal.target, own=goal.own, worst=goal.worst_case)
     except Infeasible as error:
         thrown = "; ".join(f"{draw.flag}: {short(draw.text)!r}" for draw in dropped(probe.seen))
         raise Infeasible(f"{error} Replies without a vote, for example {thrown}." if thrown else str(error)) from None

@@ -33,6 +33,7 @@ async def run(
     model: AnyModel,
     k: int | str = "auto",
     target: float = 0.95,
+    worst_case: bool = False,
     journal: str | Path | None = None,
     segments: int | None = None,
     paraphrases: bool = False,
@@ -47,8 +48,10 @@ async def run(
     """Carry out a task step by step, each step decided by first-to-ahead-by-k.
 
     task, model: objects, or names as on the command line. k: the margin, or "auto": from a small calibration, so that
+    task, model: objects, or names as on the command line. k: the margin, or "auto": from a small calibration, so that
     the whole run is right with probability `target`, or "table": from the same, a margin that widens where votes
-    disagree. journal: the file; an existing one is resumed, None keeps it in a
+    disagree. worst_case: k "auto" relies on nothing but what was seen, whatever the shape of difficulty, and is refused
+    (Infeasible) where that promises too little. journal: the file; an existing one is resumed, None keeps it in a
     temporary file. segments: how many pieces with known entry states run side by side (default 1,024 where the task
     has a plan, else 1). asking: flags, limits, seed, system, temperature, max_tokens, stop and so on, as told at
     `Asking` and `Config`. paraphrases: ask in the task's views in turn (paraphrase is its older name). keep_samples:
@@ -69,8 +72,8 @@ async def run(
     rungs = make_ladder(ladder)
     plan = plan_of(task, segments)
     async with opened(
-        run, model, asking, others=models_of(rungs), task=task, k=k, target=target, segments=len(plan.segments),
-        keep_samples=keep_samples, paraphrase=paraphrases or paraphrase,
+        run, model, asking, others=models_of(rungs), task=task, k=k, target=target, worst_case=worst_case,
+        segments=len(plan.segments), keep_samples=keep_samples, paraphrase=paraphrases or paraphrase,
     ) as (senders, config, red_flags):  # fmt: skip
         with Journal(journal) as book:
             begin = partial(Course, task, senders, config, book, plan, red_flags, tuple(accept_change), rungs)

@@ -36,6 +36,7 @@ OPTIONS: dict[str, tuple[Any, Any, str]] = {  # type, default (... for none), he
     "steps": (int | None, None, "Random steps to draw on, 30 or more (as many as cost a tenth of the run)."),
     "repeats": (int, 2, "Draws on each of them."),
     "target": (float, 0.95, "Wanted probability that the whole run is right."),
+    "worst_case": (bool, False, "Promise the target whatever the shape of difficulty, or plan no k."),
     "total_steps": (int | None, None, "Plan for a run of so many steps, not the task's own."),
     "depth": (int, 5, "How often a problem may be split over and over; 0 to 32."),
     "seed": (int, 0, "Seed of all draws."),

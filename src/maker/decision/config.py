@@ -17,7 +17,7 @@ MOST_VOTES = 30_000  # of one step; what a record can number
 KeepSamples = Literal["all", "flagged", "none"]
 _Text = Annotated[str, StringConstraints(min_length=1)]
 _YOUNG = frozenset(
-    {"system", "stop", "examples"}
+    {"system", "stop", "examples", "worst_case"}
 )  # fields that came after journals were written: named only where they say something
 
 
@@ -39,7 +39,8 @@ class Config(Frozen):
 
     k: votes the winner must be ahead by, or "auto": from a calibration and `target`, the wanted
     probability that the whole run is right; or "table": from the same, a margin for each total of votes that widens
-    with disagreement. seed: of all draws. temperature: of all draws, None for the server's
+    with disagreement. worst_case: the target is reached whatever the shape of difficulty, or no k is chosen.
+    seed: of all draws. temperature: of all draws, None for the server's
     own, except that `first_temperature`, if given, is that of the first draw of each step. token_cap: the most
     tokens a reply may have (`max_tokens` where one asks); long_answer: a reply with more is flagged `over_long`.
     stop: texts that end a reply. system: said to the model before every question; examples: questions with their
@@ -49,6 +50,7 @@ class Config(Frozen):
 
     k: Annotated[int, Field(ge=1, le=MOST_VOTES // 20)] | Literal["auto", "table"] = "auto"
     target: float = Field(default=0.95, gt=0, lt=1)
+    worst_case: bool = False
     seed: int = Field(default=0, ge=0, lt=2**64)
     temperature: float | None = Field(default=0.1, ge=0, le=10)
     first_temperature: float | None = Field(default=None, ge=0, le=10)

@@ -1,9 +1,10 @@
 """k = "auto" and k = "table": a calibration before the first step, and the plan that stands on it.
 
 Draws once on each of 300 random steps, again on up to 20 of those that erred, and lets `theory/planner.py` choose the
-smallest k with which the whole run reaches its target, the worst kind of step planned by itself where
-kinds differ beyond chance (`theory/kinds.py`). Where that leaves it open whether any k can (errors seem
-to cluster, but too few were seen to be sure), it draws on 300 more steps, up to 1,200.
+smallest k with which the whole run reaches its target, the worst kind of step, or stretch of the task, planned
+by itself where it differs beyond chance (`theory/parts.py`). Where that leaves it open whether any k can (errors seem
+to cluster, but too few were seen to be sure), it draws on 300 more steps, up to 1,200. For the worst case it draws
+twice on each of 1,200 at once.
 
 A table of margins (`theory/margins.py`) is planned from the same draws, where "auto" finds that some k would do.
 
@@ -15,21 +16,22 @@ Not covered: what a few hundred steps cannot show. `maker estimate` says how muc
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict, replace
+from dataclasses import replace
+from typing import Any
 
 from maker.decision.config import Config
 from maker.decision.flags import Flag
 from maker.decision.step import Rules
 from maker.engine.probe import AGAIN, AGREEMENT_K, ROUNDS, Probe
-from maker.errors import Infeasible
+from maker.errors import Infeasible, TaskError
 from maker.journal.notes import UNKNOWN_STEPS, Calibration
 from maker.log import log
 from maker.sending.dispatcher import Dispatcher
 from maker.task.task import Task, guarded
 from maker.theory.evidence import Evidence
-from maker.theory.kinds import with_worst, worst
 from maker.theory.margins import coin_share, margins
-from maker.theory.planner import ENOUGH, project
+from maker.theory.parts import Part, planned
+from maker.theory.planner import AGREED, ENOUGH, project
 from maker.theory.votes.mixture import Steps
 
 DRAWS = 300  # steps drawn on at first, and the draws that a calibration has at least
@@ -40,15 +42,20 @@ MOST_AGAIN = 20  # erring steps that are drawn again
 CALIBRATION_EPOCH = 2**32  # its seeds never meet those of the run
 
 
-def announced(task: Task, k: int | str = "auto") -> str:
-    """Return what a calibration will draw, on one line: said before it is paid for. k: "auto" or "table"."""
-    if hasattr(task, "truth"):
+def announced(task: Task, k: int | str = "auto", *, worst_case: bool = False) -> str:
+    """Return what a calibration will draw, and what k relies on, on one line: said before it is paid for.
+
+    k: "auto" or "table".
+    """
+    shape = "difficulty that is spread smoothly (Beta), not on the worst case: `maker estimate` says both."
+    if worst_case:
+        what, shape = f"{MOST_DRAWS:,} random steps are drawn on twice", "what holds whatever the shape of difficulty."
+    elif hasattr(task, "truth"):
         what = f"{DRAWS} random steps are drawn on once (up to {MOST_DRAWS:,} while it stays open whether any k can do)"
     else:
         what = f"{AGREEMENT_STEPS} steps are voted on, {AGREEMENT_K} draws or more each"
     return (f"k = {k}: a calibration comes first: {what}, then up to {MOST_AGAIN} of those that erred "
-            f"{AGAIN} to {AGAIN * ROUNDS} times more. A number for k does without. k relies on difficulty that is "
-            "spread smoothly (Beta), not on the worst case: `maker estimate` says both.")  # fmt: skip
+            f"{AGAIN} to {AGAIN * ROUNDS} times more. A number for k does without. k relies on {shape}")  # fmt: skip
 
 
 async def calibrate(
@@ -56,31 +63,40 @@ async def calibrate(
 ) -> Calibration:
     """Draw on steps of the run and say what was seen.
 
-    Raises Stop at a limit of the run, ModelError, TaskError. The draws are booked in the dispatcher's usage.
+    Raises Stop at a limit of the run, ModelError, TaskError; Infeasible where no draws would do. The draws are
+    booked in the dispatcher's usage.
     """
+    if config.worst_case and config.k == "table":
+        raise TaskError("calibration: a table of margins relies on difficulty that is spread smoothly. For the worst "
+                        "case give k auto.")  # fmt: skip
+    if config.worst_case and not hasattr(task, "truth"):
+        raise Infeasible(f"calibration: {AGREED}")
     if not dispatcher.traits.lockstep:  # it costs something
-        log.warning("run.calibration", draws=announced(task, config.k))
+        log.warning("run.calibration", draws=announced(task, config.k, worst_case=config.worst_case))
     usage = dispatcher.usage
     before = (usage.voted, usage.flagged, Counter(usage.flags))
     probe = Probe(task, dispatcher, config, flags, rules, name="calibration", epoch=CALIBRATION_EPOCH)
     steps = guarded(lambda: task.steps, None, "steps") or UNKNOWN_STEPS
     count = DRAWS if probe.against == "truth" else AGREEMENT_STEPS
-    await probe.first(count, 1)
+    if config.worst_case:
+        count = MOST_DRAWS
+    await probe.first(count, 2 if config.worst_case else 1)
     await probe.again(MOST_AGAIN)
     while probe.against == "truth" and count < min(MOST_DRAWS, steps) and _open(probe.evidence, steps, config.target):
         count += DRAWS
         await probe.first(count, 1)
         await probe.again(MOST_AGAIN)
-    found, name = probe.evidence, worst(probe.seen)
+    found = probe.evidence
+    apart: dict[str, Any] = {"worst" if part.kind else "drift": part.as_note() for part in probe.parts}
     valid, flagged = usage.voted - before[0], usage.flagged - before[1]
     return Calibration(
         draws=valid + flagged, valid=valid, flags=dict(usage.flags - before[2]), against=probe.against,
         wrong=sum(sum(step.voted([*step.draws, *step.again])) for step in probe.seen),
         tokens_in=sum(reply.tokens_in or 0 for reply in probe.replies),
         tokens_out=sum(reply.tokens_out or 0 for reply in probe.replies),
-        steps=found.n, erred=found.wrong, evidence=asdict(found),
-        worst={"kind": name, "apart": [asdict(part) for part in probe.apart(name)]} if name else {},
+        steps=found.n, erred=found.wrong, evidence=found.as_note(),
         table={"coins": coin_share(probe.seen, found.power)} if config.k == "table" else {},
+        **apart,
         **{name: getattr(found, name) for name in ("p", "p_plan", "rho", "rho_low", "rho_high")} if found.n else {},
     )  # fmt: skip
 
@@ -91,16 +107,15 @@ def chosen(found: Calibration, steps: int | None, config: Config) -> Calibration
     Raises Infeasible when the evidence forbids voting, or no table can be had.
     """
     steps, target = steps or UNKNOWN_STEPS, config.target
-    whole, apart = Evidence(**found.evidence), [Evidence(**part) for part in found.worst.get("apart", ())]
+    whole, parts = Evidence(**found.evidence), [Part.of(note) for note in (found.worst, found.drift) if note]
     try:
-        plan = project(whole, steps, target)
-        if apart:
-            plan = with_worst(plan, found.worst["kind"], *apart)
+        plan = planned(whole, parts, steps, target, worst=config.worst_case)
         if plan.k is None:
             raise Infeasible(f"{plan.reason} --k N runs all the same.")
         if config.k != "table":
             return replace(found, k=plan.k)
-        table = margins(whole, apart, found.table["coins"], steps, target)
+        table = margins(whole, [side for part in parts for side in (part.found, part.others)],
+                        found.table["coins"], steps, target)  # fmt: skip
     except Infeasible as error:
         raise Infeasible(f"calibration: {error}") from None
     return replace(found, k=table.k, table=found.table | table.as_note())

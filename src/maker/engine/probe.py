@@ -37,6 +37,7 @@ from maker.task.prompt import render, views
 from maker.task.task import Task, guarded
 from maker.theory.draws import Draw, Seen
 from maker.theory.evidence import Evidence
+from maker.theory.parts import Part, parts
 from maker.theory.planner import ENOUGH
 
 AGREEMENT_K = 5  # the margin of the votes that samples are graded by where there is no truth
@@ -145,10 +146,10 @@ class Probe:
         """What was seen, summed up."""
         return Evidence.of(self.seen, self.looks)
 
-    def apart(self, kind: str) -> tuple[Evidence, Evidence]:
-        """Return what was seen at steps of one kind, summed up, and at all others."""
-        same, other = ([step for step in self.seen if (step.kind == kind) == its] for its in (True, False))
-        return Evidence.of(same, self.looks), Evidence.of(other, self.looks)
+    @property
+    def parts(self) -> list[Part]:
+        """The kind of step, and the stretch of the task, that err more than the rest beyond chance."""
+        return parts(self.seen, self.looks)
 
     @property
     def pace(self) -> float:

@@ -83,8 +83,9 @@ class Calibration:
 
     draws: all; valid ones of these, wrong ones of these, erring steps drawn again included; flags by kind.
     steps, erred: one draw a step, and how many of these were wrong; p, ..., rho_high: what follows from `evidence`
-    (`Evidence`, as kept). against: "truth" or "agreement". worst: a kind worse than the others; table: what the margins
-    stand on beside it, and the margins; each {} (not kept) for none. Where there is a table, k is its least margin.
+    (`Evidence`, as kept). against: "truth" or "agreement". worst: a kind worse than the others, drift: a stretch that
+    is; table: what the margins stand on beside it, and the margins; each {} (not kept) for none. Where there is a
+    table, k is its least margin.
     """
 
     draws: int
@@ -105,6 +106,7 @@ class Calibration:
     evidence: dict[str, Any] = field(default_factory=dict)
     worst: dict[str, Any] = field(default_factory=dict)
     table: dict[str, Any] = field(default_factory=dict)
+    drift: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, note: dict[str, Any]) -> Calibration:
@@ -119,7 +121,8 @@ class Calibration:
 
     def as_note(self) -> dict[str, Any]:
         """Return it as the journal keeps it."""
-        return {name: value for name, value in asdict(self).items() if name not in ("worst", "table") or value}
+        later = ("worst", "drift", "table")
+        return {name: value for name, value in asdict(self).items() if name not in later or value}
 
     def margins(self) -> Table | None:
         """Return the table that was chosen, None for a constant k. Raises ValueError or KeyError for what is none."""

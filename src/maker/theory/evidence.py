@@ -18,8 +18,9 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
+from typing import Any
 
 from maker import theory
 from maker.theory.draws import CLEARED, Seen
@@ -54,7 +55,8 @@ class Evidence:
     wrong. wrongs, rights, valids: at position i, steps with more than i such draws. suspects: steps that
     erred and were not cleared. power: P(a lost step errs in its first draws), a lower bound.
     lost: steps shown to be lost, as (step, wrong, right). errors, rival: of the draws repeated on erring steps,
-    the wrong ones, and those of each step's most common wrong answer.
+    the wrong ones, and those of each step's most common wrong answer. tails: where each step was drawn on more than
+    twice, r times, how many have r valid draws, and how many of these at least 1, 2, ..., r wrong ones; else empty.
     """
 
     n: int
@@ -71,6 +73,7 @@ class Evidence:
     lost: list[list[int]]
     rival: int
     errors: int
+    tails: list[int] = field(default_factory=list)
 
     @classmethod
     def of(cls, seen: Sequence[Seen], looks: int) -> Evidence:
@@ -89,8 +92,12 @@ class Evidence:
             sum(step.erred and not step.cleared for step in seen),
             (1 - CLEARED) * math.fsum(powers) / len(powers) if powers else 0.0,
             [[step.index, step.rival[1], step.rival[0]] for step in seen if step.shown_lost(looks)],
-            sum(step.rival[1] for step in seen), sum(sum(step.voted(step.again)) for step in seen),
+            sum(step.rival[1] for step in seen), sum(sum(step.voted(step.again)) for step in seen), _tails(seen),
         )  # fmt: skip
+
+    def as_note(self) -> dict[str, Any]:
+        """Return the counts as a journal keeps them: tails, which came later, only where there are some."""
+        return {name: value for name, value in asdict(self).items() if name != "tails" or value}
 
     # -- p and v ---------------------------------------------------------------------------------
 
@@ -204,6 +211,17 @@ class Evidence:
     def spread_high(self) -> float:
         """Upper 97.5% bound of the share of wrong answers that are a step's most common one; 1 if too few were seen."""
         return theory.p_upper(self.errors - self.rival, self.errors, SIDE) if self.errors else 1.0
+
+
+def _tails(seen: Sequence[Seen]) -> list[int]:
+    """Return `Evidence.tails`: [] where r is not the same for all steps, or 2 at most."""
+    repeats = {len(step.draws) / step.picked for step in seen}
+    r = int(repeats.pop()) if len(repeats) == 1 else 0
+    if r <= 2:
+        return []
+    wrong = [sum(voted[at : at + r]) for step in seen for voted in [step.voted(step.draws)]
+             for at in range(0, len(voted) - r + 1, r)]  # fmt: skip
+    return [len(wrong), *(sum(count >= j for count in wrong) for j in range(1, r + 1))]
 
 
 def _exceeding(counts: Iterable[int]) -> list[int]:

@@ -2,10 +2,10 @@
 
 A task that names the kind of a step (`kind(state, step)`) gets p, v and tokens of each kind, the worst kind first, with
 some of its wrong replies. A run wins only if all its kinds do: one whose replies are mostly wrong, or have no vote at
-all, forbids voting however well the others go. Where the worst kind is worse than the others beyond chance, the run is
-planned as if all its steps were of that kind, or of the others where these need more: one k, large enough for each.
+all, forbids voting however well the others go. Where the worst one is worse than the others beyond chance, it is
+planned by itself (`parts.py`).
 
-Not covered: a margin for each kind; a run has one. Kinds that only a plurality wins do not change k.
+Not covered: a margin for each kind; a run has one.
 """
 
 from __future__ import annotations
@@ -17,10 +17,9 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from maker.theory.draws import Draw, Seen
-from maker.theory.evidence import Evidence
 from maker.theory.findings import Rate
 from maker.theory.needs import mean
-from maker.theory.planner import ENOUGH, Amount, Projection, project
+from maker.theory.planner import Amount, Projection
 
 SHOWN_REPLIES = 3  # of a kind
 LONGEST = 60  # characters of a reply that is shown
@@ -130,36 +129,6 @@ def _as_many_by_chance(kind: Rate, n: int, wrong: int) -> float:
 
 def _log_choose(n: int, k: int) -> float:
     return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
-
-
-def with_worst(plan: Projection, name: str, found: Evidence, others: Evidence, *, own: bool = True) -> Projection:
-    """Return the plan of a run whose worst kind is planned by itself: as if all steps were of it, or all of the others.
-
-    plan: for all steps together, in whose rho the kinds are mixed; returned as it is where an evidence is too small, or
-    only a plurality wins. name, found: of the worst kind; others: of all other steps. k is the larger one that either
-    needs, success that of the worse one, which the run passes; samples are those of the mixture.
-    """
-    worse = f"Steps of the kind {name} err more than the others, beyond chance"
-    if found.n < ENOUGH:
-        return replace(plan, reason=f"{plan.reason} {worse}, but only {found.n} were seen: draw on more steps.")
-    if others.n < ENOUGH:
-        return plan
-    parts = [project(evidence, plan.steps, plan.target, own=own) for evidence in (found, others)]
-    if any(part.by != "majority" for part in (plan, *parts)):
-        return plan
-    first = max(parts, key=lambda part: math.inf if part.k is None else part.k)
-    which = "that kind" if first is parts[0] else "the others, which need more"
-    reason = f"{worse}: planned as if all steps were of {which}. {first.reason}"
-    if first.k is None:
-        return replace(first, reason=reason)
-    shares = [evidence.asked / (found.asked + others.asked) for evidence in (found, others)]
-    samples = [part.samples.times(share * first.k / part.k)
-               for part, share in zip(parts, shares, strict=True) if part.samples and part.k]  # fmt: skip
-    return replace(
-        first, reason=reason, samples=samples[0] + samples[1], success=min(part.success for part in parts),
-        success_low=min(part.success_low for part in parts), success_high=max(part.success_high for part in parts),
-        proven=all(part.proven for part in parts),
-    )  # fmt: skip
 
 
 def judged(plan: Projection, found: Mapping[str, Kind]) -> Projection:

@@ -7,8 +7,8 @@ spread out, it comes from the odds against the most common one.
 
 feasible is False only where the evidence forbids it: the bound of p is not above 1/2, a step of the run is shown to
 be lost, or rho is, at the lower end of its interval, so high that lost steps keep the run from its target.
-proven is True only where that end of the evidence allows it which is worst for the run, and whatever the shape of
-difficulty: nothing guarantees a Beta. `WorstCase` says what every other shape with the moments that were seen allows.
+proven is True only where the target is reached whatever the shape of difficulty (`worst.py`): nothing guarantees a
+Beta. With `worst` that is what k is planned by, and there is none where it cannot be promised.
 
 Not covered: errors that come in bursts, a model that changes, and steps unlike all that were sampled.
 """
@@ -19,18 +19,18 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from maker import theory
 from maker.errors import Infeasible
 from maker.theory.evidence import Evidence, Lost
-from maker.theory.votes.bounds import Range, lost_share, step_error, widest
 from maker.theory.votes.mixture import MOST_K, MOST_RHO, Steps
+from maker.theory.worst import WorstCase, clean_draws, promised_k, worst_case
 
 ENOUGH = 30  # valid first draws; fewer say nothing about p
 SHOWN_STEPS = 5  # lost steps that a message names
 _ALMOST = 1e-12  # how near p may come to 0 and 1 in a mixture
-_LEAST, _MOST = 0.995, 0.99  # confidence of the ends of each moment, and (_MOST) of what repeated draws and lost ...
-# ... steps show: six statements, of which one in twenty times one is wrong
-_UNCLEARED = 0.97  # a step that is right half the time is cleared at one of five looks more often than at one look
+AGREED = (
+    "Nothing is promised of draws that votes of the same model grade: what most of them get wrong alike stays hidden. "
+    "Give the task a `truth`, or plan without the worst case."
+)
 _WHAT_TO_DO = "Make the steps finer, ask in other words (paraphrases), or take another model."
 
 
@@ -53,21 +53,6 @@ class Amount:
         return Amount(self.value * factor, self.low * factor, self.high * factor)
 
 
-@dataclass(slots=True, frozen=True)
-class WorstCase:
-    """What holds whatever the shape of difficulty, all of it together at 95%.
-
-    lost_low, lost_high: steps of the whole run, in expectation, that are wrong at least every other time: one rival
-    wins those at any k, or tosses a coin for them. success_low: the least P(every step is won by the right answer),
-    at the planned k; 0 without one. by: what says so of lost_high, for a person.
-    """
-
-    lost_low: float
-    lost_high: float
-    success_low: float
-    by: str
-
-
 @dataclass(frozen=True)
 class Projection:
     """What a run of `steps` steps would need, and whether it can reach its target.
@@ -76,7 +61,8 @@ class Projection:
     ones included, retries not. success: P(every step is won by the right answer)
     at the best estimate, with difficulty spread as a Beta; its ends are those of the evidence, the lower one whatever
     the shape (`worst_case`). Without a k, success is what no k passes.
-    by: "majority", or "plurality" where p may be below 1/2. reason: one paragraph for a person.
+    by: "majority", or "plurality" where p may be below 1/2. reason: one paragraph for a person; why: that of it
+    which says where k comes from.
     """
 
     steps: int
@@ -91,6 +77,7 @@ class Projection:
     by: str
     reason: str
     worst_case: WorstCase
+    why: str = ""
 
 
 @dataclass(frozen=True)
@@ -114,10 +101,13 @@ class _Points:
         return cls(*(Steps(min(max(p, _ALMOST), 1 - _ALMOST), min(rho, MOST_RHO), spread) for p, rho in ends))
 
 
-def project(evidence: Evidence, steps: int, target: float, *, own: bool = True) -> Projection:
+def project(
+    evidence: Evidence, steps: int, target: float, *, own: bool = True, worst: bool = False
+) -> Projection:  # fmt: skip
     """Plan a run of `steps` steps that shall be right as a whole with probability `target`.
 
-    own: the sampled steps are steps of that run, so that a lost one is lost there too. Raises Infeasible
+    own: the sampled steps are steps of that run, so that a lost one is lost there too. worst: plan by what holds
+    whatever the shape of difficulty, and plan no k where that does not reach the target. Raises Infeasible
     when hardly a sample can vote: then there is nothing to plan with. Raises ValueError for steps < 1 or a
     target that is not inside (0, 1).
     """
@@ -129,64 +119,77 @@ def project(evidence: Evidence, steps: int, target: float, *, own: bool = True) 
     spread = _spread(evidence)
     points = _Points.of(evidence, spread)
     by = "majority" if spread == 1 else "plurality"
-    reason = _forbidden(evidence, steps, target, points, own=own)
+    reason = _forbidden(evidence, target, points, own=own) or (
+        "" if worst else _clustered(evidence, steps, target, points)
+    )
     if reason:
-        ceilings = sorted(point.ceiling(steps) for point in (points.cautious, points.likely, points.hopeful))
-        return Projection(steps, target, None, None, ceilings[1], 0.0, ceilings[2], feasible=False, proven=False,
-                          by=by, reason=reason, worst_case=_worst(evidence, steps, None, own=own))  # fmt: skip
-    return _planned(evidence, steps, target, points, by, own=own)
+        return _without(evidence, steps, target, points, by, reason, own=own, feasible=False)
+    k = Steps(points.careful.p, 0.0, spread).k_for(steps, target) or 1  # for steps all alike
+    if worst:
+        promised = promised_k(evidence, steps, target, k) if by == "majority" else None
+        if promised is None:
+            why = f"No k promises {target:.4g} whatever the shape of difficulty."
+            plan = _without(evidence, steps, target, points, by, why, own=own, feasible=True)
+            return replace(plan, reason=f"{why} {_open(evidence, steps, target, k, by, plan.worst_case.lost_high)}")
+        why = f"k = {promised} is planned by the worst case, not by a Beta."
+        return _planned(evidence, steps, target, points, by, promised, points.careful, why, own=own)
+    tried = (points.careful, points.likely, points.hopeful)
+    mixed, at = next((mixed, point) for point in tried if (mixed := point.k_for(steps, target)) is not None)
+    k = max(k, mixed)
+    return _planned(evidence, steps, target, points, by, k, at, _why_k(evidence, k, by), own=own)
 
 
-def unseen(plan: Projection) -> Projection:
+def unseen(plan: Projection, *, worst: bool = False) -> Projection:
     """Return a plan whose draws were graded by votes of the same model: what most of them get wrong alike stays hidden.
 
-    Then nothing bounds the lost steps, and nothing is proven.
+    Then nothing bounds the lost steps, and nothing is proven: where only that would do (worst), there is no k.
     """
-    worst = WorstCase(0.0, float(plan.steps), 0.0, "nothing: graded by agreement")
-    return replace(plan, success_low=0.0, proven=False, worst_case=worst)
+    bound = WorstCase(0.0, float(plan.steps), 0.0, "nothing: graded by agreement")
+    plan = replace(plan, success_low=0.0, proven=False, worst_case=bound)
+    if not worst or not plan.feasible:
+        return plan
+    return replace(plan, k=None, samples=None, reason=AGREED)
 
 
-def _worst(found: Evidence, steps: int, k: int | None, *, own: bool) -> WorstCase:
-    """Bound what any shape of difficulty that fits the evidence does to a run at a margin of k."""
-    m1 = _rates(found.wrong, found.n)
-    m2 = _rates(found.collisions, found.pairs) if found.pairs else (0.0, 1.0)
-    share = lost_share(*widest(m1, m2, None))[1]
-    by = "the first two moments" if found.pairs else "the mean alone, one draw a step"
-    redrawn = (1 - theory.p_lower(found.suspects, found.n, _MOST)) / (found.power * _UNCLEARED)
-    if redrawn < share:
-        share, by = redrawn, "draws repeated on steps that erred"
-    error = 1.0 if k is None else step_error(*widest(m1, m2, k), k)
-    success = math.exp(steps * math.log1p(-error)) if error < 1 else 0.0
-    low = max(steps * (2 * m2[0] - m1[1]), float(len(found.lost)) if own else 0.0, 0.0)
-    return WorstCase(low, max(low, share * steps), success, by)
+def _without(
+    evidence: Evidence, steps: int, target: float, points: _Points, by: str, reason: str, *, own: bool, feasible: bool
+) -> Projection:  # fmt: skip
+    """Return what there is without a k: its success is what no k passes."""
+    ceilings = sorted(point.ceiling(steps) for point in (points.cautious, points.likely, points.hopeful))
+    return Projection(steps, target, None, None, ceilings[1], 0.0, ceilings[2], feasible=feasible, proven=False, by=by,
+                      reason=reason, worst_case=worst_case(evidence, steps, None, own=own))  # fmt: skip
 
 
-def _rates(count: int, n: int) -> Range:
-    """Return the ends of a rate of errors."""
-    return 1 - theory.p_upper(count, n, _LEAST), 1 - theory.p_lower(count, n, _MOST)
-
-
-def _planned(evidence: Evidence, steps: int, target: float, points: _Points, by: str, *, own: bool) -> Projection:
-    """Choose k at the most cautious point of the evidence that has one, and say what it gives."""
-    tried = (points.careful, points.likely, points.hopeful)
-    k, at = next((k, point) for point in tried if (k := point.k_for(steps, target)) is not None)
-    alike = Steps(points.careful.p, 0.0, points.careful.spread).k_for(steps, target)
-    k = max(k, alike or 1)
-    likely, low, high = (point.success(k, steps) for point in (points.likely, points.cautious, points.hopeful))
-    worst = _worst(evidence, steps, k, own=own)
-    low, high = min(low, likely, worst.success_low), max(high, likely)
+def _planned(
+    evidence: Evidence, steps: int, target: float, points: _Points, by: str, k: int, at: Steps, why: str, *, own: bool
+) -> Projection:  # fmt: skip
+    """Say what a k gives. at: the point that its samples are worked out at, too. why: what chose k."""
+    likely, high = (point.success(k, steps) for point in (points.likely, points.hopeful))
+    worst = worst_case(evidence, steps, k, own=own)
     votes = ((points.likely, evidence.v), (points.hopeful, evidence.v_high), (at, evidence.v_low))
     samples = [steps * point.votes(k) / v for point, v in votes]
-    proven = low >= target and by == "majority"
-    said = [_why_k(evidence, k, by)]
-    if proven:
-        said.append(f"Proven at 95%: whatever the shape of difficulty it succeeds with at least {low:.1%}.")
-    else:
-        said.append(_open(evidence, steps, target, likely, worst, k, by))
+    proven = worst.success_low >= target and by == "majority"
+    said = shown(evidence, steps, target, k, by, likely, worst)
     return Projection(
-        steps, target, k, Amount(samples[0], min(samples), max(samples)), likely, low, high, feasible=True,
-        proven=proven, by=by, reason=" ".join(said), worst_case=worst,
+        steps, target, k, Amount(samples[0], min(samples), max(samples)), likely, min(likely, worst.success_low),
+        max(high, likely), feasible=True,
+proven=proven, by=by, reason=f"{why} {said}", why=why, worst_case=worst,
     )  # fmt: skip
+
+
+def shown(
+    evidence: Evidence, steps: int, target: float, k: int, by: str, likely: float, worst: WorstCase
+) -> str:  # fmt: skip
+    """Say what the evidence shows of a run at a margin of k, or leaves open. likely: success at the best estimate."""
+    if worst.success_low >= target and by == "majority":
+        return f"Proven at 95%: whatever the shape of difficulty it succeeds with at least {worst.success_low:.1%}."
+    left = _open(evidence, steps, target, k, by, worst.lost_high)
+    if likely >= target:
+        return left
+    return (
+        f"At the best estimate the run succeeds with {likely:.0%}, below the target, but the evidence does not forbid "
+        f"more. Draw on more steps to know. {left}"
+    )
 
 
 def _spread(evidence: Evidence) -> float:
@@ -199,9 +202,9 @@ def _spread(evidence: Evidence) -> float:
     return 1.0 if p > 0.5 or spread * (1 - p) >= p else spread
 
 
-def _forbidden(evidence: Evidence, steps: int, target: float, points: _Points, *, own: bool) -> str:
-    """Return why the evidence forbids voting, and what to do; "" where it does not."""
-    seen = f"{evidence.wrong} of {evidence.n} valid samples were wrong (one a step)"
+def _forbidden(evidence: Evidence, target: float, points: _Points, *, own: bool) -> str:
+    """Return why the evidence forbids voting, whatever the shape, and what to do; "" where it does not."""
+    seen = _seen(evidence)
     if points.careful.p <= 0.5 and points.careful.spread == 1:
         p = f"{seen}, p is {_range(evidence.p_low, evidence.p_high)} (95%)"
         if evidence.p_high > 0.5:
@@ -213,15 +216,24 @@ def _forbidden(evidence: Evidence, steps: int, target: float, points: _Points, *
     lost = evidence.lost_steps
     if lost and own and math.prod(step.p_high for step in lost) < target:
         return f"{_named(lost)} lost at any k, and part of this run. {_WHAT_TO_DO}"
+    return ""
+
+
+def _clustered(evidence: Evidence, steps: int, target: float, points: _Points) -> str:
+    """Return why difficulty that is spread smoothly forbids voting; "" where it does not."""
     hopeful = points.hopeful
     if hopeful.k_for(steps, target) is not None:
         return ""
     return (
-        f"{seen}, and errors cluster: rho is {_range(evidence.rho_low, evidence.rho_high)} (95%). Even at its low end "
-        f"{steps * hopeful.lost():.2g} of {steps:,} steps are expected to be wrong most of the time, lost at any k. "
-        f"With k up to {MOST_K:,} the run succeeds with {hopeful.success(MOST_K, steps):.0%} at most, the target is "
-        f"{target:.4g}. {_WHAT_TO_DO}"
+        f"{_seen(evidence)}, and errors cluster: rho is {_range(evidence.rho_low, evidence.rho_high)} (95%). Even at "
+        f"its low end {steps * hopeful.lost():.2g} of {steps:,} steps are expected to be wrong most of the time, lost "
+        f"at any k. With k up to {MOST_K:,} the run succeeds with {hopeful.success(MOST_K, steps):.0%} at most, the "
+        f"target is {target:.4g}. {_WHAT_TO_DO}"
     )
+
+
+def _seen(evidence: Evidence) -> str:
+    return f"{evidence.wrong} of {evidence.n} valid samples were wrong (one a step)"
 
 
 def _why_k(evidence: Evidence, k: int, by: str) -> str:
@@ -237,33 +249,17 @@ def _why_k(evidence: Evidence, k: int, by: str) -> str:
     )
 
 
-def _open(
-    evidence: Evidence, steps: int, target: float, likely: float, worst: WorstCase, k: int, by: str
-) -> str:  # fmt: skip
-    """Say what the evidence leaves open, and what would settle it."""
-    parts = []
-    if likely < target:
-        parts.append(
-            f"At the best estimate the run succeeds with {likely:.0%}, below the target, but the evidence does not "
-            "forbid more. Draw on more steps to know."
-        )
-    missed = worst.lost_high
-    sampled = "clean" if evidence.wrong == 0 else "sampled"
+def _open(evidence: Evidence, steps: int, target: float, k: int, by: str, missed: float) -> str:
+    """Say what the evidence does not show. missed: steps that may be lost."""
     if by == "plurality":
-        parts.append("Not proven: that the right answer leads at every single step was not shown.")
-    elif worst.success_low < target:
-        clean = 1e-6  # an upper end of the mean for which the least success is worked out; both are proportional
-        each = step_error(*widest((0.0, clean), (0.0, 1.0), k), k) / clean
-        draws = math.log(1 - _MOST) * each * steps / math.log(target)
-        parts.append(
-            f"Not proven: {evidence.n:,} {sampled} steps cannot exclude a share of {missed / steps:.2g} lost ones, "
-            f"{missed:,.1f} of {steps:,}. About {float(f'{draws:.2g}'):,.0f} clean ones would prove it."
-        )
-    else:
-        parts.append(f"Not proven: rho may be as high as {evidence.rho_high:.2g}.")
-    if not evidence.wrongs:
-        parts.append("No error was seen, so rho is not known.")
-    return " ".join(parts)
+        return "Not proven: that the right answer leads at every single step was not shown."
+    sampled = "clean" if evidence.wrong == 0 else "sampled"
+    draws = clean_draws(steps, target, k)
+    said = (
+        f"Not proven: {evidence.n:,} {sampled} steps cannot exclude a share of {missed / steps:.2g} lost ones, "
+        f"{missed:,.1f} of {steps:,}. About {float(f'{draws:.2g}'):,.0f} clean ones would prove it."
+    )
+    return said if evidence.wrongs else f"{said} No error was seen, so rho is not known."
 
 
 def _named(lost: Sequence[Lost]) -> str:

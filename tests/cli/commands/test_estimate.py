@@ -53,6 +53,28 @@ def test_the_command_leaves_with_zero_when_it_is_shown() -> None:
     assert lines[2].startswith("whatever its shape: between 0 and 0.0")
 
 
+def test_what_would_settle_it_is_said_with_its_cost() -> None:
+    """An open verdict comes with one line of which draws would settle it; a shown or a refused one has none."""
+    _, out = shell("hanoi", "--disks", "6", "--model", "oracle:p=1", "--steps", "100")
+    (line,) = [line for line in out.splitlines() if line.startswith("to settle it: ")]
+    assert "steps drawn on once with errors as seen" in line
+    assert "at this pace" in line
+    assert "to settle it" not in shell("hanoi", "--disks", "8", "--model", "oracle:p=0.4", "--steps", "100")[1]
+
+
+def test_the_worst_case_is_planned_by_where_it_is_asked_for() -> None:
+    """With --worst-case a short run has a k that is promised (0), and a long one has none, which stays open (3)."""
+    code, out = shell("hanoi", "--disks", "2", "--model", "oracle:p=1", "--steps", "900", "--worst-case")
+    assert (code, out.splitlines()[0]) == (0, "verdict: feasible: k = 1 for target 0.95")
+    assert "by the worst case, not by a Beta" in out
+    code, out = shell("hanoi", "--disks", "8", "--model", "oracle:p=1", "--steps", "900", "--worst-case")
+    assert (code, out.splitlines()[0]) == (
+        3,
+        "verdict: feasible unless errors cluster: no k is promised for target 0.95",
+    )
+    assert "No k promises 0.95 whatever the shape of difficulty" in out
+
+
 def test_the_command_prints_one_screen() -> None:
     """For a person: at most 24 lines, verdict and what holds for which shapes first, simulated models called so."""
     code, out = shell("hanoi", "--disks", "8", "--model", "oracle:p=0.97,v=0.9,confusion=0.05", "--steps", "200")

@@ -39,17 +39,17 @@ ESTIMATE_EPOCH = 2**32 + 1  # its seeds meet neither those of a run nor of a cal
 
 @asynccontextmanager
 async def probing(
-    caller: Callable[..., Any], task: Task, model: AnyModel, asking: Asking, target: float,
+    caller: Callable[..., Any], task: Task, model: AnyModel, asking: Asking, goal: Goal,
     *, paraphrase: bool = False, beside: Senders | None = None, **showing: Any,
 ) -> AsyncIterator[tuple[Probe, Senders]]:  # fmt: skip
     """Open what asks a model about a task, and close it in the end.
 
-    beside: who sends for other arms, with whom limits and account are shared. showing: progress, pace and interrupted
-    of the `Probe`. Raises as `opened` does.
+    goal: what is planned for. beside: who sends for other arms, with whom limits and account are shared. showing:
+    progress, pace and interrupted of the `Probe`. Raises as `opened` does.
     """
     async with opened(
-        caller, model, asking, task=task, beside=beside, target=target, paraphrase=paraphrase,
-        segments=len(plan_of(task, None).segments),
+        caller, model, asking, task=task, beside=beside, target=goal.target, worst_case=goal.worst_case,
+        paraphrase=paraphrase, segments=len(plan_of(task, None).segments),
     ) as (senders, config, red_flags):  # fmt: skip
         rules = Rules.of(task)
         yield Probe(task, senders.own, config, red_flags, rules, name="estimate", epoch=ESTIMATE_EPOCH,
@@ -58,19 +58,23 @@ async def probing(
 
 @dataclass(slots=True, frozen=True)
 class Goal:
-    """What is planned for: steps, whether they are the task's own, and the wanted P(whole run right)."""
+    """What is planned for: steps, whether they are the task's own, and the wanted P(whole run right).
+
+    worst_case: whether that is to be reached whatever the shape of difficulty.
+    """
 
     steps: int
     own: bool
     known: bool
     target: float
+    worst_case: bool = False
 
     @classmethod
-    def of(cls, task: Task, total_steps: int | None, target: float) -> Goal:
+    def of(cls, task: Task, total_steps: int | None, target: float, *, worst_case: bool = False) -> Goal:
         """Return it; a million steps where neither the caller nor the task says how many."""
         own = guarded(lambda: task.steps, None, "steps")
         total = total_steps or own or UNKNOWN_STEPS
-        return cls(total, total == own, bool(total_steps or own), target)
+        return cls(total, total == own, bool(total_steps or own), target, worst_case)
 
 
 class Looks:

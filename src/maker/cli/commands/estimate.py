@@ -29,7 +29,7 @@ Designs = Annotated[str | None, typer.Option(help="Compare designs of the task's
 
 
 @with_settings(
-    f"ctx task model designs steps repeats target total_steps {ASKING} paraphrase concurrency max_calls "
+    f"ctx task model designs steps repeats target worst_case total_steps {ASKING} paraphrase concurrency max_calls "
     f"max_tokens max_cost max_seconds patience {REACHING} as_json",
 )
 def estimate(
@@ -56,10 +56,10 @@ def estimate(
 def _rows(found: Estimate) -> Rows:
     """Return an estimate on one screen, a row each."""
     simulated = "  (simulated)" if found.simulated else ""
-    feasible = f"{found.verdict}: k = {found.k} for target {found.target:g}"
     rows: Rows = [
-        ("verdict", feasible if found.feasible else "INFEASIBLE by voting"), *_shapes(found),
-        ("why", safe(found.reason)),
+        ("verdict", f"{_verdict(found)} for target {found.target:g}" if found.feasible else "INFEASIBLE by voting"),
+        *_shapes(found),
+        ("why", safe(found.reason)), *_settling(found),
         ("model", safe(found.model) + simulated), ("task", f"{safe(found.task)}, {found.steps:,} steps"),
         ("drawn", f"{found.draws:,} samples on {found.n:,} steps, graded by {found.against}"),
         ("p", _interval(found, "p") + f"; {found.wrong:,} of {found.n:,} wrong, one draw a step"),
@@ -83,14 +83,30 @@ def _rows(found: Estimate) -> Rows:
     return rows
 
 
+def _verdict(found: Estimate) -> str:
+    return f"{found.verdict}: {'no k is promised' if found.k is None else f'k = {found.k}'}"
+
+
 def _shapes(found: Estimate) -> Rows:
     """Return what is expected of the whole run if difficulty is spread smoothly, and what holds whatever its shape."""
     worst = found.worst_case
     lost = f"between {_steps(worst.lost_low)} and {_steps(worst.lost_high)} of {found.steps:,} steps lost at any k"
     return [
-        ("if difficulty is spread smoothly (Beta)", f"success {_percent(found.success)}"),
+        ("if difficulty is spread smoothly (Beta)", f"success {_percent(found.success.value)}"),
         ("whatever its shape", f"{lost}, success at least {_percent(worst.success_low)} (95%, by {worst.by})"),
     ]
+
+
+def _settling(found: Estimate) -> Rows:
+    """Return which further draws would settle what is open, and what they cost."""
+    more = found.settling
+    if more is None:
+        return []
+    unit, size = unit(more.seconds)
+    cost = "" if more.cost is None else f", ${more.cost:,.2f}"
+    drawn = f"{float(f'{more.steps:.2g}'):,.0f} steps drawn on {'once' if more.repeats == 1 else 'twice'}"
+    said = f"about {drawn} with errors as seen: {float(f'{more.samples:.2g}'):,.0f} samples{cost}"
+    return [("to settle it", f"{said}, {more.seconds / size:,.0f} {unit} at this pace")]
 
 
 def _steps(count: float) -> str:

@@ -32,7 +32,7 @@ _PLAIN: dict[str, Rung] = {"more-votes": more_votes, "refine": refine, "reword":
 
 
 @with_settings(
-    f"ctx task model k target journal segments {ASKING} paraphrase keep_samples "
+    f"ctx task model k target worst_case journal segments {ASKING} paraphrase keep_samples "
     f"concurrency max_steps max_votes max_flags max_calls max_tokens max_cost {REACHING} accept_change ladder "
     "max_seconds patience as_json",
     target="Wanted probability that the whole run is right (k auto or table).",
@@ -62,7 +62,7 @@ def run(
     journal = settings.get("journal")
     paid = not isinstance(settings["model"], str) or over_http(settings["model"])
     if settings["k"] in ("auto", "table") and paid and not as_json and not (journal and journal.exists()):
-        sys.stderr.write(f"maker: {announced(made, k)}\n")
+        sys.stderr.write(f"maker: {announced(made, k, worst_case=settings['worst_case'])}\n")
     result = shown(run_sync, made, settings, task, quiet=as_json)
     say_result(result, result.as_json(), run_rows(result), "maker run", as_json=as_json)
 

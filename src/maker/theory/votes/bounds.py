@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import cache
 
 from maker.theory.votes.checked import inside, whole
-from maker.theory.votes.equations import _MOST_SAMPLES
+from maker.theory.votes.equations import MOST_SAMPLES
 
 _LOST = 0.5  # error rate from which on a step is lost to one rival
 _GRID = 200  # places at which a bound is tried before the best is refined
@@ -74,8 +75,8 @@ def _confidence(value: object) -> float:
 
 def _counts(wrong: object, n: object) -> tuple[int, int]:
     samples, misses = whole("n", n), whole("wrong", wrong, least=0)
-    if samples > _MOST_SAMPLES:
-        raise ValueError(f"n must be at most {_MOST_SAMPLES:,}, got {samples}: a bound from fewer is as good")
+    if samples > MOST_SAMPLES:
+        raise ValueError(f"n must be at most {MOST_SAMPLES:,}, got {samples}: a bound from fewer is as good")
     if misses > samples:
         raise ValueError(f"wrong must be at most n = {samples}, got {misses}: count raw samples once each")
     return misses, samples
@@ -130,13 +131,15 @@ def widest(m1: Range, m2: Range, k: int | None) -> Range:
     Both are concave in the moments. With m2 alone bounded, the best distribution has one atom beside 0, where
     (the error) / q^2 is largest; with m1 alone, where (the error) / q is.
     """
-    if k is None:
-        steep = flat = _LOST
-    else:
-        steep = _top(lambda q: _won(q, k) / (q * q), 1e-6, 1.0)
-        flat = _top(lambda q: _won(q, k) / q, 1e-6, 1.0)
+    steep, flat = (_LOST, _LOST) if k is None else _places(k)
     first = min(max(m2[1] / steep, m1[0]), m1[1])
     return first, min(max(first * flat, m2[0]), m2[1])
+
+
+@cache
+def _places(k: int) -> Range:
+    """Return where (the error at k) / q^2, and / q, are largest."""
+    return _top(lambda q: _won(q, k) / (q * q), 1e-6, 1.0), _top(lambda q: _won(q, k) / q, 1e-6, 1.0)
 
 
 def _won(q: float, k: int) -> float:

@@ -19,7 +19,7 @@ import math
 from maker.theory.votes.checked import inside, real, share, whole
 
 _MOST_WAVES_K = 500
-_MOST_SAMPLES = 10_000_000  # beyond it lgamma costs digits and the tail sum costs seconds
+MOST_SAMPLES = 10_000_000  # beyond it lgamma costs digits and the tail sum costs seconds
 
 
 def step_success(p: float, k: int) -> float:
