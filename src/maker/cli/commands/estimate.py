@@ -8,7 +8,7 @@ import typer
 
 from maker.api.estimate import Estimate, estimate_sync
 from maker.api.opened import task_for
-from maker.cli.amounts import amount, needs, told
+from maker.cli.amounts import amount, needs, told, unit
 from maker.cli.commands.compare import asked, compared_rows
 from maker.cli.options import (
     ASKING,
@@ -102,11 +102,11 @@ def _settling(found: Estimate) -> Rows:
     more = found.settling
     if more is None:
         return []
-    unit, size = unit(more.seconds)
+    name, size = unit(more.seconds)
     cost = "" if more.cost is None else f", ${more.cost:,.2f}"
     drawn = f"{float(f'{more.steps:.2g}'):,.0f} steps drawn on {'once' if more.repeats == 1 else 'twice'}"
     said = f"about {drawn} with errors as seen: {float(f'{more.samples:.2g}'):,.0f} samples{cost}"
-    return [("to settle it", f"{said}, {more.seconds / size:,.0f} {unit} at this pace")]
+    return [("to settle it", f"{said}, {more.seconds / size:,.0f} {name} at this pace")]
 
 
 def _steps(count: float) -> str:
