@@ -5,7 +5,7 @@ a *round*: a race of its own, with draws and seeds of its own. Its draws are num
 so that the number of a draw tells its round, and no two draws of a step ever bear the same number. When steps are
 rolled back, their segment begins a new *branch*.
 
-Not covered: which rounds and branches begin, and why (`engine/escalations.py`).
+Not covered: which rounds and branches begin, and why (`engine/ladder/escalations.py`).
 """
 
 from __future__ import annotations

@@ -24,14 +24,15 @@ from maker.decision.step import Rules
 from maker.decision.wave import Wave
 from maker.engine.book import Book
 from maker.engine.calibrate import calibrate, chosen
-from maker.engine.escalations import Escalations
 from maker.engine.front import Front, Lane
-from maker.engine.ladder import Rung, describe
+from maker.engine.ladder.escalations import Escalations
+from maker.engine.ladder.rungs import Rung, describe
 from maker.engine.outset import Outset
 from maker.engine.senders import Senders
 from maker.errors import JournalError
+from maker.journal.escalated import Abandoned, Change, Escalation
 from maker.journal.header import changed_fields, check_header, make_header, with_more
-from maker.journal.notes import Abandoned, Calibration, Change, Epoch, Escalation, Note
+from maker.journal.notes import Calibration, Epoch, Note
 from maker.journal.story import Story
 from maker.journal.writer import Journal
 from maker.log import log

@@ -4,7 +4,7 @@ Workers take segments, ask one wave of every open step, and commit what it broug
 stopped. Steps advance only on verdicts; the winning action is applied by the task's own code; a join of two segments
 that does not hold ends the run as not solved and is never repaired.
 
-A step that does not decide is tried as the ladder says (`ladder.py`); where that ends, the run stops. When steps
+A step that does not decide is tried as the ladder says (`ladder/`); where that ends, the run stops. When steps
 are rolled back, all workers stop, and the run is replayed once more, without what the rollback abandoned.
 
 Not covered: where the run stands (`course.py`), and planning k beyond a small calibration (`calibrate.py`).
@@ -25,7 +25,7 @@ from maker.engine.crew.processes import lead
 from maker.engine.front import Lane
 from maker.engine.result import Progress, Reporter, RunResult
 from maker.errors import TaskError
-from maker.journal.notes import Abandoned
+from maker.journal.escalated import Abandoned
 from maker.journal.story import Story
 from maker.log import log
 from maker.sending.dispatcher import Dispatcher

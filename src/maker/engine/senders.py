@@ -2,7 +2,7 @@
 
 They share the run's account, limits and slots; each has prices of its own. A model over a network keeps receipts.
 
-Not covered: which of them is asked (`ladder.py`), and loading and closing them (`loop.py`).
+Not covered: which of them is asked (`ladder/`), and loading and closing them (`loop.py`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from maker.decision.poll import Poll
 from maker.decision.sample import Model
 from maker.decision.wave import Wave
 from maker.errors import TaskError
-from maker.journal.notes import Change
+from maker.journal.escalated import Change
 from maker.models.parts import InParts
 from maker.sending.dispatcher import Dispatcher
 from maker.sending.receipts import Receipts

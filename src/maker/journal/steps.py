@@ -25,7 +25,8 @@ from maker.decision.race import Tally, Verdict, Votes
 from maker.decision.sample import Sample
 from maker.decision.wave import FLAGGED, UNKNOWN_TOKENS, Wave, sample_of
 from maker.errors import JournalError
-from maker.journal.notes import Abandoned, Calibration, Epoch, Escalation, Note, Receipt
+from maker.journal.escalated import Abandoned, Escalation
+from maker.journal.notes import Calibration, Epoch, Note, Receipt
 from maker.task.canonical import canonical, digest
 
 

@@ -23,7 +23,8 @@ from maker.decision.wave import FLAGGED, Wave
 from maker.errors import InternalError, JournalError
 from maker.journal.chain import Fold
 from maker.journal.database import read_chain
-from maker.journal.notes import Abandoned, Calibration, Close, Epoch, Escalation, Note, Receipt, Takes, note_of
+from maker.journal.escalated import Abandoned, Escalation
+from maker.journal.notes import Calibration, Close, Epoch, Note, Receipt, Takes, note_of
 from maker.journal.records import NOTE, decode
 from maker.journal.steps import StoredStep, steps_of
 from maker.journal.writer import Journal

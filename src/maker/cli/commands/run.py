@@ -24,7 +24,7 @@ from maker.cli.options import (
 from maker.cli.screen import run_rows
 from maker.decision.sample import Model
 from maker.engine.calibrate import announced
-from maker.engine.ladder import Rung, another_model, finer, go_back, more_votes, refine, reword
+from maker.engine.ladder.rungs import Rung, another_model, finer, go_back, more_votes, refine, reword
 from maker.errors import TaskError
 from maker.models import over_http
 

@@ -22,7 +22,8 @@ from typing import Any
 from maker.decision.address import round_of
 from maker.decision.wave import FLAGGED, Wave, step_hash
 from maker.errors import JournalError, TaskError
-from maker.journal.notes import Epoch, Escalation, Note
+from maker.journal.escalated import Escalation
+from maker.journal.notes import Epoch, Note
 from maker.journal.records import SENSELESS, senseless
 from maker.journal.story import Story, Summary
 from maker.review.checking.recount import Failed, Race

@@ -13,9 +13,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from maker.decision.address import ATTEMPTS, round_of
+from maker.journal.escalated import Escalation
 from maker.journal.header import FIXED, FUNCTIONS
 from maker.journal.items import is_map
-from maker.journal.notes import Calibration, Epoch, Escalation, Note, Receipt
+from maker.journal.notes import Calibration, Epoch, Note, Receipt
 from maker.review.checking.recount import Failed
 from maker.theory.votes.tables import Table
 

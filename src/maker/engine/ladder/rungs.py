@@ -17,7 +17,7 @@ More votes of the same kind are not offered for a tie: at p = 1/2 they are a coi
 votes, the surer the wrong answer. `DEFAULT` holds `more_votes` alone, and that lifts only a limit that nobody
 set: the same race goes on under the same rule.
 
-Not covered: carrying a change out and journaling it (`loop.py`); whether a wrong answer that a model prefers
+Not covered: carrying a change out and journaling it (`engine/loop.py`); whether a wrong answer that a model prefers
 and no flag catches can be noticed: it cannot.
 """
 
@@ -32,7 +32,7 @@ from maker import theory
 from maker.decision.poll import Poll
 from maker.decision.sample import AnyModel, Traits
 from maker.errors import TaskError
-from maker.journal.notes import Change
+from maker.journal.escalated import Change
 from maker.task.task import guarded
 
 MORE = 4  # times the votes and flagged samples of the first limit

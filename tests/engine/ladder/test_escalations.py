@@ -21,10 +21,10 @@ from maker.cli.commands.run import read_ladder
 from maker.decision.address import ROUND, draw_seeds, seed_key
 from maker.decision.sample import Failure, Prices, Request, Sample, Traits
 from maker.decision.wave import Wave
-from maker.engine import ladder
+from maker.engine.ladder import rungs as ladder
 from maker.errors import JournalError, TaskError
 from maker.journal.database import read_records
-from maker.journal.notes import Escalation
+from maker.journal.escalated import Escalation
 from maker.journal.records import decode, encode_note
 from maker.journal.story import Story
 from maker.journal.writer import Journal

@@ -6,7 +6,7 @@ tried as before, whatever its own ladder says, and only new trouble climbs that.
 Seeds and numbers of draws follow from the step's branch and attempt alone, never from what other segments did
 meanwhile: a run is the same however it is carried out.
 
-Not covered: rungs (`ladder.py`), and stopping workers for a rollback (`loop.py`).
+Not covered: rungs (`rungs.py`), and stopping workers for a rollback (`engine/loop.py`).
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from maker.decision.address import ATTEMPTS, BRANCHES, ROUND, seed_key
 from maker.decision.config import MOST_VOTES, Config
 from maker.decision.method import Method
 from maker.engine.front import Lane
-from maker.engine.ladder import Rung, Trouble, climb, trouble_of
-from maker.journal.notes import Change, Escalation
+from maker.engine.ladder.rungs import Rung, Trouble, climb, trouble_of
+from maker.journal.escalated import Change, Escalation
 from maker.sending.budget.limits import Limits
 from maker.task.task import Task, guarded
 
