@@ -38,6 +38,11 @@ def seed_key(seed: int, epoch: int = 0, branch: int = 0, question: bytes = b"") 
     return hashlib.blake2b(struct.pack("<QQQ", seed, epoch, branch) + question, digest_size=32).digest()
 
 
+def key_ahead(key: bytes, step: int, candidate: int) -> bytes:
+    """Return the key of the seeds with which an answer of a step is rolled ahead. key: that of the step's own."""
+    return hashlib.blake2b(_seed_input(step, candidate), key=key, digest_size=32, person=b"ahead").digest()
+
+
 def draw_seeds(key: bytes, step: int, block: int) -> tuple[int, ...]:
     """Return the 64-bit seeds of draws 8 block .. 8 block + 7 of a step: a hash of their address alone."""
     return _seeds(hashlib.blake2b(_seed_input(step, block), key=key).digest())

@@ -148,7 +148,7 @@ class Ahead:
 
     @classmethod
     def of(cls, note: dict[str, Any]) -> Ahead:
-        """Return what a journaled note says. Raises ValueError, TypeError or LookupError for one that makes no sense."""
+        """Return what a journaled note says. Raises ValueError, TypeError or LookupError for nonsense."""
         said = note["ahead"]
         return cls(count(said["step"]), count(said["round"]), list(map(Rolled.of, said["rolls"])))
 

@@ -2,8 +2,8 @@
 
 Each type is made by its `of` from the object that the journal has, `note_of` finds which one that is.
 
-Not covered: those of a step that did not decide (`escalated.py`), their bytes (`records.py`), what a run makes of them (`engine/course.py`), and the note of a repair,
-which is for people alone.
+Not covered: those of a step that did not decide (`escalated.py`), their bytes (`records.py`), what a run makes of
+them (`engine/course.py`), and the note of a repair, which is for people alone.
 """
 
 from __future__ import annotations
