@@ -22,6 +22,7 @@ ELSEWHERE = {
         "journal/notes.py",
         "models/parts.py",
     ],
+    "engine/ladder/test_ahead.py": ["review/checking/ahead.py"],
     "api/test_estimate.py": ["engine/probe.py"],
     "api/test_map.py": ["api/verdicts.py"],
     "decision/test_poll.py": ["decision/method.py"],

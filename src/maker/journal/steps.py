@@ -122,6 +122,11 @@ class StoredStep:
         lost = {FLAGGED, *self.barred}
         return (None if candidate in lost else b"%d" % candidate for candidate in self.candidates)
 
+    def led_nowhere(self, draw: int) -> bool:
+        """Say whether a look ahead has taken a draw's vote, whatever flags there are."""
+        candidate = self.candidates[draw]
+        return candidate in self.barred or (candidate == FLAGGED and self.flag(draw) == DEAD_END)
+
     def tally(self) -> Tally:
         """Return the count of the ballots."""
         tally = Tally()

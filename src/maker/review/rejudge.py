@@ -185,7 +185,9 @@ class Judged(Recorded):
         for draw, candidate in enumerate(stored.candidates):
             text = self._text(draw)
             sample = stored.sample(draw, text)
-            if text is not None or stored.silent(draw):
+            if stored.led_nowhere(draw):
+                key = None
+            elif text is not None or stored.silent(draw):
                 red = judge(sample, self._step, earlier, self._policy.flags)
                 key = self._ballot(draw, red, text)
             else:

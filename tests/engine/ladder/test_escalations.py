@@ -16,6 +16,7 @@ import anyio.lowlevel
 import pytest
 
 import maker
+from corrupt import cut
 from maker.cli.app import main
 from maker.cli.commands.run import read_ladder
 from maker.decision.address import ROUND, draw_seeds, seed_key
@@ -458,15 +459,6 @@ def test_what_was_given_up_is_passed_over_by_all_readers(tmp_path: Path) -> None
 
 
 # -- resumes --------------------------------------------------------------------------------------------------
-
-
-def cut(path: Path, records: list[bytes], to: Path) -> Path:
-    """Write the first records of a run to a journal of their own, as if the process had died there."""
-    with Journal(to) as journal:
-        assert list(journal.replay()) == []
-        for record in records:
-            journal.append(record)
-    return to
 
 
 def slow(request: Request) -> str:

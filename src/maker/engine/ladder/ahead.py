@@ -1,10 +1,11 @@
 """A look ahead at a contested step, to see where its foremost answers lead.
 
 Each of them is applied, and rolled on: the model is asked for the next step there, three draws, of which the most
-frequent legal answer is applied in turn, and so on. A roll *falls* where the task's `sound` speaks against a state,
-where all draws of a step are illegal, or where the task ends short of its goal; it *stands* where it comes as far as
-was asked, or reaches the goal. Where a step brings no legal answer for another reason the roll says nothing, and then
-none is barred.
+frequent legal answer is applied in turn, and so on. A roll falls where the task's `sound` speaks against a state, where
+all draws of a step are illegal, or where the task ends short of its goal. The answer *stands* as soon as one of its
+rolls comes as far as was asked, or reaches the goal; it *falls* when the third of them has fallen, because a roll may
+also fall over an error that the model makes on the way. Where a step brings no legal answer for another reason nothing
+is known, and then none is barred.
 
 Only rules are asked (`legal`, `apply`, `sound`, `done`), never a truth. A live look and one of a journal go through the
 same code. LEAD (arXiv 2603.06870) looks ahead in the same places, for the same reason.
@@ -33,13 +34,15 @@ from maker.task.prompt import render
 from maker.task.task import Task, guarded
 
 DRAWS = 3  # of a rolled step; so many illegal ones, and no legal one, are a dead end
+TRIES = 3  # rolls of an answer that has to fall
+SPAN = 16  # numbers of draws that a step has in each of them
 MOST = 9  # of a rolled step that brings nothing legal: then nothing is known
 
 
 class Roll:
     """One answer of an open step on its way ahead.
 
-    candidate: its number. end: how the roll ended, "" as long as it is under way. waves: what was drawn. asked: steps.
+    candidate: its number. end: how that ended, "" as long as it is under way. waves: what was drawn. asked: steps.
     """
 
     def __init__(self, task: Task, rules: Rules, lane: Lane, candidate: int) -> None:
@@ -48,7 +51,8 @@ class Roll:
         self.candidate, self.end = candidate, ""
         self.waves: list[Wave] = []
         self.asked = 0
-        self._task, self._rules, self._step, self._left = task, rules, lane.index, lane.look.ahead
+        self._task, self._rules, self._ahead = task, rules, lane.look.ahead
+        self._start, self._tries = lane.index + 1, 0
         self._first = round_of(before.first) * ROUND
         self._method = replace(
             method, run=ahead_run(method.run, lane.index, candidate), key=key_ahead(method.key, lane.index, candidate),
@@ -56,7 +60,8 @@ class Roll:
         )  # fmt: skip
         reading = before.readings[candidate]
         if before.step.allows(reading):
-            self._arrive(before.step.after(reading))
+            self._entry = before.step.after(reading)
+            self._arrive(self._start, self._entry)
         else:
             self.end = FALLS
 
@@ -80,7 +85,7 @@ class Roll:
 
     def replay(self, wave: Wave) -> None:
         """Take the next wave of a journal. Raises JournalError for one that does not follow."""
-        if self.end or wave.step != self._step:
+        if self.end or wave.step != self._poll.step.index:
             raise JournalError(f"step {wave.step} was rolled where that was not due: the journal is damaged or forged.")
         self._poll.replay(wave)
         self.waves.append(wave)
@@ -91,29 +96,40 @@ class Roll:
         poll = self._poll
         legal = [reading for reading in poll.readings if poll.step.allows(reading)]
         if legal:
-            self._arrive(poll.step.after(max(legal, key=lambda reading: poll.tally.counts[reading.key or b""])))
+            best = max(legal, key=lambda reading: poll.tally.counts[reading.key or b""])
+            self._arrive(poll.step.index + 1, poll.step.after(best))
         elif poll.flags.get("illegal", 0) + poll.tally.total >= DRAWS:
-            self.end = FALLS
+            self._fall()
         elif poll.over:
             self.end = UNKNOWN
 
-    def _arrive(self, state: Any) -> None:
-        """Look at a state that an answer has led to; begin the step that follows it, or end."""
-        self._step += 1
-        step, sound, ends = self._step, getattr(self._task, "sound", None), self._task.steps
+    def _arrive(self, step: int, state: Any) -> None:
+        """Look at the state before a step; ask for that step, or end."""
+        sound, ends = getattr(self._task, "sound", None), self._task.steps
         if sound is not None and not guarded(sound, step, "sound", state):
-            self.end = FALLS
+            self._fall(certain=step == self._start)
             return
-        done = step == ends or ends is None
-        reached = done and bool(guarded(self._task.done, step, "done", state))
+        reached = step == ends or ends is None
+        reached = reached and bool(guarded(self._task.done, step, "done", state))
         if step == ends and not reached:
-            self.end = FALLS
-        elif reached or not self._left:
+            self._fall(certain=step == self._start)
+        elif reached or step == self._start + self._ahead:
             self.end = STANDS
         else:
-            self._left -= 1
-            self.asked += 1
-            self._poll = Poll.of(self._method, self._rules, step, state, first=self._first)
+            self._ask(step, state)
+
+    def _fall(self, *, certain: bool = False) -> None:
+        """Roll once more from the answer's own state, or end. certain: another roll would be the same."""
+        self._tries += 1
+        if certain or self._tries == TRIES:
+            self.end = FALLS
+        else:
+            self._ask(self._start, self._entry)
+
+    def _ask(self, step: int, state: Any) -> None:
+        self.asked += 1
+        first = self._first + self._tries * SPAN
+        self._poll = Poll.of(self._method, self._rules, step, state, first=first)
 
 
 class Lookout:

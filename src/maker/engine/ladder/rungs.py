@@ -148,10 +148,11 @@ def look_ahead(steps: int, top: int = TOP, *, wins: bool = False) -> Rung:
     """Return the rung that rolls the `top` foremost answers of a vote so many steps on, and takes votes from dead ends.
 
     Each is applied, and the model is asked for the steps that follow: three draws each, of which the most frequent
-    legal answer is applied in turn. An answer falls where the task's `sound` speaks against a state on the way, where
-    all draws of a step are illegal, or where the task ends short of its goal; then it has no votes any more, and the
-    race goes on between the others under the same k. Where a step brings no legal answer for another reason, or none
-    falls, nothing changes. Where all fall, the state before was broken: `go_back`, or the end of the ladder.
+    legal answer is applied in turn. That roll falls where the task's `sound` speaks against a state on the way, where
+    all draws of a step are illegal, or where the task ends short of its goal; and the answer falls with the third of
+    its rolls. Then it has no votes any more, and the race goes on between the others under the same k. Where a step
+    brings no legal answer for another reason, or none falls, nothing changes. Where all fall, the state before was
+    broken: `go_back`, or the end of the ladder.
     wins: look also where an answer has won and another one has votes, before the win counts. steps: 1 to 1,000.
     top: 2 or more. Raises TaskError for others.
     """
