@@ -499,7 +499,7 @@ def test_killed_anywhere_it_resumes_to_the_same_chain(tmp_path: Path, paid: bool
 
 KILLED = """
 import os, signal, sys
-sys.path.insert(0, {folder!r})
+sys.path[:0] = {folders!r}
 from test_escalations import BACK, Sound, carry, hard, ladder, named, rejected, right
 draws = 0
 
@@ -519,7 +519,9 @@ carry(hard({{**at, 2: rejected}}), [ladder.another_model(named("b", dying)), lad
 def test_a_process_that_is_killed_while_it_tries_again(tmp_path: Path, after: int) -> None:
     """SIGKILL at a draw of another model, and after a rollback: the next process ends in the same decisions."""
     path = tmp_path / "run.db"
-    code = KILLED.format(folder=str(Path(__file__).parent), path=str(path), after=after)
+    code = KILLED.format(
+        folders=[str(Path(__file__).parent), str(Path(__file__).parents[2] / "kit")], path=str(path), after=after
+    )
     killed = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     rungs = [ladder.another_model(named("b", right)), ladder.go_back(3)]

@@ -142,8 +142,8 @@ def run(options: Options) -> Study:
         [_row(*of, ended) for of, ended in found.items()], _table(found), lambda figure: _draw(figure, found),
         _shows(found),
         "A cure for an error that breaks no rule within so many steps (the `far` kind), or whose wrong answer wins "
-        "unopposed: nobody doubts it, so nobody looks. Nor how a real model errs: this one goes on by the strategy from "
-        "a wrong move too, so that its rolls show where the move leads, and seldom where its own next error does.",
+        "unopposed: nobody doubts it, so nobody looks. Nor how a real model errs: this one goes on by the strategy "
+        "from a wrong move too, so that its rolls show where the move leads, and seldom where its next error does.",
         f"{n} runs for each size, kind and arm, {HARD} hard steps each, one segment; the same steps and seeds in all "
         f"arms; at most {BUDGET} calls for each step of the path",
         "all of it: the model and its errors", options.seed, (9.6, 4.4),
@@ -188,11 +188,11 @@ def _shows(found: Found) -> str:
     far = [_solved(found, "far", arm).text() for arm in ARMS]
     return (
         f"Where the dead end shows within {STEPS_AHEAD} steps, voting at k = {K} solves {plain} of the runs, and at "
-        f"k = {2 * K} {twice}: more votes only make the favourite surer. As a rung for steps that do not decide, a look "
-        f"ahead solves {rung}, as a wrong answer that wins is no trouble to anybody. Asked about every win that others "
-        f"voted against, it solves {wins}; what is left are mostly hard steps at which the favourite won unopposed. With "
-        f"going back where all answers lead to a dead end it is {back}. Where the dead end comes {FAR} steps later or "
-        f"more, a look at wins solves {far[3]}, voting alone {far[0]}."
+        f"k = {2 * K} {twice}: more votes only make the favourite surer. As a rung for steps that do not decide, a "
+        f"look ahead solves {rung}, as a wrong answer that wins is no trouble to anybody. Asked about every win that "
+        f"others voted against, it solves {wins}; what is left are mostly hard steps at which the favourite won "
+        f"unopposed. With going back where all answers lead to a dead end it is {back}. Where the dead end comes {FAR} "
+        f"steps later or more, a look at wins solves {far[3]}, voting alone {far[0]}."
     )
 
 

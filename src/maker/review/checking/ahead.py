@@ -76,6 +76,8 @@ def _voted(waves: list[Wave], race: Race, step: int, task: Task, state: Any) -> 
     answers: dict[int, Any] = {}
     illegal = 0
     while waves and waves[0].step == step and not _legal(answers, task, state):
+        if illegal + race.votes.total() >= ILLEGAL:
+            break  # the next wave is the next roll's
         wave = waves.pop(0)
         for candidate, text in race.ballots(wave):
             if candidate != FLAGGED and candidate not in answers:
