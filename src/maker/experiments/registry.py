@@ -22,10 +22,12 @@ NAMES = {
     "stopping-rules": "which stopping rule needs the fewest votes?",
     "margins": "does a margin that widens lose fewer steps at the same cost?",
     "ladder": "what does each rung rescue of steps that do not decide?",
+    "decorrelation": "what makes the draws on a step less alike?",
     "look-ahead": "does a look ahead see through a favourite that is wrong?",
     "decomposition": "what does it cost to ask for several steps at once?",
 }
-_FOLDERS = {"stopping-rules": "voting.", "margins": "voting.", "decorrelation": "difficulty.", "look-ahead": "difficulty."}
+_DIFFICULTY = dict.fromkeys(("decorrelation", "look-ahead"), "difficulty.")
+_FOLDERS = dict.fromkeys(("stopping-rules", "margins"), "voting.") | _DIFFICULTY  # those in a folder of their own
 
 
 def load(name: str) -> Callable[[Options], Study]:

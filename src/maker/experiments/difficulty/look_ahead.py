@@ -20,13 +20,14 @@ import numpy as np
 from maker.api.run import run_sync
 from maker.decision.sample import Request, Sample
 from maker.engine.ladder.rungs import Rung, go_back, look_ahead
+from maker.experiments.kit.figure import COLOURS, legend
 from maker.experiments.kit.study import Options, Row, Share, Study
 from maker.task.load import load_task
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-SIZES = (12, 15, 20)
+SIZES, SMALL = (12, 15, 20), (8,)  # small: for a quick run
 K, STEPS_AHEAD = 6, 4
 NEAR, FAR = STEPS_AHEAD, 3 * STEPS_AHEAD  # steps until a dead end shows: at most, at least
 HARD, WRONG, P = 3, 0.6, 0.98  # hard steps of a run, P(wrong) there, P(right) elsewhere
@@ -103,11 +104,15 @@ class Mover:
 
 @dataclass(slots=True)
 class Ended:
-    """How the runs of one arm ended. calls, looks: of all of them."""
+    """How the runs of one arm ended.
+
+    calls, looks: of all of them. unopposed: runs that were not solved, and whose first wrong step had no other vote.
+    """
 
     ends: Counter[str] = field(default_factory=Counter)
     calls: int = 0
     looks: int = 0
+    unopposed: int = 0
 
     @property
     def n(self) -> int:
@@ -121,13 +126,13 @@ Found = dict[tuple[str, int, str], Ended]  # by kind, size and arm
 def run(options: Options) -> Study:
     """Carry out the same runs under every arm."""
     options.no_model("look-ahead")
-    n = options.size(20, 1)
+    n, sizes = options.size(20, 4), SMALL if options.quick else SIZES
     found: Found = {}
-    for size in SIZES:
+    for size in sizes:
         task = watched(size)
         shown = distances(task)
         kinds = {"near": [step for step, after in shown.items() if after <= NEAR]}
-        if size == SIZES[0]:
+        if size == sizes[0]:
             kinds["far"] = [step for step, after in shown.items() if after >= FAR]
         for kind, steps in kinds.items():
             for number in range(n):
@@ -158,6 +163,10 @@ def _one(task: Any, hard: Sequence[int], arm: str, seed: int, ended: Ended) -> N
     stopped = {"undecided": "undecided", "max_calls": "out of budget"}
     ended.ends["solved" if result.solved else stopped.get(result.stopped or "", "wrong")] += 1
     ended.calls += result.usage.dispatched
+    if not result.solved:
+        path = ((verdict, task.truth(task.state_at(verdict.step), verdict.step)) for verdict in result.verdicts())
+        first = next((verdict for verdict, right in path if verdict.answer != right), None)
+        ended.unopposed += first is not None and first.samples == first.margin
     ended.looks += sum(times for rung, times in result.escalations.items() if rung.startswith("look"))
 
 
@@ -165,7 +174,7 @@ def _row(kind: str, size: int, arm: str, ended: Ended) -> Row:
     counts = {end.replace(" ", "_"): ended.ends[end] for end in ENDS[1:]}
     solved = Share(ended.ends["solved"], ended.n).row("solved")
     return {"kind": kind, "n": size, "arm": arm, "simulated": True, **solved, **counts,
-            "calls": ended.calls / ended.n, "looks": ended.looks / ended.n}  # fmt: skip
+            "unopposed": ended.unopposed, "calls": ended.calls / ended.n, "looks": ended.looks / ended.n}  # fmt: skip
 
 
 def _table(found: Found) -> list[list[str]]:
@@ -185,20 +194,22 @@ def _solved(found: Found, kind: str, arm: str) -> Share:
 
 def _shows(found: Found) -> str:
     plain, twice, rung, wins, back = (_solved(found, "near", arm).text() for arm in ARMS)
+    lost = [ended for (kind, _, arm), ended in found.items() if kind == "near" and arm == list(ARMS)[3]]
+    unsolved, unopposed = sum(e.n - e.ends["solved"] for e in lost), sum(e.unopposed for e in lost)
     far = [_solved(found, "far", arm).text() for arm in ARMS]
     return (
         f"Where the dead end shows within {STEPS_AHEAD} steps, voting at k = {K} solves {plain} of the runs, and at "
         f"k = {2 * K} {twice}: more votes only make the favourite surer. As a rung for steps that do not decide, a "
         f"look ahead solves {rung}, as a wrong answer that wins is no trouble to anybody. Asked about every win that "
-        f"others voted against, it solves {wins}; what is left are mostly hard steps at which the favourite won "
-        f"unopposed. With going back where all answers lead to a dead end it is {back}. Where the dead end comes {FAR} "
-        f"steps later or more, a look at wins solves {far[3]}, voting alone {far[0]}."
+        f"others voted against, it solves {wins}; {unopposed} of the {unsolved} others first erred at a step whose "
+        f"favourite won unopposed. With going back where all answers lead to a dead end it is {back}. Where the dead "
+        f"end comes {FAR} steps later or more, a look at wins solves {far[3]}, voting alone {far[0]}."
     )
 
 
 def _draw(figure: Figure, found: Found) -> None:
     panels: Any = figure.subplots(1, 2, sharey=True)
-    colours = dict(zip(ENDS, ("#4c9f70", "#c44e52", "#dd9a3c", "#9aa0a6"), strict=True))
+    colours = dict(zip(ENDS, (COLOURS[0], COLOURS[1], COLOURS[4], "#9aa0a6"), strict=True))
     for axes, kind in zip(panels, ("near", "far"), strict=True):
         for place, arm in enumerate(ARMS):
             left, runs = 0.0, [ended for (of, _, name), ended in found.items() if (of, name) == (kind, arm)]
@@ -208,9 +219,7 @@ def _draw(figure: Figure, found: Found) -> None:
                 axes.barh(place, share, left=left, color=colours[end], label=end if not place else None)
                 left += share
         axes.set_yticks(range(len(ARMS)), list(ARMS))
-        axes.axvline(0.5, color="white", linewidth=0.6)
         axes.set(xlabel="share of runs, all sizes", xlim=(0, 1), title=f"dead ends {kind} (simulated)")
     panels[0].set_ylabel("arm")
     panels[0].invert_yaxis()
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="lower center", ncols=len(ENDS), frameon=False, fontsize=8)
+    legend(figure, panels[0], len(ENDS))
