@@ -20,6 +20,7 @@ from maker.errors import JournalError, TaskError
 from maker.journal.database import read_records
 from maker.journal.records import decode, encode_note
 from maker.journal.story import Story
+from maker.review.export import rows as rows_of
 from maker.testing import ScriptedModel, check_journal
 
 GOAL, HARD, LATE = 12, 7, 2
@@ -257,6 +258,16 @@ def test_where_all_fall_the_state_was_broken(tmp_path: Path, back: bool) -> None
         assert "Roll back (go_back)" in result.detail
     assert check_journal(path, Late()).problem is None
     assert balanced(result)
+
+
+def test_what_is_made_of_a_journal_knows_of_looks(tmp_path: Path) -> None:
+    """Report and rows are made of a journal with looks; the votes of a step are those that are left."""
+    path = tmp_path / "run.db"
+    carry(model(), path=path)
+    maker.write_report(path, tmp_path / "report.html")
+    row = list(rows_of(path))[HARD]
+    assert (row["answers"], row["runner_up"], row["flags"]) == (1, 0, {"dead_end": row["flagged"]})
+    assert row["samples"] == row["votes"] + row["flagged"]
 
 
 # -- resumes ------------------------------------------------------------------------------------------------------

@@ -1,10 +1,10 @@
 """What makes the draws on a step less alike? `maker experiment decorrelation`.
 
 The same steps of the Towers of Hanoi, each asked as often as the others: plainly, twice, so that chance is seen;
-warmer, as the rung `refine` asks; in the task's other words (its views, in turn); of a model that reads any prompt, also
-under a line of system text that changes from draw to draw. Of each way: p, rho, the votes that its draws are worth, the
-steps that the most frequent answer loses, and the tokens. What one way loses and the other does not is counted step by
-step.
+warmer, as the rung `refine` asks; in the task's other words (its views, in turn); and of a model that reads any
+prompt, under a line of system text that changes from draw to draw. Of each way: p, rho, the votes that its draws are
+worth, the steps that the most frequent answer loses, and the tokens. What one way loses and the other does not is
+counted step by step.
 
 Not covered: the order of examples, which the tower's prompt has none of, and several models in turn.
 """
