@@ -54,7 +54,7 @@ def _once(waves: list[Wave], race: Race, number: int, task: Task, step: int, sta
         end = _seen(task, step + ahead, state, last=ahead > most)
         if end:
             return end
-        at = Race(f"{race.name}, {ahead} ahead", 2**16, race.round, number * NUMBERS)
+        at = Race(f"{race.name}, {ahead} ahead", 2**16, race.round, drawn=number * NUMBERS)
         found = _voted(waves, at, step + ahead, task, state)
         if isinstance(found, str):
             return found

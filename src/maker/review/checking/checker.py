@@ -200,8 +200,7 @@ class Checker:
         change, race = self._settings.look(note), self._open.get((note.step, note.round))
         if race is None or not race.votes.total():
             raise Failed(f"step {note.step} was looked ahead at before it was voted on")
-        _, state = self._due(note.step)
-        recount_ahead(note, change, race, self.task, state)
+        recount_ahead(note, change, race, self.task, self._due(note.step)[1])
         race.bar(note.fallen)
 
     def wave(self, wave: Wave) -> None:
