@@ -20,7 +20,7 @@ import numpy as np
 from maker.decision.flags import PAPER, judge
 from maker.engine.ladder.rungs import WARMER
 from maker.experiments.kit.bench import DISKS, STEPS, Bench, Source, Way, neural, said_of, sources, spread
-from maker.experiments.kit.figure import points
+from maker.experiments.kit.figure import points, style
 from maker.experiments.kit.study import Options, Row, Share, Study
 
 if TYPE_CHECKING:
@@ -197,7 +197,7 @@ def _draw(figure: Figure, used: Source, found: dict[str, Found]) -> None:
     for number, (name, seen) in enumerate(found.items()):
         rho, low, high = seen.rho
         side = [[max(0.0, rho - low)], [max(0.0, high - rho)]]
-        left.errorbar([number], [rho], side, fmt="o", color=f"C{number}", capsize=2.5)
+        left.errorbar([number], [rho], side, linestyle="none", capsize=2.5, **style(number))
         points(right, [number], [Share(sum(seen.lost), len(seen.lost))], number, name)
     for axes in (left, right):
         axes.set_xticks(range(len(names)), names, rotation=15)
@@ -205,4 +205,4 @@ def _draw(figure: Figure, used: Source, found: dict[str, Found]) -> None:
         axes.set_ylim(bottom=0)
         axes.set_xlim(-0.5, len(names) - 0.5)
     left.set(ylabel="rho, correlation of two votes' errors", title=used.name)
-    right.set(ylabel="share of steps that the most frequent answer loses", title="same steps, same number of draws")
+    right.set(ylabel="share of steps lost", title="same steps, same number of draws")
