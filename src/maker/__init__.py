@@ -24,7 +24,7 @@ from maker.decision.flags import RedFlag
 from maker.decision.race import Tally, Verdict
 from maker.decision.sample import Failure, Model, Prices, Request, Sample
 from maker.decision.step import Step
-from maker.engine import ladder
+from maker.engine.ladder import rungs as ladder
 from maker.engine.result import Progress, RunResult
 from maker.errors import (
     Infeasible,

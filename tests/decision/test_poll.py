@@ -478,6 +478,26 @@ def test_a_wrong_majority_wins():
     assert HANOI.truth(HANOI.initial_state(), 0).move == (1, 0, 2)
 
 
+@exactly
+@given(_samples, st.integers(0, 12))
+def test_a_replay_goes_on_from_barred_answers(samples, bar):
+    """An answer that was barred in mid-race has no votes, then or later, live and replayed alike."""
+    live, told = _poll(k=5), _poll(k=5)
+    stream = iter(samples)
+    for number in itertools.count():
+        for poll in (live, told):
+            if number == bar and poll.readings:
+                poll.bar([0])
+        wave = list(itertools.islice(stream, live.need))
+        if live.outcome is not None or len(wave) < live.need:
+            break
+        told.replay(decode(encode_wave(live.take(wave))))
+    assert _standing(live) == _standing(told)
+    assert (live.barred, live.looked, live.dead_end) == (told.barred, told.looked, told.dead_end)
+    assert not live.barred & live.tally.counts.keys()
+    assert sum(live.flags.values()) + live.tally.total == live.drawn
+
+
 def test_a_wave_that_goes_on_after_its_decision_is_refused():
     """A journaled wave with more draws than could be asked for is named with the first draw too many."""
     wave = Wave(0, 0, [0, 0, 1, 1] * 5, [(True, HANOI.render(HANOI.truth(HANOI.initial_state(), 0)).encode())])

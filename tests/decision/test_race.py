@@ -294,6 +294,24 @@ def test_a_race_goes_on_from_a_tally_that_was_counted_before():
     assert end.value.value == Outcome(b"A")
 
 
+def test_an_answer_that_is_taken_out_leaves_the_race_to_the_others():
+    """Without the favourite's votes the race is that of the others: won with all that is left, or going on."""
+    for rest, outcome in ((3, Outcome(b"B")), (2, None)):
+        tally = Tally()
+        for ballot in (*[b"A"] * 5, *[b"B"] * rest):
+            tally.add(ballot)
+        assert tally.drop(b"A") == 5
+        assert (tally.leader, tally.margin, tally.total) == (b"B", rest, rest)
+        race = first_to_ahead(2 if outcome else 3, 100, 100, tally)
+        if outcome is None:
+            assert next(race) == 1
+            continue
+        with pytest.raises(StopIteration) as end:
+            next(race)
+        assert end.value.value == outcome
+    assert (tally.drop(b"B"), tally.drop(b"C"), tally.leader, tally.margin) == (2, 0, None, 0)
+
+
 # -- the count ---------------------------------------------------------------------------------------
 
 

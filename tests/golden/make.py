@@ -23,9 +23,9 @@ from typing import Any
 
 import maker
 from maker.decision.sample import Request, Sample
-from maker.engine.ladder import Trouble
+from maker.engine.ladder.rungs import Trouble
 from maker.journal.database import FORMAT
-from maker.journal.notes import Change
+from maker.journal.escalated import Change
 from maker.journal.story import Story
 from maker.testing import ScriptedModel
 

@@ -12,7 +12,9 @@ import pytest
 import maker
 from maker.decision.address import Address
 from maker.decision.sample import Sample
+from maker.decision.wave import Wave
 from maker.errors import JournalError
+from maker.journal.escalated import Ahead, Rolled
 from maker.journal.notes import Close, Epoch, Receipt, Reserve, ServerChange, Unshown, note_of
 from maker.journal.records import encode_note
 from maker.journal.story import Story, Summary
@@ -36,6 +38,30 @@ NOTES: list[tuple[dict[str, Any], Any]] = [
         {"failure": PLACE | {"spent": [0, 0, 9, 0.5, 0], "detail": "gone"}},
         Receipt(Address("run-1", 4, 7), (0, 0, 9, 0.5, 0), None, "gone"),
     ),
+    (
+        {
+            "ahead": {
+                "step": 4,
+                "round": 1,
+                "rolls": [
+                    {
+                        "candidate": 2,
+                        "end": "falls",
+                        "waves": [
+                            {
+                                "step": 5,
+                                "first": 9,
+                                "draws": [0, 0, 3, 4],
+                                "texts": ["x"],
+                                "extras": {"0": {"finish": "length"}},
+                            }
+                        ],
+                    }
+                ],
+            }
+        },
+        Ahead(4, 1, [Rolled(2, "falls", [Wave(5, 9, [0, 0, 3, 4], [(True, b"x")], {0: {"finish": "length"}})])]),
+    ),
     ({"change": {"what": "model", "from": "a", "to": "b"}}, ServerChange("model", "a", "b")),
     (
         {"close": {"solved": True, "stopped": None, "detail": "", "wrong": 0, "answer": [1], "seconds": 0.1}},
@@ -54,6 +80,7 @@ def test_a_note_is_read_as_its_type(note: dict[str, Any], meant: Any) -> None:
 @pytest.mark.parametrize(("kind", "name", "wrong"), [
     ("header", "k", "three"), ("epoch", "changed", 5), ("usage", "failed", []), ("reserve", "draws", 1),
     ("sample", "text", 5), ("sample", "draw", None), ("failure", "spent", [1]),
+    ("ahead", "round", -1), ("ahead", "rolls", [{"candidate": 0, "end": "maybe", "waves": []}]),
 ])  # fmt: skip
 def test_a_note_that_makes_no_sense_is_named(kind: str, name: str, wrong: Any) -> None:
     """A field of another type than its kind has is a JournalError with the file and the kind."""

@@ -34,6 +34,15 @@ def load(path: Path) -> Files:
     }
 
 
+def cut(path: Path, records: list[bytes], to: Path) -> Path:
+    """Write the first records of a run to a journal of their own, as if the process had died there."""
+    with Journal(to) as journal:
+        assert list(journal.replay()) == []
+        for record in records:
+            journal.append(record)
+    return to
+
+
 def lay_out(files: Files, path: Path) -> None:
     """Write the files of a journal where nothing else is."""
     for suffix in ("", "-wal", "-shm", "-journal", ".lock"):

@@ -24,7 +24,7 @@ class Runs(Options):
 
 def tiny(name: str, seed: int = 0):
     """Run an experiment on a few simulated draws."""
-    if name == "ladder":
+    if name in ("ladder", "look-ahead"):
         return load(name)(Runs(True, seed))
     options = Tiny(
         True, seed, None if name in ("scaling", "stopping-rules", "margins") else "oracle:p=0.9,v=0.9,rho=0.1"

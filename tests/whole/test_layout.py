@@ -16,7 +16,13 @@ FILES = {path.relative_to(SOURCE).as_posix(): ast.parse(path.read_text()) for pa
 ELSEWHERE = {
     "whole/test_run.py": ["api/run.py", "engine/book.py", "engine/course.py", "engine/front.py", "engine/loop.py"],
     "engine/solve/test_solver.py": ["api/solve.py"],
-    "engine/test_escalations.py": ["engine/senders.py", "journal/notes.py", "models/parts.py"],
+    "engine/ladder/test_escalations.py": [
+        "engine/senders.py",
+        "journal/escalated.py",
+        "journal/notes.py",
+        "models/parts.py",
+    ],
+    "engine/ladder/test_ahead.py": ["review/checking/ahead.py"],
     "api/test_estimate.py": ["engine/probe.py"],
     "api/test_map.py": ["api/verdicts.py"],
     "decision/test_poll.py": ["decision/method.py"],

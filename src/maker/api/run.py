@@ -18,7 +18,7 @@ from maker.api.sync import twin
 from maker.decision.config import KeepSamples
 from maker.decision.sample import AnyModel
 from maker.engine.course import Course
-from maker.engine.ladder import Rung, make_ladder, models_of
+from maker.engine.ladder.rungs import Rung, make_ladder, models_of
 from maker.engine.loop import Loop
 from maker.engine.result import Progress, RunResult
 from maker.journal.header import check_accepted

@@ -5,7 +5,7 @@ a *round*: a race of its own, with draws and seeds of its own. Its draws are num
 so that the number of a draw tells its round, and no two draws of a step ever bear the same number. When steps are
 rolled back, their segment begins a new *branch*.
 
-Not covered: which rounds and branches begin, and why (`engine/escalations.py`).
+Not covered: which rounds and branches begin, and why (`engine/ladder/escalations.py`).
 """
 
 from __future__ import annotations
@@ -36,6 +36,11 @@ def seed_key(seed: int, epoch: int = 0, branch: int = 0, question: bytes = b"") 
     their seeds. A run has none.
     """
     return hashlib.blake2b(struct.pack("<QQQ", seed, epoch, branch) + question, digest_size=32).digest()
+
+
+def key_ahead(key: bytes, step: int, candidate: int) -> bytes:
+    """Return the key of the seeds with which an answer of a step is rolled ahead. key: that of the step's own."""
+    return hashlib.blake2b(_seed_input(step, candidate), key=key, digest_size=32, person=b"ahead").digest()
 
 
 def draw_seeds(key: bytes, step: int, block: int) -> tuple[int, ...]:

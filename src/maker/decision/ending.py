@@ -28,7 +28,7 @@ class Stop(Exception):
     """A named, resumable end: `kind` is its name, the message says where and what to do.
 
     step: the one that it is about, None where it is about the run. limit: what of the step's own was met,
-    "max_votes", "max_flags", "refused" or "poison"; "" where it is about the run.
+    "max_votes", "max_flags", "refused", "poison" or "dead_end"; "" where it is about the run.
     """
 
     def __init__(self, kind: str, detail: str, exit_code: int = 3, *, step: int | None = None, limit: str = "") -> None:
@@ -74,6 +74,9 @@ def stuck(poll: Poll) -> Stop | None:
     if poll.flags.get("refused", 0) >= MAX_REFUSALS and not poll.tally.total:
         return Stop("poison_step", f"step {poll.step.index} was refused {poll.flags['refused']} times without a valid "
                     "answer. Reword the step or take another model, then resume.", 4, limit="refused")  # fmt: skip
+    if poll.dead_end:
+        return Stop("undecided", f"step {poll.step.index}: each of its {len(poll.barred)} foremost answers leads to a "
+                    "state that breaks the rules, or from which nothing is allowed.", 4, limit="dead_end")  # fmt: skip
     if poll.outcome is None or poll.outcome.limit is None:
         return None
     limit, method, tally = poll.outcome.limit, poll.method, poll.tally

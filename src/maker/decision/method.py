@@ -1,6 +1,6 @@
 """How the steps of one run are voted on: its Config made ready for polls.
 
-Not covered: which method a step in trouble gets (`engine/escalations.py`).
+Not covered: which method a step in trouble gets (`engine/ladder/escalations.py`).
 """
 
 from __future__ import annotations

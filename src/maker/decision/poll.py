@@ -9,13 +9,13 @@ Not covered: sending (`sending/dispatcher.py`), and what a decided step changes 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
 from maker.decision.address import SEED_BLOCK, Address, draw_seeds
 from maker.decision.ending import Stop, stuck
-from maker.decision.flags import improbable, judge, length_of
+from maker.decision.flags import RedFlag, improbable, judge, length_of
 from maker.decision.method import Method
 from maker.decision.race import Ballot, Outcome, Tally, Verdict, first_to_ahead, wanting
 from maker.decision.sample import Request, Sample
@@ -26,6 +26,7 @@ from maker.task.canonical import canonical, digest
 from maker.task.prompt import View, under
 
 Entry = tuple[int, int, int, int]
+DEAD_END = "dead_end"  # the kind of a flagged sample whose answer was barred
 Winner = tuple[int, bytes, bytes]  # candidate number, step hash, state digest
 
 
@@ -35,6 +36,8 @@ class Poll:
     After each wave either `outcome` is set or `need` says how many draws the next wave has. `prompt`
     is set before the first request; a replayed step never needs it. `views`, if set, are asked in turn.
     first: the number of the first draw; `drawn` counts from there.
+    barred: vote keys of answers that lead nowhere, as a look ahead has found: they have no votes any more, and samples
+    that give them are flagged. looked: there was such a look.
     `readings` are the step's distinct answers, numbered as they first appeared; `flags` counts flagged
     samples by kind.
     """
@@ -42,9 +45,11 @@ class Poll:
     __slots__ = (
         "_known",
         "_race",
+        "barred",
         "drawn",
         "first",
         "flags",
+        "looked",
         "method",
         "need",
         "order",
@@ -74,6 +79,8 @@ class Poll:
         self._known: list[str | None] = []  # texts read from the journal, None where it has only a digest
         self.drawn = 0
         self.waves = 0
+        self.barred: set[bytes] = set()
+        self.looked = False
         self.outcome: Outcome | None = None
         self._begin()
 
@@ -115,6 +122,23 @@ class Poll:
         self.method = replace(self.method, max_votes=max_votes, max_flags=max_flags)
         self.outcome = None
         self._begin()
+
+    def bar(self, candidates: Iterable[int]) -> None:
+        """Take their votes from answers that lead nowhere, those to come too; the race goes on between the others."""
+        self.looked = True
+        for candidate in candidates:
+            key = self.readings[candidate].key
+            assert key is not None, "a candidate has a vote key"
+            self.barred.add(key)
+            self.flags[DEAD_END] = self.flags.get(DEAD_END, 0) + self.tally.drop(key)
+            self.outcome = None
+        if self.outcome is None:
+            self._begin()
+
+    @property
+    def dead_end(self) -> bool:
+        """No answer that had votes leads on."""
+        return bool(self.barred) and not self.tally.total
 
     def requests(self) -> list[Request]:
         """Return the requests of the next wave."""
@@ -182,6 +206,8 @@ class Poll:
         reading = self.step.read(sample.text)
         form = sample.finish_reason, sample.tokens_out if sample.tokens_out is None else length_of(sample)
         red = judge(sample, self.step, self.samples, self.method.again if reading.passed == form else self.method.flags)
+        if red is None and reading.key in self.barred:
+            red = RedFlag(DEAD_END)
         fresh = False
         key: bytes | None = None
         candidate = FLAGGED

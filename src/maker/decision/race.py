@@ -49,6 +49,13 @@ class Tally:
         if self.leader is None or count > self.counts[self.leader]:
             self.leader = ballot
 
+    def drop(self, key: bytes) -> int:
+        """Take an answer out of the race; return how many votes it had."""
+        count = self.counts.pop(key, 0)
+        self.total -= count
+        self.leader = max(self.counts, key=self.counts.__getitem__, default=None)
+        return count
+
     @property
     def margin(self) -> int:
         """Votes of the leader minus votes of the runner-up; no votes count as 0."""
@@ -97,9 +104,8 @@ def first_to_ahead(
         max_votes = min(max_votes, table.most)
     while True:
         need = wanting(tally, k, table)
-        if need == 0:
+        if need <= 0:  # below 0 where an answer has lost its votes since, never by a wave
             return Outcome(tally.leader)
-        assert need > 0, "a wave decided before its last ballot"
         if tally.total + need > max_votes:
             return Outcome(None, "max_votes")
         if tally.flagged >= max_flags:
@@ -112,6 +118,7 @@ def first_to_ahead(
         else:
             for ballot in ballots:
                 tally.add(ballot)
+        assert wanting(tally, k, table) >= 0, "a wave decided before its last ballot"
 
 
 class Votes(Mapping[T, int]):

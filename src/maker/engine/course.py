@@ -24,22 +24,22 @@ from maker.decision.step import Rules
 from maker.decision.wave import Wave
 from maker.engine.book import Book
 from maker.engine.calibrate import calibrate, chosen
-from maker.engine.escalations import Escalations
 from maker.engine.front import Front, Lane
-from maker.engine.ladder import Rung, describe
+from maker.engine.ladder.ahead import Lookout
+from maker.engine.ladder.escalations import Escalations
+from maker.engine.ladder.rungs import Rung, describe
 from maker.engine.outset import Outset
 from maker.engine.senders import Senders
 from maker.errors import JournalError
+from maker.journal.escalated import Abandoned, Ahead, Change, Escalation
 from maker.journal.header import changed_fields, check_header, make_header, with_more
-from maker.journal.notes import Abandoned, Calibration, Change, Epoch, Escalation, Note
+from maker.journal.notes import Calibration, Epoch, Note
 from maker.journal.story import Story
 from maker.journal.writer import Journal
 from maker.log import log
 from maker.sending.account import Account
-from maker.sending.dispatcher import Dispatcher
 from maker.sending.receipts import Receipts
 from maker.task.plan import Plan
-from maker.task.prompt import render, views
 from maker.task.task import Task
 from maker.theory.votes.tables import Table
 
@@ -70,6 +70,7 @@ class Course:
         self.escalations = Escalations(task, ladder, self.limits, plain=dispatcher.traits.needs_truth)
         self.abandoned = abandoned or Abandoned()
         self.rules = Rules.of(task)
+        self.lookout = Lookout(task, self.rules, self.account)
         self.method: Method | None = None
         self.calibration: Calibration | None = None
         self.epoch = self.opened = self.sampled = 0
@@ -84,10 +85,13 @@ class Course:
     def ready(self, lane: Lane) -> bool:
         """Make a lane's next step ready to ask; say whether it has draws to make.
 
-        None are made where a journal holds the race to its end: its verdict is committed now. Raises as `escalate`
+        None are made where a look ahead is due first, nor where a journal holds the race to its end: its verdict is
+        committed now. Raises as `escalate`
         does, for a step that met a limit which was not raised since.
         """
         poll = lane.poll or self._open(lane)
+        if lane.look is not None:
+            return False
         if poll.won:
             self.commit(lane, Wave(lane.index, poll.next))
             return False
@@ -97,34 +101,14 @@ class Course:
                 self.escalate(lane, stop)
         while not self.rolled_back and lane.poll is not None and lane.poll.over:  # also if max_votes < k
             self.in_trouble(lane)
-            if lane.index in self.aside:
+            if lane.index in self.aside or lane.look is not None:
                 return False
         if self.rolled_back:
             return False
         assert lane.poll is not None, "a step that is not decided has a poll"
         if lane.poll.prompt is None:
-            self._word(lane, lane.poll)
+            self.senders.word(self.task, lane, self.escalations, paraphrase=self.config.paraphrase)
         return True
-
-    def _word(self, lane: Lane, poll: Poll) -> None:
-        """Write what is asked about a step."""
-        poll.prompt = render(self.task, lane.state, lane.index)
-        if not self.config.paraphrase and not self.escalations:
-            return
-        change = self.escalations.change(lane.index)
-        own_words = change.finer or self.senders.of(change, lane.index).traits.needs_truth
-        if (self.config.paraphrase or change.paraphrase) and not own_words:
-            poll.views = views(self.task, lane.state, lane.index)
-
-    def by_sender(self, lanes: list[Lane]) -> list[tuple[Dispatcher, list[Lane]]]:
-        """Return the lanes by who sends their draws. Raises TaskError where a model is not at hand."""
-        if not self.escalations:
-            return [(self.dispatcher, lanes)]
-        found: dict[int, tuple[Dispatcher, list[Lane]]] = {}
-        for lane in lanes:
-            sender = self.senders.of(self.escalations.change(lane.index), lane.index)
-            found.setdefault(id(sender), (sender, []))[1].append(lane)
-        return list(found.values())
 
     def _open(self, lane: Lane) -> Poll:
         self.opened += 1
@@ -135,19 +119,27 @@ class Course:
         assert self.method is not None, "k is chosen before the first step"
         method, first = self.escalations.method(self.method, lane, self.config, self.epoch)
         poll = lane.poll = Poll.of(method, self.rules, lane.index, lane.state, first=first)
+        lane.look = None
         self.sampled += 1
         return poll
 
     def commit(self, lane: Lane, wave: Wave) -> None:
-        """Journal a live wave; if it decided the step, with its verdict, and advance the lane."""
+        """Journal a live wave; if it decided the step, with its verdict, and advance the lane.
+
+        Where the ladder doubts a win, a look ahead is due before the win counts.
+        """
         poll = lane.poll
         assert poll is not None, "a wave belongs to a poll"
         if self.receipts.known:
             self.receipts.judged(self.header["run"], wave.step, wave.first, len(wave))
         if self.outset is not None and len(wave):
             self.outset.look(poll)
-        if not poll.won:
-            self.book.keep(wave)
+        doubt = self.escalations.doubt(lane) if poll.won else None
+        if not poll.won or doubt is not None:
+            if len(wave):
+                self.book.keep(wave)
+            if doubt is not None:
+                self._climb(doubt, lane)
             return
         try:
             state, wave.verdict = conclude(poll)
@@ -156,17 +148,6 @@ class Course:
         self.front.advance(lane, poll, state, wave.verdict)
 
     # -- a step that does not decide ------------------------------------------------------------------
-
-    def hopeless(self) -> Stop | None:
-        """Return the stop of a map whose first items say that all will go wrong alike."""
-        polls = (lane.poll for lane in self.front.begun() if lane.poll is not None)
-        return None if self.outset is None else self.outset.hopeless(self.front.steps, self.aside, polls)
-
-    def first_aside(self) -> Stop:
-        """Return the stop of a run whose other steps are all decided."""
-        first = self.aside[min(self.aside)]
-        return Stop(first.kind, f"{len(self.aside)} of {self.plan.steps} steps are without a verdict, the others are "
-                    f"decided. The first: {first}", first.exit_code)  # fmt: skip
 
     def in_trouble(self, lane: Lane) -> None:
         """Try a step in another way whose last wave brought it to a limit. Raises as `escalate` does."""
@@ -188,12 +169,24 @@ class Course:
                 raise end
             self.aside[lane.index] = end
             return
+        self._climb(found, lane)
+
+    def _climb(self, found: Escalation, lane: Lane) -> None:
+        """Journal a change, and begin it."""
         self.book.note(found.as_note())
         log.warning("run.escalation", step=found.step, rung=found.rung, reason=found.reason, change=found.change)
         if found.change.back:
             self.rolled_back = True
         else:
             self._take(found, lane)
+
+    async def look_ahead(self, lane: Lane) -> None:
+        """Take the look ahead that is due at a lane's step, and journal it. Raises as `draw` and `escalate` do."""
+        sender = self.senders.of(self.escalations.change(lane.index), lane.index)
+        found, asked = await self.lookout.look(lane, sender)
+        self.sampled += asked
+        self.book.note(found.as_note())
+        self.in_trouble(lane)
 
     def _take(self, found: Escalation, lane: Lane | None) -> None:
         """Begin what a journaled change changes. lane: that of its step, None where that was given up since."""
@@ -202,7 +195,9 @@ class Course:
             self.receipts.forget_step(self.header["run"], step)
         if lane is None or lane.poll is None:
             return
-        if found.change.goes_on:
+        if found.change.ahead:
+            lane.look = found.change
+        elif found.change.goes_on:
             self.escalations.go_on(lane)
         else:
             self._begin_round(lane)
@@ -261,6 +256,10 @@ class Course:
                 self._enter_epoch(item.header)
             case Calibration():
                 self._calibrated(item)
+            case Ahead():
+                void = self.abandoned.covers(item.step, item.round)
+                lane = self.front.lane_of(item.step)
+                self.sampled += self.lookout.replay(item, self.header["run"], None if void else lane, void=void)
             case Escalation(change=Change(back=0)):
                 self._take(item, self.front.lane_of(item.step))
             case Escalation():

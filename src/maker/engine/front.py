@@ -20,6 +20,7 @@ from maker.decision.ending import Stop
 from maker.decision.poll import Poll, Winner
 from maker.errors import TaskError
 from maker.journal.chain import Fold
+from maker.journal.escalated import Change
 from maker.task.canonical import DIGEST_SIZE, canonical, digest
 from maker.task.plan import Plan, Segment
 from maker.task.task import Task, guarded
@@ -29,7 +30,7 @@ from maker.task.task import Task, guarded
 class Lane:
     """One segment on its way: the next step's index and state, and the poll that decides it.
 
-    branch: how often steps of it were rolled back.
+    branch: how often steps of it were rolled back. look: the look ahead that is due before the vote goes on.
     """
 
     segment: Segment
@@ -37,6 +38,7 @@ class Lane:
     state: Any
     poll: Poll | None = None
     branch: int = 0
+    look: Change | None = None
 
 
 class Front:
@@ -128,7 +130,7 @@ class Front:
     def begin_anew(self) -> None:
         """Drop the ballots of all steps that are not decided."""
         for lane in self._lanes.values():
-            lane.poll = None
+            lane.poll = lane.look = None
 
     def state(self) -> Any:
         """Return the state after the unbroken sequence of decided steps, if it is at hand."""

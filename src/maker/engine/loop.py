@@ -4,7 +4,7 @@ Workers take segments, ask one wave of every open step, and commit what it broug
 stopped. Steps advance only on verdicts; the winning action is applied by the task's own code; a join of two segments
 that does not hold ends the run as not solved and is never repaired.
 
-A step that does not decide is tried as the ladder says (`ladder.py`); where that ends, the run stops. When steps
+A step that does not decide is tried as the ladder says (`ladder/`); where that ends, the run stops. When steps
 are rolled back, all workers stop, and the run is replayed once more, without what the rollback abandoned.
 
 Not covered: where the run stands (`course.py`), and planning k beyond a small calibration (`calibrate.py`).
@@ -13,7 +13,7 @@ Not covered: where the run stands (`course.py`), and planning k beyond a small c
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import anyio
 import anyio.lowlevel
@@ -25,7 +25,7 @@ from maker.engine.crew.processes import lead
 from maker.engine.front import Lane
 from maker.engine.result import Progress, Reporter, RunResult
 from maker.errors import TaskError
-from maker.journal.notes import Abandoned
+from maker.journal.escalated import Abandoned
 from maker.journal.story import Story
 from maker.log import log
 from maker.sending.dispatcher import Dispatcher
@@ -66,7 +66,7 @@ class Loop:
         course = self.course
         failed = {} if course.stop else {step: str(why) for step, why in sorted(course.aside.items())}
         if failed:
-            course.stop = course.first_aside()
+            course.stop = _first_aside(course)
         result = _result(course, self.reporter.seconds)
         result.failed = failed
         return course.book.close(result)
@@ -157,11 +157,14 @@ class Loop:
             raise Stop("max_steps", f"{course.front.steps} steps are decided, max_steps is {self.limits.max_steps}. "
                        "Raise max_steps and resume.")  # fmt: skip
         ready = [lane for lane in lanes if not course.rolled_back and course.ready(lane)]
-        for sender, theirs in course.by_sender(ready):
+        for lane in lanes:
+            if lane.look is not None and not course.rolled_back:
+                await course.look_ahead(lane)
+        for sender, theirs in course.senders.by_sender(ready, course.escalations):
             if not course.rolled_back:
                 await self._wave(theirs, sender)
 
-    async def _wave(self, lanes: list[Lane], sender: Dispatcher) -> None:
+    async def _wave(self, lanes: Sequence[Lane], sender: Dispatcher) -> None:
         """Take one wave of lanes that ask the same model."""
         course = self.course
         polls = [lane.poll for lane in lanes if lane.poll is not None]
@@ -188,8 +191,10 @@ class Loop:
         for lane in lanes:
             if not course.rolled_back:
                 course.in_trouble(lane)
-        if (hopeless := course.hopeless()) is not None:
-            raise hopeless
+        if course.outset is not None:
+            begun = (lane.poll for lane in course.front.begun() if lane.poll is not None)
+            if (hopeless := course.outset.hopeless(course.front.steps, course.aside, begun)) is not None:
+                raise hopeless
 
     def _allowed(self, lanes: list[Lane]) -> list[Lane]:
         """Return the lanes that may go on: all, or as many new steps as max_steps leaves."""
@@ -204,6 +209,13 @@ class Loop:
             if lane.poll is not None or left >= 0:
                 allowed.append(lane)
         return allowed
+
+
+def _first_aside(course: Course) -> Stop:
+    """Return the stop of a run whose other steps are all decided."""
+    first = course.aside[min(course.aside)]
+    return Stop(first.kind, f"{len(course.aside)} of {course.plan.steps} steps are without a verdict, the others are "
+                f"decided. The first: {first}", first.exit_code)  # fmt: skip
 
 
 def _result(course: Course, seconds: float) -> RunResult:

@@ -2,7 +2,7 @@
 
 They share the run's account, limits and slots; each has prices of its own. A model over a network keeps receipts.
 
-Not covered: which of them is asked (`ladder.py`), and loading and closing them (`loop.py`).
+Not covered: which of them is asked (`ladder/`), and loading and closing them (`loop.py`).
 """
 
 from __future__ import annotations
@@ -14,12 +14,15 @@ import anyio
 from maker.decision.poll import Poll
 from maker.decision.sample import Model
 from maker.decision.wave import Wave
+from maker.engine.front import Lane
+from maker.engine.ladder.escalations import Escalations
 from maker.errors import TaskError
-from maker.journal.notes import Change
+from maker.journal.escalated import Change
 from maker.models.parts import InParts
 from maker.sending.dispatcher import Dispatcher
 from maker.sending.receipts import Receipts
 from maker.sending.settle import settle
+from maker.task.prompt import render, views
 from maker.task.task import Task
 
 
@@ -54,6 +57,28 @@ class Senders:
                 f"Resume with another_model({name!r}) in the ladder."
             )
         return self._made[name, change.finer]
+
+    def word(self, task: Task, lane: Lane, tries: Escalations, *, paraphrase: bool) -> None:
+        """Write what is asked about a lane's step. paraphrase: as of `Config`."""
+        poll = lane.poll
+        assert poll is not None, "only an open step is asked about"
+        poll.prompt = render(task, lane.state, lane.index)
+        if not paraphrase and not tries:
+            return
+        change = tries.change(lane.index)
+        own_words = change.finer or self.of(change, lane.index).traits.needs_truth
+        if (paraphrase or change.paraphrase) and not own_words:
+            poll.views = views(task, lane.state, lane.index)
+
+    def by_sender(self, lanes: Sequence[Lane], tries: Escalations) -> list[tuple[Dispatcher, Sequence[Lane]]]:
+        """Return the lanes by who sends their draws. Raises TaskError where a model is not at hand."""
+        if not tries:
+            return [(self.own, lanes)]
+        found: dict[int, tuple[Dispatcher, list[Lane]]] = {}
+        for lane in lanes:
+            sender = self.of(tries.change(lane.index), lane.index)
+            found.setdefault(id(sender), (sender, []))[1].append(lane)
+        return list(found.values())
 
     def settle(self, polls: Sequence[Poll], sender: Dispatcher) -> Awaitable[list[Wave]]:
         """Take one wave of polls that ask the same model; an in-process one has its turn."""

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from maker.api.run import run_sync
 from maker.decision.sample import Request, Sample
-from maker.engine import ladder
-from maker.engine.ladder import Rung
+from maker.engine.ladder import rungs as ladder
+from maker.engine.ladder.rungs import Rung
 from maker.experiments.kit.study import Options, Row, Share, Study
 from maker.task.canonical import digest
 from maker.task.prompt import View

@@ -22,9 +22,12 @@ NAMES = {
     "stopping-rules": "which stopping rule needs the fewest votes?",
     "margins": "does a margin that widens lose fewer steps at the same cost?",
     "ladder": "what does each rung rescue of steps that do not decide?",
+    "decorrelation": "what makes the draws on a step less alike?",
+    "look-ahead": "does a look ahead see through a favourite that is wrong?",
     "decomposition": "what does it cost to ask for several steps at once?",
 }
-_VOTING = frozenset({"stopping-rules", "margins"})  # those in a folder of their own
+_DIFFICULTY = dict.fromkeys(("decorrelation", "look-ahead"), "difficulty.")
+_FOLDERS = dict.fromkeys(("stopping-rules", "margins"), "voting.") | _DIFFICULTY  # those in a folder of their own
 
 
 def load(name: str) -> Callable[[Options], Study]:
@@ -36,6 +39,6 @@ def load(name: str) -> Callable[[Options], Study]:
     if name not in NAMES:
         raise TaskError(f"there is no experiment {name!r}. Known: {', '.join(NAMES)}.")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    folder = "voting." if name in _VOTING else ""
+    folder = _FOLDERS.get(name, "")
     module = importlib.import_module(f"maker.experiments.{folder}{name.replace('-', '_')}")
     return cast("Callable[[Options], Study]", module.run)

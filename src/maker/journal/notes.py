@@ -2,20 +2,20 @@
 
 Each type is made by its `of` from the object that the journal has, `note_of` finds which one that is.
 
-Not covered: their bytes (`records.py`), what a run makes of them (`engine/course.py`), and the note of a repair,
-which is for people alone.
+Not covered: those of a step that did not decide (`escalated.py`), their bytes (`records.py`), what a run makes of
+them (`engine/course.py`), and the note of a repair, which is for people alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from maker.decision.address import ATTEMPTS, ROUND, Address
+from maker.decision.address import Address
 from maker.decision.sample import Sample
-from maker.decision.wave import Wave, received
+from maker.decision.wave import received
 from maker.errors import JournalError
+from maker.journal.escalated import Ahead, Escalation
 from maker.journal.header import sound_header
 from maker.journal.records import SENSELESS, amount, count
 from maker.theory.votes.tables import Table
@@ -44,34 +44,6 @@ class Epoch:
         if ("epoch" in note) != (number > 0):
             raise ValueError(f"an epoch of number {number}")
         return cls(header, number, list(map(str, said["changed"])), None if isinstance(k, str) else int(k))
-
-
-@dataclass(slots=True, frozen=True)
-class Change:
-    """How a step is tried again. What is not named stays as the run has it, k and the red flags always.
-
-    more: times the limits of votes and flagged samples. warmer: added to the temperature. longer: times the
-    tokens that a reply may have. paraphrase: ask in the task's views. model: the name of another one. finer:
-    let the task split the step. back: decided steps of the segment to give up first, and to plan again.
-    """
-
-    more: int = 1
-    warmer: float = 0.0
-    longer: int = 1
-    paraphrase: bool = False
-    model: str | None = None
-    finer: bool = False
-    back: int = 0
-
-    @property
-    def goes_on(self) -> bool:
-        """The race goes on with the votes that it has; otherwise it begins anew, with draws of its own."""
-        return self == Change(more=self.more)
-
-    def as_note(self) -> dict[str, Any]:
-        """Return what differs from a plain vote, as the journal keeps it."""
-        plain = asdict(Change())
-        return {name: value for name, value in asdict(self).items() if value != plain[name]}
 
 
 UNKNOWN_STEPS = 1_000_000  # planned for where a task cannot say how long it is
@@ -127,70 +99,6 @@ class Calibration:
     def margins(self) -> Table | None:
         """Return the table that was chosen, None for a constant k. Raises ValueError or KeyError for what is none."""
         return Table.of(self.table, self.k) if self.table else None
-
-
-@dataclass(slots=True, frozen=True)
-class Escalation:
-    """One change at one step: the branch and attempt that it begins, the rung, the trouble, and what is changed."""
-
-    step: int
-    branch: int
-    attempt: int
-    rung: str
-    reason: str
-    change: Change
-
-    @classmethod
-    def of(cls, note: dict[str, Any]) -> Escalation:
-        """Return what a journaled note says. Raises JournalError for one that contradicts itself."""
-        said = note["escalation"]
-        try:
-            step, branch, attempt = (count(said[name]) for name in ("step", "branch", "attempt"))
-            change = Change(**said["change"])
-            sound = 0 <= change.back <= step and min(change.more, change.longer) >= 1
-        except (TypeError, ValueError, KeyError) as error:
-            raise JournalError(f"an escalation note contradicts itself: {error!r}. It is damaged or forged.") from None
-        if not sound:
-            raise JournalError(f"an escalation note contradicts itself: {said}. It is damaged or forged.")
-        return cls(step, branch, attempt, str(said["rung"]), str(said["reason"]), change)
-
-    def as_note(self) -> dict[str, Any]:
-        """Return it as the journal keeps it."""
-        return {"escalation": asdict(self) | {"change": self.change.as_note()}}
-
-    @property
-    def round(self) -> int:
-        """The number of the round that begins."""
-        return self.branch * ATTEMPTS + self.attempt
-
-    @property
-    def steps(self) -> range:
-        """The steps that begin anew with it; none where the race goes on."""
-        if self.change.goes_on:
-            return range(0)
-        return range(self.step - self.change.back, self.step + 1)
-
-
-class Abandoned:
-    """What rollbacks have left behind: it stays in the journal, is paid for, and counts no more. False for nothing.
-
-    That is known from the notes alone, whatever the order in which waves are read.
-    """
-
-    def __init__(self, escalations: Iterable[Escalation] = ()) -> None:
-        self._spans = [(found.steps.start, found.step, found.branch) for found in escalations if found.change.back]
-
-    def __bool__(self) -> bool:
-        return bool(self._spans)
-
-    def __contains__(self, wave: Wave) -> bool:
-        """Say whether a wave counts no more."""
-        branch = wave.first // (ROUND * ATTEMPTS)
-        return any(first <= wave.step <= last and branch < begun for first, last, begun in self._spans)
-
-    def knows(self, found: Escalation) -> bool:
-        """Say whether a rollback is one of those known beforehand."""
-        return (found.steps.start, found.step, found.branch) in self._spans
 
 
 @dataclass(slots=True, frozen=True)
@@ -314,7 +222,19 @@ class Close:
 
 
 # As an object, where its kind is not known here.
-Note = Epoch | Calibration | Escalation | Reserve | Receipt | ServerChange | Takes | Unshown | Close | dict[str, Any]
+Note = (
+    Epoch
+    | Calibration
+    | Escalation
+    | Ahead
+    | Reserve
+    | Receipt
+    | ServerChange
+    | Takes
+    | Unshown
+    | Close
+    | dict[str, Any]
+)
 
 # Each kind of note: its type, and what the engine relies on in it.
 _KINDS: dict[str, tuple[Any, tuple[str, ...]]] = {
@@ -328,6 +248,7 @@ _KINDS: dict[str, tuple[Any, tuple[str, ...]]] = {
     "change": (ServerChange, ("what", "from", "to")),
     "takes": (Takes, ("model", "refused")),
     "escalation": (Escalation, ("step", "branch", "attempt", "rung", "reason", "change")),
+    "ahead": (Ahead, ("step", "round", "rolls")),
     "close": (Close, ("solved", "stopped", "detail", "wrong", "answer", "seconds")),
 }
 

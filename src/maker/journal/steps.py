@@ -21,11 +21,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from maker.decision.address import ROUND, round_of
+from maker.decision.poll import DEAD_END
 from maker.decision.race import Tally, Verdict, Votes
 from maker.decision.sample import Sample
 from maker.decision.wave import FLAGGED, UNKNOWN_TOKENS, Wave, sample_of
 from maker.errors import JournalError
-from maker.journal.notes import Abandoned, Calibration, Epoch, Escalation, Note, Receipt
+from maker.journal.escalated import Abandoned, Ahead, Escalation
+from maker.journal.notes import Calibration, Epoch, Note, Receipt
 from maker.task.canonical import canonical, digest
 
 
@@ -37,7 +39,8 @@ class StoredStep:
     draw's text, an index into `texts`, which hold (True, the text) or (False, its digest). facts: what is
     unusual about single draws, by draw. first: the first draw of each candidate. waves: as recorded.
     receipts: texts that came and were noted before they were judged. winner: the winning candidate, None for an
-    open step. epoch: the settings in force. round: the one that counts, from whose first draw all draws here are
+    open step. barred: candidates that lost their votes in a look ahead, which came before wave number `bar`.
+    epoch: the settings in force. round: the one that counts, from whose first draw all draws here are
     numbered; longer: how many times the run's tokens its replies could have.
     """
 
@@ -56,6 +59,8 @@ class StoredStep:
     receipts: list[str] = field(default_factory=list)
     winner: int | None = None
     state_digest: bytes = b""
+    barred: frozenset[int] = frozenset()
+    bar: int = 0
 
     def add(self, wave: Wave) -> None:
         """Take the step's next wave. Raises JournalError for one that does not fit."""
@@ -97,21 +102,30 @@ class StoredStep:
 
     @property
     def flagged(self) -> int:
-        """How many draws were flagged."""
+        """How many draws were flagged as they came."""
         return self.candidates.count(FLAGGED)
 
     @property
     def flags(self) -> Counter[str]:
-        """How many draws were flagged, by kind."""
-        return Counter(self.flag(draw) for draw, candidate in enumerate(self.candidates) if candidate == FLAGGED)
+        """How many draws have no vote, by kind."""
+        kinds = Counter(self.flag(draw) for draw, candidate in enumerate(self.candidates) if candidate == FLAGGED)
+        if self.barred:
+            kinds[DEAD_END] += sum(candidate in self.barred for candidate in self.candidates)
+        return kinds
 
     def flag(self, draw: int) -> str:
         """Return the kind of a flagged draw."""
         return str(self.facts[draw]["flag"])
 
     def ballots(self) -> Iterator[bytes | None]:
-        """Yield the ballots as the run judged them; candidates are the keys, as b"0", b"1" and so on."""
-        return (None if candidate == FLAGGED else b"%d" % candidate for candidate in self.candidates)
+        """Yield the ballots as the run judged them in the end; candidates are the keys, as b"0", b"1" and so on."""
+        lost = {FLAGGED, *self.barred}
+        return (None if candidate in lost else b"%d" % candidate for candidate in self.candidates)
+
+    def led_nowhere(self, draw: int) -> bool:
+        """Say whether a look ahead has taken a draw's vote, whatever flags there are."""
+        candidate = self.candidates[draw]
+        return candidate in self.barred or (candidate == FLAGGED and self.flag(draw) == DEAD_END)
 
     def tally(self) -> Tally:
         """Return the count of the ballots."""
@@ -132,7 +146,8 @@ class StoredStep:
         """Return the verdict on a decided step; answers as in `named`."""
         assert self.winner is not None, "only a decided step has a verdict"
         tally = self.named(parse)
-        votes = Votes({canonical(answer): (answer, tally.counts[key]) for key, answer in tally.answers.items()})
+        votes = Votes({canonical(answer): (answer, tally.counts[key]) for key, answer in tally.answers.items()
+                       if key in tally.counts})  # fmt: skip
         return Verdict(self.step, tally.answers[b"%d" % self.winner], votes, len(self.candidates), tally.flagged,
                        dict(self.flags), tally.margin, tally.entropy, self.rounds)  # fmt: skip
 
@@ -224,6 +239,9 @@ class _Open:
                 self._epoch = note
             case Calibration():
                 self._epoch = replace(self._epoch, k=note.k, table=note.margins())
+            case Ahead(step, number) if step in self.open and self.open[step].round == number:
+                looked = self.open[step]
+                looked.barred, looked.bar = frozenset(note.fallen), len(looked.waves)
             case Receipt(at, sample=Sample(text=str(text))) if self._epoch.header.get("keep_samples") != "all":
                 if at.run == self._epoch.header.get("run"):
                     # A draw's wave comes after its receipt: the step is not decided yet.

@@ -23,7 +23,8 @@ from maker.decision.wave import FLAGGED, Wave
 from maker.errors import InternalError, JournalError
 from maker.journal.chain import Fold
 from maker.journal.database import read_chain
-from maker.journal.notes import Abandoned, Calibration, Close, Epoch, Escalation, Note, Receipt, Takes, note_of
+from maker.journal.escalated import Abandoned, Ahead, Escalation
+from maker.journal.notes import Calibration, Close, Epoch, Note, Receipt, Takes, note_of
 from maker.journal.records import NOTE, decode
 from maker.journal.steps import StoredStep, steps_of
 from maker.journal.writer import Journal
@@ -80,6 +81,10 @@ class Summary:
                 self.flags.update(item.flags)
             case Escalation():
                 self.escalations[item.rung] += 1
+            case Ahead():
+                for roll in item.rolls:
+                    for wave in roll.waves:
+                        self._drawn(wave)
             case Takes(model, takes):
                 self.takes[model] = takes
             case Receipt(asked=asked, sample=Sample(model=said, source=source)):
@@ -114,11 +119,7 @@ class Summary:
 
     def _count(self, wave: Wave) -> None:
         self.close = {}
-        self.samples += len(wave)
-        lost = wave.draws[0::4].count(FLAGGED)
-        if lost:
-            self.flagged += lost
-            self.flags.update(str(facts["flag"]) for facts in wave.extras.values() if "flag" in facts)
+        self._drawn(wave)
         if self.abandoned and wave in self.abandoned:
             return
         place = (wave.step, round_of(wave.first))
@@ -130,6 +131,13 @@ class Summary:
                 self.fold.add(wave.step, wave.verdict[1], wave.verdict[2])
             except InternalError as error:
                 raise JournalError(f"the journal contradicts itself: {error}") from None
+
+    def _drawn(self, wave: Wave) -> None:
+        self.samples += len(wave)
+        lost = wave.draws[0::4].count(FLAGGED)
+        if lost:
+            self.flagged += lost
+            self.flags.update(str(facts["flag"]) for facts in wave.extras.values() if "flag" in facts)
 
     def as_json(self) -> dict[str, Any]:
         """Return the object that `maker show --json` prints."""

@@ -126,7 +126,9 @@ class Judge:
             step = Step(stored.step, lane.state, self._rules, token_cap * stored.longer, long_answer, {}, 0.0)
             method = Method("", b"", stored.epoch.k or 1, MOST_VOTES, MOST_VOTES, (), 0.0, None, 1, 1)
             poll = Poll(step, method, first=stored.round * ROUND)
-            for wave in stored.waves:
+            for number, wave in enumerate(stored.waves):
+                if stored.barred and number == stored.bar:
+                    poll.bar(stored.barred)
                 if len(wave):
                     poll.replay(wave)
             if self.parse is not None:
@@ -183,7 +185,9 @@ class Judged(Recorded):
         for draw, candidate in enumerate(stored.candidates):
             text = self._text(draw)
             sample = stored.sample(draw, text)
-            if text is not None or stored.silent(draw):
+            if stored.led_nowhere(draw):
+                key = None
+            elif text is not None or stored.silent(draw):
                 red = judge(sample, self._step, earlier, self._policy.flags)
                 key = self._ballot(draw, red, text)
             else:

@@ -11,10 +11,12 @@ Not covered: what a single call took (`usage.py`), and limits (`limits.py`).
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from maker.decision.address import Address
+from maker.decision.sample import Sample
 from maker.decision.wave import Wave
 from maker.journal.notes import Calibration, Note, Receipt, Reserve, ServerChange, Takes, Unshown
 from maker.sending.budget.usage import Usage
@@ -56,8 +58,25 @@ class Account:
         if receipts is None or not receipts.known or Address(run, wave.step, wave.first) not in receipts.known:
             self.usage.replay(wave)
         else:
-            self.usage.book(wave)
-            receipts.judged(run, wave.step, wave.first, len(wave))
+            self.judged(wave, run)
+
+    def judged(self, wave: Wave, run: str) -> None:
+        """Book a wave that was drawn under another name than the run's."""
+        self.usage.book(wave)
+        if self.receipts is not None:
+            self.receipts.judged(run, wave.step, wave.first, len(wave))
+
+    def keep_unjudged(self, came: Mapping[Address, Sample], *, durable: bool) -> None:
+        """Keep samples that nobody judges in this process for a resume. durable: by receipts; else they are lost."""
+        if durable and self.receipts is not None:
+            self.receipts.known.update(came)
+        else:
+            self.usage.lose(came.values())
+
+    def forget_step(self, run: str, step: int) -> None:
+        """Book what came of a step and was not judged as lost."""
+        if self.receipts is not None:
+            self.receipts.forget_step(run, step)
 
     def calibrated(self, found: Calibration, run: str) -> None:
         """Book the calibration of an earlier process. run: the name of the run itself."""

@@ -15,6 +15,7 @@ import maker
 from maker.engine.course import Course
 from maker.engine.crew import processes as crew
 from maker.engine.crew.stretch import Stretch
+from maker.engine.ladder import rungs as ladder
 from maker.engine.result import Progress
 from maker.errors import MakerError
 from maker.testing import check_journal
@@ -71,6 +72,12 @@ def test_a_crew_changes_nothing(tmp_path: Path, alone: dict[str, Any], jobs: lis
     assert told(result) == alone
     assert sum(jobs) == result.steps == 2**DISKS - 1
     check_journal(tmp_path / "run.db")
+
+
+def test_where_wins_are_doubted_there_is_no_crew(jobs: list[int]) -> None:
+    """Other processes have no ladder: where it is asked about wins too, the run goes on alone."""
+    assert run(ladder=[ladder.look_ahead(2, wins=True)]).solved
+    assert jobs == []
 
 
 def test_an_interrupted_crew_resumes(tmp_path: Path, alone: dict[str, Any], jobs: list[int]) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from maker.decision.address import ATTEMPTS, ROUND, Address
-from maker.journal.notes import Calibration, Change, Epoch, Escalation, Note, Receipt
+from maker.journal.escalated import Change, Escalation
+from maker.journal.notes import Calibration, Epoch, Note, Receipt
 from maker.review.checking.recount import Failed
 from maker.review.checking.settings import Settings
 from maker.theory.votes.tables import Table

@@ -24,7 +24,7 @@ from maker.cli.options import (
 from maker.cli.screen import run_rows
 from maker.decision.sample import Model
 from maker.engine.calibrate import announced
-from maker.engine.ladder import Rung, another_model, finer, go_back, more_votes, refine, reword
+from maker.engine.ladder.rungs import Rung, another_model, finer, go_back, look_ahead, more_votes, refine, reword
 from maker.errors import TaskError
 from maker.models import over_http
 
@@ -49,7 +49,8 @@ def run(
         str | None,
         typer.Option(
             help="What is tried at a step that does not decide, in order: more-votes, refine, reword, finer, "
-            "another-model=MODEL, go-back=STEPS; or none."
+            "another-model=MODEL, go-back=STEPS, look-ahead=STEPS (look-ahead=STEPS:wins: also before a win that "
+            "other answers have votes against); or none."
         ),
     ] = None,
     as_json: Json = False,
@@ -80,8 +81,11 @@ def read_ladder(text: str | None, make: Callable[[str], Model | str] = str) -> l
             rungs.append(another_model(make(value)))
         elif name == "go-back" and value.isascii() and value.isdigit():
             rungs.append(go_back(int(value)))
+        elif name == "look-ahead" and (steps := value.removesuffix(":wins")).isascii() and steps.isdigit():
+            rungs.append(look_ahead(int(steps), wins=value != steps))
         else:
-            raise TaskError(f"--ladder: {part!r} is no rung. Give {', '.join(_PLAIN)}, another-model=MODEL, go-back=10")
+            rungs_are = f"{', '.join(_PLAIN)}, another-model=MODEL, go-back=10, look-ahead=5 or look-ahead=5:wins"
+            raise TaskError(f"--ladder: {part!r} is no rung. Give {rungs_are}")
     return rungs
 
 
@@ -89,7 +93,7 @@ def _parts(text: str) -> list[str]:
     """Cut at commas, except those within a model's own settings (another-model=oracle:p=0.9,v=1)."""
     parts: list[str] = []
     for part in text.split(","):
-        known = part.partition("=")[0].strip() in (*_PLAIN, "another-model", "go-back")
+        known = part.partition("=")[0].strip() in (*_PLAIN, "another-model", "go-back", "look-ahead")
         if not known and parts and parts[-1].startswith("another-model="):
             parts[-1] += f",{part}"
         else:

@@ -82,7 +82,7 @@ def _order(course: Course) -> dict[str, Any] | None:
     traits = course.dispatcher.traits
     capped = any((limits.max_steps, limits.max_calls, limits.max_tokens, limits.max_cost, limits.max_seconds))
     capped = capped or course.dispatcher.budget.shared is not None
-    changed = course.config.paraphrase or course.escalations or course.abandoned
+    changed = course.config.paraphrase or course.escalations or course.escalations.look or course.abandoned
     if capped or changed or method is None or course.plan.enter is None or not set(method.flags) <= set(DEFAULT):
         return None
     source, name, parameters = origin(task), traits.name, getattr(task, "parameters", {})

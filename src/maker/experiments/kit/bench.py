@@ -33,7 +33,7 @@ from maker.sending.dispatcher import Dispatcher
 from maker.sending.settle import Draw, decide, settle
 from maker.task.canonical import canonical
 from maker.task.load import load_task
-from maker.task.prompt import render
+from maker.task.prompt import render, views
 
 if TYPE_CHECKING:
     from maker.experiments.kit.study import Cell, Options, Row
@@ -93,6 +93,19 @@ def said_of(used: Sequence[Source]) -> str:
     return f"all draws of {'; '.join(made_up)}" + (f". Real: {'; '.join(real)}" if real else "")
 
 
+@dataclass(slots=True, frozen=True)
+class Way:
+    """How steps are asked: at which temperature, in the task's views in turn or not, under which system message.
+
+    turn: another one has draws of its own.
+    """
+
+    temperature: float
+    views: bool = False
+    system: str | None = None
+    turn: int = 0
+
+
 class Bench:
     """One source at work; a context manager that ends the model's workers or connections.
 
@@ -143,6 +156,17 @@ class Bench:
         """Vote on every step until it is decided, or undecided at the engine's default limits."""
         polls = self._polls(disks, steps, self.method(k, flags))
         self.decide(polls, self.samples)
+        return polls
+
+    def ask(self, disks: int, steps: Sequence[int], each: int, way: Way) -> list[Poll]:
+        """Draw `each` replies to every step as `draws` does, asked in another way, with seeds of that way's own."""
+        config = Config(seed=self.seed, temperature=way.temperature, system=way.system, keep_samples="none")
+        most = max(100, 20 * each)
+        method = Method.of(config, each, (), (most, most), run="experiment", question=repr(way).encode())
+        polls = self._polls(disks, steps, method)
+        for poll in polls if way.views else ():
+            poll.views = views(self._task, poll.step.state, poll.step.index)
+        self._portal.call(settle, polls, self.samples)
         return polls
 
     def decide(self, polls: Sequence[Poll], draw: Draw) -> None:

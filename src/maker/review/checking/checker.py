@@ -22,9 +22,11 @@ from typing import Any
 from maker.decision.address import round_of
 from maker.decision.wave import FLAGGED, Wave, step_hash
 from maker.errors import JournalError, TaskError
-from maker.journal.notes import Epoch, Escalation, Note
+from maker.journal.escalated import Ahead, Escalation
+from maker.journal.notes import Epoch, Note
 from maker.journal.records import SENSELESS, senseless
 from maker.journal.story import Story, Summary
+from maker.review.checking.ahead import recount_ahead
 from maker.review.checking.recount import Failed, Race
 from maker.review.checking.settings import Settings
 from maker.task.canonical import canonical, digest, jsonable
@@ -181,12 +183,25 @@ class Checker:
         if isinstance(item, Escalation) and not item.change.goes_on:
             self._open.pop((item.step, self._settings.round(item.step)), None)
         self._settings.take(item)
-        if isinstance(item, Epoch):
+        if isinstance(item, Ahead):
+            with findings(item.step):
+                self._ahead(item)
+        elif isinstance(item, Epoch):
             self._open.clear()  # steps that are not decided begin anew
         elif isinstance(item, Escalation) and item.change.back:
             due = self._at.get(self._settings.segment_of(item.step), (0, None))[0]
             if due > item.steps.start:
                 raise Failed(f"step {item.step}: steps that still count were rolled back")
+
+    def _ahead(self, note: Ahead) -> None:
+        """Follow a look ahead, and take the votes of the answers that fell. Of one that was rolled back, nothing."""
+        if self._summary.abandoned.covers(note.step, note.round):
+            return
+        change, race = self._settings.look(note), self._open.get((note.step, note.round))
+        if race is None or not race.votes.total():
+            raise Failed(f"step {note.step} was looked ahead at before it was voted on")
+        recount_ahead(note, change, race, self.task, self._due(note.step)[1])
+        race.bar(note.fallen)
 
     def wave(self, wave: Wave) -> None:
         """Count a wave's ballots one at a time; check the verdict it claims. What was rolled back is only counted."""

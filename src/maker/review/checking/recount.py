@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,8 +31,8 @@ class Race:
 
     name: what is decided, for messages. k: the margin that decides, one more for each total in `widens` that the votes
     have come to. most: the votes that a table of margins goes to, None where there is none. drawn: how many draws it
-    had. texts: those stored, None where only a digest is. first: what each candidate said first; said: what a text
-    says, by its number; both entered by whoever counts.
+    had. texts: those stored, None where only a digest is. barred: candidates that lost their votes in a look ahead.
+    first: what each candidate said first; said: what a text says, by its number; both entered by whoever counts.
     """
 
     name: str
@@ -45,6 +45,7 @@ class Race:
     first: dict[int, Any] = field(default_factory=dict)
     said: dict[int, Any] = field(default_factory=dict)
     texts: list[bytes | None] = field(default_factory=list)
+    barred: set[int] = field(default_factory=set)
 
     def ballots(self, wave: Wave) -> Iterator[tuple[int, int]]:
         """Count a wave; yield for each draw the candidate, or FLAGGED, and the number of its text."""
@@ -77,8 +78,20 @@ class Race:
             raise Failed(f"{self.name}: draw {draw} has a vote, though its reply had no text")
         if candidate != FLAGGED and not 0 <= candidate <= len(self.votes):
             raise Failed(f"{self.name}: draw {draw} votes for candidate {candidate}, which nobody gave")
+        if candidate in self.barred:
+            raise Failed(f"{self.name}: draw {draw} votes for candidate {candidate}, which has lost its votes")
         if candidate == len(self.votes) and self.texts[number] is None:
             raise Failed(f"{self.name}: the text of candidate {candidate} is missing")
+
+    def bar(self, candidates: Iterable[int]) -> None:
+        """Take their votes from candidates."""
+        for candidate in candidates:
+            self.votes[candidate] = 0
+            self.barred.add(candidate)
+
+    def foremost(self, top: int) -> list[int]:
+        """Return the candidates with the most votes, the first ones among equals."""
+        return sorted((n for n, count in self.votes.items() if count), key=lambda n: (-self.votes[n], n))[:top]
 
     def margin(self) -> int:
         """Return the votes of the leader minus those of the runner-up."""
@@ -92,6 +105,9 @@ class Race:
         return self.k + bisect_right(self.widens, self.votes.total()) if self.widens else self.k
 
     def won_by(self, winner: int) -> bool:
-        """Say whether a candidate leads by exactly what is needed, and the table has not ended."""
+        """Say whether a candidate leads by what is needed, and the table has not ended.
+
+        It may lead by more only where another has lost its votes: no draw comes after the vote is decided.
+        """
         in_time = self.most is None or self.votes.total() <= self.most
-        return in_time and self.margin() == self.needed() and self.votes[winner] == max(self.votes.values())
+        return in_time and self.margin() >= self.needed() and self.votes[winner] == max(self.votes.values())

@@ -13,9 +13,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from maker.decision.address import ATTEMPTS, round_of
+from maker.journal.escalated import Ahead, Change, Escalation
 from maker.journal.header import FIXED, FUNCTIONS
 from maker.journal.items import is_map
-from maker.journal.notes import Calibration, Epoch, Escalation, Note, Receipt
+from maker.journal.notes import Calibration, Epoch, Note, Receipt
 from maker.review.checking.recount import Failed
 from maker.theory.votes.tables import Table
 
@@ -34,6 +35,7 @@ class Settings:
         self._header: dict[str, Any] = {}
         self._attempts: dict[int, int] = {}  # by step
         self._branches: dict[int, int] = {}  # by segment
+        self._looks: dict[int, Change] = {}  # by step, those ahead that are due
 
     def segment_of(self, step: int) -> int:
         """Return the number of a step's segment."""
@@ -42,6 +44,12 @@ class Settings:
     def round(self, step: int) -> int:
         """Return the round in which a step is voted on now."""
         return self._branches.get(self.segment_of(step), 0) * ATTEMPTS + self._attempts.get(step, 0)
+
+    def look(self, note: Ahead) -> Change:
+        """Return the change that a look ahead carries out. Raises Failed for a look that is not due."""
+        if note.step not in self._looks or note.round != self.round(note.step):
+            raise Failed(f"step {note.step} was looked ahead at in round {note.round}, where that was not due")
+        return self._looks.pop(note.step)
 
     def take(self, note: Note) -> None:
         """Follow a note. Raises Failed for one that does not follow."""
@@ -52,6 +60,8 @@ class Settings:
                 self._calibrated(note)
             case Escalation():
                 self._escalated(note)
+                if note.change.ahead:
+                    self._looks[note.step] = note.change
             case Receipt(address=at) if at.run == self._header.get("run"):
                 if round_of(at.draw) > self.round(at.step):
                     raise Failed(f"step {at.step}: a reply came in round {round_of(at.draw)}, which no note begins")
@@ -64,6 +74,7 @@ class Settings:
             raise Failed(f"epoch {epoch.number} is of another run: its {name} differs from that of the header")
         self._header, self.k, self.table = epoch.header, epoch.k, None
         self._attempts.clear()
+        self._looks.clear()
 
     def _calibrated(self, found: Calibration) -> None:
         if self._number < 0 or self.k is not None:
@@ -86,6 +97,7 @@ class Settings:
         if found.change.back:
             self._branches[segment] = found.branch
             self._attempts = {step: tried for step, tried in self._attempts.items() if step not in found.steps}
+            self._looks.pop(found.step, None)
         else:
             self._attempts[found.step] = found.attempt
 

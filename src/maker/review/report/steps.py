@@ -25,7 +25,7 @@ def show_step(stored: StoredStep) -> dict[str, Any]:
     """Return one step as the template shows it."""
     tally = stored.tally()
     kinds = stored.flags.most_common()
-    counts = [(candidate, tally.counts[b"%d" % candidate]) for candidate in range(len(stored.first))]
+    counts = [(candidate, tally.counts.get(b"%d" % candidate, 0)) for candidate in range(len(stored.first))]
     counts.sort(key=lambda item: (item[0] != stored.winner, -item[1], item[0]))
     answers = [
         {"letter": _letter(candidate), "votes": votes, "won": candidate == stored.winner,

@@ -16,15 +16,16 @@ import anyio.lowlevel
 import pytest
 
 import maker
+from corrupt import cut
 from maker.cli.app import main
 from maker.cli.commands.run import read_ladder
 from maker.decision.address import ROUND, draw_seeds, seed_key
 from maker.decision.sample import Failure, Prices, Request, Sample, Traits
 from maker.decision.wave import Wave
-from maker.engine import ladder
+from maker.engine.ladder import rungs as ladder
 from maker.errors import JournalError, TaskError
 from maker.journal.database import read_records
-from maker.journal.notes import Escalation
+from maker.journal.escalated import Escalation
 from maker.journal.records import decode, encode_note
 from maker.journal.story import Story
 from maker.journal.writer import Journal
@@ -460,15 +461,6 @@ def test_what_was_given_up_is_passed_over_by_all_readers(tmp_path: Path) -> None
 # -- resumes --------------------------------------------------------------------------------------------------
 
 
-def cut(path: Path, records: list[bytes], to: Path) -> Path:
-    """Write the first records of a run to a journal of their own, as if the process had died there."""
-    with Journal(to) as journal:
-        assert list(journal.replay()) == []
-        for record in records:
-            journal.append(record)
-    return to
-
-
 def slow(request: Request) -> str:
     """Answer rightly from the tenth draw on."""
     return right(request) if request.address.draw % ROUND >= 9 else rejected(request)
@@ -507,7 +499,7 @@ def test_killed_anywhere_it_resumes_to_the_same_chain(tmp_path: Path, paid: bool
 
 KILLED = """
 import os, signal, sys
-sys.path.insert(0, {folder!r})
+sys.path[:0] = {folders!r}
 from test_escalations import BACK, Sound, carry, hard, ladder, named, rejected, right
 draws = 0
 
@@ -527,7 +519,9 @@ carry(hard({{**at, 2: rejected}}), [ladder.another_model(named("b", dying)), lad
 def test_a_process_that_is_killed_while_it_tries_again(tmp_path: Path, after: int) -> None:
     """SIGKILL at a draw of another model, and after a rollback: the next process ends in the same decisions."""
     path = tmp_path / "run.db"
-    code = KILLED.format(folder=str(Path(__file__).parent), path=str(path), after=after)
+    code = KILLED.format(
+        folders=[str(Path(__file__).parent), str(Path(__file__).parents[2] / "kit")], path=str(path), after=after
+    )
     killed = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     rungs = [ladder.another_model(named("b", right)), ladder.go_back(3)]

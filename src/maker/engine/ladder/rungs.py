@@ -6,19 +6,23 @@ step, so the climb ends; who wants two tries of a kind lists the rung twice. A c
 the red flags: whatever is tried, a step advances only on a verdict, and the end is a named stop, never a guess.
 
 The diagnosis, which the rungs of this module choose by, is the first of these that fits:
-    unsound   the task says that the state itself is broken                 -> roll back
+    unsound   the task says that the state is broken, or no answer leads on -> roll back
     refused   no valid vote, and refusals or a request that always fails    -> other words, another model
     leading   one answer is ahead beyond chance, a limit was in the way     -> more votes
     rejected  the rules refuse most samples, and they are nearly all alike  -> another model, or finer steps, at once
     flagged   most samples are flagged in another way                       -> draw again, warmer and longer
-    tied      answers about equally likely                                  -> other words, finer steps, another model
+    tied      answers about equally likely                                  -> other words, finer steps, another model,
+                                                                               or a look at where each of them leads
 
 More votes of the same kind are not offered for a tie: at p = 1/2 they are a coin flip, and below it the more
 votes, the surer the wrong answer. `DEFAULT` holds `more_votes` alone, and that lifts only a limit that nobody
 set: the same race goes on under the same rule.
 
-Not covered: carrying a change out and journaling it (`loop.py`); whether a wrong answer that a model prefers
-and no flag catches can be noticed: it cannot.
+A wrong answer that a model prefers and no flag catches wins its vote, and no rung is asked: only `look_ahead(...,
+wins=True)` is asked about a win too, where another answer has votes. It notices what leads to a broken state or a dead
+end within so many steps, and nothing else: an error that no rule ever speaks against stays one.
+
+Not covered: carrying a change out and journaling it (`engine/course.py`, `ahead.py`).
 """
 
 from __future__ import annotations
@@ -32,12 +36,14 @@ from maker import theory
 from maker.decision.poll import Poll
 from maker.decision.sample import AnyModel, Traits
 from maker.errors import TaskError
-from maker.journal.notes import Change
+from maker.journal.escalated import TOP, Change
 from maker.task.task import guarded
 
 MORE = 4  # times the votes and flagged samples of the first limit
 WARMER = 0.5  # added to the temperature
 LONGER = 2  # times the tokens of a reply
+FARTHEST = 1000  # steps ahead
+CONTESTED = "contested"  # the trouble of a vote that was won against other votes
 FEW_TEXTS = 0.1  # of the samples: so few distinct texts are "nearly all alike"
 REJECTIONS = ("illegal", "inconsistent")  # flags of answers that could be read and broke the rules
 
@@ -46,11 +52,12 @@ REJECTIONS = ("illegal", "inconsistent")  # flags of answers that could be read 
 class Trouble:
     """How a step stood when its vote ended without a verdict.
 
-    reason: "max_votes", "max_flags", "refused" or "poison". votes: by answer, most first. flags: flagged
+    reason: "max_votes", "max_flags", "refused", "poison", "dead_end" (no answer leads on), or "contested": one has won
+    and others have votes. votes: by answer, most first. flags: flagged
     samples by kind. texts: how many distinct ones. k: the margin. tried: the rungs taken at this step before.
     decided: steps of its segment before it, which can be rolled back. fixed: limits that the user has set.
     offers: what there is beside the plain vote: "paraphrases", "finer". unsound: the task's `sound` said
-    that the state is broken.
+    that the state is broken. looked: the answers of this vote were rolled ahead before.
     """
 
     step: int
@@ -64,6 +71,7 @@ class Trouble:
     fixed: frozenset[str] = frozenset()
     offers: frozenset[str] = frozenset()
     unsound: bool = False
+    looked: bool = False
 
     @property
     def valid(self) -> int:
@@ -84,7 +92,7 @@ class Trouble:
     @property
     def diagnosis(self) -> str:
         """What kind of trouble it is; see the module."""
-        if self.unsound:
+        if self.unsound or self.reason == "dead_end":
             return "unsound"
         if not self.valid and (self.reason == "poison" or 2 * self.flags.get("refused", 0) > self.flagged):
             return "refused"
@@ -136,6 +144,32 @@ def another_model(model: AnyModel) -> Rung:
     return _named(rung, f"another_model({name})", model)
 
 
+def look_ahead(steps: int, top: int = TOP, *, wins: bool = False) -> Rung:
+    """Return the rung that rolls the `top` foremost answers of a vote so many steps on, and takes votes from dead ends.
+
+    Each is applied, and the model is asked for the steps that follow: three draws each, of which the most frequent
+    legal answer is applied in turn. That roll falls where the task's `sound` speaks against a state on the way, where
+    all draws of a step are illegal, or where the task ends short of its goal; and the answer falls with the third of
+    its rolls. Then it has no votes any more, and the race goes on between the others under the same k. Where a step
+    brings no legal answer for another reason, or none falls, nothing changes. Where all fall, the state before was
+    broken: `go_back`, or the end of the ladder.
+    wins: look also where an answer has won and another one has votes, before the win counts. steps: 1 to 1,000.
+    top: 2 or more. Raises TaskError for others.
+    """
+    for name, number, least in (("steps", steps, 1), ("top", top, 2)):
+        if isinstance(number, bool) or not isinstance(number, int) or not least <= number <= FARTHEST:
+            raise TaskError(f"look_ahead: {name} = {number!r}: give a whole number from {least} to {FARTHEST:,}")
+
+    def rung(trouble: Trouble) -> Change | None:
+        """Look where the foremost answers lead, once a vote."""
+        able = len(trouble.votes) > 1 and not trouble.looked and trouble.diagnosis != "unsound"
+        return Change(ahead=steps, top=top) if able and (wins or trouble.reason != CONTESTED) else None
+
+    named = _named(rung, f"look_ahead({steps})")
+    named.wins = wins  # type: ignore[attr-defined]
+    return named
+
+
 def go_back(steps: int) -> Rung:
     """Return the rung that gives up the last `steps` decided steps of the segment and plans them again.
 
@@ -167,6 +201,11 @@ def _named(rung: Rung, name: str, model: AnyModel | None = None) -> Rung:
 
 
 # -- the climb ------------------------------------------------------------------------------------------
+
+
+def asked_of_wins(ladder: Sequence[Rung]) -> tuple[Rung, ...]:
+    """Return the rungs that are asked about wins that other answers have votes against."""
+    return tuple(rung for rung in ladder if getattr(rung, "wins", False))
 
 
 def rung_name(rung: Rung) -> str:
@@ -214,6 +253,7 @@ def _check(change: object, trouble: Trouble, name: str) -> None:
     if not isinstance(change, Change) or change == Change():
         raise TaskError(f"{where} returned {change!r}: give a Change of something, or None")
     possible = change.more >= 1 and change.longer >= 1 and math.isfinite(change.warmer)
+    possible = possible and (not change.ahead or (0 < change.ahead <= FARTHEST and change.top > 1 and change.goes_on))
     if not possible or not 0 <= change.back <= trouble.decided:
         raise TaskError(f"{where}: {change!r} is out of range; {trouble.decided} steps can be given up")
     for what, wanted in (("paraphrases", change.paraphrase), ("finer", change.finer)):
@@ -224,6 +264,7 @@ def _check(change: object, trouble: Trouble, name: str) -> None:
 def trouble_of(poll: Poll, reason: str, **known: Any) -> Trouble:
     """Return how a poll without a verdict stands. known: what the poll does not know (tried, fixed, offers, ...)."""
     votes = tuple(sorted(poll.tally.counts.values(), reverse=True))
+    known["looked"] = poll.looked
     return Trouble(poll.step.index, reason, poll.method.k, votes, dict(poll.flags), poll.texts, **known)
 
 

@@ -15,10 +15,20 @@ from maker.decision.method import Method
 from maker.decision.poll import Poll
 from maker.decision.sample import Sample
 from maker.decision.step import Rules, Step
-from maker.engine import ladder
-from maker.engine.ladder import Trouble, another_model, climb, describe, finer, go_back, more_votes, refine, reword
+from maker.engine.ladder import rungs as ladder
+from maker.engine.ladder.rungs import (
+    Trouble,
+    another_model,
+    climb,
+    describe,
+    finer,
+    go_back,
+    more_votes,
+    refine,
+    reword,
+)
 from maker.errors import TaskError
-from maker.journal.notes import Change
+from maker.journal.escalated import Change
 
 exactly = settings(derandomize=True, max_examples=200, deadline=None)
 

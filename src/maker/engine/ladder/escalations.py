@@ -6,7 +6,7 @@ tried as before, whatever its own ladder says, and only new trouble climbs that.
 Seeds and numbers of draws follow from the step's branch and attempt alone, never from what other segments did
 meanwhile: a run is the same however it is carried out.
 
-Not covered: rungs (`ladder.py`), and stopping workers for a rollback (`loop.py`).
+Not covered: rungs (`rungs.py`), and stopping workers for a rollback (`engine/loop.py`).
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from maker.decision.address import ATTEMPTS, BRANCHES, ROUND, seed_key
 from maker.decision.config import MOST_VOTES, Config
 from maker.decision.method import Method
 from maker.engine.front import Lane
-from maker.engine.ladder import Rung, Trouble, climb, trouble_of
-from maker.journal.notes import Change, Escalation
+from maker.engine.ladder.rungs import CONTESTED, Rung, Trouble, asked_of_wins, climb, trouble_of
+from maker.journal.escalated import Change, Escalation
 from maker.sending.budget.limits import Limits
 from maker.task.task import Task, guarded
 
@@ -45,11 +45,12 @@ class Escalations:
     """The tries of one run. False as long as there are none.
 
     plain: the task is asked in its own words alone (a simulated model knows no others). counts: changes by rung,
-    those of abandoned branches included.
+    those of abandoned branches included. look: there are rungs that are asked about wins.
     """
 
     def __init__(self, task: Task, ladder: Sequence[Rung], limits: Limits, *, plain: bool) -> None:
         self._task, self._ladder, self._limits = task, ladder, limits
+        self.look = asked_of_wins(ladder)
         self.counts: Counter[str] = Counter()
         self._tries: dict[int, _Tries] = {}
         finer = hasattr(task, "finer") and hasattr(task, "render")
@@ -66,13 +67,25 @@ class Escalations:
 
     def trouble(self, lane: Lane, reason: str) -> Trouble:
         """Say how an open step stands, in counts. Raises TaskError when the task's `sound` does."""
-        assert lane.poll is not None, "only an open step is in trouble"
         sound = getattr(self._task, "sound", None)
         unsound = sound is not None and not guarded(sound, lane.index, "sound", lane.state)
+        return self._trouble(lane, reason, unsound=unsound)
+
+    def _trouble(self, lane: Lane, reason: str, *, unsound: bool = False) -> Trouble:
+        assert lane.poll is not None, "only an open step is in trouble"
         return trouble_of(
             lane.poll, reason, tried=self._tries.get(lane.index, _NONE).rungs, offers=self._offers, fixed=self._fixed,
             decided=lane.index - lane.segment.start, unsound=unsound,
         )  # fmt: skip
+
+    def doubt(self, lane: Lane) -> Escalation | None:
+        """Return the look ahead that is due before a win counts; None where there is none to take. Raises TaskError."""
+        poll = lane.poll
+        if not self.look or poll is None or poll.looked or len(poll.tally.counts) < 2:
+            return None
+        found = climb(self.look, replace(self._trouble(lane, CONTESTED), tried=()))
+        attempt = self._tries.get(lane.index, _NONE).attempt
+        return None if found is None else Escalation(lane.index, lane.branch, attempt, found[0], CONTESTED, found[1])
 
     def next(self, lane: Lane, trouble: Trouble) -> Escalation | None:
         """Return what is tried next at a step in trouble, None at the end of the ladder. Raises TaskError."""
@@ -91,7 +104,10 @@ class Escalations:
         """Keep what a journaled change does to its steps."""
         self.counts[found.rung] += 1
         tries = self._tries.setdefault(found.step, _Tries())
-        tries.rungs += (found.rung,)
+        if found.reason != CONTESTED:  # of a win; should the vote come into trouble yet, all rungs are to be had
+            tries.rungs += (found.rung,)
+        if found.change.ahead:
+            return
         tries.more = found.change.more
         for step in found.steps:
             tries = self._tries.setdefault(step, _Tries())
