@@ -73,7 +73,9 @@ class Receipts:
         Nobody waits for them: they are durable soon, and before any reservation that is made after.
         """
         for request, sample, spent in samples:
-            note = _address(request.address) | _asked(asked)
+            note = _address(request.address)
+            if asked:
+                note["asked"] = asked
             note["spent"] = list(spent)
             tell(sample, note)
             self._append("sample", note)
@@ -109,9 +111,10 @@ class Receipts:
         return "observed" if not self._unmarked else "observed in part: some samples bear no id and no logprobs"
 
     def _mark(self, sample: Sample) -> None:
-        marked = sample.response_id is not None or (self.warm and sample.logprob is not None)
-        self._marked += marked
-        self._unmarked += not marked
+        if sample.response_id is not None or (self.warm and sample.logprob is not None):
+            self._marked += 1
+        else:
+            self._unmarked += 1
 
     def _changes(self, sample: Sample, asked: str) -> Iterator[tuple[_Of, str]]:
         """Give what a sample says of its maker otherwise than the samples before it from the same server."""

@@ -167,8 +167,9 @@ class Funds:
         """Book what a draw took, and give back what was held of it."""
         for purse in self._purses:
             purse.came(bound, spent)
-        if bound.assumed:
-            self._over = max(self._over, (spent.tokens_in + spent.tokens_out) * self._over / bound.assumed)
+        took = spent.tokens_in + spent.tokens_out
+        if took > bound.assumed > 0:
+            self._over = took * self._over / bound.assumed  # in this order: journals hold it to the last bit
 
     def failed(self, spent: Spent, fault: str = "") -> None:
         """Book a call that brought no sample. fault: why, for a person."""
