@@ -26,6 +26,7 @@ from maker.sending.budget.funds import Funds
 from maker.sending.budget.limits import Budget, Limits, must_have_prices
 from maker.sending.budget.usage import Spent, Usage, spent_on
 from maker.sending.draw import FREE, Draw
+from maker.sending.late import Call
 from maker.sending.outage import Outage
 from maker.sending.receipts import Receipts
 from maker.sending.slots import Slots
@@ -59,10 +60,8 @@ class Dispatcher:
         self, model: Model, limits: Limits, usage: Usage, *, beside: Dispatcher | None = None, name: str = "",
         shared: Budget | None = None,
     ) -> None:  # fmt: skip
-        self.model = model
-        self.limits = limits
-        self.usage = usage
-        self.name = name
+        self.model, self.name = model, name
+        self.limits, self.usage = limits, usage
         self.traits = traits = Traits.of(model)
         self.prices = traits.prices
         self.budget: Funds = Funds(limits, usage, shared) if beside is None else beside.budget
@@ -74,7 +73,6 @@ class Dispatcher:
         self.out = 0  # draws that are with the model now
         self.slots: Slots = beside.slots if beside else Slots(self._bears())
         self._finding = limits.concurrency is None and traits.bears is not None
-        self._together = traits.together
         self._proven = False  # a draw has succeeded
         self._outage = Outage(limits.patience)
 
@@ -131,8 +129,9 @@ class Dispatcher:
     def _bounded(self, draws: list[Draw]) -> list[Draw]:
         """Give draws the room for thoughts that the model needs now, and the bounds that follow."""
         if self.traits.room is not None:
+            room = self.traits.room()
             for draw in draws:
-                draw.have_room(self.traits.room())
+                draw.have_room(room)
         if self.bounding:
             for draw, bound in zip(draws, self.budget.bounds([d.request for d in draws], self.prices), strict=True):
                 draw.bound = bound
@@ -173,9 +172,9 @@ class Dispatcher:
 
     def _calls(self, draws: Sequence[Draw]) -> list[list[Draw]]:
         """Cut draws into calls: one each, or as many as the model takes together of those that ask the same."""
-        if self._together == 1:
+        if self.traits.together == 1:
             return [[draw] for draw in draws]
-        alike = groups([draw.request for draw in draws], self._together)
+        alike = groups([draw.request for draw in draws], self.traits.together)
         return [[draws[i] for i in positions] for positions in alike]
 
     async def _send(self, draws: list[Draw]) -> None:
@@ -271,9 +270,12 @@ class Dispatcher:
         """Make one call; where it takes far longer than its like, others have its slot meanwhile."""
         if self.traits.lockstep:
             return readable(await self.model.draw(asked), len(asked))
-        with self.slots.late.begin() as call:
+        call = self.slots.late.begin(Call())
+        try:
             replies = readable(await self.model.draw(asked), len(asked))
-            call.replied = not all(isinstance(reply, Failure) for reply in replies)
+            call.replied = any(isinstance(reply, Sample) for reply in replies)
+        finally:
+            self.slots.late.end(call)
         return replies
 
     def _book(self, draws: Sequence[Draw], replies: Sequence[Sample | Failure]) -> list[tuple[Draw, Failure]]:
