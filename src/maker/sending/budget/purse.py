@@ -106,6 +106,14 @@ class Purse:
 
     # -- tokens and dollars ----------------------------------------------------------------------------
 
+    def take_at_once(self, bounds: Sequence[Spent]) -> bool:
+        """Hold draws and say so, if nobody waits and there is room for all of them."""
+        with self._lock:
+            if self._queue or self._room(bounds) < len(bounds):
+                return False
+            self._hold(bounds)
+            return True
+
     def take_now(self, bounds: Sequence[Spent], turn: Turn, *, first: bool = False) -> int:
         """Hold draws if there is room for them now, as told at `take`; return how many, 0 where they have to wait.
 

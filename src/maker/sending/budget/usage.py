@@ -54,8 +54,7 @@ def spent_on(reply: Sample | Failure, bound: Spent, prices: Prices | None) -> Sp
     if tokens_in is None or tokens_out is None:
         known = (tokens_in or 0) + (tokens_out or 0)
         return Spent(tokens_in or 0, tokens_out or 0, max(0, bound.assumed - known), bound.cost or told)
-    if cached > tokens_in:
-        cached = tokens_in
+    cached = min(cached, tokens_in)
     return Spent(tokens_in, tokens_out, 0, prices.cost(tokens_in, tokens_out, cached) if prices else told, cached)
 
 

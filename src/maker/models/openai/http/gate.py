@@ -166,8 +166,7 @@ class Gate:
     def _take(self) -> Ticket:
         self.out += 1
         current = self._round
-        if self.out > current.peak:
-            current.peak = self.out
+        current.peak = max(current.peak, self.out)
         self._first_out = self._ajar
         return self._late.begin(Ticket(current.number, self._ajar))
 
