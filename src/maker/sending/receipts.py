@@ -58,9 +58,14 @@ class Receipts:
     def reserve(self, requests: Sequence[Request], bounds: Sequence[Spent]) -> Awaitable[None]:
         """Note that these draws are about to be sent; what is returned is to be awaited until that is durable."""
         first = requests[0].address
-        note = {"run": first.run, "step": first.step, "draws": [request.address.draw for request in requests],
-                "tokens": [bound.assumed for bound in bounds], "cost": [bound.cost for bound in bounds]}  # fmt: skip
-        self._append("reserve", note)
+        draws: list[int] = []
+        tokens: list[int] = []
+        cost: list[float] = []
+        for request, bound in zip(requests, bounds, strict=True):  # one nearly always: no comprehensions
+            draws.append(request.address.draw)
+            tokens.append(bound.assumed)
+            cost.append(bound.cost)
+        self._append("reserve", {"run": first.run, "step": first.step, "draws": draws, "tokens": tokens, "cost": cost})
         return self.journal.committed()
 
     def fail(self, request: Request, failure: Failure, spent: Spent) -> None:
