@@ -55,13 +55,14 @@ class Clock:
     def replies(self, count: int, seconds: float = 2.0) -> None:
         """Have so many calls answered."""
         for _ in range(count):
-            with self.late.begin() as call:
-                self.move(seconds)
-                call.replied = True
+            call = self.late.begin(Call())
+            self.move(seconds)
+            call.replied = True
+            self.late.end(call)
 
     def begin(self, count: int) -> list[Call]:
         """Have so many calls out."""
-        return [self.late.begin() for _ in range(count)]
+        return [self.late.begin(Call()) for _ in range(count)]
 
 
 @pytest.mark.parametrize(("seconds", "far"), [(2.0, FAR * 2.0), (0.01, SHORTEST)])
@@ -75,7 +76,7 @@ def test_late_is_far_longer_than_the_others_took_and_some_seconds(seconds: float
     clock.move(SHORTEST / 10 + 0.01)
     assert (clock.lent, call.lent, clock.back) == (1, True, 0)
     clock.move(TIMEOUT)
-    call.end()
+    clock.late.end(call)
     assert (clock.lent, clock.back, clock.late.lent) == (1, 1, 0)
 
 
@@ -84,7 +85,7 @@ def test_without_replies_to_compare_with_no_call_is_late() -> None:
     clock = Clock()
     clock.replies(LOOK - 1)
     for call in clock.begin(LOOK):
-        call.end()
+        clock.late.end(call)
     clock.begin(1)
     clock.move(TIMEOUT)
     assert clock.lent == 0
@@ -109,7 +110,7 @@ def test_while_others_are_answered_so_many_may_hang_and_no_more() -> None:
     hang = clock.begin(3 * MOST_LENT)
     clock.replies(3 * MOST_LENT * LOOK)
     assert clock.lent == clock.late.lent == 2 * MOST_LENT
-    hang[0].end()
+    clock.late.end(hang[0])
     clock.move(SHORTEST)
     assert (clock.lent, clock.late.lent) == (2 * MOST_LENT + 1, 2 * MOST_LENT)
 

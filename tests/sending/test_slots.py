@@ -8,7 +8,7 @@ from contextvars import ContextVar
 
 import pytest
 
-from maker.sending.late import LOOK, SHORTEST
+from maker.sending.late import LOOK, SHORTEST, Call
 from maker.sending.slots import Slots
 
 
@@ -267,13 +267,17 @@ async def test_a_late_call_lends_its_slot_and_loses_none(cancelled: bool) -> Non
     now, timers = [0.0], []  # type: ignore[var-annotated]
     slots.late._clock, slots.late._timer = lambda: now[0], lambda seconds, ring: timers.append(ring)
     for _ in range(LOOK):
-        with slots.late.begin() as quick:
-            quick.replied = True
+        quick = slots.late.begin(Call())
+        quick.replied = True
+        slots.late.end(quick)
     jobs = Jobs(slots)
 
     async def hangs(job: str) -> None:
-        with slots.late.begin():
+        call = slots.late.begin(Call())
+        try:
             await jobs.do(job)
+        finally:
+            slots.late.end(call)
 
     late = asyncio.create_task(slots.each(["late"], hangs))
     await rest()

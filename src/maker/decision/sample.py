@@ -224,7 +224,7 @@ Reply = Sample | Failure
 
 def readable(replies: Any, count: int) -> list[Reply]:
     """Return what a draw gave as samples and failures; text alone is a sample. Raises ModelError for anything else."""
-    if not isinstance(replies, Sequence) or isinstance(replies, str):
+    if type(replies) is not list and (not isinstance(replies, Sequence) or isinstance(replies, str)):
         raise ModelError(f"the model gave a {type(replies).__name__}, not a list of replies. Mend the model's draw().")
     if len(replies) != count:
         raise ModelError(f"the model gave {len(replies)} replies to {count} requests: mend its draw()")

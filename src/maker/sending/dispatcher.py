@@ -26,6 +26,7 @@ from maker.sending.budget.funds import Funds
 from maker.sending.budget.limits import Budget, Limits, must_have_prices
 from maker.sending.budget.usage import Spent, Usage, spent_on
 from maker.sending.draw import FREE, Draw
+from maker.sending.late import Call
 from maker.sending.outage import Outage
 from maker.sending.receipts import Receipts
 from maker.sending.slots import Slots
@@ -59,10 +60,8 @@ class Dispatcher:
         self, model: Model, limits: Limits, usage: Usage, *, beside: Dispatcher | None = None, name: str = "",
         shared: Budget | None = None,
     ) -> None:  # fmt: skip
-        self.model = model
-        self.limits = limits
-        self.usage = usage
-        self.name = name
+        self.model, self.name = model, name
+        self.limits, self.usage = limits, usage
         self.traits = traits = Traits.of(model)
         self.prices = traits.prices
         self.budget: Funds = Funds(limits, usage, shared) if beside is None else beside.budget
@@ -70,12 +69,10 @@ class Dispatcher:
             must_have_prices(limits, self.prices, self.budget.shared)
         self.bounding = not traits.lockstep or self.budget.capped or self.prices is not None
         self.receipts: Receipts | None = None
-        self._retrying = ""
+        self._retrying, self._proven = "", False  # proven: a draw has succeeded
         self.out = 0  # draws that are with the model now
         self.slots: Slots = beside.slots if beside else Slots(self._bears())
         self._finding = limits.concurrency is None and traits.bears is not None
-        self._together = traits.together
-        self._proven = False  # a draw has succeeded
         self._outage = Outage(limits.patience)
 
     @property
@@ -104,10 +101,10 @@ class Dispatcher:
 
     async def _draw_others(self, requests: Sequence[Request], known: Mapping[Address, Sample]) -> list[Sample]:
         """Return one sample for each request, drawing those that no process has drawn so far."""
-        samples = {request.address: known[request.address] for request in requests if request.address in known}
-        unsent = [request for request in requests if request.address not in samples]
-        samples.update(zip([request.address for request in unsent], await self._draw(unsent), strict=True))
-        return [samples[request.address] for request in requests]
+        unsent = [request for request in requests if request.address not in known]
+        came = [known.get(request.address) for request in requests]  # before others are awaited: a wave drops its own
+        drawn = iter(await self._draw(unsent))
+        return [next(drawn) if sample is None else sample for sample in came]
 
     async def _draw(self, requests: Sequence[Request]) -> list[Sample]:
         """Return one sample for each request that was never answered."""
@@ -140,13 +137,19 @@ class Dispatcher:
 
     async def _send_all(self, draws: list[Draw]) -> None:
         """Send draws once they are held: all, or as many at a time as there is room for."""
+        if not self.bounding or self.budget.take_now([draw.bound for draw in draws]):
+            await self._send_held(draws)
+            return
         with self.budget.place() as place:
             while draws:
-                count = await place.take([draw.bound for draw in draws]) if self.bounding else len(draws)
+                count = await place.take([draw.bound for draw in draws])
                 now, draws = draws[:count], draws[count:]
-                for draw in now:
-                    draw.held = self.bounding
-                await (self._send(now) if self.traits.lockstep else self.slots.each(self._calls(now), self._send))
+                await self._send_held(now)
+
+    def _send_held(self, draws: list[Draw]) -> Awaitable[None]:
+        for draw in draws:
+            draw.held = self.bounding
+        return self._send(draws) if self.traits.lockstep else self.slots.each(self._calls(draws), self._send)
 
     async def _hold_again(self, draws: list[Draw]) -> None:
         """Hold draws that failed; where failures have used up their room, others have the slot until there is some."""
@@ -173,9 +176,9 @@ class Dispatcher:
 
     def _calls(self, draws: Sequence[Draw]) -> list[list[Draw]]:
         """Cut draws into calls: one each, or as many as the model takes together of those that ask the same."""
-        if self._together == 1:
+        if self.traits.together == 1:
             return [[draw] for draw in draws]
-        alike = groups([draw.request for draw in draws], self._together)
+        alike = groups([draw.request for draw in draws], self.traits.together)
         return [[draws[i] for i in positions] for positions in alike]
 
     async def _send(self, draws: list[Draw]) -> None:
@@ -220,8 +223,7 @@ class Dispatcher:
         wait += jitter() * min(MOST_JITTER, wait / 4)
         log.warning("model.retry", failures=len(failures), detail=failures[0].detail, wait=wait)
         self._retrying = failures[0].detail
-        sleep = anyio.sleep(wait)
-        await (self._lent(sleep) if failures[0].wait else self.budget.pause(sleep))
+        await (self._lent if failures[0].wait else self.budget.pause)(anyio.sleep(wait))
 
     def _lent(self, wait: Awaitable[None]) -> Awaitable[None]:
         """Lend the slot of a call to others while it waits; in lock-step there is none."""
@@ -271,31 +273,33 @@ class Dispatcher:
         """Make one call; where it takes far longer than its like, others have its slot meanwhile."""
         if self.traits.lockstep:
             return readable(await self.model.draw(asked), len(asked))
-        with self.slots.late.begin() as call:
+        call = self.slots.late.begin(Call())
+        try:
             replies = readable(await self.model.draw(asked), len(asked))
-            call.replied = not all(isinstance(reply, Failure) for reply in replies)
+            call.replied = any(isinstance(reply, Sample) for reply in replies)
+        finally:
+            self.slots.late.end(call)
         return replies
 
     def _book(self, draws: Sequence[Draw], replies: Sequence[Sample | Failure]) -> list[tuple[Draw, Failure]]:
         """Book the replies of a model that costs something, within the bounds that were held for them."""
         failed: list[tuple[Draw, Failure]] = []
         came: list[tuple[Request, Sample, Spent]] = []
-        receipts = self.receipts
         for draw, reply in zip(draws, replies, strict=True):
             spent = spent_on(reply, draw.bound, self.prices)
             if isinstance(reply, Failure):
                 failed.append((draw, reply))
                 self.budget.failed(spent, reply.detail)
-                if receipts is not None:
-                    receipts.fail(draw.request, reply, spent)
+                if self.receipts is not None:
+                    self.receipts.fail(draw.request, reply, spent)
                 continue
             draw.sample = reply
             self.budget.came(draw.bound, spent)
             came.append((draw.request, reply, spent))
         if came:
             self._proven, self._retrying = True, ""
-            if receipts is not None:
-                receipts.keep(came, self.name)
+            if self.receipts is not None:
+                self.receipts.keep(came, self.name)
         return failed
 
     def _book_reported(self, draws: Sequence[Draw], replies: Sequence[Sample | Failure]) -> list[tuple[Draw, Failure]]:
@@ -313,20 +317,19 @@ class Dispatcher:
 
     async def pay(self, request: Request, send: Callable[[Request], Awaitable[Reply]]) -> Reply:
         """Send one call that is no draw, and book it as one that brought no sample. Raises Stop before it is sent."""
-        budget = self.budget
-        bound = budget.send_beside(request, self.prices)
+        bound = self.budget.send_beside(request, self.prices)
         try:
             if self.receipts is not None:
                 await self.receipts.reserve([request], [bound])
             reply = await send(request)
         except BaseException:
-            budget.cancelled([bound])
+            self.budget.cancelled([bound])
             raise
         finally:
-            budget.give_back([bound])
+            self.budget.give_back([bound])
         self._outage.hear([reply])
         spent = spent_on(reply, bound, self.prices)
-        budget.failed(spent)
+        self.budget.failed(spent)
         if self.receipts is not None:
             self.receipts.fail(request, Failure("transient", "not a draw: a probe of the model's"), spent)
         return reply

@@ -17,8 +17,7 @@ import asyncio
 import math
 from collections import deque
 from collections.abc import Callable
-from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 FAR = 5.0  # times the 95th percentile of the replies
 SHORTEST = 5.0  # seconds; what is quicker is never late
@@ -27,28 +26,22 @@ LOOK = 16  # replies after which it is looked at anew; before the first so many 
 MOST_LENT = 8  # times the limit: at 1 s a reply and a time-out of 120 s, 5% that hang are 6 times the limit
 MOST = 256  # late at once, whatever the limit: each may hold a socket
 
+C = TypeVar("C", bound="Call")
 Clock = Callable[[], float]
 Timer = Callable[[float, Callable[[], None]], Any]
 
 
 class Call:
-    """One call under way, until its `with` ends. replied: set it where a reply came, and not a failure."""
+    """One call, from `Late.begin` to `Late.end`. at: when it went out. replied: set it where a reply came, no failure.
 
-    __slots__ = ("_late", "at", "lent", "replied")
+    lent: it is late, and others have what it holds.
+    """
 
-    def __init__(self, late: Late, at: float) -> None:
-        self._late, self.at = late, at
+    __slots__ = ("at", "lent", "replied")
+
+    def __init__(self) -> None:
+        self.at = 0.0
         self.lent = self.replied = False
-
-    def __enter__(self) -> Call:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.end()
-
-    def end(self) -> None:
-        """Be back; what was lent is taken back."""
-        self._late.ended(self)
 
 
 class Late:
@@ -66,23 +59,23 @@ class Late:
         self._limit, self._lend, self._back = limit, lend, back
         self._clock, self._timer = clock, timer
         self.lent = 0  # calls that are late, with what they hold lent
-        self._earned = 0  # loans
+        self._earned = 0  # loans; no more than the limit when they are wanted
         self._out: dict[Call, None] = {}  # calls that hold what is theirs, in order
         self._took: deque[float] = deque(maxlen=REMEMBERED)  # seconds, of the last replies
         self._replies = 0
         self._far = math.inf  # seconds after which a call is late
         self._rings_at = -math.inf  # of the clock; earlier than now: no timer is set, or its loop is gone
 
-    def begin(self) -> Call:
-        """Return a call that goes out now; it is to be ended, whatever comes of it."""
-        call = Call(self, self._now())
+    def begin(self, call: C) -> C:
+        """Take note that a call goes out now, and return it; it is to be ended, whatever comes of it."""
+        call.at = now = self._now()
         self._out[call] = None
-        if self._rings_at < call.at and self._far < math.inf:
-            self._set(call.at)
+        if self._rings_at < now and self._far < math.inf:
+            self._set(now)
         return call
 
-    def ended(self, call: Call) -> None:
-        """Take note that a call is back."""
+    def end(self, call: Call) -> None:
+        """Take note that a call is back; what was lent is taken back."""
         if call.lent:
             self.lent -= 1
             self._back()
@@ -90,7 +83,7 @@ class Late:
             del self._out[call]
         if not call.replied:
             return
-        self._earned = min(self._earned + 1, self._limit())
+        self._earned += 1
         self._took.append(self._now() - call.at)
         self._replies += 1
         if self._replies % LOOK == 0:
@@ -111,6 +104,7 @@ class Late:
         if self._rings_at > now:  # this timer came late, and another was set in its place
             return
         self._rings_at = -math.inf
+        self._earned = min(self._earned, self._limit())
         while self._out and self._earned and self.lent < min(MOST_LENT * self._limit(), MOST):
             call = next(iter(self._out))
             if call.at + self._far > now:

@@ -58,9 +58,14 @@ class Receipts:
     def reserve(self, requests: Sequence[Request], bounds: Sequence[Spent]) -> Awaitable[None]:
         """Note that these draws are about to be sent; what is returned is to be awaited until that is durable."""
         first = requests[0].address
-        note = {"run": first.run, "step": first.step, "draws": [request.address.draw for request in requests],
-                "tokens": [bound.assumed for bound in bounds], "cost": [bound.cost for bound in bounds]}  # fmt: skip
-        self._append("reserve", note)
+        draws: list[int] = []
+        tokens: list[int] = []
+        cost: list[float] = []
+        for request, bound in zip(requests, bounds, strict=True):  # one nearly always: no comprehensions
+            draws.append(request.address.draw)
+            tokens.append(bound.assumed)
+            cost.append(bound.cost)
+        self._append("reserve", {"run": first.run, "step": first.step, "draws": draws, "tokens": tokens, "cost": cost})
         return self.journal.committed()
 
     def fail(self, request: Request, failure: Failure, spent: Spent) -> None:
@@ -73,7 +78,9 @@ class Receipts:
         Nobody waits for them: they are durable soon, and before any reservation that is made after.
         """
         for request, sample, spent in samples:
-            note = _address(request.address) | _asked(asked)
+            note = _address(request.address)
+            if asked:
+                note["asked"] = asked
             note["spent"] = list(spent)
             tell(sample, note)
             self._append("sample", note)
@@ -109,9 +116,10 @@ class Receipts:
         return "observed" if not self._unmarked else "observed in part: some samples bear no id and no logprobs"
 
     def _mark(self, sample: Sample) -> None:
-        marked = sample.response_id is not None or (self.warm and sample.logprob is not None)
-        self._marked += marked
-        self._unmarked += not marked
+        if sample.response_id is not None or (self.warm and sample.logprob is not None):
+            self._marked += 1
+        else:
+            self._unmarked += 1
 
     def _changes(self, sample: Sample, asked: str) -> Iterator[tuple[_Of, str]]:
         """Give what a sample says of its maker otherwise than the samples before it from the same server."""

@@ -124,6 +124,18 @@ async def test_a_repetition_goes_before_those_who_wait_and_holds_all_or_none() -
     shared.leave(turn)
 
 
+@pytest.mark.asyncio
+async def test_what_is_held_at_once_fits_and_goes_before_nobody() -> None:
+    """Draws are held at once only if all of them fit, and nobody waits: a small one does not overtake a large one."""
+    shared, line = purse(max_tokens=30), Turn()
+    assert shared.take_at_once([BOUND, BOUND]) and shared._tokens == 20
+    assert not shared.take_at_once([BOUND, BOUND]) and shared._tokens == 20
+    assert shared.take_now([BOUND, BOUND], line) == 0
+    assert not shared.take_at_once([BOUND])
+    shared.leave(line)
+    assert shared.take_at_once([BOUND]) and shared._tokens == 30
+
+
 def test_calls_are_held_and_given_back() -> None:
     """What was held and not sent can be held again; what was sent is used for good."""
     one = purse(max_calls=3)

@@ -114,19 +114,20 @@ def _good(reply: dict[str, Any], asked: Asked, latency: float) -> list[Reply] | 
     mark, identity = _name(reply.get("system_fingerprint"), asked), _name(reply.get("id"), asked)
     if identity is not None and not telling(identity):
         identity = None
+    cached, cost, latency = _cached(usage), _cost(usage), round(latency, 6)
     for sample in samples:
         sample.tokens_in, sample.tokens_out = tokens_in, tokens_out
         if isinstance(sample, Sample):
             sample.response_id, sample.model, sample.fingerprint = identity, declared, mark
-            sample.cached, sample.latency = _cached(usage), round(latency, 6)
-            sample.cost = _cost(usage)
+            sample.cached, sample.latency, sample.cost = cached, latency, cost
     if asked.choices > 1:
         _share_out(samples, choices, asked)
     elif isinstance(samples[0], Failure):
         return Trouble(samples[0], 200, own=True)
+    details = usage.get("completion_tokens_details")
     for sample in samples:
-        if isinstance(sample, Sample):
-            sample.tokens_reasoning = _thought_in(usage, sample, len(choices))
+        if isinstance(sample, Sample) and (details or sample.reasoning):
+            sample.tokens_reasoning = _thought_in(details, sample, len(choices))
     return samples
 
 
@@ -181,16 +182,18 @@ def _sample(choice: Any, asked: Asked) -> Reply:
         return Failure("transient", f"{asked.where} sent a choice without a message")
     if said.unclosed and finish != "content_filter":
         finish = "length"
-    text, thought = (asked.scrubbed(told) if told else told for told in (said.text, said.thought))
-    return Sample(text, finish_reason=finish, logprob=_logprob(choice.get("logprobs")), reasoning=thought)
+    text, thought = said.text, said.thought
+    if asked.secrets:
+        text, thought = (asked.scrubbed(told) if told else told for told in (text, thought))
+    return Sample(text, None, None, finish, None, _logprob(choice.get("logprobs")), reasoning=thought)
 
 
-def _thought_in(usage: dict[str, Any], sample: Sample, choices: int) -> int | None:
+def _thought_in(details: Any, sample: Sample, choices: int) -> int | None:
     """Return how many of a sample's tokens are thought: as the server says of all, else by its share of the text.
 
-    A thought may be told in a few words only: an answer has no more tokens than bytes.
+    details: what the server says of them, if it does. A thought may be told in a few words only: an answer has no more
+    tokens than bytes.
     """
-    details = usage.get("completion_tokens_details")
     told = _count(details.get("reasoning_tokens")) if isinstance(details, dict) else None
     tokens_out = sample.tokens_out
     if tokens_out is None:
@@ -208,8 +211,12 @@ def telling(identity: str) -> bool:
 
     Numbers of three digits, which some servers draw, or one id for all, would make copies of honest replies.
     """
-    rest = _PREFIX.sub("", identity, count=1) if _PREFIX.match(identity) else identity
-    letters = sum(size for pattern, size in _CLASSES if pattern.search(rest))
+    prefix = _PREFIX.match(identity)
+    rest = identity[prefix.end() :] if prefix else identity
+    letters = 0
+    for pattern, size in _CLASSES:
+        if pattern.search(rest):
+            letters += size
     return letters > 0 and sum(map(str.isalnum, rest)) * math.log2(letters) >= _LEAST_BITS
 
 
@@ -238,13 +245,15 @@ def _cached(usage: dict[str, Any]) -> int | None:
     """Return how many input tokens came from the server's cache, in any of the three ways to say it."""
     details = usage.get("prompt_tokens_details")
     told = details.get("cached_tokens") if isinstance(details, dict) else usage.get("cached_tokens")
-    return _count(usage.get("prompt_cache_hit_tokens") if told is None else told)
+    if told is None:
+        told = usage.get("prompt_cache_hit_tokens")
+    return None if told is None else _count(told)
 
 
 def _cost(usage: dict[str, Any]) -> float | None:
     """Return the dollars that a router says it charged; None for what cannot be a charge."""
     cost = usage.get("cost")
-    if not isinstance(cost, int | float) or isinstance(cost, bool):
+    if cost is None or not isinstance(cost, int | float) or isinstance(cost, bool):
         return None
     return float(cost) if 0 <= cost <= _DEAREST else None  # NaN fails both comparisons
 

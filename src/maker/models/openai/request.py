@@ -107,7 +107,7 @@ def encode_request(
     """
     body: dict[str, Any] = {"model": target.model}
     try:
-        wish = _wish(request, dialect)
+        wish = "" if request.schema is None else _wish(request.schema, dialect.form)
         if target.api == "chat":
             body["messages"] = _with_wish(request.messages, wish) if wish else request.messages
         else:
@@ -127,7 +127,8 @@ def encode_request(
             body["response_format"] = _format(request.schema, dialect.form)
         if choices > 1:
             body["n"] = choices
-        body.update(extra or {})
+        if extra:
+            body.update(extra)
         return orjson.dumps(body)
     except (TypeError, ValueError):  # a lone surrogate in the prompt, or a schema that is not JSON
         raise TaskError(
@@ -145,12 +146,11 @@ def _format(schema: dict[str, Any], form: str) -> dict[str, Any]:
     return {"type": "json_schema", "json_schema": told}
 
 
-def _wish(request: Request, dialect: Dialect) -> str:
+def _wish(schema: dict[str, Any], form: str) -> str:
     """Return the words that tell the wanted form where no schema does, "" elsewhere."""
-    if request.schema is None or dialect.form not in ("object", "words"):
+    if form not in ("object", "words"):
         return ""
-    schema = wrapped(request.schema) if dialect.form == "object" else request.schema
-    told = json.dumps(schema, separators=(",", ":"), ensure_ascii=False)
+    told = json.dumps(wrapped(schema) if form == "object" else schema, separators=(",", ":"), ensure_ascii=False)
     return f"\n\nReply with nothing but one JSON value that fits this JSON schema: {told}"
 
 

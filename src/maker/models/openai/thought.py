@@ -21,6 +21,7 @@ from maker.decision.sample import Sample
 
 ROOM = 16_384  # tokens for the thoughts of a model that thinks, beside those for its answer
 _FIELDS = ("reasoning_content", "reasoning", "thinking")  # of a message
+_NO_FIELD = frozenset(_FIELDS).isdisjoint
 _TYPES = frozenset({"thinking", "reasoning", "reasoning_content", "redacted_thinking"})  # of a part of its content
 _NAMES = r"(?:think|thinking|thought|reasoning)"
 _OPEN = re.compile(rf"\s*(?:<{_NAMES}>|\[THINK\])", re.I)
@@ -31,7 +32,7 @@ _MARK = re.compile(r"<\|(?:end|return|start|channel|message|call)\|>")
 _FINAL = "final"
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True)  # one for every reply: frozen, it would take thrice as long to make
 class Said:
     """What a reply says: its answer, None for none, and the thought before it. unclosed: the thought did not end."""
 
@@ -43,6 +44,8 @@ class Said:
 def said_in(message: dict[str, Any]) -> Said:
     """Return what a message says, its thought apart."""
     content = message.get("content")
+    if type(content) is str and _NO_FIELD(message):  # nearly always
+        return parted(content)
     thoughts = [value for value in map(message.get, _FIELDS) if isinstance(value, str) and value.strip()][:1]
     if isinstance(content, list):
         thoughts += [words for part in content if _is_thought(part) and (words := _words(part))]
@@ -82,6 +85,8 @@ def text_of(content: Any) -> str | None:
 
 def parted(text: str) -> Said:
     """Return a text with the thought at its start taken off."""
+    if "<" not in text and "[" not in text:
+        return Said(text)
     if "<|channel|>" in text:
         return _channels(text)
     opening, closing = _OPEN.match(text), None

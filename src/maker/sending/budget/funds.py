@@ -53,10 +53,11 @@ class Funds:
         most = self.limits.max_seconds
         return math.inf if most is None else max(0.0, most - (time.monotonic() - self._started))
 
-    async def in_time(self, work: Awaitable[None]) -> None:
+    def in_time(self, work: Awaitable[None]) -> Awaitable[None]:
         """Await work that sends. Raises Stop when the time is over: it is then cancelled, wherever it waits."""
-        if self.limits.max_seconds is None:
-            return await work
+        return work if self.limits.max_seconds is None else self._in_time(work)
+
+    async def _in_time(self, work: Awaitable[None]) -> None:
         with anyio.move_on_after(self.seconds_left):
             return await work
         raise self._too_late()
@@ -122,6 +123,10 @@ class Funds:
             return bound
         return Spent(assumed=int(bound.assumed * self._over) + 1, cost=bound.cost * self._over)
 
+    def take_now(self, bounds: Sequence[Spent]) -> bool:
+        """Hold draws if nobody waits and there is room for all of them; else they are to take a `place`."""
+        return self.shared is None and self._own.take_at_once(bounds)
+
     def place(self) -> Place:
         """Return a place among those who wait for room."""
         return Place(self._purses, self.pause)
@@ -167,8 +172,9 @@ class Funds:
         """Book what a draw took, and give back what was held of it."""
         for purse in self._purses:
             purse.came(bound, spent)
-        if bound.assumed:
-            self._over = max(self._over, (spent.tokens_in + spent.tokens_out) * self._over / bound.assumed)
+        took = spent.tokens_in + spent.tokens_out
+        if took > bound.assumed > 0:
+            self._over = took * self._over / bound.assumed  # in this order: journals hold it to the last bit
 
     def failed(self, spent: Spent, fault: str = "") -> None:
         """Book a call that brought no sample. fault: why, for a person."""

@@ -106,6 +106,14 @@ class Purse:
 
     # -- tokens and dollars ----------------------------------------------------------------------------
 
+    def take_at_once(self, bounds: Sequence[Spent]) -> bool:
+        """Hold draws and say so, if nobody waits and there is room for all of them."""
+        with self._lock:
+            if self._queue or self._room(bounds) < len(bounds):
+                return False
+            self._hold(bounds)
+            return True
+
     def take_now(self, bounds: Sequence[Spent], turn: Turn, *, first: bool = False) -> int:
         """Hold draws if there is room for them now, as told at `take`; return how many, 0 where they have to wait.
 
@@ -152,7 +160,7 @@ class Purse:
         """Book what a draw took, and give back what is held of it."""
         with self._lock:
             self.usage.spend(spent)
-            self._free([bound])
+            self._free((bound,))
 
     def failed(self, spent: Spent, fault: str) -> None:
         """Book a draw that failed; it is held still. fault: why, for a person; "" where it is no fault."""
@@ -209,10 +217,9 @@ class Purse:
         for bound in bounds:
             self._tokens += bound.assumed
             self._cost += bound.cost
-            if bound.assumed < self._least.assumed or bound.cost < self._least.cost:
-                self._least = Spent(
-                    assumed=min(bound.assumed, self._least.assumed), cost=min(bound.cost, self._least.cost)
-                )
+            least = self._least
+            if bound is not least and (bound.assumed < least.assumed or bound.cost < least.cost):
+                self._least = Spent(assumed=min(bound.assumed, least.assumed), cost=min(bound.cost, least.cost))
 
     def _free(self, bounds: Sequence[Spent]) -> None:
         self._out -= len(bounds)
@@ -221,7 +228,8 @@ class Purse:
             self._cost -= bound.cost
         if not self._out:
             self._tokens, self._cost, self._least = 0, 0.0, Spent()  # sums of dollars drift
-        self._ring()
+        if self._queue:
+            self._ring()
 
     def _join(self, turn: Turn, *, first: bool = False) -> None:
         if not turn.queued:
@@ -232,11 +240,11 @@ class Purse:
         if turn.queued:
             turn.queued = False
             self._queue.remove(turn)
-            self._ring()
+            if self._queue:
+                self._ring()
 
     def _ring(self) -> None:
-        if self._queue:
-            self._queue[0].ring()
+        self._queue[0].ring()
 
     # -- words -----------------------------------------------------------------------------------------
 

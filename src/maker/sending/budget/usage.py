@@ -48,11 +48,13 @@ def spent_on(reply: Sample | Failure, bound: Spent, prices: Prices | None) -> Sp
     Where the model has no prices, it costs what its server says.
     """
     tokens_in, tokens_out = reply.tokens_in, reply.tokens_out
-    told = (reply.cost or 0.0) if prices is None and isinstance(reply, Sample) else 0.0
+    told, cached = 0.0, 0
+    if isinstance(reply, Sample):
+        told, cached = reply.cost or 0.0 if prices is None else 0.0, reply.cached or 0
     if tokens_in is None or tokens_out is None:
         known = (tokens_in or 0) + (tokens_out or 0)
         return Spent(tokens_in or 0, tokens_out or 0, max(0, bound.assumed - known), bound.cost or told)
-    cached = min(reply.cached or 0, tokens_in) if isinstance(reply, Sample) else 0
+    cached = min(cached, tokens_in)
     return Spent(tokens_in, tokens_out, 0, prices.cost(tokens_in, tokens_out, cached) if prices else told, cached)
 
 
@@ -109,12 +111,14 @@ class Usage:
 
     def spend(self, spent: Spent) -> None:
         """Book what one reply took."""
-        self.tokens_in += spent.tokens_in
-        self.tokens_out += spent.tokens_out
-        self.assumed += spent.assumed
-        self.cached += spent.cached
-        self.cost += spent.cost
-        if not spent.cost and (spent.tokens_in or spent.tokens_out or spent.assumed):
+        tokens_in, tokens_out, assumed, cost, cached = spent
+        self.tokens_in += tokens_in
+        self.tokens_out += tokens_out
+        self.assumed += assumed
+        self.cached += cached
+        if cost:
+            self.cost += cost
+        elif tokens_in or tokens_out or assumed:
             self.unpriced += 1
 
     def fail(self, spent: Spent) -> None:

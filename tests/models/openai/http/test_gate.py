@@ -468,7 +468,7 @@ async def test_a_request_that_is_late_lends_its_place():
     senders.back(101)
     await settled()
     await time.pass_by(FAR + 1)
-    assert [name for name in (100, 102, 103) if senders.tickets[name].call.lent] == [100, 102]
+    assert [name for name in (100, 102, 103) if senders.tickets[name].lent] == [100, 102]
     assert (senders.out[-1], senders.door.out) == (103, 1)
     for name, what in ((100, senders.door.slowed), (102, senders.door.good), (103, senders.door.good)):
         senders.back(name, what)

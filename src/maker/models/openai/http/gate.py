@@ -30,7 +30,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from statistics import median
-from typing import Any, NamedTuple
+from typing import Any
 
 from maker.log import log
 from maker.models.openai.http.finder import FIRST_LIMIT, MOST, Finder
@@ -54,12 +54,14 @@ class Held(Exception):
         self.seconds = seconds
 
 
-class Ticket(NamedTuple):
-    """When a request went out: in which round; first: it alone tries whether the gate may open."""
+class Ticket(Call):
+    """A request that went out: in which round; first: it alone tries whether the gate may open."""
 
-    round: int
-    call: Call
-    first: bool = False
+    __slots__ = ("first", "round")
+
+    def __init__(self, number: int, first: bool) -> None:
+        super().__init__()
+        self.round, self.first = number, first
 
 
 @dataclass(slots=True)
@@ -149,7 +151,7 @@ class Gate:
 
     def leave(self, ticket: Ticket) -> None:
         """Give the slot back. Call it after `good`, `refused` or `slowed`, so that nobody slips by."""
-        ticket.call.end()
+        self._late.end(ticket)
         assert self.out > 0, "a slot was given back twice"
         self.out -= 1
         if ticket.first:
@@ -158,13 +160,15 @@ class Gate:
             self._spent = 0
             if self._round.refused >= FEWEST_REFUSALS:  # fewer may be chance: they count with those that follow
                 self._end_round()
-        self._wake()
+        if self._waiting:
+            self._wake()
 
     def _take(self) -> Ticket:
         self.out += 1
-        self._round.peak = max(self._round.peak, self.out)
-        first = self._first_out = self._ajar
-        return Ticket(self._round.number, self._late.begin(), first)
+        current = self._round
+        current.peak = max(current.peak, self.out)
+        self._first_out = self._ajar
+        return self._late.begin(Ticket(current.number, self._ajar))
 
     def _lend(self) -> None:
         self.out -= 1
@@ -191,14 +195,14 @@ class Gate:
     def good(self, ticket: Ticket) -> None:
         """Book a reply that was no refusal: the limit grows, where it is used."""
         self._good_at = now = self._clock()
-        ticket.call.replied = True
+        ticket.replied = True
         if ticket.first and self._ajar:
             self._ajar, self._closures = False, 0
             self._begin_round(self.limit)
             return
         self._round.good += 1
         if self._finder is not None:
-            self._round.seconds.append(now - ticket.call.at)
+            self._round.seconds.append(now - ticket.at)
         if self._limit < self.ceiling and 2 * self._round.peak >= self._limit:  # what nobody uses need not grow
             top = self.ceiling if self._finder is None else self._finder.top
             more = 1.0 if self._limit < self._calm else 1 / self._limit + FASTER

@@ -50,7 +50,7 @@ class Wire:
         self.target = target
         self.key = key or None
         self.secrets = (*([key] if key else []), *reach.secrets)
-        self._reach, self._proxy = reach, reach.proxy_for(target.url)
+        self._reach, self._proxy, self._query = reach, reach.proxy_for(target.url), reach.query or None
         bearer = {"Authorization": f"Bearer {self.key}"} if self.key and reach.key is None else {}
         self._headers = {**bearer, **reach.headers} or None  # not the session's: a proxy is shown those
         self._line: Line | None = None  # of the loop that sent last
@@ -69,7 +69,7 @@ class Wire:
                     headers=self._headers,
                     allow_redirects=False,
                     proxy=self._proxy,
-                    params=self._reach.query or None,
+                    params=self._query,
                 )
                 whole = await _read(response, noticed, most_bytes(asked.choices * asked.tokens))
         except (aiohttp.ClientError, OSError, ValueError, BadBody) as error:  # a deadline is an OSError, too
@@ -89,7 +89,7 @@ class Wire:
                     headers=self._headers,
                     allow_redirects=False,
                     proxy=self._proxy,
-                    params=self._reach.query or None,
+                    params=self._query,
                 )
                 whole = await _read(response, lambda *_: None, MOST_LISTED)
         except (aiohttp.ClientError, OSError, ValueError, BadBody):
