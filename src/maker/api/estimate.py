@@ -23,13 +23,13 @@ from maker.engine.probe import Pace, Probe
 from maker.errors import Infeasible, ModelError, TaskError
 from maker.task.canonical import canonical
 from maker.task.task import Task, task_name
-from maker.theory.drift import stretch
 from maker.theory.findings import Entropy, FlagEffect, Lengths, entropy, flag_effects, lengths
-from maker.theory.kinds import Kind, dropped, judged, kinds, short
 from maker.theory.needs import Needs, plain
-from maker.theory.parts import planned
 from maker.theory.planner import ENOUGH, Amount, Projection, unseen
 from maker.theory.settling import Settling
+from maker.theory.uneven.drift import stretch
+from maker.theory.uneven.kinds import Kind, dropped, judged, kinds, short
+from maker.theory.uneven.parts import planned
 from maker.theory.worst import WorstCase
 
 _AMOUNTS = {"success", *Needs.__slots__}  # fields of an Estimate that have a value and two ends
@@ -49,8 +49,8 @@ class Estimate:
     estimate's pace and concurrency. tokens_in, tokens_out: of one reply. lost: steps shown to be lost.
     settling: the draws that would settle what is open; None where nothing is, or no draws would.
     drift: first and last step of the stretch where errors gather beyond chance, None where they may be spread evenly.
-    kinds: see `theory/kinds.py`; flags, lengths, entropy: see `theory/findings.py`. against: "truth" or "agreement".
-    draws: all replies that were judged. stopped: the limit that ended the drawing early.
+    kinds: see `theory/uneven/kinds.py`; flags, lengths, entropy: see `theory/findings.py`. against: "truth" or
+    "agreement". draws: all replies that were judged. stopped: the limit that ended the drawing early.
     """
 
     task: str

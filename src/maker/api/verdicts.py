@@ -1,7 +1,7 @@
 """The verdicts of a run whose steps are items, in item order.
 
-They are read from the journal when asked for (`journal/items.py`): in item order whatever the order of decision, and
-without holding them in memory. They are as of the first use.
+They are read from the journal when asked for (`journal/views/items.py`): in item order whatever the order of decision,
+and without holding them in memory. They are as of the first use.
 
 Not covered: running and resuming (`map.py`).
 """
@@ -16,7 +16,7 @@ from maker.api.answers import Reader
 from maker.decision.race import Tally, Verdict
 from maker.engine.result import RunResult
 from maker.errors import Undecided
-from maker.journal.items import ByItem
+from maker.journal.views.items import ByItem
 from maker.sending.budget.usage import Usage
 
 SHOWN = 5  # failed items in a summary

@@ -2,9 +2,9 @@
 
 Draws once on each of 300 random steps, again on up to 20 of those that erred, and lets `theory/planner.py` choose the
 smallest k with which the whole run reaches its target, the worst kind of step, or stretch of the task, planned
-by itself where it differs beyond chance (`theory/parts.py`). Where that leaves it open whether any k can (errors seem
-to cluster, but too few were seen to be sure), it draws on 300 more steps, up to 1,200. For the worst case it draws
-twice on each of 1,200 at once.
+by itself where it differs beyond chance (`theory/uneven/parts.py`). Where that leaves it open whether any k can (errors
+seem to cluster, but too few were seen to be sure), it draws on 300 more steps, up to 1,200. For the worst case it
+draws twice on each of 1,200 at once.
 
 A table of margins (`theory/margins.py`) is planned from the same draws, where "auto" finds that some k would do.
 
@@ -30,8 +30,8 @@ from maker.sending.dispatcher import Dispatcher
 from maker.task.task import Task, guarded
 from maker.theory.evidence import Evidence
 from maker.theory.margins import coin_share, margins
-from maker.theory.parts import Part, planned
 from maker.theory.planner import AGREED, ENOUGH, project
+from maker.theory.uneven.parts import Part, planned
 from maker.theory.votes.mixture import Steps
 
 DRAWS = 300  # steps drawn on at first, and the draws that a calibration has at least

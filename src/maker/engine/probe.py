@@ -37,8 +37,8 @@ from maker.task.prompt import render, views
 from maker.task.task import Task, guarded
 from maker.theory.draws import Draw, Seen
 from maker.theory.evidence import Evidence
-from maker.theory.parts import Part, parts
 from maker.theory.planner import ENOUGH
+from maker.theory.uneven.parts import Part, parts
 
 AGREEMENT_K = 5  # the margin of the votes that samples are graded by where there is no truth
 AGAIN = 20  # draws repeated on a step that erred

@@ -30,9 +30,9 @@ from typing import Any
 
 from maker.decision.wave import FLAGGED, known
 from maker.errors import TaskError
-from maker.journal.items import ByItem, is_map
 from maker.journal.steps import StoredStep, told
 from maker.journal.story import Story
+from maker.journal.views.items import ByItem, is_map
 from maker.review.kinds import Kinds
 from maker.task.cells import harmless
 from maker.task.task import Task

@@ -1,6 +1,6 @@
 """The kind of each step of a journal, as its task names it (`kind(state, step)`), and what each kind took.
 
-A journal keeps no kinds: they are asked of the task's own code, in the states of the run (`journal/states.py`).
+A journal keeps no kinds: they are asked of the task's own code, in the states of the run (`journal/views/states.py`).
 
 Not covered: whether verdicts follow from votes, and whether segments join (`checking/checker.py`).
 """
@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from maker.errors import TaskError
-from maker.journal.states import States
 from maker.journal.steps import StoredStep
 from maker.journal.story import Story
+from maker.journal.views.states import States
 from maker.task.task import Task, guarded, task_name
 
 

@@ -12,8 +12,8 @@ from adding import Adding
 from maker.api.audit.decisions import Decision, Decisions
 from maker.api.audit.judges import Checker, Questions
 from maker.errors import TaskError
-from maker.journal.items import is_map
 from maker.journal.story import Story
+from maker.journal.views.items import is_map
 from maker.task.plan import plan_of
 from maker.testing import ScriptedModel
 

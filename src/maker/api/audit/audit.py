@@ -29,8 +29,8 @@ from maker.api.vote import check_k
 from maker.decision.sample import AnyModel, Model, Traits
 from maker.engine.result import Progress, RunResult
 from maker.errors import JournalError, TaskError
-from maker.journal.items import is_map
 from maker.journal.story import Story
+from maker.journal.views.items import is_map
 from maker.sending.budget.limits import make_limits
 from maker.task.load import journaled_task
 from maker.task.task import Task

@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from heapq import nsmallest
 from typing import Any
 
-from maker.journal.states import States
 from maker.journal.steps import StoredStep
 from maker.journal.story import Story
+from maker.journal.views.states import States
 from maker.task.canonical import digest
 from maker.task.task import Task, guarded
 from maker.theory.acceptance import allotted, rounded

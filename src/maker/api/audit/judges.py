@@ -19,8 +19,8 @@ from maker.api.audit.decisions import Decision
 from maker.api.map import MOST_SEGMENTS, Items
 from maker.engine.result import RunResult
 from maker.errors import JournalError, JournalFull, TaskError
-from maker.journal.items import ByItem
 from maker.journal.story import Story
+from maker.journal.views.items import ByItem
 from maker.task.canonical import canonical
 from maker.task.task import Task, guarded, task_name
 

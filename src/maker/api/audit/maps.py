@@ -14,8 +14,8 @@ from maker.api.answers import Keyed, Reader
 from maker.api.audit.judges import Check
 from maker.api.map import Asker, Items
 from maker.errors import JournalError, TaskError
-from maker.journal.items import is_map
 from maker.journal.story import Story
+from maker.journal.views.items import is_map
 
 
 def task_of_map(story: Story, items: Sequence[Any] | None, prompt: Asker[Any], reader: Reader[Any]) -> Items[Any]:

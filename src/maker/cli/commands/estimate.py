@@ -22,7 +22,7 @@ from maker.cli.options import (
 )
 from maker.cli.screen import Rows, safe
 from maker.theory.findings import Rate
-from maker.theory.kinds import Kind
+from maker.theory.uneven.kinds import Kind
 
 SHOWN = 6  # kinds and flags on one screen
 Designs = Annotated[str | None, typer.Option(help="Compare designs of the task's steps: all, or NAME,NAME.")]

@@ -17,9 +17,9 @@ from maker.cli.options import JournalFile, Json, TaskFile, own_task, say
 from maker.cli.screen import Rows, progress_bar, run_rows, safe
 from maker.engine.result import RunResult
 from maker.errors import JournalError, TaskError
-from maker.journal.items import THROUGH, ByItem, is_map
 from maker.journal.repair import repair as repaired
 from maker.journal.story import Story
+from maker.journal.views.items import THROUGH, ByItem, is_map
 from maker.models.takes import of_servers
 from maker.review.checking.solve import Recheck, is_solve, recheck
 from maker.review.checking.verify import verify as audit_of

@@ -13,8 +13,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from maker.errors import JournalError, TaskError
-from maker.journal.items import is_map
 from maker.journal.story import Story
+from maker.journal.views.items import is_map
 from maker.task.plan import Plan
 from maker.task.prompt import filled, fingerprint_of_all, prompt_of, render
 

@@ -15,8 +15,8 @@ from typing import Any
 from maker.decision.address import ATTEMPTS, round_of
 from maker.journal.escalated import Ahead, Change, Escalation
 from maker.journal.header import FIXED, FUNCTIONS
-from maker.journal.items import is_map
 from maker.journal.notes import Calibration, Epoch, Note, Receipt
+from maker.journal.views.items import is_map
 from maker.review.checking.recount import Failed
 from maker.theory.votes.tables import Table
 

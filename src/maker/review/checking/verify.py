@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from maker.journal.items import is_map
 from maker.journal.story import Story
+from maker.journal.views.items import is_map
 from maker.review.checking.checker import Audit, check
 from maker.review.checking.maps import recorded
 from maker.review.checking.solve import is_solve, recheck

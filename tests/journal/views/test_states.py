@@ -10,8 +10,8 @@ import pytest
 import maker
 from adding import Adding
 from maker.errors import JournalError, TaskError
-from maker.journal.states import States
 from maker.journal.story import Story
+from maker.journal.views.states import States
 from maker.task.plan import Plan
 from maker.testing import ScriptedModel
 

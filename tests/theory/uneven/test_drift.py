@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from maker.theory.draws import Draw, Seen
-from maker.theory.drift import stretch, within
+from maker.theory.uneven.drift import stretch, within
 
 WHERE = np.arange(1000)
 

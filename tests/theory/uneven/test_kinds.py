@@ -8,8 +8,8 @@ import pytest
 
 from maker.theory.draws import Draw, Seen
 from maker.theory.evidence import Evidence
-from maker.theory.kinds import dropped, judged, kinds, worst
 from maker.theory.planner import Projection, project
+from maker.theory.uneven.kinds import dropped, judged, kinds, worst
 
 
 def seen(kind: str, letters: str) -> list[Seen]:

@@ -7,8 +7,8 @@ import pytest
 
 from maker.theory.draws import Draw, Seen
 from maker.theory.evidence import Evidence
-from maker.theory.parts import Part, parts, planned
 from maker.theory.planner import Projection, project
+from maker.theory.uneven.parts import Part, parts, planned
 
 
 def seen(kind: str, letters: str) -> list[Seen]:

@@ -15,10 +15,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from maker.theory.draws import Seen
-from maker.theory.drift import stretch, within
 from maker.theory.evidence import Evidence
-from maker.theory.kinds import worst
 from maker.theory.planner import ENOUGH, Projection, project, shown
+from maker.theory.uneven.drift import stretch, within
+from maker.theory.uneven.kinds import worst
 from maker.theory.worst import worst_case
 
 

@@ -10,8 +10,8 @@ import pytest
 import maker
 from maker.decision.sample import Prices, Request, Sample
 from maker.errors import JournalError
-from maker.journal.items import ByItem, is_map
 from maker.journal.story import Story
+from maker.journal.views.items import ByItem, is_map
 from maker.testing import ScriptedModel
 
 
