@@ -52,8 +52,9 @@ def margins(whole: Evidence, apart: Sequence[Evidence], coins: float, steps: flo
         table = table_for(Steps(p, min(found.rho, MOST_RHO)), delta, coins)
         if table is None:
             raise Infeasible(
-                f"at p = {p:.3g} and rho = {found.rho:.2g} even {MOST_K:,} votes for one answer and none against it "
-                f"are wrong oftener than {delta:.1g} times a step. Make the steps finer, or take another model."
+                f"at p = {p:.3g} and rho = {round(found.rho, 6):.2g} even {MOST_K:,} votes for one answer and none "
+                f"against it are wrong oftener than {delta:.1g} times a step. Make the steps finer, or take another "
+                "model."
             )
         tables.append(table)
     return reduce(widest, tables)

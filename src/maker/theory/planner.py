@@ -238,8 +238,8 @@ def _seen(evidence: Evidence) -> str:
 
 def _why_k(evidence: Evidence, k: int, by: str) -> str:
     why = (
-        f"k = {k} is planned for p = {evidence.p_plan:.5g}, its exact lower bound (95%), and rho = {evidence.rho:.2g}, "
-        "with difficulty spread as a Beta."
+        f"k = {k} is planned for p = {evidence.p_plan:.5g}, its exact lower bound (95%), and rho = "
+        f"{round(evidence.rho, 6):.2g}, with difficulty spread as a Beta."
     )
     if by == "majority":
         return why
