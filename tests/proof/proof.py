@@ -2,6 +2,7 @@
 
     python tests/proof/proof.py SERVER#MODEL [ROW ...]      # http://127.0.0.1:8080/v1#name; all rows, or some
     python tests/proof/proof.py --table                     # what is known so far, as the table of docs/proof.md
+    python tests/proof/proof.py --figure FILE.png           # the same as a figure
 
 Each try is one line of `$MAKER_PROOF/results.jsonl` (default `~/.cache/maker-proof`), written when it ends; what stands
 there is not asked again, and a run of maker goes on from its journal there. So it may be stopped at any time.
@@ -190,6 +191,12 @@ def voted(name: str, row: Row, model: str) -> None:
              wrong=result.wrong, flagged=result.flagged)  # fmt: skip
 
 
+def interval(tries: list[dict[str, Any]]) -> tuple[int, int, float, float]:
+    """Return how many tries there are, and right ones, and the exact 95% interval of their share."""
+    n, right = len(tries), sum(said["right"] for said in tries)
+    return n, right, theory.p_lower(n - right, n, 0.975), theory.p_upper(n - right, n, 0.975)
+
+
 def table() -> Iterator[str]:
     """Yield the table's lines: each way with its tries, the exact 95% interval, tokens and seconds of one try."""
     found = tried()
@@ -199,18 +206,46 @@ def table() -> Iterator[str]:
         for way in (*prompts(), "maker"):
             tries = found[name, way]
             if tries:
-                n, right = len(tries), sum(said["right"] for said in tries)
-                low, high = theory.p_lower(n - right, n, 0.975), theory.p_upper(n - right, n, 0.975)
+                n, right, low, high = interval(tries)
                 mean = {what: sum(said[what] for said in tries) / n for what in ("tokens", "seconds")}
                 asked = f"maker, k = {row.k}" if way == "maker" else f"one call, {way}"
                 yield (f"| {row.what} | {asked} | {right} of {n} | {low:.2f} to {high:.2f} | {mean['tokens']:,.0f} | "
                        f"{mean['seconds']:,.0f} |")  # fmt: skip
 
 
+def figure(file: Path) -> None:
+    """Draw the share of right answers by row, of the better single call and of maker, with its interval."""
+    from matplotlib.figure import Figure
+
+    found = tried()
+    rows = [name for name in ROWS if found[name, "maker"] and all(found[name, way] for way in prompts())]
+    drawn = Figure(figsize=(7, 0.4 + 0.62 * len(rows)), layout="constrained")
+    axes = drawn.subplots()
+    for at, name in enumerate(reversed(rows)):
+        best = max((interval(found[name, way]) for way in prompts()), key=lambda seen: seen[1] / seen[0])
+        for offset, seen, colour in ((-0.17, best, "#b4462f"), (0.17, interval(found[name, "maker"]), "#2a6f97")):
+            n, right, low, high = seen
+            axes.plot([low, high], [at + offset] * 2, color=colour, lw=2, alpha=0.5)
+            axes.plot(right / n, at + offset, "o", color=colour, ms=7)
+            axes.annotate(f"{right} of {n}", (right / n, at + offset), (8 if 2 * right < n else -8, 0), color=colour,
+                          textcoords="offset points", va="bottom", ha="left" if 2 * right < n else "right")  # fmt: skip
+    axes.set_yticks(range(len(rows)), [ROWS[name].what for name in reversed(rows)])
+    axes.set_xlim(-0.03, 1.03)
+    axes.set_ylim(-0.6, len(rows) - 0.4)
+    axes.set_xlabel(
+        "share of exact answers, with its 95% interval: one call (red, the better of two ways), maker (blue)"
+    )
+    axes.spines[["top", "right"]].set_visible(False)
+    drawn.savefig(file, dpi=150)
+
+
 def main() -> None:
     """Do what is left to do, row by row; print the table."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     model, *names = sys.argv[1:] or sys.exit(__doc__)
+    if model == "--figure":
+        figure(Path(names[0]))
+        return
     for name in [] if model == "--table" else names or ROWS:
         voted(name, ROWS[name], model)
         single(name, ROWS[name], model)

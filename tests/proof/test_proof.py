@@ -58,3 +58,14 @@ def test_what_was_tried_is_not_tried_again(tmp_path, monkeypatch):
     assert (tmp_path / "results.jsonl").read_text() == before
     assert [said["right"] for said in proof.tried()["product", "maker"]] == [True, True]
     assert [line for line in proof.table() if "2 of 2 | 0.16 to 1.00" in line]
+
+
+def test_the_figure_has_a_row_for_what_was_tried_in_every_way(tmp_path, monkeypatch):
+    """A row with tries of both ways to ask once and of maker is drawn; one that lacks a way is not."""
+    monkeypatch.setattr(proof, "FOLDER", tmp_path)
+    for name, ways in (("sum", (*proof.prompts(), "maker")), ("sort", ("maker",))):
+        for way in ways:
+            proof.note(row=name, way=way, right=way == "maker", tokens=1, seconds=1, **{"try": 0})
+    proof.figure(tmp_path / "proof.svg")
+    drawn = (tmp_path / "proof.svg").read_text()
+    assert "sum of two 40-digit numbers" in drawn and "60 numbers" not in drawn
