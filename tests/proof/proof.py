@@ -233,7 +233,7 @@ def figure(file: Path) -> None:
     axes.set_xlim(-0.03, 1.03)
     axes.set_ylim(-0.6, len(rows) - 0.4)
     axes.set_xlabel(
-        "share of exact answers, with its 95% interval: one call (red, the better of two ways), maker (blue)"
+        "exact answers, share and 95% interval; red: one call, the better way; blue: maker", fontsize=8, x=0.3
     )
     axes.spines[["top", "right"]].set_visible(False)
     drawn.savefig(file, dpi=150)
