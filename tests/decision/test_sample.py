@@ -58,7 +58,8 @@ def test_what_a_model_says_of_itself() -> None:
     prices = Prices(input=1.0, output=2.0)
     model.callers, model.n, model.prices, model.replicable = 3, 5, prices, True
     model.bind = model.aclose = model.bears = model.pace = model.room = print
-    assert Traits.of(model) == Traits("scripted", False, 3, 5, prices, True, True, print, print, print, print, print)
+    told = "scripted", False, 3, 5, prices, True, True, print, print, print, print, print, True
+    assert Traits.of(model) == Traits(*told)
     assert Traits.of(model).needs_truth
     model.lockstep = True
     assert Traits.of(model).together == 1

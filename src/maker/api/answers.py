@@ -36,6 +36,7 @@ from maker.decision.race import Tally, Verdict, Votes
 from maker.errors import TaskError
 from maker.task.canonical import canonical, digest
 from maker.task.functions import told
+from maker.task.tools import Tools
 
 T = TypeVar("T")
 
@@ -53,12 +54,14 @@ class Reader(Generic[T]):
     parse: gives what the vote counts. schema: JSON schema of the answer, None where it is not JSON.
     described: tells this reader from another, as JSON; part of the fingerprint of a run. given: what the vote would
     count for an answer that the user gives as right; raises ValueError or TypeError for what no reply can be read as.
+    tools: what the model may call.
     """
 
     parse: Callable[[str], Any]
     schema: dict[str, Any] | None
     described: dict[str, Any]
     given: Callable[[Any], Any]
+    tools: Tools | None = None
 
     def verdict(self, found: Verdict[Any]) -> Verdict[T]:
         """Return a verdict with the answers themselves in the place of what was counted."""
@@ -87,15 +90,15 @@ def reader_of(
         reader = _of_type(caller, answer, key is None)
     if key is None:
         return reader
-    return _counted_by(reader, key, {"key": told(key)})
+    return counted_by(reader, key, {"key": told(key)})
 
 
-def _counted_by(reader: Reader[Any], by: Callable[[Any], Any], described: dict[str, str]) -> Reader[Any]:
+def counted_by(reader: Reader[Any], by: Callable[[Any], Any], described: dict[str, str]) -> Reader[Any]:
     """Return a reader whose answers are counted by a key; described: tells the key from another."""
     read, given = reader.parse, reader.given
     return Reader(
         lambda text: Keyed(_defined(read(text)), by), reader.schema, {**reader.described, **described},
-        lambda answer: Keyed(given(answer), by),
+        lambda answer: Keyed(given(answer), by), reader.tools,
     )  # fmt: skip
 
 
@@ -172,7 +175,7 @@ def _of_type(caller: str, answer: Any, counted: bool) -> Reader[Any]:
         schema = adapter.json_schema()
     except PydanticUserError as error:
         raise TaskError(f"{caller}: answer = {answer!r} is no type that JSON can be read as: {error}") from None
-    kind = next((kind for kind in _kinds(adapter.core_schema) if kind in _UNCOUNTABLE), None)
+    kind = uncountable(adapter)
     if counted and kind is not None:
         raise TaskError(
             f"{caller}: answer = {answer!r} holds a value ({kind}) without a canonical form, so equal answers "
@@ -181,7 +184,12 @@ def _of_type(caller: str, answer: Any, counted: bool) -> Reader[Any]:
     described = {"answer": f"{getattr(answer, '__name__', 'JSON')} {_digest(json.dumps(schema, sort_keys=True))}"}
     reader: Reader[Any] = Reader(lambda text: json_value(text, adapter), schema, described, adapter.validate_python)
     aside = sorted(set(unvoted_fields(answer))) if counted else []
-    return _counted_by(reader, lambda value: voted(value, answer), {"unvoted": ", ".join(aside)}) if aside else reader
+    return counted_by(reader, lambda value: voted(value, answer), {"unvoted": ", ".join(aside)}) if aside else reader
+
+
+def uncountable(adapter: TypeAdapter[Any]) -> str | None:
+    """Return the kind of a value without a canonical form that a type holds, None where it holds none."""
+    return next((kind for kind in _kinds(adapter.core_schema) if kind in _UNCOUNTABLE), None)
 
 
 def _options(caller: str, values: tuple[Any, ...]) -> dict[str, Any]:

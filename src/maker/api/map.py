@@ -17,12 +17,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Generic, Required, Self, TypeVar, Unpack, overload
 
-from maker.api.answers import Reader, reader_of
+from maker.api.answers import Reader
 from maker.api.opened import Asking, check_names
 from maker.api.run import run
 from maker.api.sync import twin
+from maker.api.tools.reader import reader_for
 from maker.api.verdicts import Verdicts
-from maker.api.vote import Prompt, check_k, places
+from maker.api.vote import Offered, Prompt, ToolChoice, check_k, places
 from maker.decision.config import validated
 from maker.decision.sample import AnyModel
 from maker.engine.result import Progress
@@ -31,6 +32,7 @@ from maker.sending.budget.limits import Limits, make_limits
 from maker.task.canonical import canonical, digest
 from maker.task.plan import Plan
 from maker.task.prompt import Messages, View, filled, fingerprint_of_all, prompt_of, render, views, wordings
+from maker.task.tools import Turn
 
 T = TypeVar("T")
 Item = TypeVar("Item")
@@ -46,6 +48,7 @@ class MapAsking(Asking, total=False):
     model: Required[AnyModel]
     k: int
     key: Callable[[Any], Any] | None
+    tool_choice: ToolChoice
     paraphrases: Rewording[Any]
     journal: str | Path | None
     concurrency: int | None
@@ -53,6 +56,10 @@ class MapAsking(Asking, total=False):
     progress: Callable[[Progress], None] | None
 
 
+@overload
+async def map(
+    prompt: Asker[Item], items: Sequence[Item], *, tools: Sequence[Offered], **asking: Unpack[MapAsking]
+) -> Verdicts[Turn]: ...
 @overload
 async def map(
     prompt: Asker[Item], items: Sequence[Item], *, parse: None = ..., answer: None = ..., **asking: Unpack[MapAsking]
@@ -79,6 +86,8 @@ async def map(
     parse: Callable[[str], Any] | None = None,
     answer: Any = None,
     key: Callable[[Any], Any] | None = None,
+    tools: Sequence[Offered] | None = None,
+    tool_choice: ToolChoice = None,
     journal: str | Path | None = None,
     concurrency: int | None = None,
     paraphrases: Rewording[Item] = None,
@@ -99,7 +108,7 @@ async def map(
     that was acknowledged; the same call resumes it.
     """
     check_k("map", k)
-    reader = reader_of("map", parse, answer, key)
+    reader = reader_for("map", parse, answer, key, tools, tool_choice)
     check_names(map, asking)
     bounds = make_limits(asking.get("limits"))
     if concurrency is not None:
@@ -135,7 +144,7 @@ class Items(Generic[Item]):
         reword: Callable[[Item], Sequence[Prompt]] | None = None,
     ) -> None:  # fmt: skip
         self.steps = len(items) or None  # of no items: none are due, and the run is done before its first step
-        self.schema = reader.schema
+        self.schema, self.tools = reader.schema, reader.tools
         self._ask, self._items, self._reader = ask, items, reader
         if reword is not None:  # an attribute only then: that a task has other wordings is seen by its having this one
             self._reword = reword

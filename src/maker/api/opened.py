@@ -30,6 +30,7 @@ from maker.sending.budget.usage import Usage
 from maker.sending.dispatcher import Dispatcher
 from maker.task.load import builtin_tasks, load_task, task_parameters
 from maker.task.task import Task
+from maker.task.tools import INSTEAD, Tools
 
 Flags = str | Sequence[Flag] | None
 
@@ -59,14 +60,14 @@ class Asking(TypedDict, total=False):
 @asynccontextmanager
 async def opened(
     caller: Callable[..., Any], model: AnyModel, asking: Asking, *, others: Mapping[str, AnyModel] | None = None,
-    task: Task | None = None, beside: Senders | None = None, **settings: Any,
+    task: Task | None = None, beside: Senders | None = None, tools: Tools | None = None, **settings: Any,
 ) -> AsyncIterator[tuple[Senders, Config, tuple[Flag, ...]]]:  # fmt: skip
     """Load models, bind them to the task, check settings and limits; close what was loaded in the end.
 
     caller: the function whose settings they are. others: further models, by the name that changes bear. task: None for
     a call without one, which binds no model. beside: who sends for another model of the same call, with whom limits and
-    account are shared. settings: of `Config`, beside those of asking; keep_samples None keeps
-    the texts that were paid for.
+    account are shared. tools: what the models are offered. settings: of `Config`, beside those of asking; keep_samples
+    None keeps the texts that were paid for.
 
     Yields who sends, with limits and account; the settings; the flags. Raises TaskError for what does not fit, and
     outside asyncio; ModelError for a model that cannot be made.
@@ -78,6 +79,9 @@ async def opened(
     async with AsyncExitStack() as stack:
         bounds = make_limits(asking.get("limits"))
         first, *more = [_ready(asked, task, stack, bounds) for asked in (model, *(others or {}).values())]
+        for ready in (first, *more) if tools is not None else ():
+            if not Traits.of(ready).native_tools:
+                raise TaskError(f"{caller.__name__}: tools: {Traits.name_of(ready)} takes none. {INSTEAD}.")
         if beside is None:
             own = Dispatcher(first, bounds, Usage(), shared=asking.get("budget"))
         else:

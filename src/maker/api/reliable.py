@@ -23,17 +23,18 @@ import functools
 import inspect
 import types
 import typing
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, ParamSpec, Protocol, TypeVar, Unpack, overload
 
-from maker.api.answers import reader_of
 from maker.api.opened import check_names
 from maker.api.sync import twin
-from maker.api.vote import BRACES, Settings, check_k, places, vote
+from maker.api.tools.reader import reader_for
+from maker.api.vote import BRACES, Offered, Settings, ToolChoice, check_k, places, vote
 from maker.decision.race import Verdict
 from maker.decision.sample import AnyModel
 from maker.errors import TaskError
 from maker.task.prompt import Messages, filled, prompt_of
+from maker.task.tools import Turn
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -67,11 +68,14 @@ class Decorator(Protocol):
         """Return the function that asks. Raises TaskError for one that is no question."""
 
 
-def reliable(*, model: AnyModel, key: Callable[[Any], Any] | None = None, **settings: Unpack[Settings]) -> Decorator:
+def reliable(
+    *, model: AnyModel, key: Callable[[Any], Any] | None = None, tools: Sequence[Offered] | None = None,
+    tool_choice: ToolChoice = None, **settings: Unpack[Settings],
+) -> Decorator:  # fmt: skip
     """Return a decorator that turns a function's docstring into a question voted on at each call.
 
     model, key, and settings such as k, system, max_tokens: as in `vote`, but that paraphrases are templates, as the
-    docstring is one.
+    docstring is one. tools, tool_choice: as in `vote`, of a function annotated to return maker.Turn.
 
     The decorator raises TaskError for a class, a lambda, a generator, or what is no function; for one without
     docstring or return annotation; and where places in the docstring and arguments do not match.
@@ -86,8 +90,13 @@ def reliable(*, model: AnyModel, key: Callable[[Any], Any] | None = None, **sett
         for other in further:
             _check_places(where, "a paraphrase", other, function)
         answer = _answer(where, function)
-        reader_of(where, None, answer, key)  # refuses a type that no answer can have
-        asked = functools.partial(vote, model=model, answer=answer, key=key, **settings)
+        if (answer is Turn) != (tools is not None):
+            raise TaskError(f"{where}: tools= and the annotation -> maker.Turn go together: one of them is missing")
+        answer = None if answer is Turn else answer
+        reader_for(where, None, answer, key, tools, tool_choice)  # refuses a type that no answer can have
+        asked: Any = functools.partial(
+            vote, model=model, answer=answer, key=key, tools=tools, tool_choice=tool_choice, **settings
+        )
         signature = inspect.signature(function)
 
         def asked_in(templates: list[str], *args: Any, **kwargs: Any) -> list[Any]:
@@ -107,7 +116,8 @@ def reliable(*, model: AnyModel, key: Callable[[Any], Any] | None = None, **sett
         async def verdict(*args: Any, **kwargs: Any) -> Verdict[Any]:
             """Return the verdict on the question that these arguments make."""
             own, *others = asked_in([template, *further], *args, **kwargs)
-            return await asked(own, paraphrases=others)
+            found: Verdict[Any] = await asked(own, paraphrases=others)
+            return found
 
         async def call(*args: Any, **kwargs: Any) -> Any:
             """Return the answer alone."""

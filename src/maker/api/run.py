@@ -74,6 +74,7 @@ async def run(
     async with opened(
         run, model, asking, others=models_of(rungs), task=task, k=k, target=target, worst_case=worst_case,
         segments=len(plan.segments), keep_samples=keep_samples, paraphrase=paraphrases or paraphrase,
+        tools=getattr(task, "tools", None),
     ) as (senders, config, red_flags):  # fmt: skip
         with Journal(journal) as book:
             begin = partial(Course, task, senders, config, book, plan, red_flags, tuple(accept_change), rungs)

@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Required, TypeVar, Unpack, overload
 
-from maker.api.answers import reader_of
 from maker.api.opened import Asking, opened
 from maker.api.sync import twin
+from maker.api.tools.reader import reader_for
 from maker.decision.ending import Stop, stuck
 from maker.decision.method import Method
 from maker.decision.poll import Poll
@@ -27,11 +27,14 @@ from maker.errors import ModelError, TaskError, Undecided
 from maker.sending.settle import decide
 from maker.task.canonical import canonical
 from maker.task.prompt import under, wordings
+from maker.task.tools import Turn
 
 T = TypeVar("T")
 BRACES = "Write {{ and }} for braces, as around a sample of JSON."  # to whoever writes a template
 
 Prompt = str | Sequence[Mapping[str, Any]]  # text, or messages as chat servers take them
+Offered = Callable[..., Any] | Mapping[str, Any]  # a tool: a function, or a schema as chat servers take it
+ToolChoice = str | Mapping[str, Any] | None
 
 # What messages about runs say, and what a vote says instead: it has no steps, and no journal to go on with.
 _IN_A_RUN = (
@@ -54,8 +57,11 @@ class Voting(Settings, total=False):
 
     model: Required[AnyModel]
     key: Callable[[Any], Any] | None
+    tool_choice: ToolChoice
 
 
+@overload
+async def vote(prompt: Prompt, *, tools: Sequence[Offered], **asking: Unpack[Voting]) -> Verdict[Turn]: ...
 @overload
 async def vote(prompt: Prompt, *, parse: None = ..., answer: None = ..., **asking: Unpack[Voting]) -> Verdict[str]: ...
 @overload
@@ -74,6 +80,8 @@ async def vote(
     parse: Callable[[str], Any] | None = None,
     answer: Any = None,
     key: Callable[[Any], Any] | None = None,
+    tools: Sequence[Offered] | None = None,
+    tool_choice: ToolChoice = None,
     paraphrases: Sequence[Prompt] | None = None,
     **asking: Unpack[Asking],
 ) -> Verdict[Any]:
@@ -81,24 +89,27 @@ async def vote(
 
     prompt: all that the model reads beside `system`: text, or messages ([{"role", "content"}, ...]). k: the margin, 1
     or more. parse or answer: how to read a reply (neither: bare text). key: answers with equal keys are one
-    candidate. paraphrases: the same question in other words, asked in turn with the prompt. asking: flags, limits,
-    seed, system, temperature, max_tokens, stop and so on, as told at `Asking` and `Config`; the limits max_votes
-    and max_flags default to max(100, 20 k).
+    candidate. tools: what the model may call, functions or schemas; then its calls are the answer (a `Turn`, its calls
+    in `verdict.calls`; nobody makes them). tool_choice: as chat servers take it. paraphrases: the same question in
+    other words, asked in turn with the prompt. asking: flags, limits, seed, system, temperature, max_tokens, stop and
+    so on, as told at `Asking` and `Config`; the limits max_votes and max_flags default to max(100, 20 k).
 
     Returns the Verdict. Raises Undecided, with the tally, when a limit is met first; TaskError for
     arguments that do not fit; ModelError for an unusable model. Cancellation is safe. The same call repeated draws with
     the same seeds; another question, or another `seed`, with others.
     """
     asked = wordings([prompt, *(paraphrases or ())], "vote: the prompt is")
-    reader = reader_of("vote", parse, answer, key)
+    reader = reader_for("vote", parse, answer, key, tools, tool_choice)
     check_k("vote", k)
     async with opened(
-        vote, model, asking, k=k, keep_samples="none", paraphrase=len(asked) > 1
+        vote, model, asking, k=k, keep_samples="none", paraphrase=len(asked) > 1, tools=reader.tools
     ) as (senders, config, red_flags):  # fmt: skip
         own = senders.own
         most = own.limits.votes_for(k), own.limits.flags_for(k)
         question = canonical([under(config.system, view.prompt, config.examples) for view in asked])
-        method = Method.of(config, k, red_flags, most, run="vote", question=question, schema=reader.schema)
+        method = Method.of(
+            config, k, red_flags, most, run="vote", question=question, schema=reader.schema, tools=reader.tools
+        )
         poll = Poll.of(method, Rules(reader.parse), 0, None, asked[0].prompt)
         poll.views = asked if config.paraphrase else ()
         try:
@@ -112,7 +123,10 @@ async def vote(
             raise type(error)(_of_a_vote(str(error))) from error.__cause__
         took = own.usage
         usage = VoteUsage(took.dispatched, took.voted + took.flagged, took.tokens_in, took.tokens_out, took.assumed)
-        return replace(reader.verdict(poll.verdict()), usage=usage, cost=senders.cost)
+        verdict = reader.verdict(poll.verdict())
+        if isinstance(verdict.answer, Turn):
+            verdict = replace(verdict, answer=verdict.answer.after(question))
+        return replace(verdict, usage=usage, cost=senders.cost)
 
 
 vote_sync = twin(vote)

@@ -20,6 +20,7 @@ from maker.decision.sample import Reply, Sample
 from maker.decision.step import Step
 from maker.errors import TaskError
 from maker.task.lines import Ambiguous
+from maker.task.tools import BadCall
 
 COPY_NATS = 20.0  # two independent draws of a text this improbable agree once in e^20 = 5e8 times
 _BYTES_PER_TOKEN = 4  # a rough count for models that do not report tokens
@@ -110,10 +111,11 @@ def ambiguous(sample: Sample, step: Step, earlier: Sequence[Sample]) -> RedFlag 
 
 
 def malformed(sample: Sample, step: Step, earlier: Sequence[Sample]) -> RedFlag | None:
-    """Flag a reply that cannot be parsed."""
+    """Flag a reply that cannot be parsed; one whose calls of tools do not fit is a `bad-call`."""
     reading = step.read(sample.text)
     if reading.key is None:
-        return RedFlag("malformed", described(reading.fault))
+        bad_call = isinstance(reading.fault, BadCall)
+        return RedFlag("bad-call" if bad_call else "malformed", described(reading.fault))
     return None
 
 

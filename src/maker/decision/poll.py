@@ -151,9 +151,10 @@ class Poll:
             seeds += draw_seeds(method.key, index, block)
         skipped = first - first % SEED_BLOCK
         warmth, cap, stop, schema = method.temperature, method.token_cap, method.stop, method.schema
+        tools = method.tools
         prompt = under(method.system, prompt, method.examples)
         made = [
-            Request(Address(run, index, draw), prompt, seeds[draw - skipped], warmth, cap, stop, schema, state)
+            Request(Address(run, index, draw), prompt, seeds[draw - skipped], warmth, cap, stop, schema, state, tools)
             for draw in draws
         ]
         for request in made if self.views else ():

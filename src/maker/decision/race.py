@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from maker.task.canonical import canonical
+from maker.task.tools import ToolCall, Turn
 from maker.theory.votes.tables import Table
 
 T = TypeVar("T")
@@ -199,3 +200,8 @@ class Verdict(Generic[T]):
     waves: int
     usage: VoteUsage | None = None
     cost: float | None = None
+
+    @property
+    def calls(self) -> tuple[ToolCall, ...]:
+        """The calls that won, of a vote with tools; none of any other."""
+        return self.answer.calls if isinstance(self.answer, Turn) else ()

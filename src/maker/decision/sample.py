@@ -18,6 +18,7 @@ from maker.decision.config import Frozen, validated
 from maker.errors import ModelError, TaskError
 from maker.task.prompt import messages_of
 from maker.task.task import Task
+from maker.task.tools import Tools
 
 
 @dataclass(slots=True)
@@ -32,6 +33,7 @@ class Request:
     stop: texts that end the reply.
     schema: JSON schema of the answer, for servers that can enforce one.
     state: the task's state at this step; simulated models read it, nothing sends it anywhere.
+    tools: what the model may call; the text of a reply is then that of `task/tools.py`.
     """
 
     address: Address
@@ -42,6 +44,7 @@ class Request:
     stop: tuple[str, ...] = ()
     schema: dict[str, Any] | None = None
     state: Any = None
+    tools: Tools | None = None
 
     @property
     def messages(self) -> Sequence[Mapping[str, Any]]:
@@ -53,6 +56,7 @@ class Request:
         return (
             self.prompt == other.prompt and self.temperature == other.temperature
             and self.max_tokens == other.max_tokens and self.stop == other.stop and self.schema == other.schema
+            and self.tools == other.tools
         )  # fmt: skip
 
 
@@ -177,7 +181,8 @@ class Traits(NamedTuple):
     ask it in several processes (False). bind: called once with the task before the first draw. close: its `aclose`,
     awaited after the last. bears: says how many calls at once are worth sending now (None: it does not say). pace: says
     for a person what holds sending back (None). room: says how many tokens a reply may need for thoughts, beside those
-    for its answer, which the token cap counts; they are asked for and held, too (None).
+    for its answer, which the token cap counts; they are asked for and held, too (None). native_tools: it reads the
+    `tools` of a request (False).
     """
 
     name: str
@@ -192,6 +197,7 @@ class Traits(NamedTuple):
     bears: Callable[[], int] | None
     pace: Callable[[], str] | None
     room: Callable[[], int] | None
+    native_tools: bool = False
 
     @classmethod
     def of(cls, model: Model) -> Traits:
@@ -204,6 +210,7 @@ class Traits(NamedTuple):
             replicable=getattr(model, "replicable", False), bind=getattr(model, "bind", None),
             close=getattr(model, "aclose", None), bears=getattr(model, "bears", None),
             pace=getattr(model, "pace", None), room=getattr(model, "room", None),
+            native_tools=getattr(model, "native_tools", False),
         )  # fmt: skip
 
     @staticmethod

@@ -325,6 +325,7 @@ class Course:
         self.method = Method.of(
             self.config, k, self.flags, (self.limits.votes_for(k), self.limits.flags_for(k)),
             run=self.header["run"], epoch=self.epoch, schema=getattr(self.task, "schema", None), table=table,
+            tools=getattr(self.task, "tools", None),
         )  # fmt: skip
 
     async def choose_k(self) -> None:

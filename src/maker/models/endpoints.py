@@ -55,6 +55,7 @@ class Endpoints:
         self._servers = [_Server(model, source, Traits.of(model)) for source, model in models.items()]
         first = self._servers[0].traits
         self.name, self.n, self.prices = name, first.together, first.prices
+        self.native_tools = all(server.traits.native_tools for server in self._servers)
         self._clock, self._choose = clock, choose
 
     def __repr__(self) -> str:

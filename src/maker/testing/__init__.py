@@ -7,6 +7,7 @@ keeps a ledger of its own.
 from maker.testing.checks import check_journal, check_model, check_task
 from maker.testing.faults import FaultServer
 from maker.testing.replies import Reply, error
-from maker.testing.scripted import Scripted, ScriptedModel
+from maker.testing.scripted import Scripted, ScriptedModel, calling
 
-__all__ = ["FaultServer", "Reply", "Scripted", "ScriptedModel", "check_journal", "check_model", "check_task", "error"]
+__all__ = ["FaultServer", "Reply", "Scripted", "ScriptedModel", "calling", "check_journal", "check_model",
+           "check_task", "error"]  # fmt: skip

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from maker.decision.sample import Failure, Request, Sample
+from maker.task.tools import reply_text
 
 Scripted = str | None | Sample | Failure
+
+
+def calling(*calls: tuple[str, Mapping[str, Any] | str], text: str | None = None) -> str:
+    """Return a reply of a script that calls tools: the name and the arguments of each, as an object or as JSON."""
+    return reply_text([{"name": name, "arguments": arguments} for name, arguments in calls], text)
 
 
 class ScriptedModel:
@@ -19,6 +26,7 @@ class ScriptedModel:
 
     name = "scripted"
     simulated = True
+    native_tools = True  # a script writes calls as `maker.testing.calling` does
 
     def __init__(self, script: Sequence[Scripted] | Callable[[Request], Scripted], *, lockstep: bool = True) -> None:
         if not callable(script) and not script:

@@ -46,6 +46,7 @@ from maker.models.openai.thought import ROOM, apart
 from maker.models.retry_after import retry_after
 from maker.sending.dispatcher import ATTEMPTS
 from maker.task.prompt import words_in
+from maker.task.tools import INSTEAD
 
 GRACE = 10.0  # seconds from the first use in which a server has to show itself
 LOADING = 300.0  # seconds in which a server that says so may load its model
@@ -88,6 +89,7 @@ class OpenAI:
         self.negotiator = Negotiator((self._target.url + mark, model), self.name, clock, WeakMethod(self._send_probe),
                                      WeakMethod(self._meant))  # fmt: skip
         self.prices = make_prices(prices)
+        self.native_tools = self._target.api == "chat"
         self._first_use: float | None = None
         self._reached = False  # it has answered something
         self._proven = False  # it has answered a request well
@@ -142,6 +144,9 @@ class OpenAI:
         if not self._proven:
             negotiator.recall()
         dialect = negotiator.dialect
+        if alike[0].tools is not None and "tools" in dialect.refused:
+            detail = f"{self._target.origin} takes no tools for {self._target.model}. {INSTEAD}"
+            return [Failure("fatal", detail)] * len(alike)
         outcome = await self._send(alike[0], len(alike), dialect, self.timeout)
         if isinstance(outcome, Trouble):
             reply = await self._judge(alike[0], outcome, dialect, len(alike))
@@ -154,7 +159,7 @@ class OpenAI:
             outcome = [_of_thinker(one, alike[0]) if isinstance(one, Sample) else one for one in outcome]
         if self._suspects:
             self._suspects.pop(_identity(alike[0]), None)
-        if "stop" in dialect.refused and alike[0].stop:
+        if "stop" in dialect.refused and alike[0].stop and alike[0].tools is None:  # calls have no such ends
             outcome = [_cut(one, alike[0].stop) if isinstance(one, Sample) else one for one in outcome]
         if dialect.wraps(alike[0]):
             return [replace(one, text=unwrapped(one.text)) if isinstance(one, Sample) else one for one in outcome]
@@ -164,7 +169,8 @@ class OpenAI:
         """Wait for the gate, exchange once, and tell the gate what came of it."""
         body = encode_request(request, self._target, dialect, choices, self._extra)
         words, secrets = words_in(request.prompt), self._wire.secrets
-        asked = Asked(self._target.origin, self._target.model, words, secrets, choices, request.max_tokens)
+        asked = Asked(self._target.origin, self._target.model, words, secrets, choices, request.max_tokens,
+                      request.tools is not None)  # fmt: skip
         gate = self._gate
         try:
             ticket = await gate.enter(self.timeout)

@@ -123,7 +123,7 @@ class Negotiator:
         self.calls = 0
         self._health: Prober[Trouble | None] = Prober(clock)
         self._search: Prober[Dialect | Trouble] = Prober(clock)
-        self._well: set[tuple[float | None, bool, bool]] = set()  # settings that were taken
+        self._well: set[tuple[float | None, bool, bool, bool]] = set()  # settings that were taken
         self._answered: set[int] = set()  # prompts, as hashes
         self._doubted: set[int] = set()  # prompts that were refused without a reason that is theirs
 
@@ -204,7 +204,7 @@ class Negotiator:
         """Return the dialect without the one field that a complaint names, None where it names none or several."""
         sent = {*fields_of(request, dialect), dialect.tokens_name, *(["n"] if choices > 1 else [])}
         named = [name for name in trouble.named if name in sent]
-        if len(named) != 1:
+        if len(named) != 1 or named == ["tools"]:  # nothing stands in for tools: that they are refused has to be seen
             return dialect.without("n") if choices > 1 and trouble.about and not trouble.page else None
         return dialect.without(named[0])
 
@@ -251,9 +251,9 @@ class Negotiator:
         return trouble.failure
 
 
-def _settings(request: Request) -> tuple[float | None, bool, bool]:
+def _settings(request: Request) -> tuple[float | None, bool, bool, bool]:
     """Return what the acceptance of a request depends on, its prompt apart."""
-    return request.temperature, bool(request.stop), request.schema is not None
+    return request.temperature, bool(request.stop), request.schema is not None, request.tools is not None
 
 
 # -- as the journal keeps it ------------------------------------------------------------------------

@@ -47,7 +47,7 @@ ADDRESS = "it is that of an OpenAI-compatible API and often ends in /v1"
 class Asked:
     """What a reply answers. where: the origin, for messages. secrets: never repeated. choices: how many replies.
 
-    tokens: the most that one of them may have.
+    tokens: the most that one of them may have. tools: some were offered.
     """
 
     where: str
@@ -56,6 +56,7 @@ class Asked:
     secrets: Sequence[str] = field(default=(), repr=False)
     choices: int = 1
     tokens: int = 1024
+    tools: bool = False
 
     def scrubbed(self, text: str) -> str:
         """Return a text without the secrets that the request was sent with."""

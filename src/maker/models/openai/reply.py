@@ -5,6 +5,7 @@
 | 200 with choices                                          | a Sample for each                              |
 | - content null; a list of parts                           | text None; the text parts, joined              |
 | - a thought, wherever it is                               | apart from the text (`thought.py`)             |
+| - calls, where tools were offered                         | in the text, as `task/tools.py` writes them    |
 | - a stream of events                                      | the reply that it makes (`stream.py`)          |
 | - a `refusal`, finish reason content_filter               | Sample with finish reason "content_filter"     |
 | - the body names another model                            | a Sample that says so                          |
@@ -39,6 +40,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from maker.decision.sample import Failure, Reply, Sample
+from maker.models.openai.calls import ENDS, calls_in
 from maker.models.openai.parse import crowded, parse
 from maker.models.openai.refusal import (
     ADDRESS,
@@ -54,6 +56,7 @@ from maker.models.openai.refusal import (
 )
 from maker.models.openai.stream import is_stream, joined
 from maker.models.openai.thought import Said, bytes_in, parted, said_in, text_of
+from maker.task.tools import reply_text
 
 MOST_TOKENS = 2**31 - 1
 _LONGEST_NAME = 200  # characters of an id, a model or a finish reason that are kept
@@ -163,6 +166,7 @@ def _sample(choice: Any, asked: Asked) -> Reply:
     if not isinstance(choice, dict):
         return Failure("transient", f"{asked.where} sent a choice that is none")
     finish = _name(choice.get("finish_reason"), asked)
+    calls: list[dict[str, Any]] = []
     message = choice.get("message")
     if choice.get("error") or finish == "error":
         reason = words_of(choice.get("error"), asked) or "no reason given"
@@ -171,6 +175,9 @@ def _sample(choice: Any, asked: Asked) -> Reply:
         said = said_in(message)
         if message.get("refusal"):
             finish = "content_filter"
+        elif asked.tools:
+            calls = calls_in(message)
+            finish = "stop" if calls and finish in ENDS else finish
         elif not (said.text or "").strip() and (message.get("tool_calls") or message.get("function_call")):
             finish = "tool_calls"
     elif "text" in choice:
@@ -183,6 +190,8 @@ def _sample(choice: Any, asked: Asked) -> Reply:
     if said.unclosed and finish != "content_filter":
         finish = "length"
     text, thought = said.text, said.thought
+    if calls or (asked.tools and (text or "").strip()):
+        text = reply_text(calls, text)
     if asked.secrets:
         text, thought = (asked.scrubbed(told) if told else told for told in (text, thought))
     return Sample(text, None, None, finish, None, _logprob(choice.get("logprobs")), reasoning=thought)

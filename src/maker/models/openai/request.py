@@ -28,6 +28,7 @@ SEED_RANGE = 2**31 - 1  # the least that servers take: some keep seeds in 32 bit
 OPTIONAL = {  # fields that not all servers take, and what a complaint of each looks like
     "max_tokens": re.compile(r"\bmax_tokens\b"),
     "logprobs": re.compile(r"logprobs", re.I),
+    "tools": re.compile(r"\btools?\b|\btool_choice\b|function.?call", re.I),
     "schema": re.compile(r"response_format|json_schema|structured output|guided|grammar", re.I),
     "seed": re.compile(r"\bseed\b", re.I),
     "temperature": re.compile(r"\btemperature\b", re.I),
@@ -78,7 +79,8 @@ class Dialect:
 def fields_of(request: Request, dialect: Dialect) -> list[str]:
     """Return the optional fields that a request is sent with in a dialect, the token limit and `n` apart."""
     asked = {
-        "temperature": request.temperature is not None, "seed": True, "logprobs": True, "stop": bool(request.stop)
+        "temperature": request.temperature is not None, "seed": True, "logprobs": request.tools is None,
+        "stop": bool(request.stop), "tools": request.tools is not None,
     }  # fmt: skip
     fields = [name for name, wanted in asked.items() if wanted and name not in dialect.refused]
     return fields + ["schema"] * (request.schema is not None and dialect.form != FORMS[-1])
@@ -121,10 +123,14 @@ def encode_request(
             body["stop"] = list(request.stop)
         if "seed" not in refused:
             body["seed"] = request.seed % SEED_RANGE
-        if "logprobs" not in refused:
+        if "logprobs" not in refused and request.tools is None:  # they would not be those of the calls
             body["logprobs"] = True if target.api == "chat" else 1
         if request.schema is not None and dialect.form != "words":
             body["response_format"] = _format(request.schema, dialect.form)
+        if request.tools is not None and "tools" not in refused:
+            body["tools"] = list(request.tools.schemas)
+            if request.tools.choice is not None:
+                body["tool_choice"] = request.tools.choice
         if choices > 1:
             body["n"] = choices
         if extra:

@@ -3,7 +3,7 @@
 Some servers and routers stream whatever they are asked for. A stream that has neither a finish reason nor an end mark
 was cut off: its finish reason is then "length", so that it never votes.
 
-Not covered: tool calls, of which only that there are some is kept.
+Not covered: pieces that came in another order than they were sent in.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 from io import BytesIO
 from typing import Any
 
+from maker.models.openai.calls import add_piece
 from maker.models.openai.parse import crowded, parse
 from maker.models.openai.thought import text_of
 
@@ -63,7 +64,7 @@ def _add(choices: dict[int, dict[str, Any]], piece: dict[str, Any]) -> None:
     for name in _TEXTS:
         if (words := text_of(delta.get(name))) is not None:
             choice["message"][name] = choice["message"].get(name, "") + words
-    if delta.get("tool_calls"):
-        choice["message"]["tool_calls"] = delta["tool_calls"]
+    for call in delta["tool_calls"] if isinstance(delta.get("tool_calls"), list) else ():
+        add_piece(choice["message"].setdefault("tool_calls", []), call)
     if piece.get("finish_reason"):
         choice["finish_reason"] = piece["finish_reason"]

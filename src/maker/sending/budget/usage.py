@@ -38,6 +38,8 @@ def most(request: Request, prices: Prices | None) -> Spent:
     told = len(request.prompt.encode("utf-8", "replace")) + TEMPLATE_TOKENS
     if request.schema is not None:
         told += len(str(request.schema))
+    if request.tools is not None:
+        told += len(str(request.tools.schemas))
     cost = prices.cost(told, request.max_tokens) if prices else 0.0
     return Spent(0, 0, told + request.max_tokens, cost)
 
