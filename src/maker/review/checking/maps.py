@@ -1,8 +1,10 @@
-"""The task of a map as its journal alone shows it: what `verify` checks the journal of a map by.
+"""The task of a map, or of decisions, as its journal alone shows it: what `verify` checks such a journal by.
 
 Item i is step i, and the state is the position. Answers that are text are read as the map read them. What a type, a
 parser or a key of the user's makes of a reply is not in a journal: there votes are counted, and texts compared, but
 not read. Prompts are not in a journal either, only their fingerprint: it is made again where the items are given.
+
+The decisions of a journal of decisions are as the items of a map: one step each, and none needs another.
 
 Not covered: the fingerprint of other wordings (`paraphrases=`).
 """
@@ -13,6 +15,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from maker.errors import JournalError, TaskError
+from maker.journal.decisions import decisions_in
 from maker.journal.story import Story
 from maker.journal.views.items import is_map
 from maker.task.plan import Plan
@@ -79,6 +82,13 @@ class Recorded:
     def answer(self, state: int) -> int:
         """Return the number of items; the answers are in the verdicts."""
         return state
+
+
+def decided(story: Story) -> Recorded:
+    """Return the task of a journal of decisions; its header is taken to tell how many there are."""
+    if count := sum(1 for _ in decisions_in(story)):
+        story.latest = story.latest | {"steps": count, "segments": count}
+    return Recorded(story)
 
 
 def recorded(story: Story, items: Iterable[Any] | None, prompt: str | list[Any]) -> Recorded:

@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from maker.journal.decisions import is_decisions
 from maker.journal.story import Story
 from maker.journal.views.items import is_map
 from maker.review.checking.checker import Audit, check
-from maker.review.checking.maps import recorded
+from maker.review.checking.maps import decided, recorded
 from maker.review.checking.solve import is_solve, recheck
 from maker.task.task import Task
 
@@ -39,6 +40,8 @@ def verify(
     story = Story(journal)
     if task is None and is_solve(story):
         return recheck(story, expect).audit
+    if task is None and is_decisions(story.latest):
+        return check(story, decided(story), progress, expect, reads=False)
     if items is None and (task is not None or not is_map(story.latest)):
         return check(story, task, progress, expect)
     found = recorded(story, items, prompt)
