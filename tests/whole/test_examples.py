@@ -9,6 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from maker import verify
+from maker.testing import FaultServer, Reply
+from maker.testing.replies import Received
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 NEEDS = {"dataframe.py": ["pandas", "pyarrow"]}  # beside what maker needs
 
@@ -26,6 +30,7 @@ EXPECTED: dict[str, tuple[list[str], list[str]]] = {
     "task_from_function.py": ([], ["27 reached 1 in 111 steps", "simulated"]),
     "vote.py": ([], ["positive {'positive': 4, 'negative': 1} 1 flagged"]),
 }
+SERVED = {"agent_loop.py"}  # they need a server, and have a test of their own
 
 
 def run(folder: Path, *command: str) -> str:
@@ -35,7 +40,7 @@ def run(folder: Path, *command: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("name", sorted(path.name for path in EXAMPLES.glob("*.py")))
+@pytest.mark.parametrize("name", sorted({path.name for path in EXAMPLES.glob("*.py")} - SERVED))
 def test_example(name: str, tmp_path: Path):
     """An example runs as it stands and prints its result."""
     for module in NEEDS.get(name, []):
@@ -45,6 +50,35 @@ def test_example(name: str, tmp_path: Path):
     assert said.strip()
     for word in words:
         assert word in said
+
+
+def agent(received: Received) -> Reply:
+    """Look up, then ask for the price, then say it; one reply in five calls another tool, or one that is not there."""
+    results = [message for message in received.body["messages"] if message["role"] == "tool"]
+    if len(results) == 2:
+        return Reply(f"They cost ${results[1]['content']}, as reply {received.number} says.")
+    asked = [("look_up", {"item": "nuts"}), ("price", {"item": "nuts", "count": 38})][len(results)]
+    name, arguments = {0: ("delete", {}), 3: ("look_up", {"item": "bolts"})}.get(received.number % 8, asked)
+    call = {"id": f"c{received.number}", "function": {"name": name, "arguments": json.dumps(arguments)}}
+    return Reply(None, finish="tool_calls", message={"tool_calls": [call]})
+
+
+def test_the_agent_loop_is_resumed(tmp_path: Path):
+    """It calls what won, in order; the same command again says the same and asks nothing."""
+    said = "look_up {'item': 'nuts'} -> 12\nprice {'item': 'nuts', 'count': 38} -> 9.5\nThey cost $9.5, as reply "
+    with FaultServer(agent) as server:
+        command = [str(EXAMPLES / "agent_loop.py"), "stock.db", server.spec("m")]
+        first = run(tmp_path, *command)
+        assert first.startswith(said)
+        calls = len(server.requests)
+        assert run(tmp_path, *command) == first
+        assert len(server.requests) == calls
+        for received in server.requests:  # each conversation is one that chat servers take
+            told = received.body["messages"]
+            asked = [call["id"] for message in told for call in message.get("tool_calls", ())]
+            assert asked == [message["tool_call_id"] for message in told if message["role"] == "tool"]
+            assert len(set(asked)) == len(asked)
+    assert verify(tmp_path / "stock.db").solved
 
 
 def test_an_example_is_one_screen():
