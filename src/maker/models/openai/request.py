@@ -23,6 +23,7 @@ from maker.models.openai.schema import strict_schema, wrapped
 from maker.models.openai.target import Target
 from maker.task.canonical import digest
 from maker.task.prompt import words_in
+from maker.task.tools import Tools
 
 SEED_RANGE = 2**31 - 1  # the least that servers take: some keep seeds in 32 bits, with a sign
 OPTIONAL = {  # fields that not all servers take, and what a complaint of each looks like
@@ -128,9 +129,7 @@ def encode_request(
         if request.schema is not None and dialect.form != "words":
             body["response_format"] = _format(request.schema, dialect.form)
         if request.tools is not None and "tools" not in refused:
-            body["tools"] = list(request.tools.schemas)
-            if request.tools.choice is not None:
-                body["tool_choice"] = request.tools.choice
+            body |= _offer(request.tools)
         if choices > 1:
             body["n"] = choices
         if extra:
@@ -141,6 +140,12 @@ def encode_request(
             f"step {request.address.step}: the prompt (or the schema) cannot be sent as JSON: it holds a lone "
             "surrogate or a value that JSON has not. Mend the task's prompt."
         ) from None
+
+
+def _offer(tools: Tools) -> dict[str, Any]:
+    """Return the fields that offer tools."""
+    choice = {} if tools.choice is None else {"tool_choice": tools.choice}
+    return {"tools": list(tools.schemas), **choice}
 
 
 def _format(schema: dict[str, Any], form: str) -> dict[str, Any]:
