@@ -8,7 +8,7 @@ import pytest
 
 import maker
 from maker.api.tools.reader import reader_for
-from maker.errors import ModelError, TaskError, Undecided
+from maker.errors import JournalError, ModelError, TaskError, Undecided
 from maker.testing import FaultServer, Reply, ScriptedModel, calling, error
 
 
@@ -218,3 +218,49 @@ def test_a_server_that_takes_no_tools_is_refused(refusal):
             maker.vote_sync("What next?", model=model, tools=TOOLS)
         assert len(server.requests) <= 14
         assert maker.vote_sync("6 x 7?", model=model).answer == "42"
+
+
+def test_a_map_of_calls_is_resumed_and_verified(tmp_path):
+    """Its journal has the tools among its parameters alone; the same call asks nothing, other tools are refused."""
+    model = ScriptedModel([calling(("nope", {})), calling(NUTS)], lockstep=False)
+    settings: dict[str, Any] = {"model": model, "journal": tmp_path / "map.db"}
+    first = list(maker.map_sync("{item}", ["a", "b"], tools=TOOLS, **settings))
+    asked = len(model.requests)
+    again = maker.map_sync("{item}", ["a", "b"], tools=TOOLS, **settings)
+    assert [one.calls for one in first] == [one.calls for one in again] and len(model.requests) == asked
+    assert first[0].calls[0].name == "look_up" and again.result.flags == {"bad-call": 6}
+    audit = maker.verify(tmp_path / "map.db")
+    assert (audit.problem, audit.solved, set(audit.summary.header["parameters"])) == (
+        None, True, {"prompts", "tools", "unvoted"},
+    )  # fmt: skip
+    with pytest.raises(JournalError, match="parameters"):
+        maker.map_sync("{item}", ["a", "b"], tools=[look_up], **settings)
+
+
+def test_a_reliable_function_gives_turns():
+    """Annotated to return a Turn it is offered the tools; one without the other is refused."""
+    model = ScriptedModel([calling(NUTS)])
+
+    @maker.reliable(model=model, tools=TOOLS, tool_choice="required")
+    def decide(seen: str) -> maker.Turn:
+        """Do what is next, after {seen}."""
+
+    assert decide("nothing").calls == decide.verdict("nothing").calls
+    assert model.requests[0].prompt == "Do what is next, after nothing."
+
+    def text(seen: str) -> str:
+        """Say what is next, after {seen}."""
+
+    def turn(seen: str) -> maker.Turn:
+        """Say what is next, after {seen}."""
+
+    for tools, function in ((TOOLS, text), (None, turn)):
+        with pytest.raises(TaskError, match="go together"):
+            maker.reliable(model=model, tools=tools)(function)
+
+
+def test_several_servers_are_offered_tools():
+    """A model that two servers answer for takes tools as one does."""
+    with FaultServer(lambda _: served([WRITTEN])) as one, FaultServer(lambda _: served([WRITTEN])) as two:
+        spec = f"{one.spec('m').partition('#')[0]},{two.spec('m')}"
+        assert maker.vote_sync("What next?", model=spec, tools=TOOLS).calls[0].name == "look_up"
