@@ -51,7 +51,7 @@ CROSSING = (
     "whole",
 )  # folders of tests that are no package's
 
-MOST_ENTRIES = 14  # at the top: errors, log and twelve packages
+MOST_ENTRIES = 15  # at the top: errors, log and thirteen packages
 MOST_FILES = 12  # in a folder
 MOST_LINES = 350  # of a file
 LONGEST = 70  # lines of a function
