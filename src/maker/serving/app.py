@@ -35,6 +35,7 @@ from maker.serving.voting import Answered, Heard, Voter
 
 AT_ONCE = 2.0  # seconds in which a stream's vote may end before its head is sent: an error still has its status
 KEEP_ALIVE = 10.0  # seconds between comments of a stream
+_RESULTS = {True: "decided", False: "undecided", None: "once"}
 
 
 class Proxy:
@@ -134,19 +135,18 @@ class Proxy:
             with self._guard.place():
                 given = await self._voter.answer(question, heard)
             told = given.told | {"answer": given.text}
-            self._metrics.add("votes_total", result="once" if not given.voted else _decided(given.decided))
+            self._metrics.add("votes_total", result=_RESULTS[given.decided])
             return given
         except Exception as error:
             why = _why(error)
             told = why.body
             if why.code == "undecided":
-                self._metrics.add("votes_total", result=_decided(decided=False))
+                self._metrics.add("votes_total", result=_RESULTS[False])
             raise
         finally:
             self._metrics.add("samples_total", len(heard.samples))
             self._metrics.add("flagged_total", told.get("flagged", 0))
-            for way in ("in", "out"):
-                tokens = sum(getattr(sample, f"tokens_{way}") or 0 for sample in heard.samples)
+            for way, tokens in zip(("in", "out"), heard.tokens, strict=True):
                 self._metrics.add("tokens_total", tokens, direction=way)
             self._keep(question, path, began, heard, told)
 
@@ -186,17 +186,15 @@ def _why(error: Exception) -> Refused:
     if isinstance(error, MakerError):
         return refused(error)
     log.error("serve.bug", error=f"{type(error).__name__}: {error}")
-    return Refused(500, f"an error of the proxy's own ({type(error).__name__}): please report it", code="internal_error")
+    return Refused(
+        500, f"an error of the proxy's own ({type(error).__name__}): please report it", code="internal_error"
+    )
 
 
 async def _no_route(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException), "the handler is registered for no other"
     why = Refused(error.status_code, f"{error.detail}. There are: {', '.join(FORMS)}, /v1/models", code="no_route")
     return _json(why.body, error.status_code, dict(error.headers or {}))
-
-
-def _decided(decided: bool) -> str:  # noqa: FBT001 -- it is what it says
-    return "decided" if decided else "undecided"
 
 
 def _json(told: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:

@@ -19,6 +19,8 @@ from maker.serving.refused import Refused
 
 LONGEST = 4096  # tokens of a reply for which the client names no limit
 
+_DEEP = 100  # brackets in a body that make it worth a look
+
 Text = str | list[dict[str, Any]]
 _BOOKKEEPING = frozenset({"user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key",
                           "parallel_tool_calls", "include", "stream_options"})  # fmt: skip
@@ -137,7 +139,12 @@ def _message(item: dict[str, Any]) -> dict[str, Any]:
 def _read(model: type[B], body: bytes) -> B:
     """Check a body. Raises Refused for what is no JSON, does not fit, or would not be carried out."""
     try:
-        told = model.model_validate(orjson.loads(body))
+        read = orjson.loads(body)
+        if body.count(b"[") + body.count(b"{") > _DEEP:
+            orjson.dumps(read)  # more levels can be read than written
+        told = model.model_validate(read)
+    except TypeError:
+        raise Refused(400, "the body is nested too deep") from None
     except orjson.JSONDecodeError as error:
         raise Refused(400, f"the body is no JSON: {error}") from None
     except ValidationError as error:

@@ -35,7 +35,9 @@ class Record:
                 self._turn()
             self._file.write(line)
         except OSError as error:
-            raise JournalFull(f"{self._path}: {error.strerror}. Free some space: nothing is answered unrecorded") from None
+            raise JournalFull(
+                f"{self._path}: {error.strerror}. Free some space: nothing is answered unrecorded"
+            ) from None
 
     def close(self) -> None:
         """Close the file."""

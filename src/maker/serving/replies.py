@@ -82,19 +82,21 @@ def response_events(given: Answered, model: str, question: Question) -> Iterator
     (message,) = whole["output"]
     (part,) = message["content"]
     at = {"item_id": message["id"], "output_index": 0, "content_index": 0}
+    opened = {**message, "status": "in_progress", "content": []}
     begun = {**whole, "status": "in_progress", "output": [], "usage": None, "incomplete_details": None}
     ended = f"response.{whole['status']}"
-    for number, (kind, told) in enumerate((
+    events: tuple[tuple[str, Made], ...] = (
         ("response.created", {"response": begun}),
         ("response.in_progress", {"response": begun}),
-        ("response.output_item.added", {"output_index": 0, "item": {**message, "status": "in_progress", "content": []}}),
+        ("response.output_item.added", {"output_index": 0, "item": opened}),
         ("response.content_part.added", {**at, "part": {**part, "text": ""}}),
         ("response.output_text.delta", {**at, "delta": given.text, "logprobs": []}),
         ("response.output_text.done", {**at, "text": given.text, "logprobs": []}),
         ("response.content_part.done", {**at, "part": part}),
         ("response.output_item.done", {"output_index": 0, "item": message}),
         (ended, {"response": whole}),
-    )):  # fmt: skip
+    )  # fmt: skip
+    for number, (kind, told) in enumerate(events):
         yield b"event: %s\n" % kind.encode() + _event({"type": kind, "sequence_number": number, **told})
 
 

@@ -1,7 +1,7 @@
 """One upstream that many requests ask, and a vote on what it says.
 
-An answer that has a form (a JSON schema) is voted on by `vote`. Prose is asked for once, since no two texts would agree,
-and marked so; with `strict`, its exact text is voted on. The budget is one for all requests of a day (UTC).
+An answer that has a form (a JSON schema) is voted on by `vote`. Prose is asked for once, since no two texts would
+agree, and marked so; with `strict`, its exact text is voted on. The budget is one for all requests of a day (UTC).
 
 Promises: an undecided vote is never passed off as an answer: it is refused with its tally, or, with `plurality`, the
 leader is given and marked as undecided. What is counted as used is all samples', not the winner's.
@@ -24,7 +24,7 @@ from maker.decision.sample import Model, Reply, Request, Sample, Traits
 from maker.errors import ModelError, TaskError, Undecided
 from maker.sending.budget.limits import Budget, make_limits
 from maker.serving.asked import Question
-from maker.serving.refused import Refused, refused
+from maker.serving.refused import refused
 from maker.serving.schema import reader_of_schema
 
 PATIENCE = 30.0  # seconds that a request waits for an upstream that is gone
@@ -46,11 +46,14 @@ class Rules:
 
 @dataclass(slots=True)
 class Answered:
-    """What a request is answered. votes: [{"answer", "votes"}, ...], the leader first; nothing else than told in docs."""
+    """What a request is answered.
+
+    decided: None where there was no vote. finish: why the text ends. votes: [{"answer", "votes"}, ...], leader first.
+    """
 
     text: str
     voted: bool
-    decided: bool
+    decided: bool | None
     finish: str
     seed: int
     votes: list[dict[str, Any]]
@@ -76,6 +79,12 @@ class Heard:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._model, name)
+
+    @property
+    def tokens(self) -> tuple[int, int]:
+        """Tokens of all samples, read and written."""
+        samples = self.samples
+        return sum(sample.tokens_in or 0 for sample in samples), sum(sample.tokens_out or 0 for sample in samples)
 
     async def draw(self, requests: Sequence[Request]) -> Sequence[Reply]:
         """Ask the model."""
@@ -110,13 +119,14 @@ class Voter:
         if (day := self.today()) != self._day:
             rules = self.rules
             self._day = day
-            self._budget = Budget(
-                max_cost=rules.max_cost, max_calls=rules.max_calls, max_tokens=rules.max_tokens
-            )  # fmt: skip
+            self._budget = Budget(max_cost=rules.max_cost, max_calls=rules.max_calls, max_tokens=rules.max_tokens)
         return self._budget
 
     async def answer(self, question: Question, heard: Heard) -> Answered:
-        """Answer a question; `heard` has then all that the upstream said. Raises Refused. Cancelled, it sends no more."""
+        """Answer a question; `heard` then has all that the upstream said.
+
+        Raises Refused. Cancelled, it sends no more.
+        """
         voted = question.schema is not None or self.rules.strict
         k = question.voting.get("k", self.rules.k) if voted else 1
         told = {name: value for name, value in question.voting.items() if name != "k"}
@@ -125,9 +135,9 @@ class Voter:
             asking |= {"flags": [], "temperature": question.asking.get("temperature")}
             told = {"max_flags": 1, **told}
         reader = None if question.schema is None else reader_of_schema(question.schema)
-        limits = make_limits({"patience": PATIENCE, **told})
         seed = int(asking["seed"])
         try:
+            limits = make_limits({"patience": PATIENCE, **told})
             found = await vote(question.prompt, model=heard, k=k, answer=reader, limits=limits, budget=self.budget,
                                **asking)  # fmt: skip
         except Undecided as end:
@@ -143,14 +153,15 @@ class Voter:
         """Return the one reply as it came."""
         last = heard.samples[-1]
         given = _answered(last.text or "", [], 0, 0, heard, seed)
-        given.voted, given.finish = False, last.finish_reason or "stop"
+        given.voted, given.decided, given.finish = False, None, last.finish_reason or "stop"
         return given
 
     def _undecided(self, end: Undecided, heard: Heard, seed: int, *, voted: bool) -> Answered:
         """Return what is given in place of a decided answer. Raises Refused."""
         votes = _counted(end.tally)
         why = refused(end, {"votes": _shown(votes), "margin": end.tally.margin, "samples": len(heard.samples),
-                            "flagged": end.tally.flagged, "decided": False, "limit": end.limit})  # fmt: skip
+                            "flagged": end.tally.flagged, "decided": False, "limit": end.limit,
+                            "tokens": sum(heard.tokens)})  # fmt: skip
         if not voted and heard.samples:
             return self._once(heard, seed)
         if why.status != 422 or not self.rules.plurality or not votes:
@@ -165,10 +176,8 @@ def _answered(
     text: str, votes: list[tuple[str, int]], margin: int, flagged: int, heard: Heard, seed: int
 ) -> Answered:  # fmt: skip
     """Return an answer with the account of all samples."""
-    samples = heard.samples
     return Answered(
-        text, True, True, "stop", seed, _shown(votes), margin, len(samples), flagged,
-        sum(sample.tokens_in or 0 for sample in samples), sum(sample.tokens_out or 0 for sample in samples),
+        text, True, True, "stop", seed, _shown(votes), margin, len(heard.samples), flagged, *heard.tokens
     )  # fmt: skip
 
 
@@ -184,6 +193,3 @@ def _counted(tally: Tally) -> list[tuple[str, int]]:
 def _shown(votes: list[tuple[str, int]]) -> list[dict[str, Any]]:
     """Return the first candidates, the leader first."""
     return [{"answer": a, "votes": n} for a, n in sorted(votes, key=lambda vote: -vote[1])[:_SHOWN]]
-
-
-__all__ = ["Answered", "Heard", "Refused", "Rules", "Voter"]

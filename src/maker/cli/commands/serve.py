@@ -14,14 +14,14 @@ from maker.errors import TaskError
 from maker.models import load_model
 
 
-class Text(str, enum.Enum):
+class Text(enum.StrEnum):
     """What is done with prose."""
 
     once = "once"
     strict = "strict"
 
 
-class Undecided(str, enum.Enum):
+class Undecided(enum.StrEnum):
     """What is done with a vote that does not decide."""
 
     refuse = "refuse"
