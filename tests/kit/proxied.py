@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -28,8 +29,9 @@ def proxied(
         told.append(address)
         began.set()
 
-    server = Listener(proxy.app, "127.0.0.1", 0, listening)
-    thread = threading.Thread(target=server.run)
+    own = socket.create_server(("127.0.0.1", 0), backlog=2048)
+    server = Listener(proxy.app, listening)
+    thread = threading.Thread(target=server.run, args=([own],))
     thread.start()
     try:
         assert began.wait(30)
@@ -37,3 +39,4 @@ def proxied(
     finally:
         server.should_exit = True
         thread.join()
+        own.close()

@@ -69,8 +69,8 @@ def test_a_completion_has_a_prompt():
 def test_a_response_is_read_as_messages():
     """Instructions become the system message, parts of text one text, and the schema stands in `text.format`."""
     form = {"format": {"type": "json_schema", "name": "a", "schema": SCHEMA}}
-    told = {"input": [{"role": "user", "content": [{"type": "input_text", "text": "hello"}]}], "instructions": "Be short",
-            "text": form, "max_output_tokens": 5}  # fmt: skip
+    message = {"role": "user", "content": [{"type": "input_text", "text": "hello"}]}
+    told = {"input": [message], "instructions": "Be short", "text": form, "max_output_tokens": 5}
     asked = response(json.dumps(told).encode(), {})
     assert asked.prompt == [{"role": "system", "content": "Be short"}, *HELLO]
     assert (asked.schema, asked.asking["max_tokens"]) == (SCHEMA, 5)

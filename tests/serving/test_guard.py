@@ -86,8 +86,10 @@ def test_bodies_are_limited_in_size_and_time(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(guard, "BODY_WITHIN", 0.001)
     guarded = Guard("127.0.0.1")
     assert read(guarded, [b"12", b"34"]) == b"1234"
-    for expected, told in ((413, {"chunks": [], "length": "9"}), (413, {"chunks": [b"12345", b"6789"]}),
-                           (413, {"chunks": [], "length": "9" * 5000}), (408, {"chunks": [b"1"], "hang": True})):  # fmt: skip
+    for expected, told in (
+        (413, {"chunks": [], "length": "9"}), (413, {"chunks": [], "length": "9" * 5000}),
+        (413, {"chunks": [b"12345", b"6789"]}), (408, {"chunks": [b"1"], "hang": True}),
+    ):  # fmt: skip
         with pytest.raises(Refused) as why:
             read(guarded, **told)
         assert why.value.status == expected

@@ -32,7 +32,7 @@ def test_a_reference_out_of_the_schema_is_never_fetched(monkeypatch: pytest.Monk
     """A client cannot make the proxy ask another address; no reply fits such a schema."""
     monkeypatch.setattr("urllib.request.urlopen", lambda *_, **__: pytest.fail("fetched"))
     reader = reader_of_schema({"$ref": "http://127.0.0.1:9/schema.json"})
-    with pytest.raises(Exception, match="schema.json"):
+    with pytest.raises(Exception, match="schema"):
         reader.parse("{}")
 
 

@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import socket
 from collections.abc import Callable
 
 import uvicorn
 from starlette.applications import Starlette
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from maker.errors import TaskError
+
 GRACE = 30  # seconds for requests that are under way when the proxy is told to stop
+BACKLOG = 2048  # connections that wait to be taken
 HEAD_WITHIN = 10.0  # seconds in which the head of a request has to arrive
 
 
@@ -50,27 +54,31 @@ class Timed(H11Protocol):
 
 
 class Listener(uvicorn.Server):
-    """The server. told: called with its address once it listens; port 0 takes a free one."""
+    """The server, for sockets that listen. told: called with its address once it serves."""
 
-    def __init__(self, app: Starlette, host: str, port: int, told: Callable[[str], None]) -> None:
+    def __init__(self, app: Starlette, told: Callable[[str], None]) -> None:
         super().__init__(uvicorn.Config(
-            app, host=host, port=port, http=Timed, ws="none", log_level="warning", access_log=False, backlog=2048,
+            app, http=Timed, ws="none", log_level="warning", access_log=False, backlog=BACKLOG,
             server_header=False, timeout_graceful_shutdown=GRACE,
         ))  # fmt: skip
         self._told = told
 
-    async def startup(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
-        """Listen, and say where."""
-        await super().startup(sockets)  # type: ignore[arg-type]
-        if self.started:
-            host, port = self.servers[0].sockets[0].getsockname()[:2]
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve, and say where."""
+        await super().startup(sockets)
+        for own in sockets or ():
+            host, port = own.getsockname()[:2]
             self._told(f"http://{f'[{host}]' if ':' in host else host}:{port}/v1")
 
 
-def listen(app: Starlette, host: str, port: int, told: Callable[[str], None]) -> bool:
-    """Serve until a signal comes; say whether it could listen. told: called with the address."""
-    server = Listener(app, host, port, told)
+def listen(app: Starlette, host: str, port: int, told: Callable[[str], None]) -> None:
+    """Serve until a signal comes. told: called with the address. Raises TaskError for one that cannot be had."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        own = socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise TaskError(f"serve: {host}:{port}: {error.strerror}. Take another --host or --port") from None
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)  # uvicorn raises them once more when all is answered
-    server.run()
-    return server.started
+    with own:
+        Listener(app, told).run([own])

@@ -22,7 +22,7 @@ from maker.api.vote import vote
 from maker.decision.race import Tally
 from maker.decision.sample import Model, Reply, Request, Sample, Traits
 from maker.errors import ModelError, TaskError, Undecided
-from maker.sending.budget.limits import Budget, make_limits
+from maker.sending.budget.limits import Budget, Limits, make_limits, must_have_prices
 from maker.serving.asked import Question
 from maker.serving.refused import refused
 from maker.serving.schema import reader_of_schema
@@ -107,6 +107,7 @@ class Voter:
         traits = Traits.of(self.model)
         if traits.needs_truth:
             raise TaskError(f"serve: {traits.name} answers the steps of a task only: name a model over HTTP")
+        must_have_prices(Limits(), traits.prices, self.budget)
 
     @property
     def name(self) -> str:

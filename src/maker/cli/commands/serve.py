@@ -74,5 +74,4 @@ def serve(
     def began(address: str) -> None:
         print(f"serving {safe(voter.name)} at {address}, k = {k}. Stop with Ctrl-C", flush=True)  # noqa: T201
 
-    if not listen(proxy.app, host, port, began):
-        raise TaskError(f"serve: {host}:{port} cannot be listened on: take another --port")
+    listen(proxy.app, host, port, began)
