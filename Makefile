@@ -2,7 +2,7 @@
 VENV ?= .venv
 PY := $(VENV)/bin/python
 
-.PHONY: demo test lint proofs proof kills fuzz attacks bench bench-tasks calls throttled test-llm honesty figures clean
+.PHONY: demo test lint proofs proof kills fuzz attacks bench bench-tasks calls proxy throttled test-llm honesty figures clean
 
 demo: $(VENV)/.demo            ## install, then run the million-step demo
 	$(VENV)/bin/maker demo
