@@ -40,10 +40,13 @@ def main() -> None:
     with serving(file, 4, 1024) as upstream, proxied(f"{upstream}/v1#m", Rules(k=3)) as address:
         model = OpenAIChatModel("m", provider=OpenAIProvider(base_url=address, api_key="any"))  # the one line
         agent = Agent(model, output_type=NativeOutput(Place), instructions="Name the city and its country.")
-        found = [agent.run_sync(f"Where is {city}?").output for city in CITIES]
+        found = []
+        for city in CITIES:
+            found.append(agent.run_sync(f"Where is {city}?").output)
+            print(repr(found[-1]), flush=True)
         told = Agent(model, instructions="Answer in one word.").run_sync("Say hello.").output
-    print(*found, f"prose: {told!r}", sep="\n")
-    sys.exit(not (len(found) == len(CITIES) and all(isinstance(place, Place) for place in found) and told))
+    print(f"prose: {told!r}")
+    sys.exit(not (all(isinstance(place, Place) for place in found) and told))
 
 
 if __name__ == "__main__":

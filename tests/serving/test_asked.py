@@ -40,7 +40,8 @@ def test_the_vote_is_set_in_the_body_and_in_headers():
 
 @pytest.mark.parametrize(
     ("fields", "named"),
-    [({"n": 2}, "n"), ({"tools": [{"type": "function"}]}, "tools"), ({"top_p": 0.5}, "top_p"),
+    [({"n": 2}, "n"), ({"tools": [{"type": "function"}]}, "tools"),
+     ({"tool_choice": "required"}, "tool_choice"), ({"top_p": 0.5}, "top_p"),
      ({"logit_bias": {"50256": -100}}, "logit_bias"), ({"reasoning_effort": "low"}, "reasoning_effort"),
      ({"logprobs": True}, "logprobs"), ({"maker": {"kk": 3}}, "maker"), ({"temperature": -1}, "temperature"),
      ({"messages": []}, "messages"), ({"seed": "7"}, "seed"), ({"max_tokens": 0}, "max_tokens"),

@@ -29,11 +29,11 @@ _CHANGES_NOTHING: Mapping[str, Sequence[Any]] = {
     "tool_choice": ("none", "auto"), "best_of": (1,), "echo": (False,), "background": (False,),
     "truncation": ("disabled",), "modalities": (["text"],),
 }  # fmt: skip
-_REMEDIES = {
-    "n": "one voted answer is given to a request: leave n out",
-    "tools": "tools are not voted on here yet: ask for the next action as JSON (response_format with a json_schema, "
-    "its alternatives in anyOf), or ask the upstream itself",
-}
+_TOOLS = (
+    "tools are not voted on here yet: ask for the next action as JSON (response_format with a json_schema, its "
+    "alternatives in anyOf), or ask the upstream itself"
+)
+_REMEDIES = {"n": "one voted answer is given to a request: leave n out", "tools": _TOOLS, "tool_choice": _TOOLS}
 _VOTING = ("k", "max_votes", "max_flags", "max_calls", "max_tokens", "max_cost", "max_seconds")  # of one request
 
 
