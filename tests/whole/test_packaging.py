@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 
 def test_import_is_light():
     """`import maker` loads none of the heavy libraries."""
-    heavy = ["aiohttp", "numpy", "networkx", "matplotlib", "jinja2", "pyarrow", "ray", "typer"]
+    heavy = ["aiohttp", "numpy", "networkx", "matplotlib", "jinja2", "pyarrow", "ray", "typer", "starlette", "uvicorn"]
     script = f"import sys, maker; print([name for name in {heavy} if name in sys.modules])"
     assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout == "[]\n"
 

@@ -78,14 +78,19 @@ class Reader(Generic[T]):
 def reader_of(
     caller: str, parse: Callable[[str], Any] | None, answer: Any, key: Callable[[Any], Any] | None
 ) -> Reader[Any]:
-    """Return how to read a reply. Raises TaskError, beginning with `caller`, for what does not fit."""
+    """Return how to read a reply. Raises TaskError, beginning with `caller`, for what does not fit.
+
+    answer: a type, or a Reader that was made elsewhere, of a JSON schema that no type stands for.
+    """
     for name, function in (("parse", parse), ("key", key)):
         if function is not None and not callable(function):
             raise TaskError(f"{caller}: {name} = {function!r} is not callable")
     if parse is not None and answer is not None:
         raise TaskError(f"{caller}: give parse= or answer=, not both")
-    if parse is not None:
-        reader: Reader[Any] = Reader(parse, None, {"parse": told(parse)}, _defined)
+    if isinstance(answer, Reader):
+        reader: Reader[Any] = answer
+    elif parse is not None:
+        reader = Reader(parse, None, {"parse": told(parse)}, _defined)
     else:
         reader = _of_type(caller, answer, key is None)
     if key is None:

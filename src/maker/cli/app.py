@@ -14,7 +14,20 @@ import sys
 
 import typer
 
-from maker.cli.commands import audit, check, compare, demo, estimate, experiment, journals, lists, revote, run, solve
+from maker.cli.commands import (
+    audit,
+    check,
+    compare,
+    demo,
+    estimate,
+    experiment,
+    journals,
+    lists,
+    revote,
+    run,
+    serve,
+    solve,
+)
 from maker.cli.options import TASK_OPTIONS, print_json
 from maker.cli.screen import safe
 from maker.errors import MakerError
@@ -32,6 +45,7 @@ app.command(context_settings=TASK_OPTIONS)(estimate.estimate)
 app.command(context_settings=TASK_OPTIONS)(compare.compare)
 app.command()(solve.solve)
 app.command()(check.check)
+app.command()(serve.serve)
 app.command()(journals.show)
 app.command(context_settings=TASK_OPTIONS)(journals.verify)
 app.command()(audit.audit)

@@ -1,0 +1,196 @@
+"""One upstream that many requests ask, and a vote on what it says.
+
+An answer that has a form (a JSON schema) is voted on by `vote`. Prose is asked for once, since no two texts would
+agree, and marked so; with `strict`, its exact text is voted on. The budget is one for all requests of a day (UTC).
+
+Promises: an undecided vote is never passed off as an answer: it is refused with its tally, or, with `plurality`, the
+leader is given and marked as undecided. What is counted as used is all samples', not the winner's.
+
+Not covered: who may ask (`guard.py`), and how requests are written (`asked.py`, `replies.py`).
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from maker.api.vote import vote
+from maker.decision.race import Tally
+from maker.decision.sample import Model, Reply, Request, Sample, Traits
+from maker.errors import ModelError, TaskError, Undecided
+from maker.sending.budget.limits import Budget, Limits, make_limits, must_have_prices
+from maker.serving.asked import Question
+from maker.serving.refused import refused
+from maker.serving.schema import reader_of_schema
+
+PATIENCE = 30.0  # seconds that a request waits for an upstream that is gone
+DAY = 86_400
+_SHOWN = 20  # candidates in a reply
+
+
+@dataclass(slots=True, frozen=True)
+class Rules:
+    """How the proxy votes where a request says nothing else. strict, plurality: told at the top."""
+
+    k: int = 3
+    strict: bool = False
+    plurality: bool = False
+    max_cost: float | None = None  # US dollars a day
+    max_calls: int | None = None  # a day
+    max_tokens: int | None = None  # a day
+
+
+@dataclass(slots=True)
+class Answered:
+    """What a request is answered.
+
+    decided: None where there was no vote. finish: why the text ends. votes: [{"answer", "votes"}, ...], leader first.
+    """
+
+    text: str
+    voted: bool
+    decided: bool | None
+    finish: str
+    seed: int
+    votes: list[dict[str, Any]]
+    margin: int
+    samples: int
+    flagged: int
+    tokens_in: int
+    tokens_out: int
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """What the reply says of the vote."""
+        names = ("voted", "decided", "votes", "margin", "samples", "flagged", "seed")
+        return {name: getattr(self, name) for name in names}
+
+
+class Heard:
+    """A model that notes what it says; all else about it is the model's own."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self.samples: list[Sample] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._model, name)
+
+    @property
+    def tokens(self) -> tuple[int, int]:
+        """Tokens of all samples, read and written."""
+        samples = self.samples
+        return sum(sample.tokens_in or 0 for sample in samples), sum(sample.tokens_out or 0 for sample in samples)
+
+    async def draw(self, requests: Sequence[Request]) -> Sequence[Reply]:
+        """Ask the model."""
+        replies = await self._model.draw(requests)
+        self.samples += [reply for reply in replies if isinstance(reply, Sample)]
+        return replies
+
+
+@dataclass(slots=True)
+class Voter:
+    """Asks one upstream for all. today: days since 1970, UTC."""
+
+    model: Model
+    rules: Rules
+    today: Callable[[], int] = lambda: int(time.time() // DAY)
+    _day: int = -1
+    _budget: Budget = field(default_factory=Budget)
+
+    def __post_init__(self) -> None:
+        traits = Traits.of(self.model)
+        if traits.needs_truth:
+            raise TaskError(f"serve: {traits.name} answers the steps of a task only: name a model over HTTP")
+        must_have_prices(Limits(), traits.prices, self.budget)
+
+    @property
+    def name(self) -> str:
+        """The model's name as replies give it."""
+        return Traits.of(self.model).name.rpartition("#")[2].removeprefix("openai:")
+
+    @property
+    def budget(self) -> Budget:
+        """What may still be taken today."""
+        if (day := self.today()) != self._day:
+            rules = self.rules
+            self._day = day
+            self._budget = Budget(max_cost=rules.max_cost, max_calls=rules.max_calls, max_tokens=rules.max_tokens)
+        return self._budget
+
+    async def answer(self, question: Question, heard: Heard) -> Answered:
+        """Answer a question; `heard` then has all that the upstream said.
+
+        Raises Refused. Cancelled, it sends no more.
+        """
+        voted = question.schema is not None or self.rules.strict
+        k = question.voting.get("k", self.rules.k) if voted else 1
+        told = {name: value for name, value in question.voting.items() if name != "k"}
+        asking = {"seed": secrets.randbits(63), **question.asking}
+        if not voted:  # as the upstream would be asked, and taken as it comes
+            asking |= {"flags": [], "temperature": question.asking.get("temperature")}
+            told = {"max_flags": 1, **told}
+        reader = None if question.schema is None else reader_of_schema(question.schema)
+        seed = int(asking["seed"])
+        try:
+            limits = make_limits({"patience": PATIENCE, **told})
+            found = await vote(question.prompt, model=heard, k=k, answer=reader, limits=limits, budget=self.budget,
+                               **asking)  # fmt: skip
+        except Undecided as end:
+            return self._undecided(end, heard, seed, voted=voted)
+        except (TaskError, ModelError) as error:
+            raise refused(error) from None
+        if not voted:
+            return self._once(heard, seed)
+        votes = [(_written(answer), count) for answer, count in found.votes.items()]
+        return _answered(_written(found.answer), votes, found.margin, found.flagged, heard, seed)
+
+    def _once(self, heard: Heard, seed: int) -> Answered:
+        """Return the one reply as it came."""
+        last = heard.samples[-1]
+        given = _answered(last.text or "", [], 0, 0, heard, seed)
+        given.voted, given.decided, given.finish = False, None, last.finish_reason or "stop"
+        return given
+
+    def _undecided(self, end: Undecided, heard: Heard, seed: int, *, voted: bool) -> Answered:
+        """Return what is given in place of a decided answer. Raises Refused."""
+        votes = _counted(end.tally)
+        why = refused(end, {"votes": _shown(votes), "margin": end.tally.margin, "samples": len(heard.samples),
+                            "flagged": end.tally.flagged, "decided": False, "limit": end.limit,
+                            "tokens": sum(heard.tokens)})  # fmt: skip
+        if not voted and heard.samples:
+            return self._once(heard, seed)
+        if why.status != 422 or not self.rules.plurality or not votes:
+            raise why from None
+        leader = max(votes, key=lambda vote: vote[1])[0]
+        given = _answered(leader, votes, end.tally.margin, end.tally.flagged, heard, seed)
+        given.decided = False
+        return given
+
+
+def _answered(
+    text: str, votes: list[tuple[str, int]], margin: int, flagged: int, heard: Heard, seed: int
+) -> Answered:  # fmt: skip
+    """Return an answer with the account of all samples."""
+    return Answered(
+        text, True, True, "stop", seed, _shown(votes), margin, len(heard.samples), flagged, *heard.tokens
+    )  # fmt: skip
+
+
+def _written(answer: Any) -> str:
+    """Return an answer as the text of a reply."""
+    return answer if isinstance(answer, str) else json.dumps(answer, ensure_ascii=False)
+
+
+def _counted(tally: Tally) -> list[tuple[str, int]]:
+    return [(_written(answer), count) for answer, count in tally.votes.items()]
+
+
+def _shown(votes: list[tuple[str, int]]) -> list[dict[str, Any]]:
+    """Return the first candidates, the leader first."""
+    return [{"answer": a, "votes": n} for a, n in sorted(votes, key=lambda vote: -vote[1])[:_SHOWN]]
