@@ -38,6 +38,7 @@ class Hedges:
         second: asyncio.Future[asyncio.Task[list[Reply]]] = asyncio.get_running_loop().create_future()
 
         def begin_second() -> bool:
+            """Make the call once more, where that is allowed, and say so."""
             if first.done() or self._second * ONE_IN > self._calls or (booked := book()) is None:
                 return False
             self._second += 1
