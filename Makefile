@@ -2,7 +2,7 @@
 VENV ?= .venv
 PY := $(VENV)/bin/python
 
-.PHONY: demo test lint proofs proof kills fuzz attacks bench bench-tasks calls proxy throttled test-llm honesty figures clean
+.PHONY: demo test lint proofs proof kills fuzz attacks bench bench-tasks calls proxy throttled test-llm honesty figures clean bench-journal
 
 demo: $(VENV)/.demo            ## install, then run the million-step demo
 	$(VENV)/bin/maker demo
@@ -35,6 +35,9 @@ attacks: $(VENV)/.dev          ## forged journals before every command, and a th
 
 bench: $(VENV)/.dev            ## throughput, memory and bytes of the million-step run
 	$(PY) tests/benchmarks/engine.py
+
+bench-journal: $(VENV)/.dev    ## seconds and memory of what reads journals, of a million steps and a million items
+	$(PY) tests/benchmarks/journal.py
 
 bench-tasks: $(VENV)/.dev      ## 200 problems each of multiplication and sorting, exact or not
 	$(PY) tests/benchmarks/tasks.py

@@ -16,6 +16,7 @@ It is made at its first use, because structlog is a third of the time that `impo
 | solve.limit    | debug   | a decision met a limit: step                                                           |
 | solve.close    | info    | as run.close: run, stopped                                                             |
 | model.retry    | warning | draws failed and will be sent again: failures, detail (of the first), wait (seconds)   |
+| model.hedge    | info    | a call takes far longer than its like and is made once more: step, draws               |
 | model.changed  | warning | the server's model or fingerprint changed, as accepted: what, before, now              |
 | model.reply    | debug   | one exchange has ended: model, step, draw, outcome ("sample", or the failure's kind)   |
 | model.refused  | debug   | a request was refused and waits: model, status, limit (of requests out at once)        |

@@ -197,3 +197,30 @@ def test_a_server_that_dies_is_sent_twice_its_limit_at_most(told: dict[str, int]
     result, _ = mapped(hanging, max_seconds=FIRST_MINUTES, **told)
     assert result.stopped == "max_seconds" and result.steps > 30
     assert 8 < hanging.most <= 16
+
+
+# -- asked once more -----------------------------------------------------------------------------------------
+
+
+def test_a_second_try_takes_what_the_first_holds_and_lends_it_when_late_itself() -> None:
+    """Nobody else goes in place of a call that is made again, until both are late."""
+    clock, tries = Clock(), list[float]()
+
+    def second() -> bool:
+        tries.append(clock.now)
+        return True
+
+    clock.replies(2 * LOOK)
+    call = clock.late.begin(Call(second))
+    clock.move(FAR * 2.0 + SHORTEST)
+    assert len(tries) == 1 and clock.lent == 0
+    clock.move(FAR * 2.0 + SHORTEST)
+    assert len(tries) == 1 and clock.lent == 1 and call.lent
+
+
+@pytest.mark.parametrize("told", [{"concurrency": 8}, {"gate": 8}, {"gate": 8, "concurrency": 8}])
+def test_with_hedges_the_items_whose_calls_hang_are_decided_too(told: dict[str, int]) -> None:
+    """5% hang: before the first time-out more items are decided than without, and nearly all."""
+    plain, _ = mapped(Hanging(), max_seconds=FIRST_MINUTES, **told)
+    hedged, _ = mapped(Hanging(), max_seconds=FIRST_MINUTES, hedge=True, **told)
+    assert plain.steps < hedged.steps and hedged.steps >= 0.98 * ITEMS

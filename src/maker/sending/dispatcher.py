@@ -10,38 +10,37 @@ Not covered: the vote on what comes (`settle.py`), and the journal, except that 
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import anyio
+from anyio.lowlevel import checkpoint
 
 from maker.decision.address import Address
 from maker.decision.ending import Stop, hopeless
-from maker.decision.sample import Failure, Model, Reply, Request, Sample, Traits, desk, groups, readable
-from maker.errors import MakerError, ModelError, first_error
+from maker.decision.sample import Failure, Model, Reply, Request, Sample, Traits, desk, groups
+from maker.errors import first_error
 from maker.log import log
 from maker.sending.budget.funds import Funds
 from maker.sending.budget.limits import Budget, Limits, must_have_prices
 from maker.sending.budget.usage import Spent, Usage, spent_on
-from maker.sending.draw import FREE, Draw
+from maker.sending.draw import FREE, Draw, answered
+from maker.sending.hedge import Hedges
 from maker.sending.late import Call
-from maker.sending.outage import Outage
+from maker.sending.outage import Outage, refuse_long_pause
 from maker.sending.receipts import Receipts
 from maker.sending.slots import Slots
 
 ATTEMPTS = 10  # of one draw before the model counts as lost; refusals that name a wait are none
 UNTOLD = 32  # calls at once, of a model that does not say what it bears
 MOST_LANES = 512  # steps side by side, of one that does
-FIRST_BACKOFF = 0.1  # seconds; doubles with each attempt
-LONGEST_BACKOFF = 60.0  # seconds
+FIRST_BACKOFF, LONGEST_BACKOFF = 0.1, 60.0  # seconds; doubles with each attempt
 LONGEST_AT_START = 1.75  # seconds, before any draw has succeeded: ten attempts then last as long as a server's grace
 MOST_JITTER = 1.0  # seconds of a wait, at most a quarter of it, so that many do not come back as one
 MOST_REWORDED = 10  # repetitions of one draw that are no attempts: the model has put it differently (kind "again")
-
-# A draw that raises may have met a bad reply or a lost connection, and is tried again; these come of no reply.
-_BUGS = (NameError, ImportError, NotImplementedError)
 
 jitter = random.random
 
@@ -74,6 +73,7 @@ class Dispatcher:
         self.slots: Slots = beside.slots if beside else Slots(self._bears())
         self._finding = limits.concurrency is None and traits.bears is not None
         self._outage = Outage(limits.patience)
+        self._hedges = Hedges() if limits.hedge else None
 
     @property
     def retrying(self) -> str:
@@ -211,7 +211,7 @@ class Dispatcher:
             else:
                 attempts += 1
             if attempts < ATTEMPTS:
-                self._refuse_long_pause(failures, waiting[0].request)
+                refuse_long_pause(failures, waiting[0].request, self.limits)
                 await self._pause(wait, failures)
         step, failure = waiting[0].request.address.step, failed[0][1]
         tried = f"{ATTEMPTS} attempts failed" if attempts == ATTEMPTS else f"refused for {waited:.0f} s"
@@ -229,17 +229,6 @@ class Dispatcher:
         """Lend the slot of a call to others while it waits; in lock-step there is none."""
         return self.budget.pause(wait if self.traits.lockstep else self.slots.lend(wait))
 
-    def _refuse_long_pause(self, failures: Sequence[Failure], request: Request) -> None:
-        """Stop at once rather than sleep through a pause that is longer than the run would wait."""
-        failure = max(failures, key=lambda failure: failure.wait)
-        pause, most = failure.wait, min(self.limits.patience, self.limits.max_seconds or self.limits.patience)
-        if pause <= most:
-            return
-        until = datetime.now().astimezone() + timedelta(seconds=pause)
-        raise Stop("model_lost", f"step {request.address.step}: {failure.detail}; the server asks to wait {pause:.0f} s"
-                   f", until {until:%Y-%m-%d %H:%M:%S %Z}, longer than {most:g} s. Run the same command to resume "
-                   "then.")  # fmt: skip
-
     async def _call(self, draws: list[Draw]) -> list[tuple[Draw, Failure]]:
         """Make one call and book what came of it; return what failed."""
         asked, count = [draw.request for draw in draws], len(draws)
@@ -251,14 +240,7 @@ class Dispatcher:
                 await self.receipts.reserve(asked, [draw.bound for draw in draws])
             self.out += count
             try:
-                replies = await self._ask(asked)
-            except (MakerError, Stop):
-                raise
-            except Exception as error:
-                told = f"the model's draw raised {type(error).__name__}: {error}"
-                if isinstance(error, _BUGS):
-                    raise ModelError(f"{told}. Mend the model and resume.") from error
-                replies = [Failure("transient", told, None, None, None)] * count  # what it cost nobody knows
+                replies = await self._ask(draws, asked)
             finally:
                 self.out -= count
                 if self._finding:
@@ -269,17 +251,35 @@ class Dispatcher:
         self._outage.hear(replies)
         return self._book(draws, replies) if self.bounding else self._book_reported(draws, replies)
 
-    async def _ask(self, asked: Sequence[Request]) -> list[Reply]:
-        """Make one call; where it takes far longer than its like, others have its slot meanwhile."""
+    async def _ask(self, draws: Sequence[Draw], asked: Sequence[Request]) -> list[Reply]:
+        """Make one call; where it takes far longer than its like, it is made again, or others have its slot."""
+        ask, hedges = partial(answered, self.model, asked), self._hedges
         if self.traits.lockstep:
-            return readable(await self.model.draw(asked), len(asked))
+            return await ask()
         call = self.slots.late.begin(Call())
         try:
-            replies = readable(await self.model.draw(asked), len(asked))
+            replies = await (hedges.first(call, ask, partial(self._book_second, draws, asked)) if hedges else ask())
             call.replied = any(isinstance(reply, Sample) for reply in replies)
         finally:
             self.slots.late.end(call)
         return replies
+
+    def _book_second(self, draws: Sequence[Draw], asked: Sequence[Request]) -> asyncio.Future[None] | None:
+        """Book a second call of draws that are out: sent, and spent at the most, since one reply is never seen.
+
+        Returns what is done when that is durable; None, and books nothing, where there is no room for it now.
+        """
+        bounds = [draw.bound for draw in draws]  # as of the first: a replay of this reservation books that one
+        if any(draw.hedged for draw in draws) or not self.budget.take_beside(bounds):
+            return None
+        for draw in draws:
+            draw.hedged = True
+        self.budget.sent(len(draws))
+        durable = checkpoint() if self.receipts is None else self.receipts.reserve(asked, bounds)
+        self.budget.cancelled(bounds)
+        self.budget.give_back(bounds)
+        log.info("model.hedge", step=asked[0].address.step, draws=len(draws))
+        return asyncio.ensure_future(durable)
 
     def _book(self, draws: Sequence[Draw], replies: Sequence[Sample | Failure]) -> list[tuple[Draw, Failure]]:
         """Book the replies of a model that costs something, within the bounds that were held for them."""

@@ -1,29 +1,37 @@
-"""One draw on its way, from its request to its sample.
+"""One draw on its way, from its request to its sample, and what a model answers.
 
 Not covered: who sends it (`dispatcher.py`), and what is held of it (`funds.py`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from maker.decision.sample import Request, Sample
+from maker.decision.ending import Stop
+from maker.decision.sample import Failure, Model, Reply, Request, Sample, readable
+from maker.errors import MakerError, ModelError
 from maker.sending.budget.usage import Spent
 
 FREE = Spent()
+
+# A draw that raises may have met a bad reply or a lost connection, and is tried again; these come of no reply.
+_BUGS = (NameError, ImportError, NotImplementedError)
 
 
 @dataclass(slots=True)
 class Draw:
     """One draw: the most it can take, whether that is held, whether it was sent, and what came of it.
 
-    room: tokens that its request has for thoughts, beside the token cap.
+    hedged: a second call of it has gone out beside a first. room: tokens that its request has for thoughts, beside the
+    token cap.
     """
 
     request: Request
     bound: Spent = FREE
     held: bool = False
     sent: bool = False
+    hedged: bool = False
     sample: Sample | None = None
     room: int = 0
 
@@ -32,3 +40,16 @@ class Draw:
         if room != self.room:
             most = self.request.max_tokens - self.room + room
             self.request, self.room = replace(self.request, max_tokens=most), room
+
+
+async def answered(model: Model, asked: Sequence[Request]) -> list[Reply]:
+    """Return a model's replies; failures that may pass, where its draw raises. Raises ModelError for a bug."""
+    try:
+        return readable(await model.draw(asked), len(asked))
+    except (MakerError, Stop):
+        raise
+    except Exception as error:
+        told = f"the model's draw raised {type(error).__name__}: {error}"
+        if isinstance(error, _BUGS):
+            raise ModelError(f"{told}. Mend the model and resume.") from error
+        return [Failure("transient", told, None, None, None)] * len(asked)  # what it cost nobody knows

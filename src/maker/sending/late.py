@@ -2,11 +2,12 @@
 
 A call is late when it has been out for more than FAR times the 95th percentile of the replies before it, and for more
 than SHORTEST seconds. What it holds (a slot, a place within a limit) is then lent, once; it goes on all the same, and
-counts as any other when it comes back.
+counts as any other when it comes back. Where the call has a `second` try, that takes what it holds, in place of others;
+if both are out for as long again, it is lent after all.
 
-Promises: each loan is earned by a reply, and no more are saved than the limit: a server that answers nobody is sent at
-most as many again. At most MOST_LENT times the limit are late with what they hold lent, and at most MOST in all; the
-others keep it, and lend it when one comes back. One timer serves all calls.
+Promises: each loan, or second try, is earned by a reply, and no more are saved than the limit: a server that answers
+nobody is sent at most as many again. At most MOST_LENT times the limit are late with what they hold lent, and at most
+MOST in all; the others keep it, and lend it when one comes back. One timer serves all calls.
 
 Not covered: ending a call that is late: it has a deadline of its own. Several event loops at once.
 """
@@ -34,13 +35,14 @@ Timer = Callable[[float, Callable[[], None]], Any]
 class Call:
     """One call, from `Late.begin` to `Late.end`. at: when it went out. replied: set it where a reply came, no failure.
 
-    lent: it is late, and others have what it holds.
+    lent: it is late, and others have what it holds. second: called when it is late; True where it then goes out again.
     """
 
-    __slots__ = ("at", "lent", "replied")
+    __slots__ = ("at", "lent", "replied", "second")
 
-    def __init__(self) -> None:
+    def __init__(self, second: Callable[[], bool] | None = None) -> None:
         self.at = 0.0
+        self.second = second
         self.lent = self.replied = False
 
 
@@ -110,8 +112,13 @@ class Late:
             if call.at + self._far > now:
                 break
             del self._out[call]
-            call.lent = True
             self._earned -= 1
+            second, call.second = call.second, None
+            if second is not None and second():
+                call.at = now
+                self._out[call] = None
+                continue
+            call.lent = True
             self.lent += 1
             self._lend()
         if self._out:

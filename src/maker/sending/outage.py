@@ -5,7 +5,8 @@ the others gets through. What fails then is not the fault of a request, and is n
 calls than it takes to see the server back.
 
 Promises: nothing hangs on one caller, which may be cancelled: whoever is there when a try is due makes it; the first
-reply lets all go on; after `patience` seconds the run stops, and can be resumed. A long outage is said once.
+reply lets all go on; after `patience` seconds the run stops, and can be resumed. A long outage is said once. A server
+that asks for a longer pause than that is not waited for.
 
 Not covered: what failures of a server mean that is there (`dispatcher.py`). Several event loops.
 """
@@ -13,12 +14,14 @@ Not covered: what failures of a server mean that is there (`dispatcher.py`). Sev
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 import anyio
 
 from maker.decision.ending import Stop
-from maker.decision.sample import Failure, Reply
+from maker.decision.sample import Failure, Reply, Request
 from maker.log import log
+from maker.sending.budget.limits import Limits
 
 FIRST_TRY = 0.1  # seconds after the server was found to be gone; doubles with each try
 LONGEST_TRY = 5.0  # seconds; an outage in which tries are so rare is a long one
@@ -85,3 +88,15 @@ class Outage:
 
     def _lasted(self) -> float:
         return anyio.current_time() - self._since
+
+
+def refuse_long_pause(failures: Sequence[Failure], request: Request, limits: Limits) -> None:
+    """Stop at once rather than sleep through a pause that is longer than the run would wait."""
+    failure = max(failures, key=lambda failure: failure.wait)
+    pause, most = failure.wait, min(limits.patience, limits.max_seconds or limits.patience)
+    if pause <= most:
+        return
+    until = datetime.now().astimezone() + timedelta(seconds=pause)
+    raise Stop("model_lost", f"step {request.address.step}: {failure.detail}; the server asks to wait {pause:.0f} s"
+               f", until {until:%Y-%m-%d %H:%M:%S %Z}, longer than {most:g} s. Run the same command to resume "
+               "then.")  # fmt: skip

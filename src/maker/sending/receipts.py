@@ -2,8 +2,10 @@
 
 For models that are called over a network. A call goes out once its reservation is durable, and so is then all that came
 before: the slot of a sample carries no other call until that sample is durable. So a crash loses at most what was in
-flight, and that is booked: a reservation that was never settled counts as spent at the most it can have taken. Samples
-that came and were not judged yet are used by the run that resumes: nothing acknowledged is paid twice.
+flight, and that is booked: a reservation that was never settled counts as spent at the most it can have taken. A draw
+that is reserved once more has two calls out (`hedge.py`), or had one in a process that was killed: one reply settles
+one of them, and the other is booked so. Samples that came and were not judged yet are used by the run that resumes:
+nothing acknowledged is paid twice.
 
 A change of the server's model or fingerprint in mid-run is noticed here.
 
@@ -149,7 +151,7 @@ class Receipts:
             case Reserve():
                 for draw, tokens, cost in zip(note.draws, note.tokens, note.cost, strict=True):
                     address = Address(note.run, note.step, draw)
-                    if address in self._open:  # the process that reserved it first was killed before it settled it
+                    if address in self._open:  # whose process was killed, or which was hedged: no reply settles it
                         self.usage.cancel([self._open[address]])
                     self._open[address] = Spent(assumed=tokens, cost=cost)
                     self.usage.dispatched += 1

@@ -33,7 +33,7 @@ _PLAIN: dict[str, Rung] = {"more-votes": more_votes, "refine": refine, "reword":
 
 @with_settings(
     f"ctx task model k target worst_case journal segments {ASKING} paraphrase keep_samples "
-    f"concurrency max_steps max_votes max_flags max_calls max_tokens max_cost {REACHING} accept_change ladder "
+    f"concurrency hedge max_steps max_votes max_flags max_calls max_tokens max_cost {REACHING} accept_change ladder "
     "max_seconds patience as_json",
     target="Wanted probability that the whole run is right (k auto or table).",
     accept_change="A setting that may differ from the journal's: k, temperature, model, ...",

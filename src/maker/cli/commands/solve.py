@@ -15,7 +15,7 @@ _OWN = ("answer", "wrong steps", "segments", "state")  # a solve says its answer
 
 
 @with_settings(
-    f"problem model k depth journal {ASKING} concurrency max_steps max_votes max_flags max_calls "
+    f"problem model k depth journal {ASKING} concurrency hedge max_steps max_votes max_flags max_calls "
     f"max_tokens max_cost {REACHING} accept_change max_seconds patience as_json",
     model="One that reads text: openai:NAME or http://HOST:PORT/v1#NAME.",
     max_steps="Decisions of the solve.",

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import TypeVar
 
@@ -145,6 +146,20 @@ class Funds:
         self.give_back(held)
         with self.place() as place:
             await place.take(bounds, first=True)
+
+    def take_beside(self, bounds: Sequence[Spent]) -> bool:
+        """Hold second calls of draws that are out, and say so, where there is room for all now: nobody waits for it."""
+        held: list[Purse] = []
+        for purse in self._purses:
+            if not purse.take_at_once(bounds):
+                break
+            held.append(purse)
+        else:
+            with suppress(Stop):
+                self.hold_calls(len(bounds))
+                return True
+        self._give_back(bounds, held)
+        return False
 
     def send_beside(self, request: Request, prices: Prices | None) -> Spent:
         """Hold a call that is no draw, as told at `Purse.hold_beside`, book it as sent, and return its most.

@@ -25,7 +25,8 @@ class Limits(Frozen):
     The default of max_votes and max_flags is max(100, 20 k). Steps, calls, tokens and cost count the whole run, resumes
     included; tokens are those reported, or the most they can be. patience: how long a run waits for a server that is
     gone, and a draw for one that tells it to wait. concurrency is that of free mode, calls aside that take far longer
-    than their like (`late.py`); None or "auto": as many as the model bears, 32 where it does not say.
+    than their like (`late.py`); None or "auto": as many as the model bears, 32 where it does not say. hedge: one of
+    those is asked a second time (`hedge.py`), at most one in 20 and one more; both are paid for.
     """
 
     max_steps: int | None = Field(default=None, ge=1, description="Decided steps of the run.")
@@ -37,6 +38,7 @@ class Limits(Frozen):
     max_seconds: float | None = Field(default=None, gt=0, description="Wall seconds of this call.")
     patience: float = Field(default=600.0, gt=0, description="Seconds to wait for a server that is gone (600).")
     concurrency: int | None = Field(default=None, ge=1, description="Draws in flight at once.")
+    hedge: bool = Field(default=False, description="Ask calls that hang once more; both are paid for.")
 
     @field_validator("concurrency", mode="before")
     @classmethod
