@@ -1,4 +1,4 @@
-"""What mkdocs does beside building pages: pages of the repository's root, and links that lead out of the docs.
+"""What mkdocs does beside building pages: pages made of the code, pages of the root, links that lead out of the docs.
 
 `mkdocs.yml` names this file. README.md is the first page; CHANGELOG, CONTRIBUTING and SECURITY are pages, too. A link
 to a file that the site does not have becomes plain words, and one to a file that is nowhere ends the build.
@@ -19,6 +19,10 @@ from mkdocs.structure.files import File
 
 sys.path.insert(0, str(Path(__file__).parent))  # mkdocs loads this file alone
 
+import commands
+import messages
+import reference
+
 ROOT = Path(__file__).parents[2]
 OF_THE_ROOT = {
     "README.md": "index.md", "CHANGELOG.md": "changelog.md", "CONTRIBUTING.md": "contributing.md",
@@ -30,8 +34,11 @@ _LINK = re.compile(r"(!?)\[([^\]]*)\]\((?!\w+:|#)([^)#\s]+)(#[^)\s]*)?\)")
 
 def on_files(files: Any, config: Any) -> Any:
     """Add the pages that are not files of `docs`."""
-    for name, page in OF_THE_ROOT.items():
-        files.append(File.generated(config, page, content=(ROOT / name).read_text(encoding="utf-8")))
+    made = {page: (ROOT / name).read_text(encoding="utf-8") for name, page in OF_THE_ROOT.items()}
+    made |= reference.pages()
+    made |= {"reference/commands.md": commands.page(), "how-to/troubleshooting.md": messages.page()}
+    for page, text in made.items():
+        files.append(File.generated(config, page, content=text))
     return files
 
 
