@@ -22,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).parent))  # mkdocs loads this file alone
 import commands
 import messages
 import reference
+import texts
 
 ROOT = Path(__file__).parents[2]
 OF_THE_ROOT = {
@@ -37,6 +38,11 @@ def on_files(files: Any, config: Any) -> Any:
     made = {page: (ROOT / name).read_text(encoding="utf-8") for name, page in OF_THE_ROOT.items()}
     made |= reference.pages()
     made |= {"reference/commands.md": commands.page(), "how-to/troubleshooting.md": messages.page()}
+    written = {file.src_uri: file.content_string for file in files if file.is_documentation_page()}
+    made |= {
+        "llms.txt": texts.short(config.site_name, config.site_description, config.nav, written | made),
+        "llms-full.txt": texts.full(config.nav, written | made),
+    }
     for page, text in made.items():
         files.append(File.generated(config, page, content=text))
     return files
