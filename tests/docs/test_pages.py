@@ -53,3 +53,10 @@ def test_every_table_of_a_journal_is_told():
         assert row is not None
         columns = set(re.findall(r"[(,] ?(\w+) (?:INTEGER|BLOB)", sql)) - {"id", "records"}
         assert {column for column in columns if f"`{column}`" not in row[1]} == set()
+
+
+def test_every_page_is_in_the_navigation():
+    """A page of docs stands in mkdocs.yml, or the site is not built."""
+    listed = (DOCS.parent / "mkdocs.yml").read_text()
+    pages = [page.relative_to(DOCS).as_posix() for page in DOCS.rglob("*.md")]
+    assert [page for page in pages if f": {page}\n" not in listed] == []
