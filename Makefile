@@ -2,7 +2,7 @@
 VENV ?= .venv
 PY := $(VENV)/bin/python
 
-.PHONY: demo test lint proofs proof kills fuzz attacks bench bench-tasks calls proxy throttled test-llm honesty figures clean bench-journal
+.PHONY: demo test lint proofs proof kills fuzz attacks bench bench-tasks calls proxy throttled test-llm honesty figures clean bench-journal docs
 
 demo: $(VENV)/.demo            ## install, then run the million-step demo
 	$(VENV)/bin/maker demo
@@ -66,6 +66,10 @@ honesty: $(VENV)/.dev          ## what estimates promise against what comes true
 figures: $(VENV)/.dev          ## all experiments at full size: docs/experiments.md and docs/figures
 	$(PY) -m maker.experiments.page
 
+docs: $(VENV)/.docs            ## the site, in dist/site: python3 -m http.server -d dist/site
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build -q --strict
+	$(PY) docs/kit/offline.py
+
 $(VENV)/bin/python:
 	python3 -m venv $(VENV)
 
@@ -76,6 +80,10 @@ $(VENV)/.demo: pyproject.toml | $(VENV)/bin/python
 $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
 	$(PY) -m pip install -q -e '.[dev]'
 	@touch $@ $(VENV)/.demo
+
+$(VENV)/.docs: pyproject.toml | $(VENV)/bin/python
+	$(PY) -m pip install -q -e '.[docs]'
+	@touch $@
 
 clean:
 	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache

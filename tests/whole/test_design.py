@@ -9,7 +9,7 @@ import pytest
 
 from design import PAGE, ROOT, kept, made
 
-PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 FIRST_PAGE = 60  # lines
 
 

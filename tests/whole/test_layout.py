@@ -45,6 +45,7 @@ UNTESTED = "experiments/training/"  # scripts that need jax and hours; what they
 CROSSING = (
     "attacks",
     "benchmarks",
+    "docs",
     "golden",
     "kit",
     "llm",

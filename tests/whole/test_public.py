@@ -14,7 +14,7 @@ import maker
 
 ROOT = Path(__file__).parents[2]
 MODULES = {"maker", "maker.errors", "maker.models", "maker.testing", "maker.theory"}  # each has public names only
-FILES = [*ROOT.glob("tasks/*.py"), *ROOT.glob("examples/*.py"), *ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
+FILES = [*ROOT.glob("tasks/*.py"), *ROOT.glob("examples/*.py"), *ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
 
 
 def codes(path: Path) -> Iterator[str]:
