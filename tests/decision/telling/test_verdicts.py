@@ -7,6 +7,11 @@ import pytest
 import maker
 from maker.testing import ScriptedModel
 
+SURE = (
+    "If 9 of 10 votes were right, and each erred on its own, a wrong answer would get so far ahead in one race of 82; "
+    "what most votes get wrong alike, no margin shows."
+)
+
 
 def voted(*replies: str, k: int = 2, **asking: object) -> maker.Verdict[str]:
     """Vote on scripted replies."""
@@ -20,8 +25,7 @@ def test_five_lines_say_why_an_answer_won():
         "'a' won with 3 votes of 4, 2 ahead of the next.",
         "Against it: 'b' with 1.",
         "5 draws in 3 waves; 1 flagged and without a vote (empty 1).",
-        "If 9 of 10 votes were right, and each erred on its own, a wrong answer would get so far ahead in one race of "
-        "82; what most votes get wrong alike, no margin shows.",
+        SURE,
         "It took 5 calls, 0 tokens in, 0 out.",
     ]
 

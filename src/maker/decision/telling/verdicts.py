@@ -20,13 +20,12 @@ def explained(verdict: Verdict[Any]) -> str:
     """Return five lines: what won, against what, on which draws, how sure that makes, and what it took."""
     ranked = sorted(verdict.votes.items(), key=lambda pair: -pair[1])
     (_, most), *others = ranked
+    votes = sum(count for _, count in ranked)
     return "\n".join([
-        f"{_text(verdict.answer)} won with {_many(most, 'vote')} of {sum(n for _, n in ranked):,}, "
-        f"{verdict.margin:,} ahead of the next.",
+        f"{_text(verdict.answer)} won with {_many(most, 'vote')} of {votes:,}, {verdict.margin:,} ahead of the next.",
         f"Against it: {_listed(others)}." if others else "Nothing stood against it: all votes agree.",
         f"{_many(verdict.samples, 'draw')} in {_many(verdict.waves, 'wave')}; {_flagged(verdict)}.",
-        f"If {RIGHT} of {RIGHT + 1} votes were right, and each erred on its own, a wrong answer would get so far ahead in "
-        f"one race of {_odds(verdict.margin)}; what most votes get wrong alike, no margin shows.",
+        _sure(verdict.margin),
         _took(verdict),
     ])  # fmt: skip
 
@@ -49,10 +48,14 @@ def _text(answer: Any) -> str:
     return brief(repr(answer))
 
 
-def _odds(margin: int) -> str:
-    """Return in one race of how many the wrong answer wins: 1 + (p / (1 - p))^k, the gambler's ruin."""
+def _sure(margin: int) -> str:
+    """Return what a margin says: the wrong answer wins one race in 1 + (p / (1 - p))^k, the gambler's ruin."""
     races = 1 + RIGHT**margin
-    return f"{races:,}" if races < 10**12 else f"10^{len(str(races)) - 1}"
+    shown = f"{races:,}" if races < 10**12 else f"10^{len(str(races)) - 1}"
+    return (
+        f"If {RIGHT} of {RIGHT + 1} votes were right, and each erred on its own, a wrong answer would get so far ahead "
+        f"in one race of {shown}; what most votes get wrong alike, no margin shows."
+    )
 
 
 def _many(count: int, what: str) -> str:
