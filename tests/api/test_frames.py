@@ -125,7 +125,7 @@ def test_a_frame_of_polars_is_the_same():
         "lists",
         "half characters",
         "in a list",
-    ],  # fmt: skip
+    ],
 )
 def test_a_column_has_one_plain_type(answers: list[str], column: list[Any]):
     """What has no one type is written as JSON, and no number is changed on the way."""
