@@ -19,6 +19,7 @@ from maker.api.opened import Asking, task_for
 from maker.api.sync import twin
 from maker.decision.ending import Stop
 from maker.decision.sample import AnyModel
+from maker.decision.telling.rows import html_of
 from maker.engine.probe import Pace, Probe
 from maker.errors import Infeasible, ModelError, TaskError
 from maker.task.canonical import canonical
