@@ -2,7 +2,7 @@
 VENV ?= .venv
 PY := $(VENV)/bin/python
 
-.PHONY: demo test lint proofs proof kills fuzz attacks bench bench-tasks calls proxy throttled test-llm honesty figures clean bench-journal docs
+.PHONY: demo test lint proofs proof kills fuzz attacks bench bench-tasks bench-journal calls proxy throttled notebooks test-llm honesty figures docs clean
 
 demo: $(VENV)/.demo            ## install, then run the million-step demo
 	$(VENV)/bin/maker demo
@@ -50,6 +50,10 @@ test-llm: $(VENV)/.dev         ## real small language models, packages of 93 and
 	$(PY) tests/llm/check.py qwen-0.5b
 	$(PY) -m pip install -q 'pydantic-ai-slim[openai]'
 	$(PY) tests/llm/framework.py qwen-0.5b
+
+notebooks: $(VENV)/.dev        ## the notebooks in a real kernel, which needs some thirty packages more
+	$(PY) -m pip install -q -e '.[notebooks]'
+	$(PY) -m pytest tests/whole/test_notebooks.py
 
 calls: $(VENV)/.dev            ## calls a second over HTTP, against a bare loop
 	$(PY) tests/benchmarks/calls.py

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import pickle
 from collections import Counter
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -599,3 +600,12 @@ def test_an_estimate_is_pickled_whole() -> None:
     """A pickled estimate equals itself."""
     found = maker.estimate_sync("hanoi", model="oracle:p=0.9")
     assert pickle.loads(pickle.dumps(found)) == found
+
+
+def test_an_estimate_is_short_in_a_notebook() -> None:
+    """The repr is one line, the table has the figures, and what comes from the task is escaped."""
+    found = maker.estimate_sync(Known(300), model=ScriptedModel(noisy), steps=100)
+    assert repr(found).startswith(f"<Estimate {found.verdict}: 300 steps, p = 0.") and len(repr(found)) < 150
+    evil = replace(found, task="<b>", reason="<script>")._repr_html_()
+    assert "&lt;b&gt;" in evil and "&lt;script&gt;" in evil and "<b>" not in evil and "<script" not in evil
+    assert "<th>p</th>" in evil and f"<th>k</th><td>{'' if found.k is None else found.k}</td>" in evil

@@ -351,9 +351,9 @@ def test_the_summary_says_what_a_person_wants_to_know():
     lines = verdicts.summary().split("\n")
     assert lines[0] == "2 of 3 items are decided, 1 failed"
     assert lines[1].startswith("failed: item 1 is undecided after 9 samples: votes 4, 4 (k = 2 ahead is needed)")
-    assert lines[2:4] == ["flagged: malformed 3", "samples: 15, 3 of them flagged"]
-    assert lines[4].startswith("tokens: 0 in, 0 out, and at most ")
-    assert lines[5:] == ["cost: not known"]
+    assert lines[2:4] == ["flagged: malformed 3", "samples: 15, 3 flagged (20.00%), 7.500 an item"]
+    assert lines[5].startswith("tokens: 0 in, 0 out, and at most ")
+    assert (lines[4], lines[6][:6], lines[7:]) == ("calls: 15", "time: ", ["cost: not known"])
     assert (verdicts.usage, verdicts.cost) == (verdicts.result.usage, None)
     stopped = doubled(range(9), limits={"max_steps": 4})
     assert stopped.summary().split("\n")[0] == "4 of 9 items are decided"

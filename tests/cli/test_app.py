@@ -248,3 +248,14 @@ def test_a_users_task_runs_and_its_bug_is_named(maker, tmp_path):
     broken.write_text(example.read_text().replace("return (action, state[1] + 1)", "return (action, state[2] + 1)"))
     code, _, err = maker("run", f"{broken}:Total", "--model", "oracle:p=0.9", "--k", 3)
     assert code == 2 and "step 0: apply raised IndexError" in err and "Traceback" not in err
+
+
+def test_a_shell_completes_commands_and_options() -> None:
+    """What `maker --show-completion` installs asks the command line itself, which knows its commands and options."""
+    for words, found in (("maker ver", "verify"), ("maker run hanoi --dry", "--dry-run")):
+        asked = {"_MAKER_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+        code = "import sys; sys.argv = ['maker']; from maker.cli import main; main()"
+        done = subprocess.run(
+            [sys.executable, "-c", code], env={**os.environ, **asked}, capture_output=True, text=True, check=False
+        )
+        assert (done.stdout.split(), done.stderr) == ([found], "")

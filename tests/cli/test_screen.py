@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import replace
 
@@ -64,3 +65,12 @@ def test_what_a_model_wrote_cannot_drive_the_terminal(capsys):
     print_rows([("answer", safe("\x1b]0;title\x07[red]x"))], "title")
     out = capsys.readouterr().out
     assert "\x1b" not in out and "\x07" not in out and "[red]x" in out
+
+
+def test_a_narrow_terminal_without_colour(result, monkeypatch, capsys):
+    """On 80 columns no line is wider, and NO_COLOR leaves no colour even where a terminal is forced."""
+    for name, value in (("COLUMNS", "80"), ("NO_COLOR", "1"), ("FORCE_COLOR", "1")):
+        monkeypatch.setenv(name, value)
+    print_rows([*run_rows(result), ("long", "word " * 50)], "maker run")
+    plain = re.sub(r"\x1b\[[013]?m", "", capsys.readouterr().out)
+    assert "\x1b" not in plain and max(map(len, plain.splitlines())) <= 80

@@ -242,3 +242,35 @@ def test_progress_prints_as_a_person_reads_it() -> None:
     paid = replace(glimpse, total=5000, cost=0.1 + 0.2, pace="8 at once")
     said = "1,200 of 5,000 steps, 2,400 samples, 7 flagged, 99,000 tokens, $0.3000, 1.2 s, 8 at once"
     assert str(paid) == said
+
+
+def test_the_summary_is_the_account_of_a_run() -> None:
+    """Outcome, steps, samples, flags, calls, tokens, time and cost, a line each, and what to do after a stop."""
+    result = maker.run_sync("hanoi", model="oracle:p=1", k=2)
+    paid = replace(
+        result,
+        flagged=23,
+        replayed=3,
+        seconds=2.0,
+        cost=1.023,
+        usage=Usage(2050, tokens_in=7000, tokens_out=90, failed=4),
+    )
+    assert paid.summary().split("\n") == [
+        "result: solved", "steps: 1,023 (3 from the journal)", "samples: 2,046, 23 flagged (1.12%), 2.000 a step",
+        "calls: 2,050, 4 of them failed or given up", "tokens: 7,000 in, 90 out", "time: 2.0 s, 510 steps/s",
+        "cost: $1.0230, $0.001 a step",
+    ]  # fmt: skip
+    stopped = replace(paid, solved=False, stopped="max_calls", detail="Raise\x1b it.", cost=None, steps=0, samples=0)
+    assert stopped.summary().split("\n")[-2:] == ["cost: not known", "what to do: Raise\\x1b it."]
+    assumed = replace(paid, usage=Usage(1, assumed=9)).account()
+    assert assumed[-3:][0] == ("tokens", "0 in, 0 out, and at most 9 that nobody reported")
+    assert assumed[-1][1].startswith("at most $1.0230")
+
+
+def test_a_result_is_short_in_a_notebook() -> None:
+    """The repr is one line, the table is the account, and a model's name is escaped."""
+    result = maker.run_sync(maker.load_task("hanoi", disks=2), model="oracle:p=1", k=1)
+    assert repr(result) == "<RunResult solved: 3 steps, 3 samples, 0 flagged>"
+    assert repr(replace(result, cost=0.5)).endswith("0 flagged, $0.5000>")
+    said = replace(result, model="<b>")._repr_html_()
+    assert "<b>" not in said and "&lt;b&gt;" in said and said.count("<tr>") == len(result.account())

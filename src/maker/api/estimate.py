@@ -19,6 +19,7 @@ from maker.api.opened import Asking, task_for
 from maker.api.sync import twin
 from maker.decision.ending import Stop
 from maker.decision.sample import AnyModel
+from maker.decision.telling.rows import html_of
 from maker.engine.probe import Pace, Probe
 from maker.errors import Infeasible, ModelError, TaskError
 from maker.task.canonical import canonical
@@ -107,6 +108,17 @@ class Estimate:
         if not self.feasible:
             return 2
         return 0 if self.proven else 3
+
+    def __repr__(self) -> str:
+        cost = f", about ${self.cost.value:,.2g}" if self.cost else ""
+        needs = f", k = {self.k}, about {self.samples.value:,.0f} samples{cost}" if self.samples else ""
+        return f"<Estimate {self.verdict}: {self.steps:,} steps, p = {self.p:.3f}, v = {self.v:.3f}{needs}>"
+
+    def _repr_html_(self) -> str:
+        amounts = {name: getattr(self, name) for name in ("samples", "tokens", "cost", "seconds")}
+        rows = [("k", self.k), *((name, f"{getattr(self, name):.4f}") for name in ("p", "v", "rho"))]
+        rows += [(name, f"{of.value:,.6g} ({of.low:,.6g} to {of.high:,.6g})") for name, of in amounts.items() if of]
+        return html_of(f"{self.verdict}, {self.steps:,} steps of {self.task}", [*rows, ("why", self.reason)])
 
     def as_json(self) -> dict[str, Any]:
         """Return the object that `maker estimate --json` prints: amounts as value, ..._low and ..._high."""

@@ -119,7 +119,7 @@ async def map(
         task, model=model, k=k, journal=journal, segments=min(len(items), MOST_SEGMENTS) or 1,
         paraphrases=paraphrases is not None, accept_change=accept_change, progress=progress, **asking,
     )  # fmt: skip
-    return Verdicts(result, len(items), reader)
+    return Verdicts(result, items, reader)
 
 
 map_sync = twin(map)

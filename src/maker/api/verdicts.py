@@ -8,18 +8,26 @@ Not covered: running and resuming (`map.py`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from maker.api.answers import Reader
+from maker.api.frames import Row, arrow, of_failed, of_verdict, pandas, polars
 from maker.decision.race import Tally, Verdict
+from maker.decision.telling.rows import html_of, lines_of
 from maker.engine.result import RunResult
 from maker.errors import Undecided
 from maker.journal.views.items import ByItem
 from maker.sending.budget.usage import Usage
 
-SHOWN = 5  # failed items in a summary
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
+    import pyarrow as pa
+
+SHOWN = 5  # failed items in a summary, and items in a notebook
 
 T = TypeVar("T")
 
@@ -37,7 +45,9 @@ class Verdicts(Generic[T]):
     """What was decided about each item, read from the journal when asked for.
 
     Iterating gives the verdicts there are, in item order; `verdict.step` is the item's position, and
-    `len` is their number. result: the RunResult of the run behind it.
+    `len` is their number. result: the RunResult of the run behind it. items: what was asked about, as given.
+
+    `to_dicts`, `to_pandas`, `to_polars` and `to_arrow` put items and answers side by side, a row for each item.
 
     It is not copied to another process (pickled): give list(verdicts), or the journal's path and the call of map.
 
@@ -45,9 +55,9 @@ class Verdicts(Generic[T]):
     map is through all the same. The same call asks about those items once more.
     """
 
-    def __init__(self, result: RunResult, items: int, reader: Reader[T]) -> None:
+    def __init__(self, result: RunResult, items: Sequence[Any], reader: Reader[T]) -> None:
         self.result = result
-        self._items = items
+        self.items = items
         self._reader = reader
         self._found: ByItem | None = None
 
@@ -73,20 +83,57 @@ class Verdicts(Generic[T]):
 
     def summary(self) -> str:
         """Return a few lines for a person: items decided and failed with reasons, flags, tokens and cost, any stop."""
-        failed, usage, examples = self.failed, self.usage, self._index.examples
-        lines = [
-            f"{len(self):,} of {self._items:,} items are decided" + (f", {len(failed):,} failed" if failed else "")
-        ]
+        failed, examples = self.failed, self._index.examples
+        lines = [self._decided() + (f", {len(failed):,} failed" if failed else "")]
         lines += [f"failed: {failure.reason}" for failure in failed[:SHOWN]]
         lines += [f"failed: {len(failed) - SHOWN:,} more, see `failed`"] if len(failed) > SHOWN else []
         for kind, count in sorted(self.result.flags.items(), key=lambda flag: -flag[1]):
             lines.append(f"flagged: {kind} {count:,}" + (f", such as '{examples[kind]}'" if kind in examples else ""))
-        lines.append(f"samples: {self.result.samples:,}, {self.result.flagged:,} of them flagged")
-        assumed = f", and at most {usage.assumed:,} that nobody reported" if usage.assumed else ""
-        lines.append(f"tokens: {usage.tokens_in:,} in, {usage.tokens_out:,} out{assumed}")
-        lines.append("cost: not known" if self.cost is None else f"cost: ${self.cost:,.4f}")
+        account = lines_of(self.result.account()[1:])  # its steps are the items above
+        lines.append(account.replace(" a step", " an item").replace("steps/s", "items/s"))
         lines += [f"stopped: {self.stopped}. {_of_item(self.result.detail)}"] if self.stopped else []
         return "\n".join(lines)
+
+    def to_dicts(self) -> list[Row]:
+        """Return a row for each item, in order, whose values JSON can say: an answer that is a record is a dict.
+
+        Keys: position, item, answer, votes (of the answer), margin, samples, flagged, reason. Where an item has no
+        verdict, the answer and its votes are None, and reason says why.
+        """
+        return list(self._rows())
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return the rows of `to_dicts` as a DataFrame of pandas.
+
+        The fields of an item or answer that is a record are columns of their own, `answer.topic`; what has no
+        one plain type (a list, values of several types) is written as JSON. Raises TaskError where pandas is missing.
+        """
+        return pandas(self._rows())
+
+    def to_polars(self) -> pl.DataFrame:
+        """Return the rows as a DataFrame of polars, as `to_pandas` does."""
+        return polars(self._rows())
+
+    def to_arrow(self) -> pa.Table:
+        """Return the rows as a Table of pyarrow, as `to_pandas` does."""
+        return arrow(self._rows())
+
+    def _rows(self) -> Iterator[Row]:
+        """Yield a row for each item."""
+        decided = iter(self)
+        due = next(decided, None)
+        failed = self.result.failed
+        unasked = f"not decided: the run stopped, {self.stopped}" if self.stopped else "not decided"
+        for position, item in enumerate(self.items):
+            if due is not None and due.step == position:
+                yield of_verdict(position, item, due)
+                due = next(decided, None)
+            else:
+                why = _of_item(failed[position]) if position in failed else unasked
+                yield of_failed(position, item, self._tally(position), why)
+
+    def _decided(self) -> str:
+        return f"{len(self):,} of {len(self.items):,} items are decided"
 
     def __len__(self) -> int:
         return self._index.decided
@@ -100,8 +147,8 @@ class Verdicts(Generic[T]):
 
         Raises IndexError for no item's position; Undecided, with the item's tally, where there is none yet.
         """
-        if not 0 <= position < self._items:
-            raise IndexError(f"there is no item {position}, only 0 to {self._items - 1}")
+        if not 0 <= position < len(self.items):
+            raise IndexError(f"there is no item {position}, only 0 to {len(self.items) - 1}")
         stored = next(self._index.steps("step = ?", position), None)
         if stored is not None and stored.winner is not None:
             return self._reader.verdict(stored.verdict(self._reader.parse))
@@ -116,7 +163,12 @@ class Verdicts(Generic[T]):
 
     def __repr__(self) -> str:
         failed = f", {len(self.result.failed)} failed" if self.result.failed else ""
-        return f"<Verdicts on {self.result.steps} of {self._items} items{failed}, stopped: {self.stopped}>"
+        return f"<Verdicts on {self.result.steps} of {len(self.items)} items{failed}, stopped: {self.stopped}>"
+
+    def _repr_html_(self) -> str:
+        first = list(islice(self._rows(), SHOWN))
+        shown = [(row["position"], row["item"], row["answer"], row["votes"], row["reason"]) for row in first]
+        return html_of(f"{self._decided()}, the first:", shown, ("", "item", "answer", "votes", "reason"))
 
     def _tally(self, position: int) -> Tally:
         """Return how the votes on one item stand."""
@@ -131,7 +183,7 @@ class Verdicts(Generic[T]):
 
     def missing(self) -> Iterator[int]:
         """Yield the positions of the items without a verdict, in order."""
-        return self._index.missing(self._items)
+        return self._index.missing(len(self.items))
 
     @property
     def _index(self) -> ByItem:

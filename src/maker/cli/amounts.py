@@ -7,7 +7,8 @@ from typing import Any
 import typer
 
 from maker.api.estimate import Estimate
-from maker.cli.screen import Bar, Rows
+from maker.cli.screen import Bar
+from maker.decision.telling.rows import Rows
 from maker.engine.probe import Pace
 from maker.theory.planner import Amount
 

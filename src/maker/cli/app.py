@@ -28,6 +28,7 @@ from maker.cli.commands import (
     serve,
     solve,
 )
+from maker.cli.commands.first import init
 from maker.cli.options import TASK_OPTIONS, print_json
 from maker.cli.screen import safe
 from maker.errors import MakerError
@@ -36,10 +37,11 @@ from maker.models.process import collect_seldom
 INTERRUPTED = 130  # what typer makes of a KeyboardInterrupt
 
 app = typer.Typer(
-    add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None,
+    no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None,
     help="Very long tasks for language models, without a single error.",
 )  # fmt: skip
 app.command()(demo.demo)
+app.command()(init.init)
 app.command(context_settings=TASK_OPTIONS)(run.run)
 app.command(context_settings=TASK_OPTIONS)(estimate.estimate)
 app.command(context_settings=TASK_OPTIONS)(compare.compare)

@@ -16,8 +16,9 @@ from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
 
-from maker.cli.screen import Bar, Rows, interrupted_rows, lines_of, print_rows, progress_bar
+from maker.cli.screen import Bar, interrupted_rows, lines_of, print_rows, progress_bar
 from maker.decision.sample import Model
+from maker.decision.telling.rows import Rows
 from maker.engine.result import RunResult
 from maker.errors import TaskError
 from maker.models import load_model, over_http

@@ -17,14 +17,14 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from maker.decision.telling.rows import Rows
 from maker.engine.result import Progress as Glimpse
-from maker.engine.result import RunResult
+from maker.engine.result import RunResult, pace
 from maker.task.canonical import jsonable
 from maker.theory.votes import tables as margins
 
 SHOWN_WAVES = 10
 LONGEST_ANSWER = 120  # characters
-Rows = list[tuple[str, str]]
 
 
 class Bar:
@@ -44,7 +44,7 @@ class Bar:
         rate = done / glimpse.seconds if glimpse.seconds else 0.0
         samples = glimpse.samples / glimpse.steps if glimpse.steps else 0.0
         flagged = glimpse.flagged / glimpse.samples if glimpse.samples else 0.0
-        stats = f"{_pace(rate)} steps/s, {samples:.2f} samples a step, {flagged:.1%} flagged{_paid(glimpse)}"
+        stats = f"{pace(rate)} steps/s, {samples:.2f} samples a step, {flagged:.1%} flagged{_paid(glimpse)}"
         self.steps(glimpse.steps, glimpse.total, stats)
         self.glimpse = glimpse
 
@@ -58,11 +58,6 @@ class Bar:
         self.glimpse = Glimpse(count, total)
         if self._bar is not None:
             self._bar.update(self._task, completed=count, total=total, stats=stats, refresh=True)
-
-
-def _pace(rate: float) -> str:
-    """Return a rate as it is read: models over a network take seconds a step."""
-    return f"{rate:,.0f}" if rate >= 10 or not rate else f"{rate:.2f}"
 
 
 def _paid(glimpse: Glimpse) -> str:
@@ -95,33 +90,27 @@ def progress_bar(label: str, *, quiet: bool) -> Iterator[Bar]:
 
 
 def run_rows(result: RunResult) -> Rows:
-    """Return the summary of a run, a row each."""
+    """Return the summary of a run, a row each; the last ones are its account."""
     simulated = "  (simulated)" if result.simulated else ""
-    fresh = result.steps - result.replayed
     rows: Rows = [
-        ("result", "solved" if result.solved else f"stopped: {result.stopped}" if result.stopped else "NOT solved"),
+        ("result", result.outcome),
         *([("answer", _short(safe(str(jsonable(result.answer)))))] if result.solved else []),
         ("model", safe(result.model) + simulated),
-        ("steps", f"{result.steps:,}" + (f" ({result.replayed:,} from the journal)" if result.replayed else "")),
         ("wrong steps", "not known" if result.wrong is None else f"{result.wrong:,}"),
         ("k", f"{result.k}" + (_calibrated(result.calibration) if result.calibration else "")),
         ("segments", f"{result.segments:,}" + (", side by side by plan" if result.segments > 1 else ", sequential")),
-        ("samples", _samples(result)),
         ("observed", _observed(result)),
         ("red flags", counts(result.flags) or "none"),
         ("undecided", _rounds(result.waves)),
-        ("time", f"{result.seconds:,.1f} s, {_pace(fresh / max(result.seconds, 1e-9))} steps/s"),
         ("state", result.state_digest or "the initial one"), ("chain", result.chain),
     ]  # fmt: skip
     if result.escalations:
         rows.append(("tried again", f"{counts(result.escalations)} (steps that did not decide, by rung)"))
-    if result.cost is not None:
-        assumed = f", at most: {result.usage.assumed:,} tokens that nobody reported are in it"
-        rows.append(("cost", f"${result.cost:,.4f}" + (assumed if result.usage.assumed else "")))
     if result.independence:
         rows.append(("independence", result.independence))
     if result.journal:
         rows.append(("journal", str(result.journal)))
+    rows += result.account()
     if result.detail:
         rows.append(("what to do" if result.stopped else "why", safe(result.detail)))
     return rows
@@ -141,13 +130,6 @@ def _short(text: str) -> str:
     """Return a text on one line, its middle left out when it is long."""
     text = " ".join(text.split())
     return text if len(text) <= LONGEST_ANSWER else f"{text[: LONGEST_ANSWER // 2]} ... {text[-LONGEST_ANSWER // 4 :]}"
-
-
-def _samples(result: RunResult) -> str:
-    first = result.calibration["draws"] if result.calibration else 0
-    each = f", {(result.samples - first) / result.steps:.3f} a step" if result.steps else ""
-    flagged = f", {result.flagged:,} flagged ({result.flagged / result.samples:.2%})" if result.samples else ""
-    return f"{result.samples:,}{flagged}{each}" + (f" after {first:,} to calibrate" if first else "")
 
 
 def _observed(result: RunResult) -> str:

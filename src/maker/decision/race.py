@@ -18,6 +18,7 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, NamedTuple, TypeVar
 
+from maker.decision.telling.verdicts import explained, in_html, short
 from maker.task.canonical import canonical
 from maker.task.tools import ToolCall, Turn
 from maker.theory.votes.tables import Table
@@ -205,3 +206,13 @@ class Verdict(Generic[T]):
     def calls(self) -> tuple[ToolCall, ...]:
         """The calls that won, of a vote with tools; none of any other."""
         return self.answer.calls if isinstance(self.answer, Turn) else ()
+
+    def explain(self) -> str:
+        """Return five lines that say why this answer won: the votes, the rest, the draws, how sure, what it took."""
+        return explained(self)
+
+    def __repr__(self) -> str:
+        return short(self)
+
+    def _repr_html_(self) -> str:
+        return in_html(self)

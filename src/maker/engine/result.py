@@ -21,12 +21,13 @@ from anyio.abc import TaskGroup
 from maker import theory
 from maker.decision.ending import Stop
 from maker.decision.race import Verdict
+from maker.decision.telling.rows import Rows, html_of, lines_of
 from maker.engine.senders import Senders
 from maker.errors import JournalError, ungrouped
 from maker.journal.story import Story
 from maker.journal.writer import Journal
 from maker.sending.budget.usage import Usage
-from maker.task.canonical import jsonable
+from maker.task.canonical import jsonable, visible
 from maker.task.load import import_again, origin
 from maker.task.task import Task
 
@@ -138,6 +139,52 @@ class RunResult:
             yield from Story(journal).verdicts(self.task.parse if self.task is not None else None)
 
     @property
+    def outcome(self) -> str:
+        """How it ended, in a word or two."""
+        return "solved" if self.solved else f"stopped: {self.stopped}" if self.stopped else "NOT solved"
+
+    def account(self) -> Rows:
+        """Return what was done and what it took, as names and values: the last lines of every command that asks."""
+        usage, steps = self.usage, self.steps
+        calibrating = self.calibration["draws"] if self.calibration else 0
+        replayed = f" ({self.replayed:,} from the journal)" if self.replayed else ""
+        each = f", {(self.samples - calibrating) / steps:.3f} a step" if steps else ""
+        flagged = f", {self.flagged:,} flagged ({self.flagged / self.samples:.2%})" if self.samples else ""
+        first = f" after {calibrating:,} to calibrate" if calibrating else ""
+        lost = usage.failed + usage.cancelled
+        assumed = f", and at most {usage.assumed:,} that nobody reported" if usage.assumed else ""
+        return [
+            ("steps", f"{steps:,}{replayed}"),
+            ("samples", f"{self.samples:,}{flagged}{each}{first}"),
+            ("calls", f"{usage.dispatched:,}" + (f", {lost:,} of them failed or given up" if lost else "")),
+            ("tokens", f"{usage.tokens_in:,} in, {usage.tokens_out:,} out{assumed}"),
+            ("time", f"{self.seconds:,.1f} s, {pace((steps - self.replayed) / max(self.seconds, 1e-9))} steps/s"),
+            ("cost", self._dollars()),
+        ]  # fmt: skip
+
+    def _dollars(self) -> str:
+        """Return what it cost, and what one step did."""
+        if self.cost is None:
+            return "not known"
+        most = "at most " if self.usage.assumed else ""
+        return f"{most}${self.cost:,.4f}" + (f", ${self.cost / self.steps:.3g} a step" if self.steps else "")
+
+    def summary(self) -> str:
+        """Return a few lines for a person: how it ended, steps, samples, calls, tokens, time, cost, and what to do."""
+        rows = [("result", self.outcome), *self.account()]
+        if self.detail:
+            rows.append(("what to do" if self.stopped else "why", visible(self.detail)))
+        return lines_of(rows)
+
+    def __repr__(self) -> str:
+        cost = "" if self.cost is None else f", ${self.cost:,.4f}"
+        counts = f"{self.steps:,} steps, {self.samples:,} samples, {self.flagged:,} flagged"
+        return f"<RunResult {self.outcome}: {counts}{cost}>"
+
+    def _repr_html_(self) -> str:
+        return html_of(f"{self.outcome}, by {self.model}", self.account())
+
+    @property
     def observed(self) -> dict[str, Any]:
         """What the samples say of the model: p of the first valid sample with its exact 95% interval, v, rho.
 
@@ -168,6 +215,11 @@ class RunResult:
             "observed": self.observed, "calls": self.usage.dispatched, "calibration": self.calibration,
             "journal": str(self.journal) if self.journal else None, "exit_code": self.exit_code,
         }  # fmt: skip
+
+
+def pace(rate: float) -> str:
+    """Return a rate as it is read: models over a network take seconds a step."""
+    return f"{rate:,.0f}" if rate >= 10 or not rate else f"{rate:.2f}"
 
 
 REPORT_SECONDS = 0.1

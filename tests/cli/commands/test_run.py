@@ -217,3 +217,20 @@ def test_what_an_encoding_lacks_is_written_as_an_escape(
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="ascii"))
     assert maker(*HANOI, "--journal", tmp_path / "ü\udcff.db")[0] == 0
     assert rb"\xfc\udcff.db" in written.getvalue()
+
+
+def test_a_dry_run_shows_what_would_be_sent(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Exit code 0, first and middle question as sent, calls and money thrice; no server is needed, no journal made."""
+    model = ("--model", UNREACHABLE, "--prices", "1,2", "--system", "be [bold]", "--journal", "no.db", "--dry-run")
+    monkeypatch.setattr(sys, "argv", ["maker", "run", "hanoi", "--disks", "3", "--k", "2", *model])
+    with pytest.raises(SystemExit) as leave:
+        cli.main()
+    said = capsys.readouterr().out
+    assert leave.value.code == 0 and not Path("no.db").exists()
+    assert "step 0, system: be [bold]\n" in said and "state = [[3, 2, 1], [], []]" in said
+    assert "step 3, with: temperature 0.1, at most 1,024 tokens\n" in said
+    assert "least: 14 calls at k = 2, " in said and "\nmost: 1,400 calls at k = 2, " in said
+    assert said.endswith("sent: nothing\n") and "$" in said
+    assert call(capsys, monkeypatch, *model, "--json")[0] == 0

@@ -22,7 +22,8 @@ from maker.cli.options import (
     shown,
     with_settings,
 )
-from maker.cli.screen import Rows, safe
+from maker.cli.screen import safe
+from maker.decision.telling.rows import Rows
 from maker.errors import TaskError
 from maker.journal.story import Story
 from maker.task.load import load_task

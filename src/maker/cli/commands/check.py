@@ -10,7 +10,8 @@ from maker.api.check import Findings, check_sync
 from maker.api.check.findings import call
 from maker.api.check.saving import checked_name, nearest, save, section_of
 from maker.cli.options import Json, say
-from maker.cli.screen import Rows, progress_bar, safe
+from maker.cli.screen import progress_bar, safe
+from maker.decision.telling.rows import Rows
 
 _SCHEMA = {"not enforced": "taken, but not enforced", "told in words": "not taken: the wanted form is told in words"}
 _STOP = {"ignored": "taken, but ignored", "cut here": "not taken: replies are cut when they are here"}

@@ -23,7 +23,8 @@ from maker.cli.options import (
     task_options,
     with_settings,
 )
-from maker.cli.screen import Rows, safe
+from maker.cli.screen import safe
+from maker.decision.telling.rows import Rows
 from maker.errors import TaskError
 
 Models = Annotated[str, typer.Option(help="Models to compare, as for --model, with commas between them.")]

@@ -17,7 +17,8 @@ import typer
 from maker.api.run import run_sync
 from maker.cli.commands.journals import verify_and_leave
 from maker.cli.options import Json, say, say_result, shown, shown_until_interrupted
-from maker.cli.screen import Rows, run_rows, safe
+from maker.cli.screen import run_rows, safe
+from maker.decision.telling.rows import Rows
 from maker.engine.result import RunResult
 from maker.errors import TaskError
 from maker.experiments.side_by_side import Call, K, SideBySide, Tried, side_by_side_sync

@@ -20,7 +20,8 @@ from maker.cli.options import (
     task_options,
     with_settings,
 )
-from maker.cli.screen import Rows, safe
+from maker.cli.screen import safe
+from maker.decision.telling.rows import Rows
 from maker.theory.findings import Rate
 from maker.theory.uneven.kinds import Kind
 

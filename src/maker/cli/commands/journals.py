@@ -14,7 +14,8 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from maker.cli.options import JournalFile, Json, TaskFile, own_task, say
-from maker.cli.screen import Rows, progress_bar, run_rows, safe
+from maker.cli.screen import progress_bar, run_rows, safe
+from maker.decision.telling.rows import Rows
 from maker.engine.result import RunResult
 from maker.errors import JournalError, TaskError
 from maker.journal.repair import repair as repaired

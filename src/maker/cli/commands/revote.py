@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from maker.cli.options import JournalFile, Json, TaskFile, own_function, own_task, say
-from maker.cli.screen import Rows, counts, progress_bar, safe
+from maker.cli.screen import counts, progress_bar, safe
+from maker.decision.telling.rows import Rows
 from maker.errors import TaskError
 from maker.review.revote import RULES, Revote, Steps
 from maker.review.revote import revote as recount

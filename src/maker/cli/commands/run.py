@@ -9,6 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from maker.api.opened import task_for
+from maker.api.preview.asked import Preview, preview_sync
+from maker.api.preview.costs import ASSUMED, Need
 from maker.api.run import run_sync
 from maker.cli.options import (
     ASKING,
@@ -16,25 +18,28 @@ from maker.cli.options import (
     Json,
     TaskName,
     named_model,
+    say,
     say_result,
     shown,
     task_options,
     with_settings,
 )
-from maker.cli.screen import run_rows
-from maker.decision.sample import Model
+from maker.cli.screen import run_rows, safe
+from maker.decision.sample import Model, Request
+from maker.decision.telling.rows import Rows
 from maker.engine.calibrate import announced
 from maker.engine.ladder.rungs import Rung, another_model, finer, go_back, look_ahead, more_votes, refine, reword
 from maker.errors import TaskError
 from maker.models import over_http
 
 _PLAIN: dict[str, Rung] = {"more-votes": more_votes, "refine": refine, "reword": reword, "finer": finer}
+_NOT_ASKED = ("journal", "ladder", "accept_change", "keep_samples")  # what changes no first request
 
 
 @with_settings(
     f"ctx task model k target worst_case journal segments {ASKING} paraphrase keep_samples "
     f"concurrency hedge max_steps max_votes max_flags max_calls max_tokens max_cost {REACHING} accept_change ladder "
-    "max_seconds patience as_json",
+    "max_seconds patience dry_run as_json",
     target="Wanted probability that the whole run is right (k auto or table).",
     accept_change="A setting that may differ from the journal's: k, temperature, model, ...",
 )
@@ -53,6 +58,9 @@ def run(
             "other answers have votes against); or none."
         ),
     ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be asked and what it would take; nothing is sent.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Carry out a task; the same command on an existing journal resumes it. Other options go to the task."""
@@ -60,12 +68,43 @@ def run(
     settings["k"] = _k(k)
     settings["ladder"] = read_ladder(ladder, lambda name: named_model(name, concurrency, **_table(prices, name)))
     made = task_for(task, settings["model"], **task_options(ctx.args))
+    if dry_run:
+        seen = preview_sync(made, **{name: value for name, value in settings.items() if name not in _NOT_ASKED})
+        say(seen.as_json(), _preview_rows(seen), "maker run --dry-run", as_json=as_json)
     journal = settings.get("journal")
     paid = not isinstance(settings["model"], str) or over_http(settings["model"])
     if settings["k"] in ("auto", "table") and paid and not as_json and not (journal and journal.exists()):
         sys.stderr.write(f"maker: {announced(made, k, worst_case=settings['worst_case'])}\n")
     result = shown(run_sync, made, settings, task, quiet=as_json)
     say_result(result, result.as_json(), run_rows(result), "maker run", as_json=as_json)
+
+
+def _preview_rows(seen: Preview) -> Rows:
+    """Return what a run would ask and take, a row each."""
+    rows: Rows = [("model", safe(seen.model))]
+    rows.append(("steps", f"{seen.steps:,}" + ("" if seen.known else ", for the task does not say how many")))
+    for request in seen.asked:
+        rows += _request_rows(request)
+    if len(seen.asked) < 2:
+        rows.append(("a middle step", "not known before the answers that lead to it"))
+    rows += [(name, _needed(need)) for name, need in seen.needs.items()]
+    return [*rows, ("likely means", f"{ASSUMED}; `maker estimate` measures it"), ("sent", "nothing")]
+
+
+def _request_rows(request: Request) -> Rows:
+    """Return one request as it would be sent."""
+    step = f"step {request.address.step:,}"
+    said = [(safe(str(message.get("role"))), safe(str(message.get("content")))) for message in request.messages]
+    rows = [(f"{step}, {role}", text) for role, text in said]
+    warmth = "the server's" if request.temperature is None else f"{request.temperature:g}"
+    schema = ", a JSON schema" if request.schema is not None else ""
+    return [*rows, (f"{step}, with", f"temperature {warmth}, at most {request.max_tokens:,} tokens{schema}")]
+
+
+def _needed(need: Need) -> str:
+    """Return calls, tokens and money on one line."""
+    cost = "cost not known: no prices" if need.cost is None else f"${need.cost:,.4f}"
+    return f"{need.calls:,} calls at k = {need.k}, {need.tokens:,} tokens, {cost}"
 
 
 def read_ladder(text: str | None, make: Callable[[str], Model | str] = str) -> list[Rung] | None:

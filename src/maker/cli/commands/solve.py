@@ -8,7 +8,8 @@ import typer
 
 from maker.api.solve import solve_sync
 from maker.cli.options import ASKING, REACHING, Json, say_result, shown, with_settings
-from maker.cli.screen import Rows, run_rows, safe
+from maker.cli.screen import run_rows, safe
+from maker.decision.telling.rows import Rows
 from maker.engine.result import RunResult
 
 _OWN = ("answer", "wrong steps", "segments", "state")  # a solve says its answer whole, and has none of the others

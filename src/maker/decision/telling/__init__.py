@@ -1,0 +1,1 @@
+"""Results in words: as lines of text, and as HTML for a notebook."""
