@@ -112,7 +112,8 @@ class Verdicts(Generic[T]):
 
     def to_polars(self) -> pl.DataFrame:
         """Return the rows as a DataFrame of polars, as `to_pandas` does."""
-        return polars(self._rows())
+        made: pl.DataFrame = polars(self._rows())
+        return made
 
     def to_arrow(self) -> pa.Table:
         """Return the rows as a Table of pyarrow, as `to_pandas` does."""

@@ -126,6 +126,7 @@ async def vote(
         question = canonical([under(config.system, view.prompt, config.examples) for view in asked])
 
         def begin(run: str, number: int) -> Poll:
+            """Return the vote as it begins, under its place in a journal."""
             method = Method.of(
                 config, k, red_flags, most, run=run, question=question, schema=reader.schema, tools=reader.tools
             )
