@@ -67,7 +67,7 @@ OTHERS: list[dict[str, Any]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("other", OTHERS, ids=str)
+@pytest.mark.parametrize("other", OTHERS, ids=lambda other: next(iter(other)))
 def test_the_same_name_for_another_question_is_refused(tmp_path, other):
     """Other words, another answer, other tools: nothing is asked, nothing written, and the remedy is told."""
     path = tmp_path / "j"
