@@ -30,6 +30,7 @@ It is made at its first use, because structlog is a third of the time that `impo
 | model.back     | warning | it answers again: seconds (that it was gone)                                           |
 | model.takes    | warning | what a server was found to take, once it has answered: said                            |
 | model.probe    | debug   | a short request was sent to see whether the endpoint is well: step, well               |
+| serve.bug      | error   | the proxy met an error of its own while it answered a request: error                   |
 """
 
 from __future__ import annotations

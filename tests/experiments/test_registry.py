@@ -27,4 +27,4 @@ def test_every_axis_is_labelled(outcomes, name):
     assert figure.axes[0].get_ylabel()
     for axes in figure.axes:
         assert axes.get_xlabel() or axes.get_xticklabels()[0].get_text()
-        assert axes.get_lines() or axes.get_images()
+        assert axes.get_lines() or axes.get_images() or axes.patches

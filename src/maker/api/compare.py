@@ -105,6 +105,7 @@ async def compare(
     steps: int | None = None,
     repeats: int = 2,
     target: float = 0.95,
+    worst_case: bool = False,
     paraphrase: bool = False,
     total_steps: int | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -116,8 +117,8 @@ async def compare(
 
     task: an object or a name; parameters: of a task given by its name. models: as for `run`, by names of the caller's
     choice or in a list. designs: of the task's steps, each asked of each model: "all", or their names; only for a task
-    given by its name. Limits are of all arms together. steps, repeats, target, paraphrase, total_steps, progress, pace,
-    interrupted, asking: as for `estimate`; where steps is not given, the cheapest arm says what it is worth.
+    given by its name. Limits are of all arms together. steps, repeats, target, worst_case, paraphrase, total_steps,
+    progress, pace, interrupted, asking: as for `estimate`; where steps is not given, the cheapest arm says what it is worth.
 
     Returns a Comparison, also where a limit or an interrupt ends the drawing. Without a truth each arm is graded by
     agreement with its own votes, which tells none of them apart: no pairs, and none is dropped. A model that is lost is
@@ -135,7 +136,7 @@ async def compare(
     async with AsyncExitStack() as stack:
         first = None
         for entry in made:
-            goal = Goal.of(entry.task, total_steps, target)
+            goal = Goal.of(entry.task, total_steps, target, worst_case=worst_case)
             probe, senders = await stack.enter_async_context(probing(
                 compare, entry.task, entry.model, asking, goal, paraphrase=paraphrase, beside=first, progress=shown,
                 pace=pace, interrupted=interrupted,
