@@ -118,7 +118,8 @@ async def compare(
     task: an object or a name; parameters: of a task given by its name. models: as for `run`, by names of the caller's
     choice or in a list. designs: of the task's steps, each asked of each model: "all", or their names; only for a task
     given by its name. Limits are of all arms together. steps, repeats, target, worst_case, paraphrase, total_steps,
-    progress, pace, interrupted, asking: as for `estimate`; where steps is not given, the cheapest arm says what it is worth.
+    progress, pace, interrupted, asking: as for `estimate`; where steps is not given, the cheapest arm says what it is
+    worth.
 
     Returns a Comparison, also where a limit or an interrupt ends the drawing. Without a truth each arm is graded by
     agreement with its own votes, which tells none of them apart: no pairs, and none is dropped. A model that is lost is
