@@ -5,7 +5,6 @@ Needs matplotlib (extra `plots`). Not covered: what is said in words (`commands/
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,11 +16,6 @@ if TYPE_CHECKING:
 
 _BLUE, _GREY = "#0072B2", "#777777"
 _LONGEST = 40  # characters of a name
-
-
-def drawable() -> bool:
-    """Say whether matplotlib is installed."""
-    return importlib.util.find_spec("matplotlib") is not None
 
 
 def save(found: Comparison, path: Path) -> None:

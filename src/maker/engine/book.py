@@ -16,6 +16,7 @@ from maker.decision.wave import Wave
 from maker.engine.result import RunResult
 from maker.engine.senders import Senders
 from maker.errors import JournalError
+from maker.journal.header import changed_fields, differences
 from maker.journal.notes import Close, Epoch, Note, note_of
 from maker.journal.records import SENSELESS, decode, encode_note, encode_wave, senseless
 from maker.journal.writer import Journal
@@ -60,6 +61,16 @@ class Book:
         if not known:
             self.note({"header": self.header})
         return known
+
+    def same_settings(self, stored: dict[str, Any], others: str, remedy: str) -> None:
+        """Take over the run's name from the header that the journal holds. Raises JournalError for other settings.
+
+        others: whose the journal is then; remedy: what to do.
+        """
+        if changed := changed_fields(stored, self.header):
+            told = differences(stored, self.header, changed)
+            raise JournalError(f"{self.journal.path}: this journal belongs to {others} ({told}). {remedy}")
+        self.header["run"] = stored["run"]  # an older version made another name of the same settings
 
     def keep(self, wave: Wave) -> None:
         """Append a wave; it is durable soon."""

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 from maker.decision.config import Config
@@ -25,7 +26,7 @@ from maker.engine.book import Book
 from maker.engine.senders import Senders
 from maker.errors import JournalError
 from maker.journal.decisions import TASK, Decision
-from maker.journal.header import HEADER_VERSION, changed_fields, differences
+from maker.journal.header import HEADER_VERSION
 from maker.journal.notes import Close, Epoch, Note
 from maker.journal.writer import Journal
 from maker.sending.account import Account
@@ -134,7 +135,7 @@ class Decisions:
         """Write down how the journal stands."""
         through = poll.won and not self._waves
         note = Close(through, stop.kind if stop else None, str(stop or ""), None, str(len(self._names)), seconds)
-        self.book.note({"close": {name: getattr(note, name) for name in Close.__slots__}})
+        self.book.note({"close": asdict(note)})
 
     def _replay(self, item: Wave | Note, step: str | int) -> bool:
         """Take what the journal holds; nothing ends the replay before it is through."""
@@ -144,16 +145,8 @@ class Decisions:
             if item.verdict is not None and self._names[item.step].step != step:
                 del self._waves[item.step]
         elif isinstance(item, Epoch) and not item.number:
-            self._same_settings(item.header)
+            self.book.same_settings(item.header, "votes with other settings",
+                                    "Vote with the journal's settings, or give another journal.")  # fmt: skip
         elif (found := Decision.of(item)) is not None:
             self._names.append(found)
         return False
-
-    def _same_settings(self, stored: dict[str, Any]) -> None:
-        if changed := changed_fields(stored, self.header):
-            raise JournalError(
-                f"{self.book.journal.path}: this journal belongs to votes with other settings "
-                f"({differences(stored, self.header, changed)}). Vote with the journal's settings, or give another "
-                "journal."
-            )
-        self.header["run"] = stored["run"]

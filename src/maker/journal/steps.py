@@ -134,6 +134,14 @@ class StoredStep:
             tally.add(ballot)
         return tally
 
+    @property
+    def votes(self) -> tuple[int, int]:
+        """How many votes the winner of a decided step has, and how many stand against it."""
+        assert self.winner is not None, "only a decided step has a winner"
+        tally = self.tally()
+        won = tally.counts[b"%d" % self.winner]
+        return won, tally.total - won
+
     def named(self, parse: Callable[[str], Any] | None = None) -> Tally:
         """Return the count with the answers as `parse` reads them, or their texts without it."""
         tally = self.tally()

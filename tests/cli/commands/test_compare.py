@@ -76,7 +76,7 @@ def test_a_figure_is_drawn(tmp_path: Path) -> None:
 
 def test_a_figure_without_matplotlib_is_refused_before_anything_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """It names what to install, and asks no model."""
-    monkeypatch.setattr(compare, "drawable", lambda: False)
+    monkeypatch.setattr(compare, "can_draw", lambda: False)
     with pytest.raises(TaskError, match="matplotlib is missing"):
         shell(*HANOI, "--models", "no such model", "--figure", "x.png")
 

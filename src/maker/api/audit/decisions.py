@@ -67,7 +67,7 @@ class Decisions:
             if stored.winner is not None:
                 kind = self._kind(state, stored.step)
                 kinds[kind] += 1
-                self._steps.setdefault((stratum_of(stored), kind), array("Q")).append(stored.step)
+                self._steps.setdefault((stratum_of(stored.votes[1]), kind), array("Q")).append(stored.step)
         self._told = {kind for kind, _ in kinds.most_common(MOST_KINDS)}
         for stratum, kind in [cell for cell in self._steps if cell[1] not in self._told]:
             self._steps.setdefault((stratum, OTHER_KINDS), array("Q")).extend(self._steps.pop((stratum, kind)))
@@ -93,13 +93,12 @@ class Decisions:
 
     def _decision(self, stored: StoredStep, state: Any, number: int) -> Decision:
         """Return a decided step with all that a judge may need."""
-        text, tally = stored.answer(stored.winner or 0), stored.tally()
-        votes = tally.counts[b"%d" % (stored.winner or 0)]
+        text, (votes, against) = stored.answer(stored.winner or 0), stored.votes
         kind = self._kind(state, stored.step)
-        cell = (stratum_of(stored), kind if kind in self._told else OTHER_KINDS)
+        cell = (stratum_of(against), kind if kind in self._told else OTHER_KINDS)
         return Decision(
             stored.step, *cell, number, self._least(cell, number), state,
-            guarded(self._task.parse, stored.step, "parse", text), text, votes, tally.total - votes,
+            guarded(self._task.parse, stored.step, "parse", text), text, votes, against,
         )  # fmt: skip
 
     def _least(self, cell: Cell, number: int) -> int:
@@ -120,8 +119,6 @@ class Decisions:
         return digest(f"{self._seed}/{self._story.latest['run']}/{step}".encode("utf-8", "surrogatepass"))
 
 
-def stratum_of(stored: StoredStep) -> int:
+def stratum_of(against: int) -> int:
     """Return the stratum of a decided step: by the votes that its answer had against it."""
-    tally = stored.tally()
-    against = tally.total - tally.counts[b"%d" % (stored.winner or 0)]
     return len(STRATA) - 1 - min(against, len(STRATA) - 1)

@@ -11,7 +11,7 @@ import typer
 
 from maker.api.compare import Compared, Comparison, Paired, compare_sync
 from maker.cli.amounts import amount, needs, told
-from maker.cli.figure import drawable, save
+from maker.cli.figure import save
 from maker.cli.options import (
     ASKING,
     REACHING,
@@ -26,6 +26,7 @@ from maker.cli.options import (
 from maker.cli.screen import safe
 from maker.decision.telling.rows import Rows
 from maker.errors import TaskError
+from maker.experiments.kit.files import can_draw
 
 Models = Annotated[str, typer.Option(help="Models to compare, as for --model, with commas between them.")]
 Designs = Annotated[str | None, typer.Option(help="Designs of the task's steps, of each model: all, or NAME,NAME.")]
@@ -46,7 +47,7 @@ def compare(
     All are asked about the same states; what is clearly worse is dropped early. Limits are of all together. Leaves as
     `estimate` does, by the one that stands first.
     """
-    if figure is not None and not drawable():
+    if figure is not None and not can_draw():
         raise TaskError("--figure: matplotlib is missing. Install it with `pip install 'maker[plots]'`")
     reaching, at_once = settings.pop("reaching"), settings["limits"].get("concurrency")
     by_name = {spec: named_model(spec, at_once, **reaching) for spec in _BETWEEN.split(models)}

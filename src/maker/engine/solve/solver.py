@@ -30,7 +30,7 @@ from maker.engine.senders import Senders
 from maker.engine.solve.roles import ROLES, SCHEMAS, legal, prompt, read, templates, views
 from maker.engine.solve.tree import Decision, Tree
 from maker.errors import JournalError
-from maker.journal.header import HEADER_VERSION, changed_fields, differences
+from maker.journal.header import HEADER_VERSION
 from maker.journal.notes import Epoch, Note
 from maker.journal.writer import Journal
 from maker.log import log
@@ -190,17 +190,9 @@ class Solver:
             self._replay_wave(item)
             self.book.account.replayed(item, self.header["run"])
         elif isinstance(item, Epoch) and not item.number:
-            self._same_solve(item.header)
+            self.book.same_settings(item.header, "another solve, or one with other settings",
+                                    "Resume with the journal's settings, or give another --journal.")  # fmt: skip
         return False
-
-    def _same_solve(self, stored: dict[str, Any]) -> None:
-        if changed := changed_fields(stored, self.header):
-            raise JournalError(
-                f"{self.book.journal.path}: this journal belongs to another solve, or one with other settings "
-                f"({differences(stored, self.header, changed)}). "
-                "Resume with the journal's settings, or give another --journal."
-            )
-        self.header["run"] = stored["run"]  # an older version made another name of the same settings
 
     def _replay_wave(self, wave: Wave) -> None:
         """Take a journaled wave through the code that a live one goes through, and compare."""
