@@ -11,22 +11,21 @@ right where the task's own parser and flags let it pass and it is the right answ
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import sys
-import urllib.request
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "kit"))
+
 import maker
-from maker import theory
+from proving import FOLDER, ask, interval, keep, kept
 
 AT_ONCE, TEMPERATURE, MOST_TOKENS = 2, 0.7, 96
-FOLDER = Path(os.environ.get("MAKER_PROOF", Path.home() / ".cache" / "maker-proof"))
 TASKS: dict[str, dict[str, Any]] = {
     "addition": {"x": 9081726354453627180917263544536271809172, "y": 5647382910192837465564738291019283746556},
     "multiplication": {"x": 698603, "y": 550508},
@@ -61,24 +60,10 @@ def verdict(task: Any, state: Any, step: int, reply: str) -> str:
     return "right" if answer == task.truth(state, step) else "wrong"
 
 
-def call(model: str, prompt: Any, seed: int) -> str:
-    """Ask once; return the reply."""
-    url, _, name = model.partition("#")
-    turns = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
-    asked = {"model": name, "messages": turns, "temperature": TEMPERATURE, "max_tokens": MOST_TOKENS, "seed": seed}
-    request = urllib.request.Request(
-        f"{url}/chat/completions", json.dumps(asked).encode(), {"Content-Type": "application/json"}
-    )
-    with urllib.request.urlopen(request, timeout=3600) as answer:
-        return str(json.load(answer)["choices"][0]["message"]["content"])
-
-
 def known() -> dict[tuple[str, str, str], Counter[str]]:
     """Return what was asked: the verdicts by model, task and kind."""
     found: dict[tuple[str, str, str], Counter[str]] = defaultdict(Counter)
-    file = FOLDER / "kinds.jsonl"
-    for line in file.read_text().splitlines() if file.exists() else ():
-        said = json.loads(line)
+    for said in kept(FOLDER / "kinds.jsonl"):
         found[said["model"], said["task"], said["kind"]][said["verdict"]] += 1
     return found
 
@@ -92,12 +77,11 @@ def measure(model: str, name: str, draws: int) -> None:
 
         def one(number: int, kind: str = kind, drawn: list[tuple[Any, int]] = drawn) -> None:
             state, step = drawn[number % len(drawn)]
-            reply = call(model, task.prompt(state, step), number)
+            reply = str(ask(model, task.prompt(state, step), number, TEMPERATURE, MOST_TOKENS)["reply"])
             said = {"model": label, "task": name, "kind": kind, "step": step,
                     "verdict": verdict(task, state, step, reply), "reply": reply[:200],
                     "right": task.render(task.truth(state, step))}  # fmt: skip
-            with (FOLDER / "kinds.jsonl").open("a") as file:
-                file.write(json.dumps(said) + "\n")
+            keep(FOLDER / "kinds.jsonl", said)
 
         with ThreadPoolExecutor(AT_ONCE) as pool:
             list(pool.map(one, range(before, draws)))
@@ -110,7 +94,7 @@ def table() -> Iterator[str]:
     yield "|---|---|---|---|---|---|---|"
     for (model, name, kind), verdicts in known().items():
         n, right = verdicts.total(), verdicts["right"]
-        low, high = theory.p_lower(n - right, n, 0.975), theory.p_upper(n - right, n, 0.975)
+        low, high = interval(right, n)
         yield (f"| {model} | {name} | {kind} | {right} of {n} | {low:.2f} to {high:.2f} | {verdicts['wrong']} | "
                f"{verdicts['flagged']} |")  # fmt: skip
 

@@ -15,13 +15,10 @@ the first few of the same problems. Never part of the test suite: it asks a real
 
 from __future__ import annotations
 
-import json
-import os
 import random
 import re
 import sys
 import time
-import urllib.request
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -29,15 +26,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "kit"))
+
 import maker
-from maker import theory
 from maker.experiments import side_by_side
 from maker.experiments.side_by_side import ALOUD, TEMPERATURE
+from proving import FOLDER, ask, interval, keep, kept
 
 TRIES, AT_ONCE = 10, 4
 MOST_TOKENS = 2048  # of a single call's reply
 LIMITS = {"concurrency": AT_ONCE, "max_seconds": 3600}
-FOLDER = Path(os.environ.get("MAKER_PROOF", Path.home() / ".cache" / "maker-proof"))
 
 
 @dataclass(frozen=True)
@@ -126,33 +124,15 @@ def task_of(row: Row, number: int) -> Any:
 def tried() -> dict[tuple[str, str], list[dict[str, Any]]]:
     """Return what is known: the tries by row and way to ask; that of maker is "maker"."""
     found: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
-    file = FOLDER / "results.jsonl"
-    for line in file.read_text().splitlines() if file.exists() else ():
-        said = json.loads(line)
+    for said in kept(FOLDER / "results.jsonl"):
         found[said["row"], said["way"]].append(said)
     return found
 
 
 def note(**said: Any) -> None:
     """Keep one try, and say it."""
-    with (FOLDER / "results.jsonl").open("a") as file:
-        file.write(json.dumps(said) + "\n")
+    keep(FOLDER / "results.jsonl", said)
     print(", ".join(f"{name} {value}" for name, value in said.items() if name != "reply"), file=sys.stderr, flush=True)
-
-
-def call(model: str, prompt: str, seed: int) -> dict[str, Any]:
-    """Ask once; return the reply, its tokens and seconds."""
-    url, _, name = model.partition("#")
-    asked = {"model": name, "messages": [{"role": "user", "content": prompt}], "temperature": TEMPERATURE,
-             "max_tokens": MOST_TOKENS, "seed": seed}  # fmt: skip
-    request = urllib.request.Request(
-        f"{url}/chat/completions", json.dumps(asked).encode(), {"Content-Type": "application/json"}
-    )
-    begun = time.monotonic()
-    with urllib.request.urlopen(request, timeout=3600) as answer:
-        said = json.load(answer)
-    return {"reply": said["choices"][0]["message"]["content"], "tokens": said["usage"]["total_tokens"],
-            "seconds": round(time.monotonic() - begun, 1)}  # fmt: skip
 
 
 def single(name: str, row: Row, model: str) -> None:
@@ -164,7 +144,7 @@ def single(name: str, row: Row, model: str) -> None:
             task = task_of(row, number)
             right = row.right(task)
             words = prompts(row.ask(task), "number" if len(right) == 1 else "sorted numbers")[way]
-            said = call(model, words, number)
+            said = ask(model, words, number, TEMPERATURE, MOST_TOKENS)
             note(row=name, way=way, **{"try": number}, right=holds(said["reply"], right), **said)
 
         with ThreadPoolExecutor(AT_ONCE) as pool:
@@ -191,10 +171,10 @@ def voted(name: str, row: Row, model: str) -> None:
              wrong=result.wrong, flagged=result.flagged)  # fmt: skip
 
 
-def interval(tries: list[dict[str, Any]]) -> tuple[int, int, float, float]:
+def counted(tries: list[dict[str, Any]]) -> tuple[int, int, float, float]:
     """Return how many tries there are, and right ones, and the exact 95% interval of their share."""
     n, right = len(tries), sum(said["right"] for said in tries)
-    return n, right, theory.p_lower(n - right, n, 0.975), theory.p_upper(n - right, n, 0.975)
+    return n, right, *interval(right, n)
 
 
 def table() -> Iterator[str]:
@@ -206,7 +186,7 @@ def table() -> Iterator[str]:
         for way in (*prompts(), "maker"):
             tries = found[name, way]
             if tries:
-                n, right, low, high = interval(tries)
+                n, right, low, high = counted(tries)
                 mean = {what: sum(said[what] for said in tries) / n for what in ("tokens", "seconds")}
                 asked = f"maker, k = {row.k}" if way == "maker" else f"one call, {way}"
                 yield (f"| {row.what} | {asked} | {right} of {n} | {low:.2f} to {high:.2f} | {mean['tokens']:,.0f} | "
@@ -222,8 +202,8 @@ def figure(file: Path) -> None:
     drawn = Figure(figsize=(7, 0.4 + 0.62 * len(rows)), layout="constrained")
     axes = drawn.subplots()
     for at, name in enumerate(reversed(rows)):
-        best = max((interval(found[name, way]) for way in prompts()), key=lambda seen: seen[1] / seen[0])
-        for offset, seen, colour in ((-0.17, best, "#b4462f"), (0.17, interval(found[name, "maker"]), "#2a6f97")):
+        best = max((counted(found[name, way]) for way in prompts()), key=lambda seen: seen[1] / seen[0])
+        for offset, seen, colour in ((-0.17, best, "#b4462f"), (0.17, counted(found[name, "maker"]), "#2a6f97")):
             n, right, low, high = seen
             axes.plot([low, high], [at + offset] * 2, color=colour, lw=2, alpha=0.5)
             axes.plot(right / n, at + offset, "o", color=colour, ms=7)

@@ -48,12 +48,12 @@ def test_what_was_asked_is_not_asked_again(tmp_path, monkeypatch):
     monkeypatch.setitem(kinds.TASKS, "addition", {"x": 34, "y": 57})
     seeds = []
 
-    def answer(model: str, prompt: str, seed: int) -> str:
+    def answer(model: str, prompt: str, seed: int, *_: object) -> dict[str, str]:
         seeds.append(seed)
         one, other = map(int, prompt.split("?", maxsplit=1)[0].removeprefix("What is ").split(" + "))
-        return "none" if seed == 2 else str(one + other)
+        return {"reply": "none" if seed == 2 else str(one + other)}
 
-    monkeypatch.setattr(kinds, "call", answer)
+    monkeypatch.setattr(kinds, "ask", answer)
     kinds.measure("http://127.0.0.1:1/v1#tiny", "addition", 2)
     kinds.measure("http://127.0.0.1:1/v1#tiny", "addition", 3)
     assert sorted(seeds) == [0, 0, 1, 1, 2, 2]
