@@ -12,6 +12,7 @@ import pytest
 
 import maker
 from corrupt import cut
+from counting import GOAL, Counting
 from maker.cli.commands.run import read_ladder
 from maker.decision.address import ROUND, round_of
 from maker.decision.sample import Failure, Prices, Request, Sample
@@ -23,37 +24,15 @@ from maker.journal.story import Story
 from maker.review.export import rows as rows_of
 from maker.testing import ScriptedModel, check_journal
 
-GOAL, HARD, LATE = 12, 7, 2
+HARD, LATE = 7, 2
 LOOK = ladder.look_ahead(3, wins=True)
 Script = Callable[[Request], Any]
 
 
-class Late:
-    """Counts to twelve; that a number is wrong is noticed two steps later, and one below 0 is against the rules."""
+class Late(Counting):
+    """That a number is wrong is noticed two steps later."""
 
     name = "late"
-    steps: int | None = GOAL
-
-    def initial_state(self) -> tuple[int, ...]:
-        return ()
-
-    def prompt(self, state: tuple[int, ...], step: int) -> str:
-        return f"after {step}"
-
-    def parse(self, text: str) -> int:
-        return int(text)
-
-    def legal(self, state: tuple[int, ...], action: int) -> bool:
-        return action >= 0
-
-    def apply(self, state: tuple[int, ...], action: int) -> tuple[int, ...]:
-        return (*state, action)
-
-    def done(self, state: tuple[int, ...]) -> bool:
-        return state == tuple(range(1, GOAL + 1))
-
-    def answer(self, state: tuple[int, ...]) -> int:
-        return len(state)
 
     def sound(self, state: tuple[int, ...]) -> bool:
         return state[:-LATE] == tuple(range(1, len(state) + 1 - LATE))

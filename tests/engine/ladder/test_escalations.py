@@ -17,6 +17,7 @@ import pytest
 
 import maker
 from corrupt import cut
+from counting import GOAL, Counting
 from maker.cli.app import main
 from maker.cli.commands.run import read_ladder
 from maker.decision.address import ROUND, draw_seeds, seed_key
@@ -34,40 +35,17 @@ from maker.review.export import rows as rows_of
 from maker.task.prompt import View
 from maker.testing import ScriptedModel, check_journal
 
-GOAL = 12
 HARD = 7
 Script = Callable[[Request], Any]
 
 
-class Count:
-    """Counts by asking for one more; the state is all numbers so far, so that a wrong one can be noticed later."""
+class Count(Counting):
+    """Its question can be put in other words, and its truth is known."""
 
     name = "count"
-    steps = GOAL
-
-    def initial_state(self) -> tuple[int, ...]:
-        return ()
-
-    def prompt(self, state: tuple[int, ...], step: int) -> str:
-        return f"after {step}"
 
     def paraphrases(self, state: tuple[int, ...], step: int) -> list[View]:
         return [View(f"what follows {step}?", lambda text: text)]
-
-    def parse(self, text: str) -> int:
-        return int(text)
-
-    def legal(self, state: tuple[int, ...], action: int) -> bool:
-        return action >= 0
-
-    def apply(self, state: tuple[int, ...], action: int) -> tuple[int, ...]:
-        return (*state, action)
-
-    def done(self, state: tuple[int, ...]) -> bool:
-        return state == tuple(range(1, GOAL + 1))
-
-    def answer(self, state: tuple[int, ...]) -> int:
-        return len(state)
 
     def truth(self, state: tuple[int, ...], step: int) -> int:
         return step + 1
