@@ -74,7 +74,7 @@ def test_errors_cross_the_thread() -> None:
 # -- giving up -------------------------------------------------------------------------------------------------
 
 CHILD = Path(given_up.__file__)
-IN_TIME = 3.0  # seconds after which a call that was given up must have ended; to its own end it needs ten
+IN_TIME = 5.0  # seconds after which a call that was given up must have ended; to its own end it needs a minute
 
 
 @pytest.mark.parametrize("how", ["notebook", "asyncio", "server", "exception", "thread", "pool"])
