@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import re
-import shlex
+import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
-from typer.testing import CliRunner
-
+from followed import DOCS, Reader, commands_of, files_of, tutorial_reply
 from maker import theory
-from maker.cli.app import app
+from maker.testing import FaultServer
 
-DOCS = Path(__file__).parents[2] / "docs"
 TERMS = (
     "Step", "State", "Design", "Kind", "Segment", "Draw", "Sample", "Red flag", "Ballot", "Wave", "Margin",
     "Table of margins", "Tally", "Verdict", "Undecided", "Lost step", "Ladder", "p", "v", "rho", "Effective votes",
@@ -66,17 +63,24 @@ def test_every_figure_was_measured(page: str):
     assert set(found) - measured == set()
 
 
-def blocks() -> list[Any]:
-    """Return the commands of how-to pages with the lines that they say are printed."""
-    found = []
-    for page in sorted((DOCS / "how-to").glob("*.md")):
-        for command, output in re.findall(r"```console\n\$ (maker .*)\n((?:.*\n)*?)```", page.read_text()):
-            found.append(pytest.param(command, output.splitlines(), id=f"{page.stem}: {command[:30]}"))
-    return found
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("page", sorted((DOCS / "how-to").glob("*.md")), ids=lambda page: page.stem)
+def test_every_command_prints_what_its_page_shows(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """In the page's order and an empty folder, each command prints every line that is shown under it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    text = page.read_text()
+    with FaultServer(tutorial_reply(), models=["small"]) as server:
+        reader = Reader(text, server)
+        assert [missing for command in commands_of(text) if (missing := reader.missing(*command))] == []
+    for name in files_of(text):
+        sys.modules.pop(name.removesuffix(".py"), None)
 
 
-@pytest.mark.parametrize(("command", "lines"), blocks())
-def test_a_command_prints_what_the_page_shows(command: str, lines: list[str]):
-    """Every line that a page shows is printed by the command above it."""
-    said = CliRunner().invoke(app, shlex.split(command)[1:]).output.splitlines()
-    assert [line for line in lines if line != "..." and line not in said] == []
+@pytest.mark.parametrize("page", sorted((DOCS / "how-to").glob("*.md")), ids=lambda page: page.stem)
+def test_a_page_answers_one_question_on_two_screens(page: Path):
+    """No page is longer than a hundred lines, and each file of it is run or imported."""
+    text = page.read_text()
+    assert len(text.splitlines()) <= 100
+    run = " ".join(command for command, _ in commands_of(text))
+    assert [name for name in files_of(text) if name not in run and f"from {name[:-3]} import" not in text] == []
