@@ -19,6 +19,7 @@ from typing import Any
 from typer.testing import CliRunner
 
 from maker.cli.app import app
+from maker.errors import MakerError
 from maker.testing import FaultServer
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -56,8 +57,11 @@ class Reader:
         words = shlex.split(command.replace(WRITTEN, self._server.url))
         if words[0] == "maker":
             done = CliRunner().invoke(app, words[1:], env={"COLUMNS": "200"})
-            assert done.exception is None or isinstance(done.exception, SystemExit), (command, done.exception)
             said = done.output
+            if isinstance(done.exception, MakerError):
+                said += f"maker: {done.exception}\n"
+            else:
+                assert done.exception is None or isinstance(done.exception, SystemExit), (command, done.exception)
         else:
             assert words[0] == "python", command
             out = io.StringIO()
