@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import maker
+from maker import theory
 from maker.cli import app
 from maker.journal import database
 from maker.models import providers
@@ -60,3 +61,13 @@ def test_every_page_is_in_the_navigation():
     listed = (DOCS.parent / "mkdocs.yml").read_text()
     pages = [page.relative_to(DOCS).as_posix() for page in DOCS.rglob("*.md")]
     assert [page for page in pages if f": {page}\n" not in listed] == []
+
+
+def test_the_table_of_the_race_follows_from_the_theory():
+    """Each cell of the page on why the vote is right is what `step_success` says."""
+    head, *table = re.findall(r"^\| (p|\.\d+) \| (.*) \|$", (DOCS / "why.md").read_text(), re.MULTILINE)
+    margins = [int(cell.removeprefix("k = ")) for cell in head[1].split(" | ")]
+    assert len(table) == 4
+    for p, cells in table:
+        said = [f"{theory.step_success(float(p), k):.6f}".removeprefix("0") for k in margins]
+        assert cells.split(" | ") == said
