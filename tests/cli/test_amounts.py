@@ -22,7 +22,7 @@ def test_amounts_and_durations_are_said_as_people_do() -> None:
 def test_a_slow_drawing_says_what_a_reply_takes(monkeypatch: pytest.MonkeyPatch) -> None:
     """After the first ten replies seconds, money and how long; again when more are wanted; a fast one says nothing."""
     said: list[str] = []
-    monkeypatch.setattr("maker.cli.amounts.typer.echo", lambda text, err: said.append(text))
+    monkeypatch.setattr("maker.cli.amounts.note", said.append)
     show = told(Bar(None, ""), "estimate")
     for count, wanted, pace in ((5, 30, Pace(10, 2.0, 0.0004, 50)), (10, 30, Pace(20, 2.0, 0.0004, 40)),
                                 (35, 60, Pace(70, 2.0, None, 50)), (59, 60, Pace(118, 2.0, None, 2))):  # fmt: skip

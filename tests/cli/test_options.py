@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from maker.cli.screen import hushed
 from maker.testing import FaultServer, error
 
 CANARY = "sk-canary-77aa5f1e"
@@ -107,3 +108,15 @@ def test_a_section_that_cannot_be_used_is_one_line_and_exit_code_2(maker, folder
     code, _, err = maker(*COMMANDS["run"], "--model", "fast")
     assert (code, err.count("\n")) == (2, 1)
     assert f"{folder / 'maker.toml'}: [models.fast] price: there is no such key. Did you mean prices?" in err
+
+
+def test_every_command_with_a_bar_can_be_quiet(maker):
+    """What shows a bar takes --quiet, and the next command begins anew."""
+    bars = {"run", "demo", "solve", "estimate", "compare", "check", "verify", "audit", "revote", "report", "export"}
+    for name in sorted(bars):
+        _, out, _ = maker(name, "--help")
+        assert "--quiet" in out, name
+    assert maker("run", "hanoi", "--disks", "2", "--model", "oracle:p=0.99", "--k", "1", "--quiet")[0] == 0
+    assert hushed.get()
+    assert maker("run", "hanoi", "--disks", "2", "--model", "oracle:p=0.99", "--k", "1")[0] == 0
+    assert not hushed.get()

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 import maker
-from maker.cli.screen import print_rows, run_rows, safe
+from maker.cli.screen import hushed, note, print_rows, progress_bar, run_rows, safe
 
 
 @pytest.fixture(scope="module")
@@ -74,3 +74,18 @@ def test_a_narrow_terminal_without_colour(result, monkeypatch, capsys):
     print_rows([*run_rows(result), ("long", "word " * 50)], "maker run")
     plain = re.sub(r"\x1b\[[013]?m", "", capsys.readouterr().out)
     assert "\x1b" not in plain and max(map(len, plain.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+def test_a_terminal_gets_a_bar_and_notes_unless_quiet_was_asked_for(quiet, monkeypatch, capsys):
+    """With --quiet nothing goes to stderr while a command runs."""
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as if stderr were a terminal
+    before = hushed.set(quiet)
+    try:
+        with progress_bar("run", quiet=False) as bar:
+            bar.steps(3, 10)
+        note("a note")
+    finally:
+        hushed.reset(before)
+    said = capsys.readouterr().err
+    assert ("3 steps" in said, "a note" in said) == (not quiet, not quiet)

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from followed import DOCS, Reader, commands_of, files_of, tutorial_reply
 from maker import theory
 from maker.testing import FaultServer

@@ -40,7 +40,7 @@ def commands_of(page: str) -> list[tuple[str, list[str]]]:
 def tutorial_reply() -> Callable[[Any], Any]:
     """Return how the tutorial's server replies."""
     code: dict[str, Any] = {"__name__": "server"}
-    exec(files_of((DOCS / "tutorial.md").read_text())["server.py"], code)  # noqa: S102 -- the page's own
+    exec(files_of((DOCS / "tutorial.md").read_text())["server.py"], code)
     return code["reply"]  # type: ignore[no-any-return]
 
 

@@ -121,6 +121,15 @@ def test_an_unknown_name_is_refused_with_the_known_ones(name):
         load_task(name)
 
 
+@pytest.mark.parametrize(("name", "meant"), [("hanio", "hanoi"), ("sortng", "sorting"), ("Hanoi", "hanoi"), ("os", "")])
+def test_a_misspelt_name_gets_the_nearest(name, meant):
+    """Where a built-in task has nearly that name, the message asks for it; else it asks for none."""
+    with pytest.raises(TaskError) as refused:
+        load_task(name)
+    assert (f"Did you mean '{meant}'?" in str(refused.value)) == bool(meant)
+    assert ("Did you mean" in str(refused.value)) == bool(meant)
+
+
 def test_the_parameters_of_a_built_in_task_are_known():
     """Its help can show every parameter of a built-in task with its default."""
     parameters = task_parameters("hanoi")

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import typer
-
 from maker.api.estimate import Estimate
-from maker.cli.screen import Bar
+from maker.cli.screen import Bar, note
 from maker.decision.telling.rows import Rows
 from maker.engine.probe import Pace
 from maker.theory.planner import Amount
@@ -34,7 +32,7 @@ def told(bar: Bar, label: str) -> dict[str, Any]:
         words = f"{now.seconds:.2f} s{money} a reply, {duration(left)} left for {wanted:,} steps, more if they err"
         bar.steps(seen, wanted, words)
         if wanted not in ends and left >= LONG:
-            typer.echo(f"{label}: {words}", err=True)
+            note(f"{label}: {words}")
         ends.add(wanted)
 
     return {"progress": progress, "pace": pace}

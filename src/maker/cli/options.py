@@ -16,7 +16,7 @@ from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
 
-from maker.cli.screen import Bar, interrupted_rows, lines_of, print_rows, progress_bar
+from maker.cli.screen import Bar, hushed, interrupted_rows, lines_of, print_rows, progress_bar
 from maker.decision.sample import Model
 from maker.decision.telling.rows import Rows
 from maker.engine.result import RunResult
@@ -28,6 +28,15 @@ from maker.task.load import load_task
 T = TypeVar("T")
 TASK_OPTIONS = {"allow_extra_args": True, "ignore_unknown_options": True}  # a command that passes options to a task
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+def _hush(given: bool) -> bool:
+    """Take note of --quiet where the bar is: no command has to hand it on."""
+    hushed.set(given)
+    return given
+
+
+Quiet = Annotated[bool, typer.Option("--quiet", callback=_hush, help="No bar and no notes while it runs.")]
 JournalFile = Annotated[Path, typer.Argument(metavar="JOURNAL", help="The file that `maker run --journal` wrote.")]
 TaskFile = Annotated[str | None, typer.Option(help="path/to/file.py:Class, for a task that is not built in.")]
 TaskName = Annotated[str, typer.Argument(help="A built-in name (see `maker tasks`) or path/to/file.py:Class.")]

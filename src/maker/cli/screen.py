@@ -11,6 +11,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from rich.console import Console
@@ -23,6 +24,7 @@ from maker.engine.result import RunResult, pace
 from maker.task.canonical import jsonable
 from maker.theory.votes import tables as margins
 
+hushed: ContextVar[bool] = ContextVar("hushed", default=False)  # whether the command was given --quiet
 SHOWN_WAVES = 10
 LONGEST_ANSWER = 120  # characters
 
@@ -75,9 +77,9 @@ def _paid(glimpse: Glimpse) -> str:
 
 @contextmanager
 def progress_bar(label: str, *, quiet: bool) -> Iterator[Bar]:
-    """Show a bar while the block runs, if stderr is a terminal."""
+    """Show a bar while the block runs, if stderr is a terminal and --quiet was not given."""
     console = Console(stderr=True)
-    if quiet or not console.is_terminal:
+    if quiet or hushed.get() or not console.is_terminal:
         yield Bar(None, label)
         return
     columns = (
@@ -87,6 +89,12 @@ def progress_bar(label: str, *, quiet: bool) -> Iterator[Bar]:
     # Drawn only when the run reports: a refreshing thread would compete with it for the interpreter.
     with Progress(*columns, console=console, auto_refresh=False, transient=True) as bar:
         yield Bar(bar, label)
+
+
+def note(text: str) -> None:
+    """Tell whoever waits something, on stderr, unless --quiet was given."""
+    if not hushed.get():
+        sys.stderr.write(f"{text}\n")
 
 
 def run_rows(result: RunResult) -> Rows:

@@ -6,6 +6,7 @@ may come from a journal.
 
 from __future__ import annotations
 
+import difflib
 import importlib.util
 import inspect
 import sys
@@ -44,8 +45,10 @@ def load_task(name: str, **parameters: Any) -> Task:
     """
     path, _, attribute = name.rpartition(":") if ".py" in name else ("", "", "")
     if not path and name.replace("_", "-") not in builtin_tasks():
-        known = ", ".join(builtin_tasks())
-        raise TaskError(f"there is no task {name!r}. Built in: {known}; your own: path/to/file.py:Class")
+        known = builtin_tasks()
+        near = "".join(f" Did you mean {task!r}?" for task in difflib.get_close_matches(name, known, 1))
+        told = f"Built in: {', '.join(known)}; your own: path/to/file.py:Class"
+        raise TaskError(f"there is no task {name!r}.{near} {told}")
     if path:
         module = _import(Path(path))
         maker = getattr(module, attribute, None)

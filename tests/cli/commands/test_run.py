@@ -108,6 +108,8 @@ def test_a_calibration_is_announced(
         assert (code, said.count("\n")) == (3, 1)
         assert said.startswith("maker: k = auto: a calibration comes first: 300 random steps are drawn on once")
         assert call(capsys, monkeypatch, *options) == (3, "")
+        journal.unlink()
+        assert call(capsys, monkeypatch, *options, "--quiet") == (3, "")
 
 
 def test_a_calibration_for_a_table_is_announced_as_one(

@@ -15,6 +15,7 @@ from maker.cli.options import (
     REACHING,
     JournalFile,
     Json,
+    Quiet,
     TaskFile,
     named_model,
     own_function,
@@ -35,7 +36,7 @@ MEANS = "a model errs, too: what both get wrong alike is not seen, and a decisio
 
 @with_settings(
     f"journal by sample bound k to task items prompt {ASKING} concurrency max_votes max_flags max_calls max_tokens "
-    f"max_cost max_seconds patience {REACHING} as_json",
+    f"max_cost max_seconds patience {REACHING} quiet as_json",
     seed="Of the sample, and of a model's draws.",
     max_calls="Draws sent to a model, earlier calls included.",
 )
@@ -53,6 +54,7 @@ def audit(
     task: TaskFile = None,
     items: Annotated[Path | None, typer.Option(help="Of a map: one a line, or a JSON list.")] = None,
     prompt: Annotated[str, typer.Option(help="With --items: the map's template.")] = "{item}",
+    quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:  # fmt: skip
     """Say how many decisions of a run are wrong at most, by a random sample of them that is judged.

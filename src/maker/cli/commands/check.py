@@ -9,7 +9,7 @@ import typer
 from maker.api.check import Findings, check_sync
 from maker.api.check.findings import call
 from maker.api.check.saving import checked_name, nearest, save, section_of
-from maker.cli.options import Json, say
+from maker.cli.options import Json, Quiet, say
 from maker.cli.screen import progress_bar, safe
 from maker.decision.telling.rows import Rows
 
@@ -26,6 +26,7 @@ def check(
         str, typer.Argument(metavar="MODEL", help="As for --model: openai:NAME, http://HOST:PORT/v1#NAME.")
     ],
     name: Annotated[str | None, typer.Option("--save", help="Keep the model in maker.toml, under this name.")] = None,
+    quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Look at a model: 30 short calls at most, in less than a minute.

@@ -16,6 +16,7 @@ from maker.cli.options import (
     ASKING,
     REACHING,
     Json,
+    Quiet,
     TaskName,
     named_model,
     say,
@@ -36,11 +37,11 @@ _BETWEEN = re.compile(r",(?![A-Za-z_]+=)")  # a comma before `v=0.9` belongs to 
 
 @with_settings(
     f"ctx task models designs steps repeats target total_steps {ASKING} paraphrase concurrency max_calls "
-    f"max_tokens max_cost max_seconds patience {REACHING} figure as_json",
+    f"max_tokens max_cost max_seconds patience {REACHING} figure quiet as_json",
 )
 def compare(
     ctx: typer.Context, task: TaskName, models: Models, settings: dict[str, Any], designs: Designs = None,
-    figure: Figure = None, as_json: Json = False,
+    figure: Figure = None, quiet: Quiet = False, as_json: Json = False,
 ) -> None:  # fmt: skip
     """Say which models or designs can do a run, and what it costs with each. Other options go to the task.
 

@@ -8,7 +8,6 @@ Not covered: what is asked, and what came of it (`experiments/side_by_side.py`).
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -16,8 +15,8 @@ import typer
 
 from maker.api.run import run_sync
 from maker.cli.commands.journals import verify_and_leave
-from maker.cli.options import Json, say, say_result, shown, shown_until_interrupted
-from maker.cli.screen import run_rows, safe
+from maker.cli.options import Json, Quiet, say, say_result, shown, shown_until_interrupted
+from maker.cli.screen import note, run_rows, safe
 from maker.decision.telling.rows import Rows
 from maker.engine.result import RunResult
 from maker.errors import TaskError
@@ -43,6 +42,7 @@ def demo(
         typer.Option(help="Instead, a sum of two long numbers by this model, http://HOST:PORT/v1#NAME: one call, "
                           "then voted steps, in two minutes."),
     ] = None,
+    quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:  # fmt: skip
     """Carry out a million steps of Towers of Hanoi without an error, then check them independently.
@@ -78,7 +78,7 @@ def _live(model: str, seed: int, *, as_json: bool) -> NoReturn:
     with shown_until_interrupted("sum", quiet=as_json) as bar:
         found = side_by_side_sync(
             model, seed=seed, progress=bar.show,
-            tell=lambda line: None if as_json else sys.stderr.write(f"demo: {line}\n"),  # above the bar
+            tell=lambda line: None if as_json else note(f"demo: {line}"),  # above the bar
         )  # fmt: skip
     say(found.as_json(), _rows(found, model), "maker demo", as_json=as_json, code=found.exit_code)
 

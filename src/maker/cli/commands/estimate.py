@@ -14,6 +14,7 @@ from maker.cli.options import (
     ASKING,
     REACHING,
     Json,
+    Quiet,
     TaskName,
     say,
     shown_until_stopped,
@@ -31,10 +32,15 @@ Designs = Annotated[str | None, typer.Option(help="Compare designs of the task's
 
 @with_settings(
     f"ctx task model designs steps repeats target worst_case total_steps {ASKING} paraphrase concurrency max_calls "
-    f"max_tokens max_cost max_seconds patience {REACHING} as_json",
+    f"max_tokens max_cost max_seconds patience {REACHING} quiet as_json",
 )
 def estimate(
-    ctx: typer.Context, task: TaskName, settings: dict[str, Any], designs: Designs = None, as_json: Json = False
+    ctx: typer.Context,
+    task: TaskName,
+    settings: dict[str, Any],
+    designs: Designs = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
 ) -> None:
     """Say what a full run would need, from a sample of its steps. Other options go to the task.
 

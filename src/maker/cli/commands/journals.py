@@ -13,7 +13,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from maker.cli.options import JournalFile, Json, TaskFile, own_task, say
+from maker.cli.options import JournalFile, Json, Quiet, TaskFile, own_task, say
 from maker.cli.screen import progress_bar, run_rows, safe
 from maker.decision.telling.rows import Rows
 from maker.engine.result import RunResult
@@ -169,6 +169,7 @@ def verify(
     expect: Annotated[str | None, typer.Option(help="A `head` you noted: finds an older copy and a new chain.")] = None,
     items: Annotated[Path | None, typer.Option(help="A map's items: one a line, or a JSON list.")] = None,
     prompt: Annotated[str, typer.Option(help="With --items: the map's template.")] = "{item}",
+    quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Re-check a journal from the file alone: record chain, votes, transitions, joins, goal."""
@@ -217,6 +218,7 @@ def export(
     ] = False,
     kinds: WithKinds = False,
     task: TaskFile = None,
+    quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Write a journal as a table, without running any task code (but for --kinds)."""
@@ -239,6 +241,7 @@ def report(
     output: Annotated[Path, typer.Option("--output", "-o", help="FILE.html.")] = Path("report.html"),
     kinds: WithKinds = False,
     task: TaskFile = None,
+    quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Write one HTML file on a run, finished or not, without running any task code (but for --kinds)."""

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from maker.cli.options import JournalFile, Json, TaskFile, own_function, own_task, say
+from maker.cli.options import JournalFile, Json, Quiet, TaskFile, own_function, own_task, say
 from maker.cli.screen import counts, progress_bar, safe
 from maker.decision.telling.rows import Rows
 from maker.errors import TaskError
@@ -28,6 +28,7 @@ def revote(
         str | None, typer.Option(metavar="FILE.py:NAME", help="Another parser: a function of the reply's text.")
     ] = None,
     task: TaskFile = None,
+    quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Count the stored samples again under other settings; nothing is sent. Other options go to the task."""

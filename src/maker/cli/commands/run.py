@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -16,6 +15,7 @@ from maker.cli.options import (
     ASKING,
     REACHING,
     Json,
+    Quiet,
     TaskName,
     named_model,
     say,
@@ -24,7 +24,7 @@ from maker.cli.options import (
     task_options,
     with_settings,
 )
-from maker.cli.screen import run_rows, safe
+from maker.cli.screen import note, run_rows, safe
 from maker.decision.sample import Model, Request
 from maker.decision.telling.rows import Rows
 from maker.engine.calibrate import announced
@@ -39,7 +39,7 @@ _NOT_ASKED = ("journal", "ladder", "accept_change", "keep_samples")  # what chan
 @with_settings(
     f"ctx task model k target worst_case journal segments {ASKING} paraphrase keep_samples "
     f"concurrency hedge max_steps max_votes max_flags max_calls max_tokens max_cost {REACHING} accept_change ladder "
-    "max_seconds patience dry_run as_json",
+    "max_seconds patience dry_run quiet as_json",
     target="Wanted probability that the whole run is right (k auto or table).",
     accept_change="A setting that may differ from the journal's: k, temperature, model, ...",
 )
@@ -61,6 +61,7 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be asked and what it would take; nothing is sent.")
     ] = False,
+    quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Carry out a task; the same command on an existing journal resumes it. Other options go to the task."""
@@ -74,7 +75,7 @@ def run(
     journal = settings.get("journal")
     paid = not isinstance(settings["model"], str) or over_http(settings["model"])
     if settings["k"] in ("auto", "table") and paid and not as_json and not (journal and journal.exists()):
-        sys.stderr.write(f"maker: {announced(made, k, worst_case=settings['worst_case'])}\n")
+        note(f"maker: {announced(made, k, worst_case=settings['worst_case'])}")
     result = shown(run_sync, made, settings, task, quiet=as_json)
     say_result(result, result.as_json(), run_rows(result), "maker run", as_json=as_json)
 

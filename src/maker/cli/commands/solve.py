@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from maker.api.solve import solve_sync
-from maker.cli.options import ASKING, REACHING, Json, say_result, shown, with_settings
+from maker.cli.options import ASKING, REACHING, Json, Quiet, say_result, shown, with_settings
 from maker.cli.screen import run_rows, safe
 from maker.decision.telling.rows import Rows
 from maker.engine.result import RunResult
@@ -17,7 +17,7 @@ _OWN = ("answer", "wrong steps", "segments", "state")  # a solve says its answer
 
 @with_settings(
     f"problem model k depth journal {ASKING} concurrency hedge max_steps max_votes max_flags max_calls "
-    f"max_tokens max_cost {REACHING} accept_change max_seconds patience as_json",
+    f"max_tokens max_cost {REACHING} accept_change max_seconds patience quiet as_json",
     model="One that reads text: openai:NAME or http://HOST:PORT/v1#NAME.",
     max_steps="Decisions of the solve.",
     max_votes="Votes of a judge, and proposals, for one decision.",
@@ -27,6 +27,7 @@ def solve(
     problem: Annotated[str, typer.Argument(help="All that the model is told.")],
     settings: dict[str, Any],
     k: Annotated[int, typer.Option(help="Votes the winner must be ahead by.")] = 3,
+    quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Answer a problem: the model splits it, answers the parts and composes them, each decision by vote.
