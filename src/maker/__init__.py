@@ -52,7 +52,7 @@ from maker.task.prompt import View
 from maker.task.task import Task
 from maker.task.tools import ToolCall, Turn
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "DEFAULT_SEGMENTS", "Acceptance", "Address", "Ambiguous", "Audit", "Budget", "Comparison", "Config", "Estimate",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -20,10 +22,18 @@ def test_import_is_light():
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Install as the README says, but into a folder of its own; return that."""
+    """Install as the README says, from what the Dockerfile copies alone, into a folder of its own; return that."""
     assert "`pip install /path/to/this/folder`" in (ROOT / "README.md").read_text()
-    folder = tmp_path_factory.mktemp("wheel")
-    install = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(folder), str(ROOT)]
+    source, folder = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
+    for line in re.findall(r"^COPY (.*)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE):
+        *names, into = line.split()
+        for name in names:
+            target = source / Path(into).relative_to("/src")
+            if (ROOT / name).is_dir():
+                shutil.copytree(ROOT / name, target, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy(ROOT / name, target)
+    install = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(folder), str(source)]
     subprocess.run(install, check=True, capture_output=True)
     return folder
 
@@ -44,3 +54,22 @@ def test_the_wheel_holds_the_package_and_nothing_beside_it(wheel):
     for name in ("py.typed", "tasks/hanoi.py", "models/neural/data/neural.safetensors", "review/report/report.html"):
         assert (wheel / "maker" / name).exists(), name
     assert sum(path.stat().st_size for path in (wheel / "maker" / "models" / "neural" / "data").iterdir()) < 1_000_000
+
+
+def test_the_version_is_one():
+    """The package, its metadata, the citation and the newest release of the changelog name the same version."""
+    told = {
+        re.search(pattern, (ROOT / name).read_text(), re.MULTILINE)[1]  # type: ignore[index]
+        for name, pattern in (
+            ("pyproject.toml", r'^version = "(.*)"'), ("CITATION.cff", r"^version: (.*)"),
+            ("CHANGELOG.md", r"^## \[(\d[^\]]*)\] - \d{4}-\d\d-\d\d$"),
+            ("src/maker/__init__.py", r'^__version__ = "(.*)"'),
+        )
+    }  # fmt: skip
+    assert len(told) == 1
+
+
+def test_the_container_is_a_dozen_lines():
+    """The Dockerfile stays short, and runs as nobody in particular."""
+    lines = (ROOT / "Dockerfile").read_text().splitlines()
+    assert len(lines) <= 12 and "USER maker" in lines
