@@ -26,7 +26,7 @@ SCRIPT = ["42", "42", "I'm sorry", "41", "42", "42"]  # of the first question
 
 def reply(received: Any) -> str:
     """Reply to the README's questions; err twice in the first."""
-    if "charged" in received.prompt:
+    if "Charged" in received.prompt:
         return "true"
     if found := re.search(r"What is (\d) x (\d)\? The", received.prompt):
         return str(int(found[1]) * int(found[2]))
