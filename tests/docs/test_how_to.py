@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from followed import DOCS, Reader, commands_of, files_of, tutorial_reply
 from maker import theory
-from maker.testing import FaultServer
+from maker.testing import FaultServer, ScriptedModel, calling
 
 TERMS = (
     "Step", "State", "Design", "Kind", "Segment", "Draw", "Sample", "Red flag", "Ballot", "Wave", "Margin",
@@ -107,3 +108,17 @@ def test_a_page_answers_one_question_on_two_screens(page: Path):
     assert len(text.splitlines()) <= 100
     run = " ".join(command for command, _ in commands_of(text))
     assert [name for name in files_of(text) if name not in run and f"from {name[:-3]} import" not in text] == []
+
+
+def test_the_page_on_agents_does_what_it_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any):
+    """Its turn calls what won and prints what it says; a journaled decision is taken from the file again."""
+    monkeypatch.chdir(tmp_path)
+    turn, decision = re.findall(r"```python\n(.*?)```", (DOCS / "agents.md").read_text(), re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(turn + decision, names)
+    message = names["next_turn"]("How many nuts?", ScriptedModel([calling(("look_up", {"item": "nuts"}))]))
+    assert [capsys.readouterr().out.strip()] == re.findall(r"print\(.*\)  # (.*)", turn)
+    assert message["role"] == "assistant" and message["tool_calls"][0]["function"]["name"] == "look_up"
+    model = ScriptedModel(["yes"])
+    assert [names["go_on"]("Is there more?", model, 1).answer for _ in range(2)] == [True, True]
+    assert len(model.requests) == 3
