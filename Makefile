@@ -22,6 +22,7 @@ proofs: $(VENV)/.dev           ## the long tests
 
 proof: $(VENV)/.dev            ## one call against voted steps, a real model: MODEL=http://127.0.0.1:8080/v1#name
 	$(PY) tests/proof/proof.py $(MODEL)
+	$(PY) tests/proof/documents.py $(MODEL)
 
 kills: $(VENV)/.dev            ## a thousand SIGKILLs over a run of 131,071 steps
 	$(PY) tests/kit/crash.py
