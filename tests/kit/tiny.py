@@ -26,7 +26,10 @@ def tiny(name: str, seed: int = 0):
     """Run an experiment on a few simulated draws."""
     if name in ("ladder", "look-ahead"):
         return load(name)(Runs(True, seed))
-    options = Tiny(
-        True, seed, None if name in ("scaling", "stopping-rules", "margins") else "oracle:p=0.9,v=0.9,rho=0.1"
-    )
-    return load(name)(options)
+    own = (
+        "scaling",
+        "stopping-rules",
+        "margins",
+        "self-conditioning",
+    )  # those that ask no model, or a reader of theirs
+    return load(name)(Tiny(True, seed, None if name in own else "oracle:p=0.9,v=0.9,rho=0.1"))

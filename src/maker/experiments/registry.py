@@ -25,9 +25,12 @@ NAMES = {
     "decorrelation": "what makes the draws on a step less alike?",
     "look-ahead": "does a look ahead see through a favourite that is wrong?",
     "decomposition": "what does it cost to ask for several steps at once?",
+    "self-conditioning": "does a reader that sees its own errors make more of them?",
 }
 _DIFFICULTY = dict.fromkeys(("decorrelation", "look-ahead"), "difficulty.")
-_FOLDERS = dict.fromkeys(("stopping-rules", "margins"), "voting.") | _DIFFICULTY  # those in a folder of their own
+_AVALANCHE = dict.fromkeys(("self-conditioning",), "avalanche.")
+_VOTING = dict.fromkeys(("stopping-rules", "margins"), "voting.")
+_FOLDERS = _VOTING | _DIFFICULTY | _AVALANCHE  # those in a folder of their own
 
 
 def load(name: str) -> Callable[[Options], Study]:

@@ -1,0 +1,165 @@
+"""Who carries a running total on: the exact reader of known writers, and any language model.
+
+The writers that the exact reader knows each have an error rate of their own, any from 0 to 1/2 alike; a wrong answer is
+off by one of 20 shifts. Errors in a history are then evidence about who writes, and the reader writes on as that
+one would: the share of errors it expects is the mean of the rates that are left, each weighed by how well it explains
+the turns seen (Bayes). It is no model of a language model: it says how much conditioning on errors is rational.
+
+Not covered: the vote, and how much a reader is shown (`totals.py`).
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import re
+from collections.abc import Sequence
+from typing import Self
+
+import numpy as np
+from anyio.from_thread import start_blocking_portal
+
+from maker.decision.address import Address, draw_seeds, seed_key
+from maker.decision.ending import Stop
+from maker.decision.sample import Request, Sample
+from maker.errors import ModelError, TaskError
+from maker.experiments.avalanche.totals import SHIFTS, Question
+from maker.models import load_model
+from maker.sending.budget.limits import Limits
+from maker.sending.budget.usage import Usage
+from maker.sending.dispatcher import Dispatcher
+from maker.task.prompt import prompt_of
+
+_NUMBER = re.compile(r"-?\d+")
+TOKENS = 12  # of a reply: a number of four digits, a sign, and room for a full stop
+
+
+@functools.cache
+def error_rate(wrong: int, seen: int) -> float:
+    """Return the chance of an error after so many wrong ones of those seen: the mean of e^w (1-e)^(n-w) on 0 .. 1/2.
+
+    A ratio of incomplete beta functions, which for whole numbers are tails of tosses of a coin.
+    """
+    return (wrong + 1) / (seen + 2) * _tail(seen + 2, wrong + 2) / _tail(seen + 1, wrong + 1)
+
+
+def _tail(tosses: int, heads: int) -> float:
+    """P(at least so many heads)."""
+    return sum(math.comb(tosses, i) for i in range(heads, tosses + 1)) / 2**tosses
+
+
+def expected(turns: int, share: float, window: int | None) -> float:
+    """Return how often the exact reader is right at the last of so many turns, over all induced histories: no sampling.
+
+    A turn of such a history is wrong when its shift differs from that of the turn before.
+    """
+    before = turns - 1
+    seen = before if window is None else min(window, before)
+    # chance of (shifted, wrong turns so far), begun where the window begins
+    chance = {(True, 0): share, (False, 0): 1 - share} if seen < before else {(False, 0): 1.0}
+    for _ in range(seen):
+        after: dict[tuple[bool, int], float] = {}
+        for (shifted, wrong), mass in chance.items():
+            same = share / len(SHIFTS) if shifted else 1 - share
+            for to, error, part in (
+                (shifted, 0, same),
+                (True, 1, share - same if shifted else share),
+                (False, 1, 1 - share if shifted else 0.0),
+            ):
+                after[to, wrong + error] = after.get((to, wrong + error), 0.0) + mass * part
+        chance = after
+    return 1 - sum(mass * error_rate(wrong, seen) for (_, wrong), mass in chance.items())
+
+
+class ExactReader:
+    """The Bayesian reader of the writers described above, as one that samples."""
+
+    name = "exact reader"
+
+    def __init__(self, seed: int) -> None:
+        self._rng = np.random.default_rng((seed, 2))
+
+    def __call__(self, questions: Sequence[Question], draws: Sequence[int]) -> list[list[int | None]]:
+        """Bring so many replies to each question."""
+        found: list[list[int | None]] = []
+        for question, many in zip(questions, draws, strict=True):
+            rate = error_rate(sum(not turn.right for turn in question.turns), len(question.turns))
+            off = np.where(self._rng.random(many) < rate, self._rng.choice(SHIFTS, many), 0)
+            found.append([question.right + int(shift) for shift in off])
+        return found
+
+
+def prompt(question: Question) -> str:
+    """Return what a language model is asked: a chat of the turns shown, with the sum that is due as its last word."""
+    chat = []
+    for turn in question.turns:
+        chat += [("user", _sum(turn.before, turn.value)), ("assistant", str(turn.answer))]
+    chat.append(("user", _sum(question.last, question.value)))
+    first = chat[0]
+    chat[0] = (first[0], f"Answer each sum with the number alone.\n{first[1]}")
+    return prompt_of([{"role": role, "content": content} for role, content in chat], "a question is")
+
+
+def _sum(last: int, value: int) -> str:
+    return f"{last} {'-' if value < 0 else '+'} {abs(value)} ="
+
+
+def number_in(text: str | None) -> int | None:
+    """Return the number that a reply is; None for a reply that is anything else, or says more."""
+    said = (text or "").strip().rstrip(".")
+    return int(said) if _NUMBER.fullmatch(said) else None
+
+
+class ModelReader:
+    """A language model as a reader; a context manager that ends its connections.
+
+    Raises TaskError for a model that reads no such question, ModelError when it cannot be used or is lost.
+    """
+
+    def __init__(self, spec: str, temperature: float, seed: int) -> None:
+        self.name = f"{spec}, T = {temperature:g}"
+        self._temperature, self._key = temperature, seed_key(seed)
+        self._dispatcher = Dispatcher(load_model(spec), Limits(concurrency=2), Usage())
+        traits = self._dispatcher.traits
+        if traits.needs_truth or traits.lockstep:
+            raise TaskError(f"{spec} reads no running totals: give a language model, http://HOST:PORT/v1#NAME")
+        self._asked: dict[tuple[int, int, str], int] = {}
+
+    def __enter__(self) -> Self:
+        self._context = start_blocking_portal()
+        self._portal = self._context.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        close = self._dispatcher.traits.close
+        if close is not None:
+            self._portal.call(close)
+        self._context.__exit__(None, None, None)
+
+    def __call__(self, questions: Sequence[Question], draws: Sequence[int]) -> list[list[int | None]]:
+        """Bring so many replies to each question."""
+        requests = [
+            request for one, many in zip(questions, draws, strict=True) for request in self._requests(one, many)
+        ]
+        read = iter([number_in(sample.text) for sample in self._portal.call(self._draw, requests)])
+        return [[next(read) for _ in range(many)] for many in draws]
+
+    def _requests(self, question: Question, many: int) -> list[Request]:
+        """Return the next draws of a question, each with a seed of its own."""
+        text = prompt(question)
+        where = question.number, question.turn, text
+        first = self._asked.get(where, 0)
+        self._asked[where] = first + many
+        step = question.number << 32 | question.turn
+        return [
+            Request(Address("experiment", step, draw), text, draw_seeds(self._key, step, draw // 8)[draw % 8],
+                    self._temperature, TOKENS)
+            for draw in range(first, first + many)
+        ]  # fmt: skip
+
+    async def _draw(self, requests: Sequence[Request]) -> list[Sample]:
+        """Send all requests, two at once."""
+        try:
+            return await self._dispatcher.draw(requests)
+        except Stop as stop:
+            raise ModelError(f"{stop} An experiment keeps no journal: it begins again.") from None

@@ -1,0 +1,190 @@
+"""Does a reader that sees its own errors make more of them? `maker experiment self-conditioning`.
+
+Running totals, turn after turn. A share of the answers in the history is shifted, and the next turn is asked for; or a
+reader goes on from its own answers. It is shown the whole history, a window of it, or the last total alone, and
+answers once or by a vote. The exact reader is arithmetic; language models were asked, and their marks are kept in
+`data/self-conditioning.csv`. `--model` asks another one instead.
+
+A language model reads the history as a chat: a sum as each turn, and the answers as its own.
+
+Not covered: looking values up, and thinking before an answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from maker.experiments.avalanche.marks import Cell, Measure, bootstrapped, follows, horizon, kept, slope
+from maker.experiments.avalanche.readers import ExactReader, ModelReader, expected
+from maker.experiments.avalanche.totals import ARMS, Reader, at_turn, rolled
+from maker.experiments.kit.figure import legend, line, points, style
+from maker.experiments.kit.study import Options, Study
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+NAME = "self-conditioning"
+QUESTION = "does a reader that sees its own errors make more of them?"
+SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
+VOTES = (1, 3)
+TURNS, FEW_TURNS = 40, 12  # few: of a language model, whose prompts grow with them
+LEAST_RIGHT = 0.05  # at the last total alone; below, a model cannot do the task, and nothing is measured
+
+
+def run(options: Options) -> Study:
+    """Ask the exact reader, or the model that was named; rows that are kept stand beside the exact reader's."""
+    if options.model is None:
+        reader = ExactReader(options.seed)
+        cells = measured(options, reader.name, reader, TURNS, options.size(400, 40))
+        cells += kept(NAME)
+    else:
+        with ModelReader(options.model, options.temperature, options.seed) as model:
+            cells = measured(options, model.name, model, FEW_TURNS, options.size(24, 6))
+    readers = list(dict.fromkeys(cell.reader for cell in cells))
+    return Study(
+        name=NAME,
+        question=QUESTION.capitalize(),
+        rows=[cell.row() for cell in cells],
+        table=table(cells, options.seed),
+        draw=lambda figure: draw(figure, cells),
+        shows=" ".join(shows(reader, cells, options.seed) for reader in readers),
+        shows_not=(
+            "Long chats: language models were asked after few turns, and values are looked up by the code. The exact "
+            "reader knows the writers it reads, which differ in their error rate alone: it says what errors are "
+            "evidence of, not how a language model works. Errors that follow errors may come from runs that differ, "
+            "and not from what was read: the exact reader has no other reason. Few histories of language models: their "
+            "intervals are wide, and small effects unseen."
+        ),
+        n="; ".join(_drawn(reader, cells) for reader in readers),
+        simulated="all of it, of the exact reader; language models gave their own answers",
+        seed=options.seed,
+        size=(9.0, 3.4 * len(readers) + 0.6),
+    )
+
+
+def measured(options: Options, name: str, reader: Reader, turns: int, number: int) -> list[Cell]:
+    """Return the marks of a reader in all arms; of one that cannot do the task, those of the last total alone.
+
+    An arm whose window holds the whole history anyway is left out.
+    """
+    cells = []
+    arms = [arm for arm, window in ARMS.items() if window is None or window < turns - 1]
+    for arm in sorted(arms, key=lambda arm: ARMS[arm] != 0):  # the last total alone comes first
+        for k in VOTES:
+            options.say(f"{name}: {arm}, k = {k}")
+            for share in SHARES:
+                marks = at_turn(turns, share, arm, k, number, reader, options.seed)
+                cells.append(Cell.of(name, arm, k, share, turns, [marks]))
+            if k == 1 and ARMS[arm] == 0 and sum(cell.right.seen for cell in cells) < LEAST_RIGHT * number * len(cells):
+                return cells
+            runs = rolled(turns, arm, k, number, reader, options.seed)
+            cells.append(Cell.of(name, arm, k, None, turns, runs))
+    return cells
+
+
+def table(cells: Sequence[Cell], seed: int) -> list[list[str]]:
+    """Return a line for each reader, arm and vote."""
+    made = [["reader", "shown", "k", "right, none shifted", "right, all shifted", "slope in the share shifted",
+             "right turns, own answers", "H at 1/2, turns", "errors after errors"]]  # fmt: skip
+    for reader, arm, k in dict.fromkeys((cell.reader, cell.arm, cell.k) for cell in cells):
+        here = [cell for cell in cells if (cell.reader, cell.arm, cell.k) == (reader, arm, k)]
+        shifted = [cell for cell in here if cell.share is not None]
+        at = {cell.share: cell.right.text() for cell in shifted}
+        own = next((cell for cell in here if cell.share is None), None)
+        made.append([
+            reader, arm, str(k), at.get(0.0, "-"), at.get(1.0, "-"), slope(shifted, seed).text(),
+            *(["-"] * 3 if own is None else [
+                own.right.text(),
+                bootstrapped(own.runs, horizon, seed).text(f"> {own.turns}"),
+                bootstrapped(own.runs, follows, seed).text(),
+            ]),
+        ])  # fmt: skip
+    return made
+
+
+def shows(reader: str, cells: Sequence[Cell], seed: int) -> str:
+    """Say what the marks of one reader show."""
+    mine = [cell for cell in cells if cell.reader == reader and cell.share is not None]
+    alone = [cell for cell in mine if cell.k == 1 and ARMS[cell.arm] == 0]
+    right, n = sum(cell.right.seen for cell in alone), sum(cell.right.n for cell in alone)
+    if right < LEAST_RIGHT * n:
+        return f"{reader}: nothing to measure: p = {right / n:.2g} with the last total alone."
+    said = [_slope_said(arm, slope([cell for cell in mine if cell.arm == arm and cell.k == 1], seed)) for arm in ARMS]
+    return f"{reader}: {'; '.join(filter(None, [*said, *_vote_said(mine)]))}."
+
+
+def _slope_said(arm: str, seen: Measure) -> str:
+    """Say whether a slope is clear of 0."""
+    if seen.value is None or seen.low is None or seen.high is None:
+        return ""
+    clear = "falls" if seen.high < 0 else "rises" if seen.low > 0 else "is not shown to change"
+    return f"{arm}, one reply: the share of right answers {clear} with the share shifted, slope {seen.text()}"
+
+
+def _vote_said(cells: Sequence[Cell]) -> list[str]:
+    """Say what a vote adds in a context where half of the answers or more are shifted, and on the last total alone."""
+    said = []
+    for arm in ("whole history", "state only"):
+        marks = {k: "".join(mark for cell in cells if cell.arm == arm and cell.k == k and (cell.share or 0) >= 0.5
+                            for mark in cell.marks) for k in VOTES}  # fmt: skip
+        if all(marks.values()):
+            one, vote = (marks[k].count("1") / len(marks[k]) for k in VOTES)
+            said.append(f"{arm} with half or more shifted: {one:.2f} right alone, {vote:.2f} by a vote")
+    return said
+
+
+def _drawn(reader: str, cells: Sequence[Cell]) -> str:
+    """Say how much was drawn of a reader."""
+    mine = [cell for cell in cells if cell.reader == reader]
+    at = {cell.right.n for cell in mine if cell.share is not None}
+    runs = {len(cell.marks) for cell in mine if cell.share is None}
+    many = f"{min(at)} to {max(at)}" if len(at) > 1 else str(min(at))
+    return (f"{reader}: {many} histories of {mine[0].turns} turns for each share, arm and k"
+            + (f", {max(runs)} runs from its own answers" if runs else ""))  # fmt: skip
+
+
+def draw(figure: Figure, cells: Sequence[Cell]) -> None:
+    """Draw, for each reader, right answers against the share shifted, alone and by a vote, and runs without mistake."""
+    readers = list(dict.fromkeys(cell.reader for cell in cells))
+    panels = figure.subplots(len(readers), 3, squeeze=False)
+    for row, reader in zip(panels, readers, strict=True):
+        mine = [cell for cell in cells if cell.reader == reader]
+        for axes, k in zip(row, VOTES, strict=False):
+            _shifted(
+                axes,
+                [cell for cell in mine if cell.k == k and cell.share is not None],
+                exact=reader == ExactReader.name and k == 1,
+            )
+            axes.set_title(f"{reader[:26]}, {'one reply' if k == 1 else f'vote, k = {k}'}")
+        row[0].set_ylabel("share of right answers")
+        _own(row[2], [cell for cell in mine if cell.share is None])
+    legend(figure, panels[0][0], len(ARMS))
+
+
+def _shifted(axes: Axes, cells: Sequence[Cell], *, exact: bool) -> None:
+    """Draw right answers against the share of answers shifted. exact: with the line of arithmetic."""
+    for number, (arm, window) in enumerate(ARMS.items()):
+        here = [cell for cell in cells if cell.arm == arm]
+        at = [cell.share for cell in here if cell.share is not None]
+        if here:
+            points(axes, [x + 0.012 * (number - 1.5) for x in at], [cell.right for cell in here], number, arm)
+        if exact and here:
+            fine = np.linspace(0, 1, 41).tolist()
+            line(axes, fine, [expected(here[0].turns, share, window) for share in fine], number)
+        elif here:
+            line(axes, at, [cell.right.rate for cell in here], number, linestyle=":")
+    axes.set(xlabel="share of answers shifted", ylim=(-0.03, 1.05))
+
+
+def _own(axes: Axes, cells: Sequence[Cell]) -> None:
+    """Draw the share of runs without a mistake so far; dashed with a vote."""
+    arms = list(ARMS)
+    for cell in cells:
+        alive = np.cumprod(cell.runs, 1).mean(0)
+        axes.plot(range(1, cell.turns + 1), alive, color=style(arms.index(cell.arm))["color"],
+                  linestyle="-" if cell.k == 1 else "--")  # fmt: skip
+    axes.set(xlabel="turn, from own answers", ylim=(-0.03, 1.05), title="no mistake so far; dashed: vote")
