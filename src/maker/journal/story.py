@@ -8,7 +8,7 @@ Not covered: whether it is true (`review/checking/verify.py`).
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
@@ -193,13 +193,25 @@ class Story:
         """Yield its verdicts in the order of decision; answers are read by `parse`, or are texts without it."""
         return (stored.verdict(parse) for stored in self.steps() if stored.winner is not None)
 
-    def summary(self) -> Summary:
-        """Return what it says of its run. Raises JournalError where it holds none."""
+    def summary(self, step: Callable[[StoredStep], None] | None = None) -> Summary:
+        """Return what it says of its run. Raises JournalError where it holds none.
+
+        step: called with each of its steps, as `steps` has them; one reading serves both.
+        """
         if not self.latest:
             raise JournalError(f"{self.path}: holds no run yet.")
         summary = Summary(self.latest, head=self.head.hex(), records=self.records, abandoned=self.abandoned)
-        for _, item in self.events():
-            summary.take(item)
+
+        def counted() -> Iterator[Wave | Note]:
+            for _, item in self.events():
+                summary.take(item)
+                yield item
+
+        if step is None:
+            deque(counted(), 0)
+        else:
+            for stored in steps_of(counted(), self.abandoned):
+                step(stored)
         return summary
 
     def _chain(self) -> Iterator[tuple[bytes, bytes]]:

@@ -24,6 +24,7 @@ from maker.journal.views.items import THROUGH, ByItem, is_map
 from maker.models.takes import of_servers
 from maker.review.checking.solve import Recheck, is_solve, recheck
 from maker.review.checking.verify import verify as audit_of
+from maker.review.diagnosis import Signs, diagnose
 from maker.review.export import COLUMNS, columns_of
 from maker.review.export import export as write
 from maker.review.kinds import Kinds, OfKind
@@ -49,7 +50,8 @@ def show(
     story = Story(journal)
     of_kinds = _counted_kinds(story, _task_with_kinds(story, task, asked=kinds))
     solve = _checked(story) if tree or is_solve(story) else None
-    summary = solve.audit.summary if solve else story.summary()
+    signs = Signs()
+    summary = solve.audit.summary if solve else story.summary(signs.take)
     said = summary.as_json()
     shown = {key: value for key, value in said.items() if value is not None and key not in ("answer", "parameters")}
     shown["task"] = f"{said['task']} {said['parameters'] or ''}"
@@ -62,6 +64,9 @@ def show(
         shown["answer"] = said["answer"] or "open"
         shown |= {role: _counted(counts) for role, counts in solve.roles.items()}
         said |= {"roles": {role: dict(counts) for role, counts in solve.roles.items()}, "tree": solve.tree.as_json()}
+    else:
+        found = diagnose(signs, summary.k, summary.close)
+        shown["diagnosis"], said["diagnosis"] = found.line, found._asdict()
     if tree and solve and not as_json:
         sys.stdout.writelines(line + "\n" for line in _tree_lines(solve))
         return
@@ -124,6 +129,7 @@ def _map_rows(said: dict[str, Any], items: ByItem, failed: list[tuple[int, str]]
         ("tokens", f"{tokens_in:,} in, {tokens_out:,} out" + (f", {assumed:,} more at most" if assumed else ""))
     )
     rows.append(("cost", "not known" if items.cost is None else f"${items.cost:,.4f}"))
+    rows.append(("diagnosis", said["diagnosis"]["line"]))
     if stopped and not through:
         rows.append(("stopped", safe(f"{stopped}. {detail}" if detail else str(stopped))))
     return rows

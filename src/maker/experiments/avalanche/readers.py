@@ -45,7 +45,8 @@ def error_rate(wrong: int, seen: int) -> float:
 
 def _tail(tosses: int, heads: int) -> float:
     """P(at least so many heads)."""
-    return sum(math.comb(tosses, i) for i in range(heads, tosses + 1)) / 2**tosses
+    chance: float = sum(math.comb(tosses, i) for i in range(heads, tosses + 1)) / 2**tosses
+    return chance
 
 
 def expected(turns: int, share: float, window: int | None) -> float:

@@ -20,6 +20,7 @@ from maker.decision.wave import FLAGGED
 from maker.journal.notes import Epoch, Note, Receipt
 from maker.journal.steps import StoredStep, told
 from maker.journal.story import Story, Summary
+from maker.review.diagnosis import Signs
 from maker.review.kinds import Kinds, OfKind
 from maker.task.task import Task
 
@@ -78,7 +79,8 @@ class Contents:
     open: steps with samples and no verdict, the fullest first, at most as many; open_count: all of them.
     samples, flagged: of steps, without a calibration. tokens: in and out, None where the model never said.
     cost: US dollars of the calls that were settled, 0 without prices. changes: settings that were changed on
-    purpose in mid-run, a list for each time. kinds: of steps, {} where the task was not given.
+    purpose in mid-run, a list for each time. kinds: of steps, {} where the task was not given. signs: for the
+    diagnosis.
     """
 
     summary: Summary
@@ -98,6 +100,7 @@ class Contents:
     cost: float = 0.0
     changes: list[str] = field(default_factory=list)
     kinds: dict[str, OfKind] = field(default_factory=dict)
+    signs: Signs = field(default_factory=Signs)
 
     def note(self, note: Note) -> None:
         """Take a note: what a call cost, or a change of settings."""
@@ -122,6 +125,7 @@ def collect(
     hardest, fullest = list[Hardness](), list[Hardness]()
     for number, stored in enumerate(story.steps(found.note), 1):
         tally, samples = stored.tally(), len(stored.candidates)
+        found.signs.take(stored)
         if kinds is not None:
             kinds.take(stored)
         found.samples += samples

@@ -21,6 +21,7 @@ from typing import Any
 
 from maker.errors import TaskError
 from maker.models.takes import of_servers
+from maker.review.diagnosis import diagnose
 from maker.review.export import replacing
 from maker.review.report.data import Contents, collect
 from maker.review.report.figures import draw
@@ -136,6 +137,7 @@ def _facts(found: Contents) -> list[tuple[str, str]]:
         rows.append(("calibration", _word(summary.calibration)))
     if summary.worth:
         rows.append(("effective votes", summary.worth))
+    rows.append(("diagnosis", diagnose(found.signs, summary.k, summary.close).line))
     rows += [("settings changed", _word(changed)) for changed in found.changes]
     if found.cost:
         rows.append(("cost", f"${found.cost:,.4f}, of the calls that were settled"))
