@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from maker.experiments.avalanche import self_conditioning as experiment
+from maker.experiments.avalanche.marks import Cell
 from maker.experiments.kit.study import Options
 from tiny import tiny
 
@@ -33,3 +36,27 @@ def test_what_is_said_is_clear_of_chance():
     study = tiny("self-conditioning")
     assert "whole history, one reply: the share of right answers falls" in study.shows
     assert "state only, one reply: the share of right answers is not shown to change" in study.shows
+
+
+def cells(k, share, marks):
+    """Return one cell of a reader, of the whole history."""
+    return Cell("some", "whole history", k, share, 12, (marks,))
+
+
+def test_a_vote_is_compared_on_the_shares_that_both_were_asked_at():
+    """What one reply was asked at alone is left out; so is a clean history."""
+    mine = [cells(1, 0.0, "00"), cells(1, 0.5, "00"), cells(1, 1.0, "10"), cells(3, 1.0, "11"), cells(3, 0.0, "00")]
+    assert experiment._vote_said(mine) == ["whole history with half or more shifted: 0.50 right alone, 1.00 by a vote"]
+    assert experiment._vote_said(mine[:2]) == []
+
+
+def test_a_reader_without_runs_has_no_empty_panels():
+    """Panels of own answers are left out where there are none."""
+    figure = pytest.importorskip("matplotlib.figure").Figure()
+    experiment.draw(figure, [cells(k, share, "0110") for k in (1, 3) for share in (0.0, 1.0)])
+    assert len(figure.axes) == 2
+    figure = pytest.importorskip("matplotlib.figure").Figure()
+    experiment.draw(
+        figure, [cells(1, 0.0, "0110"), cells(3, 0.0, "01"), Cell("some", "state only", 1, None, 12, ("1" * 12,))]
+    )
+    assert len(figure.axes) == 4

@@ -13,6 +13,7 @@ Not covered: looking values up, and thinking before an answer.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,7 +22,7 @@ from maker.experiments.avalanche.marks import Cell, Measure, bootstrapped, follo
 from maker.experiments.avalanche.readers import ExactReader, ModelReader, expected
 from maker.experiments.avalanche.totals import ARMS, Reader, at_turn, rolled
 from maker.experiments.kit.figure import legend, line, points, style
-from maker.experiments.kit.study import Options, Study
+from maker.experiments.kit.study import Options, Share, Study
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,6 +33,7 @@ QUESTION = "does a reader that sees its own errors make more of them?"
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 VOTES = (1, 3)
 TURNS, FEW_TURNS = 40, 12  # few: of a language model, whose prompts grow with them
+DIRTY = 0.5  # a context of which so many answers are shifted, or more
 LEAST_RIGHT = 0.05  # at the last total alone; below, a model cannot do the task, and nothing is measured
 
 
@@ -62,7 +64,7 @@ def run(options: Options) -> Study:
         n="; ".join(_drawn(reader, cells) for reader in readers),
         simulated="all of it, of the exact reader; language models gave their own answers",
         seed=options.seed,
-        size=(9.0, 3.4 * len(readers) + 0.6),
+        size=(13.0, 3.4 * len(readers) + 0.6),
     )
 
 
@@ -88,8 +90,9 @@ def measured(options: Options, name: str, reader: Reader, turns: int, number: in
 
 def table(cells: Sequence[Cell], seed: int) -> list[list[str]]:
     """Return a line for each reader, arm and vote."""
-    made = [["reader", "shown", "k", "right, none shifted", "right, all shifted", "slope in the share shifted",
-             "right turns, own answers", "H at 1/2, turns", "errors after errors"]]  # fmt: skip
+    made = [["reader", "shown", "k", "right, none shifted", "right, all shifted", "slope in the share",
+             "right turns, first half", "right turns, last half", "H at 1/2, turns",
+             "errors after errors"]]  # fmt: skip
     for reader, arm, k in dict.fromkeys((cell.reader, cell.arm, cell.k) for cell in cells):
         here = [cell for cell in cells if (cell.reader, cell.arm, cell.k) == (reader, arm, k)]
         shifted = [cell for cell in here if cell.share is not None]
@@ -97,8 +100,8 @@ def table(cells: Sequence[Cell], seed: int) -> list[list[str]]:
         own = next((cell for cell in here if cell.share is None), None)
         made.append([
             reader, arm, str(k), at.get(0.0, "-"), at.get(1.0, "-"), slope(shifted, seed).text(),
-            *(["-"] * 3 if own is None else [
-                own.right.text(),
+            *(["-"] * 4 if own is None else [
+                *(Share(int(half.sum()), half.size).text() for half in np.array_split(own.runs, 2, 1)),
                 bootstrapped(own.runs, horizon, seed).text(f"> {own.turns}"),
                 bootstrapped(own.runs, follows, seed).text(),
             ]),
@@ -129,10 +132,12 @@ def _vote_said(cells: Sequence[Cell]) -> list[str]:
     """Say what a vote adds in a context where half of the answers or more are shifted, and on the last total alone."""
     said = []
     for arm in ("whole history", "state only"):
-        marks = {k: "".join(mark for cell in cells if cell.arm == arm and cell.k == k and (cell.share or 0) >= 0.5
-                            for mark in cell.marks) for k in VOTES}  # fmt: skip
-        if all(marks.values()):
-            one, vote = (marks[k].count("1") / len(marks[k]) for k in VOTES)
+        here = {k: {cell.share: cell.right for cell in cells if cell.arm == arm and cell.k == k} for k in VOTES}
+        both = [share for share in here[1] if share is not None and share >= DIRTY and share in here[3]]
+        if both:
+            one, vote = (
+                sum(here[k][share].seen for share in both) / sum(here[k][share].n for share in both) for k in VOTES
+            )
             said.append(f"{arm} with half or more shifted: {one:.2f} right alone, {vote:.2f} by a vote")
     return said
 
@@ -150,7 +155,7 @@ def _drawn(reader: str, cells: Sequence[Cell]) -> str:
 def draw(figure: Figure, cells: Sequence[Cell]) -> None:
     """Draw, for each reader, right answers against the share shifted, alone and by a vote, and runs without mistake."""
     readers = list(dict.fromkeys(cell.reader for cell in cells))
-    panels = figure.subplots(len(readers), 3, squeeze=False)
+    panels = figure.subplots(len(readers), 4, squeeze=False)
     for row, reader in zip(panels, readers, strict=True):
         mine = [cell for cell in cells if cell.reader == reader]
         for axes, k in zip(row, VOTES, strict=False):
@@ -159,9 +164,14 @@ def draw(figure: Figure, cells: Sequence[Cell]) -> None:
                 [cell for cell in mine if cell.k == k and cell.share is not None],
                 exact=reader == ExactReader.name and k == 1,
             )
-            axes.set_title(f"{reader[:26]}, {'one reply' if k == 1 else f'vote, k = {k}'}")
+            axes.set_title(f"{reader}\n{'one reply' if k == 1 else f'vote, k = {k}'}")
         row[0].set_ylabel("share of right answers")
-        _own(row[2], [cell for cell in mine if cell.share is None])
+        own = [cell for cell in mine if cell.share is None]
+        if own:
+            _own(row[2], row[3], own)
+        else:
+            row[2].remove()
+            row[3].remove()
     legend(figure, panels[0][0], len(ARMS))
 
 
@@ -180,11 +190,14 @@ def _shifted(axes: Axes, cells: Sequence[Cell], *, exact: bool) -> None:
     axes.set(xlabel="share of answers shifted", ylim=(-0.03, 1.05))
 
 
-def _own(axes: Axes, cells: Sequence[Cell]) -> None:
-    """Draw the share of runs without a mistake so far; dashed with a vote."""
+def _own(turn: Axes, task: Axes, cells: Sequence[Cell]) -> None:
+    """Draw right turns along the runs, a mean of a few, and the share of runs without a mistake; dashed with a vote."""
     arms = list(ARMS)
     for cell in cells:
-        alive = np.cumprod(cell.runs, 1).mean(0)
-        axes.plot(range(1, cell.turns + 1), alive, color=style(arms.index(cell.arm))["color"],
-                  linestyle="-" if cell.k == 1 else "--")  # fmt: skip
-    axes.set(xlabel="turn, from own answers", ylim=(-0.03, 1.05), title="no mistake so far; dashed: vote")
+        look = {"color": style(arms.index(cell.arm))["color"], "linestyle": "-" if cell.k == 1 else "--"}
+        ends = np.linspace(0, cell.turns, 9).astype(int)
+        parts = [cell.runs[:, low:high].mean() for low, high in pairwise(ends)]
+        turn.plot([(low + high + 1) / 2 for low, high in pairwise(ends)], parts, **look)
+        task.plot(range(1, cell.turns + 1), np.cumprod(cell.runs, 1).mean(0), **look)
+    turn.set(xlabel="turn, from own answers", ylim=(-0.03, 1.05), title="right turns; dashed: vote")
+    task.set(xlabel="turn, from own answers", ylim=(-0.03, 1.05), title="no mistake so far; dashed: vote")
