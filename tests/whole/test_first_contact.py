@@ -93,6 +93,14 @@ WORKS: dict[str, Behaviour] = {
     "a thought in the text that is cut off": thinking(content="<think>6*7... " * 99),
     "a thought that is not shown": thinking(content=None),
     "another word for the end": always(finish="end_turn"),
+    "no seed, in a good reply, without a status": refusing("seed", Reply(body={"error": "seed is not supported"})),
+    "a stream that begins with a comment, called JSON": always(body=b": PROCESSING\n\n" + STREAM),
+    "the end of a turn in the text": always(text=f"{ANSWER}<|im_end|>"),
+    "a thought between other marks, and marks round the answer": always(
+        text=f"<|START_THINKING|>6*7<|END_THINKING|><|START_RESPONSE|>{ANSWER}<|END_RESPONSE|>"
+    ),
+    "an id of zeros": always(fields={"id": "chatcmpl-00000000-0000-0000-0000-000000000000"}),
+    "no capacity for a moment": lambda r: error(498, "capacity exceeded") if not r.number else Reply(ANSWER),
     "loading, as a 404": lambda r: error(404, "No models loaded. Load one") if not r.number else Reply(ANSWER),
 }  # fmt: skip
 

@@ -19,7 +19,7 @@ from maker.decision.sample import Failure
 from maker.models.openai.request import OPTIONAL
 from maker.models.retry_after import retry_after
 
-WAIT = frozenset({408, 409, 425, 429})  # of the 4xx: try again
+WAIT = frozenset({408, 409, 425, 429, 498})  # of the 4xx (498: no capacity at this moment): try again
 REFUSED = frozenset({429, 503, 529})  # the whole endpoint wants a pause
 _GONE = frozenset({502, 503, 521, 522, 523})  # nobody is there to answer, if every request meets it
 _GAVE_UP = frozenset({502, 504, 524})  # a gateway did; the model behind it may have answered all the same
@@ -29,7 +29,9 @@ _ABOUT_REQUEST = frozenset({400, 403, 404, 405, 413, 415, 422})
 _SETTINGS = frozenset({400, 422})  # a field that is named may be what is wrong
 # Codes and types only: ordinary rate limits speak of billing pages, too, in their messages.
 _QUOTA = re.compile(r"insufficient_(quota|credits|balance)|billing_(hard_limit_reached|not_active)", re.I)
-_NO_MODEL = re.compile(r"model[_ ]not[_ ]found|model .{0,120}(does not exist|not found|not exist)", re.I | re.S)
+_NO_MODEL = re.compile(
+    r"model[_ ]not[_ ]found|model .{0,120}(does not exist|not found|not exist)|not a valid model", re.I | re.S
+)
 _LOADING = re.compile(r"no models? (is |are )?(currently )?loaded|\bloading\b|not (yet )?loaded|still starting", re.I)
 # What became of one reply, not of its request: the finish reason that it would have had.
 _ONE_REPLY = {
@@ -67,7 +69,7 @@ class Asked:
 
 @dataclass(slots=True, frozen=True)
 class Trouble:
-    """Why there is no sample. status: as the server meant it, 0 where there was none.
+    """Why there is no sample. status: as the server meant it, 500 for an error that names none, 0 where none came.
 
     about: the request may be what is wrong; its failure's kind is then "poison"; sure: it
     says why, of a kind that no repetition changes. named: the optional fields that the
@@ -123,7 +125,7 @@ def refusal(status: int, headers: Mapping[str, str], error: Any, asked: Asked, *
     wait = retry_after(headers, error=error)
     failure = bill_unknown(told, wait) if status in _GAVE_UP else Failure("transient", told, wait)
     failure.gone = status in _GONE
-    return Trouble(failure, status, own=status not in REFUSED, page=page)
+    return Trouble(failure, status or 500, own=status not in REFUSED, page=page)
 
 
 def _about_request(status: int, told: str, evidence: str, asked: Asked, page: bool) -> Trouble:
