@@ -52,9 +52,11 @@ def test_every_form_of_retry_after(headers, seconds):
 @pytest.mark.parametrize(
     ("message", "seconds"),
     [
-        ("Limit 500000. Please try again in 10h20m12.5s. Need more?", 37_212.5), ("Please retry after 36 seconds.", 36.0),
+        ("Limit 500000. Please try again in 10h20m12.5s. Need more?", 37_212.5),
+        ("Please retry after 36 seconds.", 36.0),
         ("try again in 5 minutes", 300.0), ("Try again in 2 hrs", 7200.0), ("try again in 250ms", 0.25),
-        ("try again in 1 day", 86_400.0), ("try again in a moment", None), ("try again later", None), ("retry after", None),
+        ("try again in 1 day", 86_400.0), ("try again in a moment", None), ("try again later", None),
+        ("retry after", None),
         ("try again in 99999999999999999999s", None),
     ],
 )  # fmt: skip

@@ -175,3 +175,21 @@ def test_an_item_that_is_always_refused_is_named() -> None:
         (failed,) = verdicts.failed
         assert failed.item == 7
         assert "content management policy" in failed.reason
+
+
+@pytest.mark.parametrize(
+    "complaint", ["System role not supported", "Developer instruction is not enabled for models/m",
+                  "Unsupported value: 'messages[0].role' does not support 'system' with this model."]
+)  # fmt: skip
+def test_a_model_without_a_system_role_is_told_by_the_user(complaint: str) -> None:
+    """What the system message says goes before the question, and the answer is as good."""
+
+    def script(received: Received) -> Reply:
+        first = received.body["messages"][0]
+        return error(400, complaint) if first["role"] == "system" else Reply(ANSWER)
+
+    with FaultServer(script) as server:
+        assert asked(server, system="Be short.").answer == 42
+        messages = server.requests[-1].body["messages"]
+        assert messages == [{"role": "user", "content": "Be short.\n\nWhat is 6 x 7?"}]
+        assert len(server.requests) <= 6

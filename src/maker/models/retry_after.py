@@ -1,11 +1,11 @@
 """When to come back, in every form that servers send -> seconds to wait, or None.
 
 Read are, the more exact first: `retry-after-ms` (milliseconds), `Retry-After` (seconds, or an HTTP date), then resets
-of rate limits (`x-ratelimit-reset`, `-reset-requests`, `-reset-tokens`, and the forms without `x-`): seconds, "1h2m",
-"250ms", a time since 1970 in seconds or milliseconds, a date. A reset whose `remaining` beside it is above 0 means no
-wait. Where headers say nothing, the body of the error does: its `metadata.headers`, `retry_after`, `retryDelay` and the like, then its words, where they
-name a time behind "try again in" or "retry after". A
-server that loads its model names no wait, and is asked again after LOADING seconds.
+of rate limits (`x-ratelimit-reset`, `-reset-requests`, `-reset-tokens`, the forms without `x-`, Anthropic's): seconds,
+"1h2m", "250ms", a time since 1970 in seconds or milliseconds, a date. A reset whose `remaining` beside it is above 0
+means no wait. Where headers say nothing, the body of the error does: its `metadata.headers`, `retry_after`,
+`retryDelay` and the like, then its words, where they name a time behind "try again in" or "retry after". A server that
+loads its model names no wait, and is asked again after LOADING seconds.
 
 A date is measured against the server's own `Date` header where there is one, so that a clock that is wrong on either
 side does not matter.
@@ -31,12 +31,12 @@ LOADING = 1.0  # seconds
 _EPOCH = 1e9  # seconds; a number from here on is a time, not a wait
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _PART = re.compile(r"(\d{1,15}(?:\.\d{1,15})?)(ms|s|m|h|d)")
-_RESETS = tuple(
-    (f"{start}-reset{what}", f"{start}-remaining{what}")
-    for start in ("x-ratelimit", "ratelimit") for what in ("", "-requests", "-tokens")
-) + (("x-ratelimit-reset-after", "x-ratelimit-remaining"),) + tuple(
-    (f"anthropic-ratelimit-{what}-reset", f"anthropic-ratelimit-{what}-remaining")
-    for what in ("requests", "tokens", "input-tokens", "output-tokens")
+_RESETS = (
+    *((f"{start}-reset{what}", f"{start}-remaining{what}")
+      for start in ("x-ratelimit", "ratelimit") for what in ("", "-requests", "-tokens")),
+    ("x-ratelimit-reset-after", "x-ratelimit-remaining"),
+    *((f"anthropic-ratelimit-{what}-reset", f"anthropic-ratelimit-{what}-remaining")
+      for what in ("requests", "tokens", "input-tokens", "output-tokens")),
 )  # fmt: skip
 _NAMES = (  # of a wait, or of the time when it is over
     "retry_after", "retryAfter", "retry_after_seconds", "retryDelay", "resets_in_seconds", "resets_in", "resets_at",

@@ -26,7 +26,7 @@ from maker.decision.sample import Failure, Reply, Request, Sample, desk
 from maker.log import log
 from maker.models.openai.health import Prober, probe
 from maker.models.openai.refusal import Trouble
-from maker.models.openai.request import FORMS, OPTIONAL, Dialect, fields_of
+from maker.models.openai.request import FORMS, OPTIONAL, SYSTEM, Dialect, fields_of, has_system
 from maker.models.takes import told
 
 FOUND: dict[tuple[str, str], Dialect] = {}  # by URL and name of the model
@@ -241,6 +241,7 @@ class Negotiator:
     def _guess(self, request: Request, trouble: Trouble, dialect: Dialect, choices: int) -> Dialect | None:
         """Return the dialect without the one field that a complaint names, None where it names none or several."""
         sent = {*fields_of(request, dialect), dialect.tokens_name, *(["n"] if choices > 1 else [])}
+        sent |= {SYSTEM} if SYSTEM not in dialect.refused and has_system(request) else set()
         named = [name for name in trouble.named if name in sent]
         if len(named) != 1 or named == ["tools"]:  # nothing stands in for tools: that they are refused has to be seen
             return dialect.without("n") if choices > 1 and trouble.about and not trouble.page else None
