@@ -222,6 +222,33 @@ def test_tokens_under_other_names(usage):
     assert (told.tokens_in, told.tokens_out, told.tokens_reasoning) == (9, 100, 90)
 
 
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        ({"errors": [{"message": "no tenant"}]}, "no tenant"), ({"Message": "no tenant", "ErrorCode": 3}, "no tenant"),
+        ({"errors": [{"field": "seed", "message": "is not allowed"}]}, "seed: is not allowed"),
+        ({"fault": {"faultstring": "no tenant", "detail": {"errorcode": "x"}}}, "no tenant"),
+        ({"type": "about:blank", "title": "Bad Request", "status": 400, "detail": "no tenant"}, "no tenant"),
+        ({"error": {"message": {"text": "no tenant"}}}, "no tenant"), ({"error": {"message": ["a", "b"]}}, "a; b"),
+        ({"code": 1210, "msg": "参数有误。"}, "参数有误"), ({"code": 7, "why": "no tenant"}, "no tenant"),
+        ({"error": '{"message": "{\\"error\\": \\"no tenant\\"}"}'}, "no tenant"), ({"code": 7}, ""), ([], ""),
+        (b"<?xml version='1.0'?><Error><Code>Denied</Code><Message>no tenant</Message></Error>", "Denied no tenant"),
+    ],
+)  # fmt: skip
+def test_the_servers_words_are_found_in_any_shape(told, words):
+    """An object, a list, one of these in a text, XML; under whichever name, in any script, with one full stop."""
+    trouble = read(told if isinstance(told, bytes) else json.dumps(told).encode(), status=400)
+    assert trouble.failure.detail.removeprefix(f"{ASKED.where} answered 400").removeprefix(": ") == words
+
+
+@pytest.mark.parametrize("status", [400, 403, 429])
+def test_an_account_that_is_used_up_is_known_by_the_words(status):
+    """Where no code says it: no repetition helps, and the message says what does."""
+    trouble = read(json.dumps({"error": {"message": "Your credit balance is too low"}}).encode(), status=status)
+    assert trouble.failure.kind == "fatal"
+    assert "add credit" in trouble.failure.detail
+
+
 def test_a_content_that_is_one_part_is_read():
     """A part that is not in a list is the text all the same."""
     assert sample(completion(choices=[{"message": {"content": {"type": "text", "text": "42"}}}])).text == "42"
