@@ -210,7 +210,7 @@ def _message(error: Any) -> str:
     return error[:_LONGEST_MESSAGE] if isinstance(error, str) else ""
 
 
-def _telling(error: Mapping[str, Any]) -> Any:
+def _telling(error: dict[str, Any]) -> Any:
     """Return what tells most of an object: under a name that errors have, in any case, else its longest text."""
     named = {str(name).lower(): value for name, value in reversed(error.items()) if value}
     for name in _TELLING:
