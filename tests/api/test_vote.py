@@ -293,6 +293,7 @@ def test_a_verdict_says_what_it_took(monkeypatch: pytest.MonkeyPatch) -> None:
     assert priced.usage == VoteUsage(calls=4, samples=3, tokens_in=35, tokens_out=6, assumed=0)
     assert priced.cost == 41.0
     assert maker.vote_sync("What?", model=model(0.5), k=3).cost == 1.5
+    assert maker.vote_sync("What?", model=model(0.0), k=3).cost == 0.0
     assert maker.vote_sync("What?", model=model(None), k=3).cost is None
     charged = iter([0.5, None, 0.5])
     some = ScriptedModel(lambda _: Sample("a", 10, 2, cost=next(charged)), lockstep=False)

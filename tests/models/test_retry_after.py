@@ -50,8 +50,33 @@ def test_every_form_of_retry_after(headers, seconds):
 
 
 @pytest.mark.parametrize(
+    ("message", "seconds"),
+    [
+        ("Limit 500000. Please try again in 10h20m12.5s. Need more?", 37_212.5),
+        ("Please retry after 36 seconds.", 36.0),
+        ("try again in 5 minutes", 300.0), ("Try again in 2 hrs", 7200.0), ("try again in 250ms", 0.25),
+        ("try again in 1 day", 86_400.0), ("try again in a moment", None), ("try again later", None),
+        ("retry after", None),
+        ("try again in 99999999999999999999s", None),
+    ],
+)  # fmt: skip
+def test_a_wait_in_prose(message, seconds):
+    """It is read behind the words that every provider uses, where nothing else names one."""
+    assert retry_after({}, NOW, {"message": message}) == seconds
+    assert retry_after({"Retry-After": "7"}, NOW, {"message": message}) == 7.0
+
+
+@pytest.mark.parametrize("told", [{"resets_in_seconds": 90}, {"resets_at": NOW.timestamp() + 90}, {"reset_at": "90s"}])
+def test_a_reset_in_the_body(told):
+    """A wait, or the time when it is over, under the names that servers have for it."""
+    assert retry_after({}, NOW, {"message": "limit", **told}) == 90.0
+
+
+@pytest.mark.parametrize(
     ("headers", "seconds"),
     [
+        ({"x-ratelimit-reset-after": "90"}, 90.0),
+        ({"anthropic-ratelimit-requests-reset": "2026-07-01T12:00:09Z"}, 9.0),
         ({"Retry-After": "6m0s"}, 360.0),
         ({"Retry-After": "1h2m"}, 3720.0),
         ({"Retry-After": "2026-07-01T12:00:09Z"}, 9.0),

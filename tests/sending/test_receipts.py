@@ -135,6 +135,26 @@ def test_a_sample_is_durable_though_the_others_of_its_wave_are_not_there(tmp_pat
     assert maker.run_sync(task, model=Slow(task), journal=path, k=2, limits={"concurrency": 2}).solved
 
 
+def test_that_a_call_was_free_outlives_its_process(tmp_path: Path) -> None:
+    """A sample and a probe that cost nothing, as the server said, are known to a replay as such; others are not."""
+    path, request = tmp_path / "run.db", Request(Address("r", 0, 0), "What?", 1, 0.1)
+
+    async def test(receipts: Receipts) -> None:
+        for free in (True, False):
+            await receipts.reserve([request], [Spent(assumed=9)])
+            receipts.keep([(request, Sample("a", 3, 1, cost=0.0 if free else None), Spent(3, 1, free=free))])
+            await receipts.reserve([request], [Spent(assumed=9)])
+            receipts.fail(request, Failure("transient", "no draw"), Spent(3, 1, free=free))
+
+    with_receipts(path, test)
+    usage = Usage()
+    with Journal(path) as journal:
+        again = Receipts(journal, usage)
+        for record in journal.replay():
+            again.replay(note_of(decode(record), path))  # type: ignore[arg-type]
+    assert (usage.free, usage.unpriced, usage.tokens_in) == (2, 2, 12)
+
+
 def test_what_was_in_flight_counts_as_spent(tmp_path: Path) -> None:
     """A reservation that was never settled is booked at the most it can have taken, once, however often one resumes."""
     path = tmp_path / "run.db"

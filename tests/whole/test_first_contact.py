@@ -93,6 +93,14 @@ WORKS: dict[str, Behaviour] = {
     "a thought in the text that is cut off": thinking(content="<think>6*7... " * 99),
     "a thought that is not shown": thinking(content=None),
     "another word for the end": always(finish="end_turn"),
+    "no seed, in a good reply, without a status": refusing("seed", Reply(body={"error": "seed is not supported"})),
+    "a stream that begins with a comment, called JSON": always(body=b": PROCESSING\n\n" + STREAM),
+    "the end of a turn in the text": always(text=f"{ANSWER}<|im_end|>"),
+    "a thought between other marks, and marks round the answer": always(
+        text=f"<|START_THINKING|>6*7<|END_THINKING|><|START_RESPONSE|>{ANSWER}<|END_RESPONSE|>"
+    ),
+    "an id of zeros": always(fields={"id": "chatcmpl-00000000-0000-0000-0000-000000000000"}),
+    "no capacity for a moment": lambda r: error(498, "capacity exceeded") if not r.number else Reply(ANSWER),
     "loading, as a 404": lambda r: error(404, "No models loaded. Load one") if not r.number else Reply(ANSWER),
 }  # fmt: skip
 
@@ -167,3 +175,21 @@ def test_an_item_that_is_always_refused_is_named() -> None:
         (failed,) = verdicts.failed
         assert failed.item == 7
         assert "content management policy" in failed.reason
+
+
+@pytest.mark.parametrize(
+    "complaint", ["System role not supported", "Developer instruction is not enabled for models/m",
+                  "Unsupported value: 'messages[0].role' does not support 'system' with this model."]
+)  # fmt: skip
+def test_a_model_without_a_system_role_is_told_by_the_user(complaint: str) -> None:
+    """What the system message says goes before the question, and the answer is as good."""
+
+    def script(received: Received) -> Reply:
+        first = received.body["messages"][0]
+        return error(400, complaint) if first["role"] == "system" else Reply(ANSWER)
+
+    with FaultServer(script) as server:
+        assert asked(server, system="Be short.").answer == 42
+        messages = server.requests[-1].body["messages"]
+        assert messages == [{"role": "user", "content": "Be short.\n\nWhat is 6 x 7?"}]
+        assert len(server.requests) <= 6

@@ -103,9 +103,9 @@ async def map(
     prompts, or a list of templates. concurrency: of the limits; draws in flight at once. journal,
     accept_change and progress: as in `run`; the others as in `vote`.
 
-    Returns Verdicts; what ended it early is in its `stopped`, items that stay without a verdict are in its `failed`;
-    neither is raised. Raises TaskError, ModelError, JournalError. On failure or cancellation the journal keeps all
-    that was acknowledged; the same call resumes it.
+    Returns Verdicts, each with what its item took (`usage`, `cost`); what ended it early is in its `stopped`, items
+    that stay without a verdict are in its `failed`; neither is raised. Raises TaskError, ModelError, JournalError. On
+    failure or cancellation the journal keeps all that was acknowledged; the same call resumes it.
     """
     check_k("map", k)
     reader = reader_for("map", parse, answer, key, tools, tool_choice)

@@ -9,16 +9,17 @@ Not covered: running and resuming (`map.py`).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from maker.api.answers import Reader
 from maker.api.frames import Row, arrow, of_failed, of_verdict, pandas, polars
-from maker.decision.race import Tally, Verdict
+from maker.decision.race import Tally, Verdict, VoteUsage
 from maker.decision.telling.rows import html_of, lines_of
 from maker.engine.result import RunResult
 from maker.errors import Undecided
+from maker.journal.steps import StoredStep
 from maker.journal.views.items import ByItem
 from maker.sending.budget.usage import Usage
 
@@ -34,18 +35,25 @@ T = TypeVar("T")
 
 @dataclass(slots=True, frozen=True)
 class FailedItem:
-    """An item without a verdict in a map that is through: its position, why, and how its votes stood."""
+    """An item without a verdict in a map that is through: its position, why, how its votes stood, and what it took.
+
+    usage, cost: as of a `Verdict`.
+    """
 
     item: int
     reason: str
     tally: Tally
+    usage: VoteUsage
+    cost: float | None
 
 
 class Verdicts(Generic[T]):
     """What was decided about each item, read from the journal when asked for.
 
     Iterating gives the verdicts there are, in item order; `verdict.step` is the item's position, and
-    `len` is their number. result: the RunResult of the run behind it. items: what was asked about, as given.
+    `len` is their number. `verdict.usage` and `verdict.cost` are what that item took, by every call on its journal;
+    what was spent to find out about the server is in the usage of the whole alone. result: the RunResult of the run
+    behind it. items: what was asked about, as given.
 
     `to_dicts`, `to_pandas`, `to_polars` and `to_arrow` put items and answers side by side, a row for each item.
 
@@ -69,7 +77,8 @@ class Verdicts(Generic[T]):
     @property
     def failed(self) -> list[FailedItem]:
         """The items that have no verdict though the map is through, in order."""
-        return [FailedItem(item, _of_item(why), self._tally(item)) for item, why in self.result.failed.items()]
+        return [FailedItem(item, _of_item(why), self._tally(item), *self._took(item))
+                for item, why in self.result.failed.items()]  # fmt: skip
 
     @property
     def usage(self) -> Usage:
@@ -141,7 +150,7 @@ class Verdicts(Generic[T]):
 
     def __iter__(self) -> Iterator[Verdict[T]]:
         for stored in self._index.steps("decided"):
-            yield self._reader.verdict(stored.verdict(self._reader.parse))
+            yield self._verdict(stored)
 
     def __getitem__(self, position: int) -> Verdict[T]:
         """Return the verdict on one item, by its position from 0.
@@ -152,7 +161,7 @@ class Verdicts(Generic[T]):
             raise IndexError(f"there is no item {position}, only 0 to {len(self.items) - 1}")
         stored = next(self._index.steps("step = ?", position), None)
         if stored is not None and stored.winner is not None:
-            return self._reader.verdict(stored.verdict(self._reader.parse))
+            return self._verdict(stored)
         stopped, why = self.result.stopped, self.result.failed.get(position)
         message = f"item {position} has no verdict"
         message += f": {_of_item(why)}" if why else f", the run stopped: {stopped}. {self.result.detail}"
@@ -170,6 +179,16 @@ class Verdicts(Generic[T]):
         first = list(islice(self._rows(), SHOWN))
         shown = [(row["position"], row["item"], row["answer"], row["votes"], row["reason"]) for row in first]
         return html_of(f"{self._decided()}, the first:", shown, ("", "item", "answer", "votes", "reason"))
+
+    def _verdict(self, stored: StoredStep) -> Verdict[T]:
+        """Return the verdict on one item, with what it took."""
+        usage, cost = self._took(stored.step)
+        return replace(self._reader.verdict(stored.verdict(self._reader.parse)), usage=usage, cost=cost)
+
+    def _took(self, position: int) -> tuple[VoteUsage, float | None]:
+        """Return what one item took, and its dollars; nothing where the whole cost nothing."""
+        usage, cost = self._index.took(position)
+        return usage, 0.0 if self.cost == 0 else cost
 
     def _tally(self, position: int) -> Tally:
         """Return how the votes on one item stand."""

@@ -186,8 +186,8 @@ class Verdict(Generic[T]):
 
     step: global index. answer: the winner. votes: counts by answer. samples: all draws, flagged ones
     included. flagged: how many were; flags: how many by kind. margin: leader minus runner-up.
-    entropy: of the votes, in nats. waves: rounds of sampling. usage: what a single vote took; cost: US dollars,
-    None where that is not known. Both are None for a step of a run, which has an account of its own.
+    entropy: of the votes, in nats. waves: rounds of sampling. usage: what a single vote, or one item of a map, took;
+    cost: US dollars, None where that is not known. Both are None for a step of a run, which has an account of its own.
     """
 
     step: int

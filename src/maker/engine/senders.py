@@ -112,7 +112,8 @@ class Senders:
     def cost(self) -> float | None:
         """US dollars spent, None where that is not known: there are no prices, and not all replies named their own."""
         usage = self.own.usage
-        return usage.cost if self.priced or (usage.cost and not usage.unpriced) else None
+        told = (usage.cost or usage.free) and not usage.unpriced
+        return usage.cost if self.priced or told else None
 
     @property
     def out(self) -> int:

@@ -128,7 +128,8 @@ class Reserve:
 class Receipt:
     """What a draw took, and the sample that came; None where it failed, as `detail` says.
 
-    spent: tokens in, tokens out, tokens assumed, dollars, tokens cached. asked: the model, "" for the run's own.
+    spent: tokens in, tokens out, tokens assumed, dollars, tokens cached. asked: the model, "" for the run's own. free:
+    the server said that it costs nothing.
     """
 
     address: Address
@@ -136,6 +137,7 @@ class Receipt:
     sample: Sample | None
     detail: str = ""
     asked: str = ""
+    free: bool = False
 
     @classmethod
     def of(cls, note: dict[str, Any]) -> Receipt:
@@ -147,7 +149,8 @@ class Receipt:
         sample = received(said) if "sample" in note else None
         if sample is not None and not isinstance(sample.text, str | None):
             raise TypeError(f"text = {sample.text!r:.60}")
-        return cls(address, spent, sample, str(said.get("detail", "")), str(said.get("asked", "")))
+        free = not spent[3] and said.get("cost") == 0
+        return cls(address, spent, sample, str(said.get("detail", "")), str(said.get("asked", "")), free)
 
 
 @dataclass(slots=True, frozen=True)

@@ -1,10 +1,11 @@
 """When to come back, in every form that servers send -> seconds to wait, or None.
 
 Read are, the more exact first: `retry-after-ms` (milliseconds), `Retry-After` (seconds, or an HTTP date), then resets
-of rate limits (`x-ratelimit-reset`, `-reset-requests`, `-reset-tokens`, and the forms without `x-`): seconds, "1h2m",
-"250ms", a time since 1970 in seconds or milliseconds, a date. A reset whose `remaining` beside it is above 0 means no
-wait. Where headers say nothing, the body of the error does: its `metadata.headers`, `retry_after`, `retryDelay`. A
-server that loads its model names no wait, and is asked again after LOADING seconds.
+of rate limits (`x-ratelimit-reset`, `-reset-requests`, `-reset-tokens`, the forms without `x-`, Anthropic's): seconds,
+"1h2m", "250ms", a time since 1970 in seconds or milliseconds, a date. A reset whose `remaining` beside it is above 0
+means no wait. Where headers say nothing, the body of the error does: its `metadata.headers`, `retry_after`,
+`retryDelay` and the like, then its words, where they name a time behind "try again in" or "retry after". A server that
+loads its model names no wait, and is asked again after LOADING seconds.
 
 A date is measured against the server's own `Date` header where there is one, so that a clock that is wrong on either
 side does not matter.
@@ -12,7 +13,7 @@ side does not matter.
 Zero, a negative number and a date that is past mean 0: no wait was asked for. What is infinite, not a number,
 unreadable or longer than LONGEST counts as absent.
 
-Not covered: waits that are told in prose alone.
+Not covered: waits that are told in other words.
 """
 
 from __future__ import annotations
@@ -30,10 +31,21 @@ LOADING = 1.0  # seconds
 _EPOCH = 1e9  # seconds; a number from here on is a time, not a wait
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _PART = re.compile(r"(\d{1,15}(?:\.\d{1,15})?)(ms|s|m|h|d)")
-_RESETS = tuple(
-    (f"{start}-reset{what}", f"{start}-remaining{what}")
-    for start in ("x-ratelimit", "ratelimit") for what in ("", "-requests", "-tokens")
+_RESETS = (
+    *((f"{start}-reset{what}", f"{start}-remaining{what}")
+      for start in ("x-ratelimit", "ratelimit") for what in ("", "-requests", "-tokens")),
+    ("x-ratelimit-reset-after", "x-ratelimit-remaining"),
+    *((f"anthropic-ratelimit-{what}-reset", f"anthropic-ratelimit-{what}-remaining")
+      for what in ("requests", "tokens", "input-tokens", "output-tokens")),
 )  # fmt: skip
+_NAMES = (  # of a wait, or of the time when it is over
+    "retry_after", "retryAfter", "retry_after_seconds", "retryDelay", "resets_in_seconds", "resets_in", "resets_at",
+    "reset_at", "resetsAt",
+)  # fmt: skip
+_PROSE = re.compile(
+    r"\b(?:try again|retry)(?: after| in)? ((?:\d{1,9}(?:\.\d{1,9})? ?(?:ms|s|m|h|d)[a-z]{0,6}\s?)+)", re.I
+)
+_WORDS = re.compile(r"(?<=[smhd])(?:econds?|ec|inutes?|in|ours?|r|ays?)s?\b", re.I)  # of units
 _LOADING = re.compile(r"\bloading\b", re.I)
 
 
@@ -53,9 +65,15 @@ def retry_after(headers: Mapping[str, str], now: datetime | None = None, error: 
     if told is None:
         waits = (_wait(value, now) for value in _named_in(error))
         told = next((wait for wait in waits if wait is not None), None)
-    if told is None and isinstance(message := error.get("message"), str) and _LOADING.search(message[:1000]):
-        return LOADING
+    if told is None and isinstance(message := error.get("message"), str):
+        told = LOADING if _LOADING.search(message[:1000]) else _in_prose(message[:1000], now)
     return told
+
+
+def _in_prose(message: str, now: datetime | None) -> float | None:
+    """Return the wait that a message tells in so many words: "try again in 1h2m", "retry after 36 seconds"."""
+    found = _PROSE.search(message)
+    return None if found is None else _wait(_WORDS.sub("", found[1]).replace(" ", ""), now)
 
 
 def _told(headers: Mapping[str, str], now: datetime | None) -> float | None:
@@ -78,7 +96,7 @@ def _named_in(error: Mapping[str, Any]) -> Iterator[str]:
     """Yield the waits that an error object names, as text."""
     parts = error.get("details")
     for part in (error, error.get("metadata"), *(parts[:20] if isinstance(parts, list) else ())):
-        for name in ("retry_after", "retryAfter", "retry_after_seconds", "retryDelay"):
+        for name in _NAMES:
             value = part.get(name) if isinstance(part, Mapping) else None
             if type(value) in (int, float, str):
                 yield str(value)[:100]

@@ -26,7 +26,7 @@ from maker.journal.notes import Receipt, Reserve, ServerChange, Takes
 from maker.journal.records import encode_receipt
 from maker.journal.writer import Journal
 from maker.log import log
-from maker.sending.budget.usage import Spent, Usage
+from maker.sending.budget.usage import FIGURES, Spent, Usage
 
 _WATCHED = ("model", "fingerprint")  # what a sample says of its maker, and what must not change
 _Of = tuple[str, str, str]  # who was asked, what is watched, which of several servers
@@ -72,7 +72,9 @@ class Receipts:
 
     def fail(self, request: Request, failure: Failure, spent: Spent) -> None:
         """Note a draw that brought no reply; it will be durable with the next reservation."""
-        self._append("failure", {**_address(request.address), "detail": failure.detail, "spent": list(spent)})
+        told = {"cost": 0.0} if spent.free else {}
+        noted = {**_address(request.address), "detail": failure.detail, "spent": list(spent[:FIGURES]), **told}
+        self._append("failure", noted)
 
     def keep(self, samples: Sequence[tuple[Request, Sample, Spent]], asked: str = "") -> None:
         """Hand samples to the journal. Raises Stop when they come from another model than those before.
@@ -83,7 +85,7 @@ class Receipts:
             note = _address(request.address)
             if asked:
                 note["asked"] = asked
-            note["spent"] = list(spent)
+            note["spent"] = list(spent[:FIGURES])
             tell(sample, note)
             self._append("sample", note)
             self._mark(sample)
@@ -157,7 +159,7 @@ class Receipts:
                     self.usage.dispatched += 1
             case Receipt(sample=None):
                 self._open.pop(note.address, None)
-                self.usage.fail(Spent(*note.spent))
+                self.usage.fail(Spent(*note.spent, free=note.free))
             case Receipt():
                 self._came(note)
             case Takes():
@@ -200,7 +202,7 @@ class Receipts:
                 f"{self.journal.path}: a sample note contradicts itself: {note.address} was not reserved"
             )
         assert note.sample is not None, "this receipt is of a sample"
-        self.usage.spend(Spent(*note.spent))
+        self.usage.spend(Spent(*note.spent, free=note.free))
         sample = self.known[note.address] = note.sample
         self._mark(sample)
         self._unaccepted.update(self._changes(sample, note.asked))

@@ -201,11 +201,57 @@ def test_no_name_is_accepted(declared):
         ("chatcmpl-512", False), ("chatcmpl-1", False), ("r-1", False), ("1", False), ("chatcmpl-1712345678", False),
         ("chatcmpl-9f8e7d6c5b4a3928171605f4e3d2c1b0", True), ("gen-1712345678-AbCdEfGhIjKl", True), ("-", False),
         ("0197c1f0-1b2c-7d3e-8f40-112233445566", True), ("c12-0.8444218515250481", True), ("copy of 17", True),
+        ("chatcmpl-00000000-0000-0000-0000-000000000000", False), ("cmpl-default-response-id", False),
     ],
 )  # fmt: skip
 def test_only_ids_that_tell_replies_apart_are_kept(identity, tells):
     """An id of a few digits, or one for all, makes no copies of honest replies; long or varied ones do."""
     assert (sample(completion(id=identity)).response_id is not None) is tells
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [
+        {"prompt_tokens": 9, "completion_tokens": 100, "reasoning_tokens": 90},
+        {"input_tokens": 9, "output_tokens": 100, "output_tokens_details": {"reasoning_tokens": 90}},
+    ],
+)
+def test_tokens_under_other_names(usage):
+    """What was read, written and thought is found where some routers put it."""
+    told = sample(completion(usage=usage))
+    assert (told.tokens_in, told.tokens_out, told.tokens_reasoning) == (9, 100, 90)
+
+
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        ({"errors": [{"message": "no tenant"}]}, "no tenant"), ({"Message": "no tenant", "ErrorCode": 3}, "no tenant"),
+        ({"errors": [{"field": "seed", "message": "is not allowed"}]}, "seed: is not allowed"),
+        ({"fault": {"faultstring": "no tenant", "detail": {"errorcode": "x"}}}, "no tenant"),
+        ({"type": "about:blank", "title": "Bad Request", "status": 400, "detail": "no tenant"}, "no tenant"),
+        ({"error": {"message": {"text": "no tenant"}}}, "no tenant"), ({"error": {"message": ["a", "b"]}}, "a; b"),
+        ({"code": 1210, "msg": "参数有误。"}, "参数有误"), ({"code": 7, "why": "no tenant"}, "no tenant"),
+        ({"error": '{"message": "{\\"error\\": \\"no tenant\\"}"}'}, "no tenant"), ({"code": 7}, ""), ([], ""),
+        (b"<?xml version='1.0'?><Error><Code>Denied</Code><Message>no tenant</Message></Error>", "Denied no tenant"),
+    ],
+)  # fmt: skip
+def test_the_servers_words_are_found_in_any_shape(told, words):
+    """An object, a list, one of these in a text, XML; under whichever name, in any script, with one full stop."""
+    trouble = read(told if isinstance(told, bytes) else json.dumps(told).encode(), status=400)
+    assert trouble.failure.detail.removeprefix(f"{ASKED.where} answered 400").removeprefix(": ") == words
+
+
+@pytest.mark.parametrize("status", [400, 403, 429])
+def test_an_account_that_is_used_up_is_known_by_the_words(status):
+    """Where no code says it: no repetition helps, and the message says what does."""
+    trouble = read(json.dumps({"error": {"message": "Your credit balance is too low"}}).encode(), status=status)
+    assert trouble.failure.kind == "fatal"
+    assert "add credit" in trouble.failure.detail
+
+
+def test_a_content_that_is_one_part_is_read():
+    """A part that is not in a list is the text all the same."""
+    assert sample(completion(choices=[{"message": {"content": {"type": "text", "text": "42"}}}])).text == "42"
 
 
 def test_a_stream_is_read():
@@ -481,6 +527,8 @@ def test_no_bytes_are_too_strange(body, status, headers):
         (float("nan"), None),
         (1e9, None),
         (None, None),
+        ({"input_tokens_cost": 0.2, "total_cost": 0.5}, 0.5),
+        ({"total": 0.5}, None),
     ],
 )
 def test_what_a_router_charged(told, cost):

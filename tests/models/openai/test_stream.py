@@ -13,7 +13,16 @@ def test_streams_are_known_by_type_or_by_their_first_line():
     """By the header, or by how they begin; JSON is none."""
     assert is_stream(b"x", "text/event-stream; charset=utf-8")
     assert is_stream(b"\ndata: {}", "application/json")
-    assert not is_stream(b'{"data": 1}', "application/json")
+    for begin in (b": PROCESSING\n\n", b"event: message\n", b"id: 1\n", b"\xef\xbb\xbfdata: {}"):
+        assert is_stream(begin, "application/json")
+    for body in (b'{"data": 1}', b'"data: x"', b"<p>: x", b"", b"dating: no"):
+        assert not is_stream(body, "application/json")
+
+
+def test_a_byte_order_mark_hides_no_piece():
+    """The first piece is read behind it."""
+    body = b'\xef\xbb\xbfdata: {"choices": [{"index": 0, "delta": {"content": "42"}}]}\n\ndata: [DONE]\n\n'
+    assert joined(body, 9)["choices"][0]["message"]["content"] == "42"
 
 
 def test_an_error_in_a_stream_is_the_reply():

@@ -22,6 +22,15 @@ from maker.models.openai.thought import Said, apart, parted, said_in
         ("a < b </p>", "a < b </p>", None), ("</think>42", "42", None),
         ("<|channel|>analysis<|message|>6*7<|end|><|start|>x<|channel|>final<|message|>42<|return|>", "42", "6*7"),
         ("<|channel|>final<|message|>42", "42", None),
+        ("◁think▷6*7◁/think▷42", "42", "6*7"), ("<seed:think>6*7</seed:think>42", "42", "6*7"),
+        ("<|START_THINKING|>6*7<|END_THINKING|><|START_RESPONSE|>42<|END_RESPONSE|>", "42", "6*7"),
+        ("<|begin_of_thought|>6*7<|end_of_thought|>\n<|begin_of_solution|>42", "42", "6*7"),
+        ("<think>6*7</think>\n<answer>42</answer>\n", "42", "6*7"),
+        ("<think>6*7</think>\n<response>42</response>", "42", "6*7"),
+        ("<answer>42</answer>", "<answer>42</answer>", None), ("analysis6*7 is.assistantfinal42", "42", "6*7 is."),
+        ("analysis of assistants", "analysis of assistants", None),
+        ("42<|im_end|>\n", "42", None), ("42</s>", "42", None), ("<think>a</think>42<|eot_id|>", "42", "a"),
+        ("say <s>no</s>", "say <s>no</s>", None), ("<|im_end|> ends a turn", "<|im_end|> ends a turn", None),
     ],
 )  # fmt: skip
 def test_a_thought_at_the_start_is_taken_off(text, answer, thought):

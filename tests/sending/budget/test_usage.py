@@ -35,6 +35,18 @@ def test_a_missing_figure_counts_as_the_whole_bound():
     assert spent_on(Failure("transient", "gone"), BOUND, PRICES) == Spent()  # a call that took nothing says so
 
 
+def test_a_server_that_says_it_costs_nothing_is_believed_where_there_are_no_prices():
+    """A cost of 0 that was told is known; prices of one's own go before what a server says."""
+    free, unknown = (spent_on(Sample("x", 3, 4, cost=cost), Spent(assumed=9), None) for cost in (0.0, None))
+    assert (free.free, unknown.free) == (True, False)
+    assert not spent_on(Sample("x", 3, 4, cost=0.0), BOUND, PRICES).free
+    usage = Usage()
+    usage.spend(free)
+    assert (usage.known_cost, usage.free) == (0.0, 1)
+    usage.spend(unknown)
+    assert (usage.known_cost, usage.unpriced) == (None, 1)
+
+
 @given(st.lists(KINDS), st.integers(0, 5))
 def test_the_account_balances(booked, out):
     """However draws end, those sent are those that ended and those in flight; adding accounts keeps the sum."""

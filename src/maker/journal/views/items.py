@@ -18,11 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from maker.decision.ending import in_common, standing
+from maker.decision.race import VoteUsage
 from maker.decision.wave import FLAGGED
 from maker.journal.notes import Note, Receipt, Unshown
 from maker.journal.records import decode, encode_wave
 from maker.journal.steps import StoredStep, steps_of, told
 from maker.journal.story import Story
+from maker.journal.views.paid import Paid
 from maker.journal.writer import Journal
 from maker.task.alike import shortened
 
@@ -45,17 +47,21 @@ class ByItem:
     def __init__(self, journal: str | Path | Journal) -> None:
         self.examples: dict[str, str] = {}
         self._paid = self._free = (0, 0, 0)
-        self._dollars = 0.0
+        self._dollars, self._free_calls = 0.0, 0
         self._db = db = sqlite3.connect("", check_same_thread=False)
         weakref.finalize(self, db.close)
         db.execute("CREATE TABLE waves (step INTEGER, decided INTEGER, record BLOB)")
-        for stored in Story(journal).steps(self._note):
+        story = Story(journal)
+        self._took = Paid(db, str(story.latest.get("run")))
+        for stored in story.steps(self._note):
             rows = [(stored.step, stored.winner is not None, encode_wave(wave)) for wave in stored.waves]
             db.executemany("INSERT INTO waves VALUES (?, ?, ?)", rows)
             self._count(stored)
+            self._took.drawn(stored)
+        self._took.close()
         db.execute("CREATE INDEX by_step ON waves (step)")
         self.tokens = self._paid if any(self._paid) else self._free  # receipts count what the waves count too
-        self.cost = self._dollars or None
+        self.cost = self._dollars if self._dollars or self._free_calls else None
 
     @property
     def decided(self) -> int:
@@ -67,6 +73,10 @@ class ByItem:
         rows = self._db.execute(f"SELECT step, record FROM waves WHERE {which} ORDER BY step, rowid", values)  # noqa: S608
         for _, waves in groupby(rows, itemgetter(0)):
             yield from steps_of(decode(record) for _, record in waves)
+
+    def took(self, step: int) -> tuple[VoteUsage, float | None]:
+        """Return what one item took, its failed calls included, and its dollars: None where some reply has no price."""
+        return self._took.of(step)
 
     def missing(self, items: int) -> Iterator[int]:
         """Yield the positions without a verdict, of so many items, in order."""
@@ -84,10 +94,12 @@ class ByItem:
 
     def _note(self, note: Note) -> None:
         """Count what a call took."""
+        self._took.note(note)
         if isinstance(note, Receipt):
             tokens_in, tokens_out, assumed, cost, _ = note.spent
             self._paid = _added(self._paid, (tokens_in, tokens_out, assumed))
             self._dollars += cost
+            self._free_calls += note.free
         elif isinstance(note, Unshown):
             self._free = _added(self._free, (note.lost_in, note.lost_out, note.assumed))
 

@@ -1,9 +1,11 @@
 """What a server takes, found by asking with less; and whose fault a refusal is, the settings' or the request's.
 
-First the bare request (the messages, and the token limit in either of its names or not at all): what that meets, too,
-is the server's own. Then the optional fields come back, by halves, and those that are taken stay; fields that
-the complaint names come last, one by one, so that the others usually come back in one. What follows from the answers
-before is not asked. A schema that is refused is lowered.
+Each probe sends what is taken with odds nearest to one half, so that its answer says most: first what is left without
+the likeliest culprits, and when that is refused the bare request (the messages, and the token limit in either of its
+names or not at all): what that meets, too, is the server's own. The odds (`_REFUSED`, and the fields that the complaint
+names) order the probes and decide nothing. What follows from the answers before is not asked. A schema that is refused
+is lowered. It takes 3 probes where one of temperature, seed and logprobs is refused without a word, and at most 5 where
+one of these, `stop` or a schema is; where several are, more, at worst 13.
 
 What was found is kept for as long as the process lives, by address and model (`FOUND`).
 
@@ -15,16 +17,16 @@ Not covered: sending (`client.py`), and refusals that say nothing of the request
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import ReferenceType
 
 from maker.decision.sample import Failure, Reply, Request, Sample, desk
 from maker.log import log
 from maker.models.openai.health import Prober, probe
 from maker.models.openai.refusal import Trouble
-from maker.models.openai.request import FORMS, OPTIONAL, Dialect, fields_of
+from maker.models.openai.request import FORMS, OPTIONAL, SYSTEM, Dialect, fields_of, has_system
 from maker.models.takes import told
 
 FOUND: dict[tuple[str, str], Dialect] = {}  # by URL and name of the model
@@ -35,69 +37,104 @@ Attempt = Callable[[Dialect], Awaitable[Trouble | None]]
 _NOT_THE_LIMIT = frozenset({401, 403, 404, 405})  # another name of the token limit would not help
 _MAYBE_THE_NAME = frozenset({400, 404, 422})
 _MAYBE_THE_REQUEST = frozenset({500, 501})  # some servers fall over a field that they do not know
+# How likely each field is what a refusal in no words is about; guesses, which order the attempts and decide nothing.
+_REFUSED = {"logprobs": 0.2, "schema": 0.15, "temperature": 0.15, "seed": 0.1}
+_SELDOM, _NAMED = 0.05, 0.5  # other fields; those that the complaint names
+_NONE, _OWN = 0.1, 0.2  # of none of them: how much less likely than it looks; that the bare request is refused, too
 
 
-@dataclass(slots=True, frozen=True)
-class _Stopped(Exception):
-    """A trouble in mid-search that tells nothing of what the server takes."""
+class _Most(NamedTuple):
+    """The most that a server takes: fields, and from which of `FORMS` on a schema. Also what a probe sends."""
 
-    trouble: Trouble
+    fields: frozenset[str]
+    form: int
+
+    def takes(self, sent: _Most) -> bool:
+        """Say whether a server that takes this takes what is sent."""
+        return sent.fields <= self.fields and sent.form >= self.form
 
 
-async def search(dialect: Dialect, fields: Sequence[str], named: Sequence[str], attempt: Attempt) -> Dialect | Trouble:
+async def search(
+    dialect: Dialect, fields: Sequence[str], named: Sequence[str], attempt: Attempt, *, status: int = 400
+) -> Dialect | Trouble:
     """Return the dialect that the server takes, or the trouble that the bare request meets, too.
 
-    dialect: the one that was refused. fields: the optional ones it sends. named: those that the complaint
-    names. attempt: sends a short request in a dialect and returns what ails it.
+    dialect: the one that was refused, with that status. fields: the optional ones it sends. named: those that the
+    complaint names. attempt: sends a short request in a dialect and returns what ails it.
     """
-    try:
-        base = await _bare(dialect.bare(fields), attempt)
-        if isinstance(base, Trouble):
-            return base
-        last = [field for field in fields if field in named]
-        first = [field for field in fields if field not in last]
-        half = len(first) // 2 if not last else len(first)
-        for part in (first[:half], first[half:], *([field] for field in last)):
-            base = await _add(base, part, dialect.form, attempt)
-    except _Stopped as stopped:
-        return stopped.trouble
-    return base
-
-
-async def _bare(bare: Dialect, attempt: Attempt) -> Dialect | Trouble:
-    """Return the bare dialect with the token limit under a name that is taken, or the first refusal."""
-    ill = await attempt(bare)
-    if ill is None:
-        return bare
-    if not ill.about or ill.status in _NOT_THE_LIMIT:
-        return ill
-    for name in ("max_tokens", "max_completion_tokens", None):
-        if name != bare.tokens_name and await attempt(replace(bare, tokens_name=name)) is None:
-            return replace(bare, tokens_name=name)
-    return ill
-
-
-async def _add(base: Dialect, fields: Sequence[str], form: str, attempt: Attempt, *, refused: bool = False) -> Dialect:
-    """Return the dialect with those of some fields that are taken. refused: not all are, that is known without asking.
-
-    Raises _Stopped.
-    """
-    if not fields:
-        return base
-    more = base.taking(fields, form)
-    if not refused:
-        ill = await attempt(more)
+    base, bare = dialect.bare(fields), _Most(frozenset(), len(FORMS) - 1)
+    odds = whole = _odds(fields, named, FORMS.index(dialect.form))
+    everything = next(iter(odds))
+    doubt = _OWN  # that even the bare request is refused
+    taken: list[_Most] = []
+    while len(odds) > (not doubt):
+        sent = bare if doubt and (len(odds) < len(whole) or status in _NOT_THE_LIMIT) else _evenest(odds, doubt)
+        ill = await attempt(_sending(base, sent))
         if ill is None:
-            return more
-        if not _tells(ill):
-            raise _Stopped(ill)
-    if len(fields) > 1:
-        half = len(fields) // 2
-        some = await _add(base, fields[:half], form, attempt)
-        whole = some == base.taking(fields[:half], form)  # then the rest makes of it what was refused before
-        return await _add(some, fields[half:], form, attempt, refused=whole)
-    lower = FORMS[FORMS.index(form) + 1] if fields == ["schema"] else FORMS[-1]
-    return base if lower == FORMS[-1] else await _add(base, fields, lower, attempt)
+            odds, doubt = {most: odd for most, odd in odds.items() if most.takes(sent)}, 0.0
+            taken.append(sent)
+        elif not (ill.about or (_tells(ill) and status in _MAYBE_THE_REQUEST)):
+            return ill  # a server that refuses in words and now fails is overloaded
+        elif sent != bare:
+            odds = {most: odd for most, odd in odds.items() if not most.takes(sent)}
+        else:
+            renamed = await _renamed(base, ill, attempt)
+            if isinstance(renamed, Trouble):
+                return renamed
+            base, odds, doubt = renamed, whole, 0.0
+            taken.append(bare)
+            if everything == bare or await attempt(_sending(base, everything)) is None:  # it was the name alone
+                return _sending(base, everything)
+            del odds[everything]
+    (found,) = odds
+    ill = None if found in taken else await attempt(_sending(base, found))
+    if ill is None or not _tells(ill):
+        return ill or _sending(base, found)
+    return _sending(base, max(taken, key=lambda most: (len(most.fields), -most.form)))  # what goes singly, not together
+
+
+def _odds(fields: Sequence[str], named: Sequence[str], form: int) -> dict[_Most, float]:
+    """Return whatever a server may take of some fields, all first, with its odds. form: of the schema so far."""
+    found = {_Most(frozenset(), form if "schema" in fields else len(FORMS) - 1): 1.0}
+    for field in fields:
+        refused = _NAMED if field in named else _REFUSED.get(field, _SELDOM)
+        if field != "schema":
+            found = {
+                most._replace(fields=most.fields | kept): odd * share for most, odd in found.items()
+                for kept, share in (({field}, 1 - refused), (frozenset(), refused))
+            }  # fmt: skip
+            continue
+        lower = range(form + 1, len(FORMS))
+        shares = {form: 1 - refused} | dict.fromkeys(lower, refused / len(lower))
+        found = {most._replace(form=at): odd * share for most, odd in found.items() for at, share in shares.items()}
+    found[next(iter(found))] *= _NONE  # of all: something was refused
+    return found
+
+
+def _evenest(odds: Mapping[_Most, float], doubt: float) -> _Most:
+    """Return what to send next: of what is taken with odds nearest to one half, an answer says most."""
+    total = sum(odds.values()) / (1 - doubt)
+
+    def uneven(sent: _Most) -> float:
+        return abs(sum(odd for most, odd in odds.items() if most.takes(sent)) / total - 0.5)
+
+    telling = [sent for sent in odds if doubt or not all(most.takes(sent) for most in odds)]
+    return min(telling, key=uneven)
+
+
+def _sending(base: Dialect, sent: _Most) -> Dialect:
+    """Return a bare dialect with these fields."""
+    schema = ["schema"] if sent.form < len(FORMS) - 1 else []
+    return base.taking([*sent.fields, *schema], FORMS[sent.form])
+
+
+async def _renamed(bare: Dialect, ill: Trouble, attempt: Attempt) -> Dialect | Trouble:
+    """Return the bare dialect with the token limit under another name, that is taken, or the refusal."""
+    if ill.about and ill.status not in _NOT_THE_LIMIT:
+        for name in ("max_tokens", "max_completion_tokens", None):
+            if name != bare.tokens_name and await attempt(replace(bare, tokens_name=name)) is None:
+                return replace(bare, tokens_name=name)
+    return ill
 
 
 def _tells(ill: Trouble) -> bool:
@@ -176,7 +213,7 @@ class Negotiator:
             if not _tells(ill):
                 return replace(trouble.failure, kind="transient", retry_after=ill.failure.retry_after)
         fields = fields_of(request, dialect)
-        found = await self._search.ask(request, lambda short: self._look(short, dialect, fields, trouble.named))
+        found = await self._search.ask(request, lambda short: self._look(short, dialect, fields, trouble))
         if isinstance(found, Trouble):
             return self._refused_bare(trouble, found)
         if self.dialect == dialect == found:
@@ -184,10 +221,11 @@ class Negotiator:
         return self._switch(trouble, dialect, found)
 
     async def _look(
-        self, short: Request, dialect: Dialect, fields: Sequence[str], named: Sequence[str]
+        self, short: Request, dialect: Dialect, fields: Sequence[str], trouble: Trouble
     ) -> Dialect | Trouble:
         """Search; what meets the bare request, too, may be the model's name: the server knows which it has."""
-        found = await search(dialect, fields, named, partial(self._attempt, short))
+        attempt = partial(self._attempt, short)
+        found = await search(dialect, fields, trouble.named, attempt, status=trouble.status)
         meant = self._meant()
         if isinstance(found, Trouble) and found.status in _MAYBE_THE_NAME and meant is not None:
             return replace(found, remedy=await meant() or found.remedy)
@@ -203,6 +241,7 @@ class Negotiator:
     def _guess(self, request: Request, trouble: Trouble, dialect: Dialect, choices: int) -> Dialect | None:
         """Return the dialect without the one field that a complaint names, None where it names none or several."""
         sent = {*fields_of(request, dialect), dialect.tokens_name, *(["n"] if choices > 1 else [])}
+        sent |= {SYSTEM} if SYSTEM not in dialect.refused and has_system(request) else set()
         named = [name for name in trouble.named if name in sent]
         if len(named) != 1 or named == ["tools"]:  # nothing stands in for tools: that they are refused has to be seen
             return dialect.without("n") if choices > 1 and trouble.about and not trouble.page else None

@@ -19,7 +19,7 @@ from maker.decision.sample import Failure
 from maker.models.openai.request import OPTIONAL
 from maker.models.retry_after import retry_after
 
-WAIT = frozenset({408, 409, 425, 429})  # of the 4xx: try again
+WAIT = frozenset({408, 409, 425, 429, 498})  # of the 4xx (498: no capacity at this moment): try again
 REFUSED = frozenset({429, 503, 529})  # the whole endpoint wants a pause
 _GONE = frozenset({502, 503, 521, 522, 523})  # nobody is there to answer, if every request meets it
 _GAVE_UP = frozenset({502, 504, 524})  # a gateway did; the model behind it may have answered all the same
@@ -27,9 +27,14 @@ LONGEST_WORDS = 300  # characters of a server's own words in a message
 _LONGEST_MESSAGE = 10_000  # characters of an error's message that are looked at
 _ABOUT_REQUEST = frozenset({400, 403, 404, 405, 413, 415, 422})
 _SETTINGS = frozenset({400, 422})  # a field that is named may be what is wrong
-# Codes and types only: ordinary rate limits speak of billing pages, too, in their messages.
+# Of codes and types; of messages only what is clear: ordinary rate limits speak of quotas and billing pages, too.
 _QUOTA = re.compile(r"insufficient_(quota|credits|balance)|billing_(hard_limit_reached|not_active)", re.I)
-_NO_MODEL = re.compile(r"model[_ ]not[_ ]found|model .{0,120}(does not exist|not found|not exist)", re.I | re.S)
+_SPENT = re.compile(
+    r"credit balance is too low|insufficient (balance|credits|funds)|out of credits|key limit exceeded", re.I
+)
+_NO_MODEL = re.compile(
+    r"model[_ ]not[_ ]found|model .{0,120}(does not exist|not found|not exist)|not a valid model", re.I | re.S
+)
 _LOADING = re.compile(r"no models? (is |are )?(currently )?loaded|\bloading\b|not (yet )?loaded|still starting", re.I)
 # What became of one reply, not of its request: the finish reason that it would have had.
 _ONE_REPLY = {
@@ -38,6 +43,11 @@ _ONE_REPLY = {
 }
 _FILTER = re.compile(r"content_(filter|policy)|responsible_?ai", re.I)
 _SURE = re.compile(r"polic(y|ies)|content_filter|moderation|context|too (long|large)", re.I)
+# Where errors have their words, the most telling first.
+_TELLING = (
+    "message", "faultstring", "detail", "error", "msg", "errors", "error_description", "description", "reason", "title",
+    "fault", "text",
+)  # fmt: skip
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.I | re.S)
 _TOO_LONG = re.compile(r"context|too (long|large|many)|exceed|maximum", re.I)
 ADDRESS = "it is that of an OpenAI-compatible API and often ends in /v1"
@@ -67,7 +77,7 @@ class Asked:
 
 @dataclass(slots=True, frozen=True)
 class Trouble:
-    """Why there is no sample. status: as the server meant it, 0 where there was none.
+    """Why there is no sample. status: as the server meant it, 500 for an error that names none, 0 where none came.
 
     about: the request may be what is wrong; its failure's kind is then "poison"; sure: it
     says why, of a kind that no repetition changes. named: the optional fields that the
@@ -106,11 +116,11 @@ def refusal(status: int, headers: Mapping[str, str], error: Any, asked: Asked, *
     code = _label(error, "code")
     if status < 300:  # the error object may name another
         status = int(code) if re.fullmatch(r"[45]\d\d", code) else 0
-    words = words_of(error, asked)
+    words = words_of(error, asked).rstrip(" .。")
     told = f"{asked.where} answered " + (str(status) if status else "with an error") + (f": {words}" if words else "")
     labels = f"{code} {_label(error, 'type')}"
     evidence = f"{labels} {_message(error)}"
-    if status == 402 or (status < 500 and _QUOTA.search(labels)):
+    if status == 402 or (status < 500 and (_QUOTA.search(labels) or _SPENT.search(evidence))):
         return fatal(status, f"{told}. The account's quota is used up: add credit or take another key, then resume")
     if status in (404, 503) and _LOADING.search(evidence):
         return Trouble(
@@ -123,7 +133,7 @@ def refusal(status: int, headers: Mapping[str, str], error: Any, asked: Asked, *
     wait = retry_after(headers, error=error)
     failure = bill_unknown(told, wait) if status in _GAVE_UP else Failure("transient", told, wait)
     failure.gone = status in _GONE
-    return Trouble(failure, status, own=status not in REFUSED, page=page)
+    return Trouble(failure, status or 500, own=status not in REFUSED, page=page)
 
 
 def _about_request(status: int, told: str, evidence: str, asked: Asked, page: bool) -> Trouble:
@@ -186,27 +196,37 @@ def words_of(error: Any, asked: Asked) -> str:
 
 def _message(error: Any) -> str:
     """Return the message of an error in whichever form it has: text, an object, a list, or one of these in a text."""
-    for _ in range(4):
+    for _ in range(6):
         if isinstance(error, str) and error.lstrip()[:1] in ("{", "["):
             try:
                 error = json.loads(error[:_LONGEST_MESSAGE])
             except (ValueError, RecursionError):
                 break
         elif isinstance(error, dict):
-            error = next((error[key] for key in ("message", "detail", "error", "msg") if error.get(key)), "")
+            error = _telling(error)
         elif isinstance(error, list):
             told = map(_complaint, error[:3])
             error = "; ".join(filter(None, told))
     return error[:_LONGEST_MESSAGE] if isinstance(error, str) else ""
 
 
+def _telling(error: dict[str, Any]) -> Any:
+    """Return what tells most of an object: under a name that errors have, in any case, else its longest text."""
+    named = {str(name).lower(): value for name, value in reversed(error.items()) if value}
+    for name in _TELLING:
+        if isinstance(named.get(name), str | dict | list):
+            return named[name]
+    return max((value for value in named.values() if isinstance(value, str)), key=len, default="")
+
+
 def _complaint(item: Any) -> str:
     """Return one of a list of complaints, with the field that it is about."""
     if not isinstance(item, dict):
         return item if isinstance(item, str) else ""
-    at = item.get("loc")
-    field = ".".join(map(str, at)) + ": " if isinstance(at, list) and at else ""
-    return field + str(item.get("msg") or item.get("message") or item.get("error") or "")
+    at = item.get("loc") or item.get("field") or item.get("param")
+    field = ".".join(map(str, at)) if isinstance(at, list) else at if isinstance(at, str) else ""
+    told = _telling(item)
+    return (f"{field}: " if field else "") + (told if isinstance(told, str) else "")
 
 
 def plain_words(body: bytes, *, page: bool) -> str:
@@ -214,5 +234,7 @@ def plain_words(body: bytes, *, page: bool) -> str:
     text = body[:_LONGEST_MESSAGE].decode("utf-8", "replace")
     if not page:
         return text
+    if text.lstrip().startswith("<?xml"):
+        return re.sub(r"<[^>]{0,1000}>", " ", text)
     title = _TITLE.search(text)
     return html.unescape(title[1]) if title else "an HTML page"

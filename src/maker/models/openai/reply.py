@@ -63,6 +63,8 @@ _LONGEST_NAME = 200  # characters of an id, a model or a finish reason that are 
 _SPEAKS = WAIT | {400, 401, 402, 403, 404, 405, 413, 415, 422}  # the status says it all, whatever the body is
 _DEAREST = 1e4  # dollars that one reply may cost
 _LEAST_BITS = 40.0  # of what an id can say: with less, honest replies share one now and then
+_LEAST_VARIED = 5  # characters that differ: hardly any id that was drawn has fewer
+_ANY_BUT_WORDS = re.compile(r"[0-9]|[a-z][A-Z]")
 _PREFIX = re.compile(r"[A-Za-z]+[-_]")  # of an id: the same in all
 _CLASSES = ((re.compile(r"[0-9]"), 10), (re.compile(r"[a-z]"), 26), (re.compile(r"[A-Z]"), 26))
 
@@ -127,7 +129,9 @@ def _good(reply: dict[str, Any], asked: Asked, latency: float) -> list[Reply] | 
         _share_out(samples, choices, asked)
     elif isinstance(samples[0], Failure):
         return Trouble(samples[0], 200, own=True)
-    details = usage.get("completion_tokens_details")
+    details = usage.get("completion_tokens_details") or usage.get("output_tokens_details")
+    if not details and "reasoning_tokens" in usage:
+        details = usage
     for sample in samples:
         if isinstance(sample, Sample) and (details or sample.reasoning):
             sample.tokens_reasoning = _thought_in(details, sample, len(choices))
@@ -158,7 +162,10 @@ def _usage(reply: dict[str, Any]) -> dict[str, Any]:
 
 
 def _tokens(usage: dict[str, Any]) -> tuple[int | None, int | None]:
-    return _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
+    """Return the tokens read and written, under either of the names that servers have for them."""
+    if "completion_tokens" in usage or "prompt_tokens" in usage:  # nearly always
+        return _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
+    return _count(usage.get("input_tokens")), _count(usage.get("output_tokens"))
 
 
 def _sample(choice: Any, asked: Asked) -> Reply:
@@ -222,6 +229,8 @@ def telling(identity: str) -> bool:
     """
     prefix = _PREFIX.match(identity)
     rest = identity[prefix.end() :] if prefix else identity
+    if len(set(rest)) < _LEAST_VARIED or not _ANY_BUT_WORDS.search(rest):  # zeros, or words: the same in all replies
+        return False
     letters = 0
     for pattern, size in _CLASSES:
         if pattern.search(rest):
@@ -262,6 +271,8 @@ def _cached(usage: dict[str, Any]) -> int | None:
 def _cost(usage: dict[str, Any]) -> float | None:
     """Return the dollars that a router says it charged; None for what cannot be a charge."""
     cost = usage.get("cost")
+    if isinstance(cost, dict):  # of its parts, and in all
+        cost = cost.get("total_cost")
     if cost is None or not isinstance(cost, int | float) or isinstance(cost, bool):
         return None
     return float(cost) if 0 <= cost <= _DEAREST else None  # NaN fails both comparisons

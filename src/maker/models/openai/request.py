@@ -25,6 +25,7 @@ from maker.task.canonical import digest
 from maker.task.prompt import words_in
 from maker.task.tools import Tools
 
+SYSTEM = "system role"  # of a message; where it is refused, what it says goes before the user's words
 SEED_RANGE = 2**31 - 1  # the least that servers take: some keep seeds in 32 bits, with a sign
 OPTIONAL = {  # fields that not all servers take, and what a complaint of each looks like
     "max_tokens": re.compile(r"\bmax_tokens\b"),
@@ -33,10 +34,14 @@ OPTIONAL = {  # fields that not all servers take, and what a complaint of each l
     "schema": re.compile(r"response_format|json_schema|structured output|guided|grammar", re.I),
     "seed": re.compile(r"\bseed\b", re.I),
     "temperature": re.compile(r"\btemperature\b", re.I),
+    SYSTEM: re.compile(
+        r"\bsystem (role|message|prompt|instruction)|developer instruction|\brole\b.{0,60}\bsystem\b", re.I
+    ),
     "stop": re.compile(r"\bstop\b(?! sequence reached)", re.I),
     # choices in one reply: llama.cpp takes no more than it has slots
     "n": re.compile(r"^n$|['\"`]n['\"`]|\bn (must|should|>|>=|=|is|greater)"),
 }
+_SYSTEM_ROLES = frozenset({"system", "developer"})
 FORMS = ("strict", "loose", "object", "words")  # of a schema, from the most that a server can promise to nothing
 
 
@@ -112,7 +117,8 @@ def encode_request(
     try:
         wish = "" if request.schema is None else _wish(request.schema, dialect.form)
         if target.api == "chat":
-            body["messages"] = _with_wish(request.messages, wish) if wish else request.messages
+            messages = _with_wish(request.messages, wish) if wish else request.messages
+            body["messages"] = _without_system(messages) if SYSTEM in dialect.refused else messages
         else:
             body["prompt"] = words_in(request.prompt) + wish
         refused = dialect.refused
@@ -163,6 +169,25 @@ def _wish(schema: dict[str, Any], form: str) -> str:
         return ""
     told = json.dumps(wrapped(schema) if form == "object" else schema, separators=(",", ":"), ensure_ascii=False)
     return f"\n\nReply with nothing but one JSON value that fits this JSON schema: {told}"
+
+
+def has_system(request: Request) -> bool:
+    """Say whether a request begins with a system message."""
+    messages = request.messages
+    return len(messages) > 1 and messages[0].get("role") in _SYSTEM_ROLES
+
+
+def _without_system(messages: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+    """Return messages with what the system's say at the beginning of the user's first one."""
+    told = [message for message in messages if message.get("role") in _SYSTEM_ROLES]
+    rest = [message for message in messages if message.get("role") not in _SYSTEM_ROLES]
+    at = next((i for i, message in enumerate(rest) if message.get("role") == "user"), None)
+    if not told or at is None or not all(isinstance(message.get("content"), str) for message in told):
+        return messages
+    words = "\n\n".join(message["content"] for message in told) + "\n\n"
+    content = rest[at].get("content")
+    whole = words + content if isinstance(content, str) else [{"type": "text", "text": words}, *(content or ())]
+    return [*rest[:at], {**rest[at], "content": whole}, *rest[at + 1 :]]
 
 
 def _with_wish(messages: Sequence[Mapping[str, Any]], wish: str) -> list[Mapping[str, Any]]:

@@ -8,6 +8,7 @@ Not covered: pieces that came in another order than they were sent in.
 
 from __future__ import annotations
 
+import re
 from io import BytesIO
 from typing import Any
 
@@ -15,12 +16,14 @@ from maker.models.openai.calls import add_piece
 from maker.models.openai.parse import crowded, parse
 from maker.models.openai.thought import text_of
 
+_BEGINS = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:data|event|id|retry|)\s*:")  # a field, or a comment, which has no name
 _TEXTS = ("content", "reasoning_content", "reasoning")
+_AROUND = b" \t\r\n\xef\xbb\xbf"
 
 
 def is_stream(body: bytes, content_type: str) -> bool:
     """Say whether a body is a stream of events."""
-    return "text/event-stream" in content_type or body.lstrip()[:5] == b"data:"
+    return "text/event-stream" in content_type or _BEGINS.match(body) is not None
 
 
 def joined(body: bytes, tokens: int) -> dict[str, Any] | None:
@@ -30,7 +33,7 @@ def joined(body: bytes, tokens: int) -> dict[str, Any] | None:
     ended = False
     for line in BytesIO(body):  # one at a time: others get their turn between them
         name, colon, data = line.partition(b":")
-        if name.strip() != b"data" or not colon:
+        if name.strip(_AROUND) != b"data" or not colon:
             continue
         if data.strip() == b"[DONE]":
             ended = True

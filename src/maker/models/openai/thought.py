@@ -5,7 +5,8 @@ tags, of which the opening one may be missing because it stood in the prompt's t
 
 Tags count at the start of a text alone, and a closing tag only where none was opened: an answer that speaks of a tag in
 its middle, or quotes it, stays as it is. A thought that was opened lasts to the last closing tag, so that no part of
-it can pass for the answer; one that does not end has no answer after it.
+it can pass for the answer; one that does not end has no answer after it. Marks of the answer that follows a thought,
+and the mark of the end of a turn, are taken off, too.
 
 Not covered: thoughts that nothing marks, but that a reply was cut off before any word of an answer.
 """
@@ -23,10 +24,21 @@ ROOM = 16_384  # tokens for the thoughts of a model that thinks, beside those fo
 _FIELDS = ("reasoning_content", "reasoning", "thinking")  # of a message
 _NO_FIELD = frozenset(_FIELDS).isdisjoint
 _TYPES = frozenset({"thinking", "reasoning", "reasoning_content", "redacted_thinking"})  # of a part of its content
-_NAMES = r"(?:think|thinking|thought|reasoning)"
-_OPEN = re.compile(rf"\s*(?:<{_NAMES}>|\[THINK\])", re.I)
-_ANY_OPEN = re.compile(rf"<{_NAMES}>|\[THINK\]", re.I)
-_CLOSE = re.compile(rf"</{_NAMES}>|\[/THINK\]", re.I)
+_NAMES = r"(?:seed:)?(?:think|thinking|thought|reasoning)"
+_OPENING = rf"<{_NAMES}>|\[THINK\]|◁think▷|<\|(?:begin_of_thought|START_THINKING)\|>"
+_OPEN = re.compile(rf"\s*(?:{_OPENING})", re.I)
+_ANY_OPEN = re.compile(_OPENING, re.I)
+_CLOSE = re.compile(rf"</{_NAMES}>|\[/THINK\]|◁/think▷|<\|(?:end_of_thought|END_THINKING)\|>", re.I)
+# What some models put round the answer that follows a thought.
+_ROUND = re.compile(
+    r"<(?P<tag>answer|response)>(?P<told>.*)</(?P=tag)>|<\|(?:begin_of_solution|START_RESPONSE)\|>(?P<said>.*?)"
+    r"(?:<\|(?:end_of_solution|END_RESPONSE)\|>)?", re.S
+)  # fmt: skip
+# The end of a turn, which a server should have kept for itself.
+_TURN = tuple(f"<|{name}|>" for name in ("im_end", "eot_id", "eom_id", "endoftext", "end_of_text", "end", "return"))
+_TURN += ("<end_of_turn>", "</s>")
+# Channels whose marks a server has taken out and whose names it has left in.
+_NAMED = re.compile(r"analysis(?P<thought>.*?)assistantfinal(?P<told>.*)", re.S)
 _CHANNEL = re.compile(r"<\|channel\|>\s*(\w+)[^<]*<\|message\|>")
 _MARK = re.compile(r"<\|(?:end|return|start|channel|message|call)\|>")
 _FINAL = "final"
@@ -76,6 +88,8 @@ def text_of(content: Any) -> str | None:
     """Return the text of a content: a string, or the text parts of a list."""
     if isinstance(content, str):
         return content
+    if isinstance(content, dict):
+        content = [content]
     if not isinstance(content, list):
         return None
     parts = [part.get("text") if isinstance(part, dict) else part for part in content]
@@ -85,17 +99,34 @@ def text_of(content: Any) -> str | None:
 
 def parted(text: str) -> Said:
     """Return a text with the thought at its start taken off."""
-    if "<" not in text and "[" not in text:
-        return Said(text)
+    if "<" not in text and "[" not in text and "◁" not in text:
+        named = _NAMED.fullmatch(text) if text.startswith("analysis") else None
+        return Said(text) if named is None else Said(named["told"].strip(), named["thought"].strip() or None)
+    text = _of_one_turn(text)
     if "<|channel|>" in text:
         return _channels(text)
     opening, closing = _OPEN.match(text), None
-    if opening is not None or "</" in text or "[/" in text:
+    if opening is not None or _CLOSE.search(text):
         closing = _lone(text) if opening is None else _last(text)
     if closing is not None:
         thought = text[opening.end() if opening else 0 : closing.start()]
-        return Said(text[closing.end() :].lstrip(), thought.strip() or None)
+        return Said(_bare(text[closing.end() :].lstrip()), thought.strip() or None)
     return Said(text) if opening is None else Said(None, text[opening.end() :].strip() or None, unclosed=True)
+
+
+def _of_one_turn(text: str) -> str:
+    """Return a text without the mark that ends a turn, where one is at its end."""
+    told = text.rstrip()
+    mark = next((mark for mark in _TURN if told.endswith(mark)), None)
+    if mark is None or (mark == "</s>" and "<s>" in told):  # struck out
+        return text
+    return told[: -len(mark)].rstrip()
+
+
+def _bare(answer: str) -> str:
+    """Return the answer after a thought without what stands round all of it."""
+    found = _ROUND.fullmatch(answer.rstrip())
+    return answer if found is None else (found["told"] or found["said"] or "").strip()
 
 
 def _last(text: str) -> re.Match[str] | None:

@@ -18,6 +18,7 @@ from maker.decision.sample import Failure, Prices, Request, Sample
 from maker.decision.wave import UNKNOWN_TOKENS, Wave
 
 TEMPLATE_TOKENS = 64  # that a server's chat template adds to a prompt, at most
+FIGURES = 5  # of what a call took, which a receipt holds; that it was free shows in what the server said it cost
 
 
 class Spent(NamedTuple):
@@ -28,6 +29,7 @@ class Spent(NamedTuple):
     assumed: int = 0  # tokens that nobody reported: the most they can have been
     cost: float = 0.0
     cached: int = 0  # of tokens_in, from the server's cache
+    free: bool = False  # it costs nothing, as the server said; without that a cost of 0 is one that nobody knows
 
 
 def most(request: Request, prices: Prices | None) -> Spent:
@@ -50,14 +52,16 @@ def spent_on(reply: Sample | Failure, bound: Spent, prices: Prices | None) -> Sp
     Where the model has no prices, it costs what its server says.
     """
     tokens_in, tokens_out = reply.tokens_in, reply.tokens_out
-    told, cached = 0.0, 0
+    told, cached, free = 0.0, 0, False
     if isinstance(reply, Sample):
         told, cached = reply.cost or 0.0 if prices is None else 0.0, reply.cached or 0
+        free = prices is None and reply.cost == 0
     if tokens_in is None or tokens_out is None:
         known = (tokens_in or 0) + (tokens_out or 0)
-        return Spent(tokens_in or 0, tokens_out or 0, max(0, bound.assumed - known), bound.cost or told)
+        return Spent(tokens_in or 0, tokens_out or 0, max(0, bound.assumed - known), bound.cost or told, 0, free)
     cached = min(cached, tokens_in)
-    return Spent(tokens_in, tokens_out, 0, prices.cost(tokens_in, tokens_out, cached) if prices else told, cached)
+    cost = prices.cost(tokens_in, tokens_out, cached) if prices else told
+    return Spent(tokens_in, tokens_out, 0, cost, cached, free)
 
 
 @dataclass(slots=True)
@@ -66,7 +70,7 @@ class Usage:
 
     tokens_in, tokens_out: as reported; lost_in, lost_out: of these, those of replies that no wave counts.
     assumed: tokens that nobody reported, at most. cost: dollars, assumed ones included, as far as they are known;
-    unpriced: replies that took tokens, and nobody told or set a price.
+    unpriced: replies that took tokens, and nobody told or set a price; free: replies that cost nothing, as told.
     cached: of tokens_in, those that a server read from its cache.
     """
 
@@ -84,6 +88,7 @@ class Usage:
     cost: float = 0.0
     flags: Counter[str] = field(default_factory=Counter)
     unpriced: int = field(default=0, compare=False)  # of a model in this process the journal does not say
+    free: int = field(default=0, compare=False)
 
     @property
     def in_flight(self) -> int:
@@ -113,13 +118,15 @@ class Usage:
 
     def spend(self, spent: Spent) -> None:
         """Book what one reply took."""
-        tokens_in, tokens_out, assumed, cost, cached = spent
+        tokens_in, tokens_out, assumed, cost, cached, free = spent
         self.tokens_in += tokens_in
         self.tokens_out += tokens_out
         self.assumed += assumed
         self.cached += cached
         if cost:
             self.cost += cost
+        elif free:
+            self.free += 1
         elif tokens_in or tokens_out or assumed:
             self.unpriced += 1
 
