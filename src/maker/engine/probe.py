@@ -218,7 +218,8 @@ class Probe:
         config, most = self.config, max(100, 20 * k)
         name = f"{self.name}/{self._round}" if self._round else self.name
         method = Method.of(config, k, self.flags, (most, most), run=name, epoch=self.epoch, branch=self._round)
-        poll = Poll.of(method, self.rules, index, state, render(self.task, state, index))
+        first = index % len(self.dispatcher.traits.turns or (0,))  # of a pool, each has the first draw of as many steps
+        poll = Poll.of(method, self.rules, index, state, render(self.task, state, index), first=first)
         if config.paraphrase:
             poll.views = views(self.task, state, index)
         return poll

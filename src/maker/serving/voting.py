@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from maker.api.vote import vote
+from maker.decision.pool import BETWEEN, turns_of
 from maker.decision.race import Tally
 from maker.decision.sample import Model, Reply, Request, Sample, Traits
 from maker.errors import ModelError, TaskError, Undecided
@@ -112,7 +113,8 @@ class Voter:
     @property
     def name(self) -> str:
         """The model's name as replies give it."""
-        return Traits.of(self.model).name.rpartition("#")[2].removeprefix("openai:")
+        name = Traits.of(self.model).name
+        return BETWEEN.join(one.rpartition("#")[2].removeprefix("openai:") for one in turns_of(name) or [name])
 
     @property
     def budget(self) -> Budget:
