@@ -203,12 +203,14 @@ class Probe:
         """Return the draws of a poll's last wave, whether they may vote or not."""
         replies = poll.samples[-len(wave) :]
         self.replies += replies
+        turns = self.dispatcher.traits.turns
         return [
             Draw(
                 poll.step.read(sample.text).key,
                 wave.extras.get(i, {}).get("flag"),
                 length_of(sample),
                 (sample.text or "")[:SHOWN],
+                turns[(wave.first + i) % len(turns)].name if turns else "",
             )
             for i, sample in enumerate(replies)
         ]
