@@ -134,7 +134,7 @@ class Proxy:
         try:
             with self._guard.place():
                 given = await self._voter.answer(question, heard)
-            told = given.told | {"answer": given.text}
+            told = given.told | {"answer": given.text} | ({"calls": given.calls} if given.calls else {})
             self._metrics.add("votes_total", result=_RESULTS[given.decided])
             return given
         except Exception as error:
@@ -155,7 +155,8 @@ class Proxy:
             return
         self._record.keep({
             "at": began, "seconds": round(time.time() - began, 3), "route": path, "prompt": question.prompt,
-            "schema": question.schema, **question.asking, "maker": question.voting, "said": told,
+            "schema": question.schema, "tools": question.tools, **question.asking, "maker": question.voting,
+            "said": told,
             "samples": [[s.text, s.tokens_in, s.tokens_out, s.finish_reason, s.response_id] for s in heard.samples],
         })  # fmt: skip
 

@@ -1,7 +1,9 @@
 """One upstream that many requests ask, and a vote on what it says.
 
-An answer that has a form (a JSON schema) is voted on by `vote`. Prose is asked for once, since no two texts would
-agree, and marked so; with `strict`, its exact text is voted on. The budget is one for all requests of a day (UTC).
+An answer that has a form (a JSON schema), and calls of tools that are offered, are voted on by `vote`. Prose is asked
+for once, since no two texts would agree, and marked so; with `strict`, its exact text is voted on. What is said beside
+a call, or in place of one, is the first such reply's, and no vote is on it. The budget is one for all requests of a day
+(UTC).
 
 Promises: an undecided vote is never passed off as an answer: it is refused with its tally, or, with `plurality`, the
 leader is given and marked as undecided. What is counted as used is all samples', not the winner's.
@@ -20,17 +22,20 @@ from typing import Any
 
 from maker.api.vote import vote
 from maker.decision.pool import BETWEEN, turns_of
-from maker.decision.race import Tally
+from maker.decision.race import Verdict
 from maker.decision.sample import Model, Reply, Request, Sample, Traits
 from maker.errors import ModelError, TaskError, Undecided
 from maker.sending.budget.limits import Budget, Limits, make_limits, must_have_prices
 from maker.serving.asked import Question
 from maker.serving.refused import refused
 from maker.serving.schema import reader_of_schema
+from maker.task.tools import Turn
 
 PATIENCE = 30.0  # seconds that a request waits for an upstream that is gone
 DAY = 86_400
 _SHOWN = 20  # candidates in a reply
+
+_Votes = list[tuple[Any, int]]  # by answer
 
 
 @dataclass(slots=True, frozen=True)
@@ -50,9 +55,10 @@ class Answered:
     """What a request is answered.
 
     decided: None where there was no vote. finish: why the text ends. votes: [{"answer", "votes"}, ...], leader first.
+    calls: of tools, as a message of a chat has them; text: what is said beside them, None for nothing.
     """
 
-    text: str
+    text: str | None
     voted: bool
     decided: bool | None
     finish: str
@@ -63,6 +69,7 @@ class Answered:
     flagged: int
     tokens_in: int
     tokens_out: int
+    calls: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def told(self) -> dict[str, Any]:
@@ -130,27 +137,30 @@ class Voter:
 
         Raises Refused. Cancelled, it sends no more.
         """
-        voted = question.schema is not None or self.rules.strict
+        voted = question.schema is not None or question.tools is not None or self.rules.strict
         k = question.voting.get("k", self.rules.k) if voted else 1
         told = {name: value for name, value in question.voting.items() if name != "k"}
         asking = {"seed": secrets.randbits(63), **question.asking}
         if not voted:  # as the upstream would be asked, and taken as it comes
             asking |= {"flags": [], "temperature": question.asking.get("temperature")}
             told = {"max_flags": 1, **told}
-        reader = None if question.schema is None else reader_of_schema(question.schema)
+        if question.schema is not None:
+            asking["answer"] = reader_of_schema(question.schema)
+        if question.tools is not None:
+            asking["tools"], asking["tool_choice"] = question.tools
         seed = int(asking["seed"])
         try:
             limits = make_limits({"patience": PATIENCE, **told})
-            found = await vote(question.prompt, model=heard, k=k, answer=reader, limits=limits, budget=self.budget,
-                               **asking)  # fmt: skip
+            found: Verdict[Any] = await vote(
+                question.prompt, model=heard, k=k, limits=limits, budget=self.budget, **asking
+            )
         except Undecided as end:
             return self._undecided(end, heard, seed, voted=voted)
         except (TaskError, ModelError) as error:
             raise refused(error) from None
         if not voted:
             return self._once(heard, seed)
-        votes = [(_written(answer), count) for answer, count in found.votes.items()]
-        return _answered(_written(found.answer), votes, found.margin, found.flagged, heard, seed)
+        return _answered(found.answer, list(found.votes.items()), found.margin, found.flagged, heard, seed)
 
     def _once(self, heard: Heard, seed: int) -> Answered:
         """Return the one reply as it came."""
@@ -161,7 +171,7 @@ class Voter:
 
     def _undecided(self, end: Undecided, heard: Heard, seed: int, *, voted: bool) -> Answered:
         """Return what is given in place of a decided answer. Raises Refused."""
-        votes = _counted(end.tally)
+        votes = list(end.tally.votes.items())
         why = refused(end, {"votes": _shown(votes), "margin": end.tally.margin, "samples": len(heard.samples),
                             "flagged": end.tally.flagged, "decided": False, "limit": end.limit,
                             "tokens": sum(heard.tokens)})  # fmt: skip
@@ -170,29 +180,31 @@ class Voter:
         if why.status != 422 or not self.rules.plurality or not votes:
             raise why from None
         leader = max(votes, key=lambda vote: vote[1])[0]
+        if isinstance(leader, Turn):
+            leader = leader.after(secrets.token_bytes(8))
         given = _answered(leader, votes, end.tally.margin, end.tally.flagged, heard, seed)
         given.decided = False
         return given
 
 
-def _answered(
-    text: str, votes: list[tuple[str, int]], margin: int, flagged: int, heard: Heard, seed: int
-) -> Answered:  # fmt: skip
+def _answered(answer: Any, votes: _Votes, margin: int, flagged: int, heard: Heard, seed: int) -> Answered:
     """Return an answer with the account of all samples."""
+    text, calls = _written(answer), []
+    if isinstance(answer, Turn):
+        text, calls = answer.text, answer.message.get("tool_calls", [])
     return Answered(
-        text, True, True, "stop", seed, _shown(votes), margin, len(heard.samples), flagged, *heard.tokens
+        text, True, True, "tool_calls" if calls else "stop", seed, _shown(votes), margin, len(heard.samples), flagged,
+        *heard.tokens, calls,
     )  # fmt: skip
 
 
 def _written(answer: Any) -> str:
-    """Return an answer as the text of a reply."""
+    """Return an answer as the text of a reply; calls of tools as the list of them."""
+    if isinstance(answer, Turn):
+        answer = [{"name": call.name, "arguments": call.arguments} for call in answer.calls]
     return answer if isinstance(answer, str) else json.dumps(answer, ensure_ascii=False)
 
 
-def _counted(tally: Tally) -> list[tuple[str, int]]:
-    return [(_written(answer), count) for answer, count in tally.votes.items()]
-
-
-def _shown(votes: list[tuple[str, int]]) -> list[dict[str, Any]]:
+def _shown(votes: _Votes) -> list[dict[str, Any]]:
     """Return the first candidates, the leader first."""
-    return [{"answer": a, "votes": n} for a, n in sorted(votes, key=lambda vote: -vote[1])[:_SHOWN]]
+    return [{"answer": _written(a), "votes": n} for a, n in sorted(votes, key=lambda vote: -vote[1])[:_SHOWN]]
