@@ -48,6 +48,7 @@ class Rules:
     max_cost: float | None = None  # US dollars a day
     max_calls: int | None = None  # a day
     max_tokens: int | None = None  # a day
+    max_cost_per_key: float | None = None  # US dollars a day, of all requests with one key
 
 
 @dataclass(slots=True)
@@ -110,12 +111,13 @@ class Voter:
     today: Callable[[], int] = lambda: int(time.time() // DAY)
     _day: int = -1
     _budget: Budget = field(default_factory=Budget)
+    _of_keys: dict[int, Budget] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         traits = Traits.of(self.model)
         if traits.needs_truth:
             raise TaskError(f"serve: {traits.name} answers the steps of a task only: name a model over HTTP")
-        must_have_prices(Limits(), traits.prices, self.budget)
+        must_have_prices(Limits(), traits.prices, self.budget_of(0))
 
     @property
     def name(self) -> str:
@@ -130,10 +132,16 @@ class Voter:
             rules = self.rules
             self._day = day
             self._budget = Budget(max_cost=rules.max_cost, max_calls=rules.max_calls, max_tokens=rules.max_tokens)
+            self._of_keys = {}
         return self._budget
 
-    async def answer(self, question: Question, heard: Heard) -> Answered:
-        """Answer a question; `heard` then has all that the upstream said.
+    def budget_of(self, key: int) -> Budget:
+        """Return what requests with a key may still take today, of what all may."""
+        whole, most = self.budget, self.rules.max_cost_per_key
+        return whole if most is None else self._of_keys.setdefault(key, Budget(max_cost=most, within=whole))
+
+    async def answer(self, question: Question, heard: Heard, key: int = 0) -> Answered:
+        """Answer a question; `heard` then has all that the upstream said. key: the number of the client's.
 
         Raises Refused. Cancelled, it sends no more.
         """
@@ -152,7 +160,7 @@ class Voter:
         try:
             limits = make_limits({"patience": PATIENCE, **told})
             found: Verdict[Any] = await vote(
-                question.prompt, model=heard, k=k, limits=limits, budget=self.budget, **asking
+                question.prompt, model=heard, k=k, limits=limits, budget=self.budget_of(key), **asking
             )
         except Undecided as end:
             return self._undecided(end, heard, seed, voted=voted)

@@ -18,7 +18,8 @@ from maker.task.canonical import canonical
 
 _SAID = frozenset({
     "$comment", "$defs", "$id", "$schema", "contentEncoding", "contentMediaType", "default", "definitions",
-    "deprecated", "description", "discriminator", "example", "examples", "format", "readOnly", "strict", "title", "writeOnly",
+    "deprecated", "description", "discriminator", "example", "examples", "format", "readOnly", "strict", "title",
+    "writeOnly",
 })  # fmt: skip  # tell, and forbid nothing
 
 

@@ -38,6 +38,7 @@ def serve(
         Undecided, typer.Option(help="A vote that does not decide: refused (422), or its leader, marked.")
     ] = Undecided.refuse,
     max_cost: Annotated[float | None, typer.Option(help="US dollars a day; needs --prices.")] = None,
+    max_cost_per_key: Annotated[float | None, typer.Option(help="US dollars a day, of each --auth-key.")] = None,
     max_calls: Annotated[int | None, typer.Option(help="Calls a day.")] = None,
     max_tokens: Annotated[int | None, typer.Option(help="Tokens a day, read and written.")] = None,
     journal: Annotated[Path | None, typer.Option(help="File of all that is asked and answered.")] = None,
@@ -67,7 +68,11 @@ def serve(
     reaching = {name: value for name, value in told.items() if value is not None}
     named = {spec: named_model(spec, **reaching) for spec in model}
     made = {spec: load_model(one) if isinstance(one, str) else one for spec, one in named.items()}
-    rules = Rules(k, text is Text.strict, undecided is Undecided.plurality, max_cost, max_calls, max_tokens)
+    if max_cost_per_key is not None and not auth_key:
+        raise TaskError("serve: --max-cost-per-key: there is no --auth-key. Give one for each client, or --max-cost.")
+    rules = Rules(
+        k, text is Text.strict, undecided is Undecided.plurality, max_cost, max_calls, max_tokens, max_cost_per_key
+    )
     voter = Voter(pool_of([made[spec] for spec in model]), rules)
     guard = Guard(host, auth_key or ())
     proxy = Proxy(voter, guard, Record(journal) if journal is not None else None)
