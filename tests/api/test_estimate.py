@@ -628,3 +628,16 @@ def test_a_pool_is_told_model_by_model() -> None:
     assert list(said["models"]) == list(found.models)
     assert said["together"][0]["n"] == pair.n
     assert "models" not in maker.estimate_sync("hanoi", model=good, steps=30).as_json()
+
+
+@pytest.mark.parametrize("repeats", [1, 3])
+def test_models_that_never_agree_are_no_impossible_pool(repeats: int) -> None:
+    """One of three is always wrong: a third of all draws, and a ninth of all pairs."""
+    models = [lambda _: "yes", lambda _: "yes", lambda _: "no"]
+    asked = list(range(200))
+    found = maker.estimate_map_sync(
+        "Is {item} so?", asked, model=models, answers=["yes"] * len(asked), repeats=repeats, steps=200
+    )
+    assert found.p_low < 2 / 3 < found.p_high
+    assert [round(of.p) for of in found.models.values()] == [1, 1, 0]
+    assert [pair.both for pair in found.together] == [0, 0, 0]

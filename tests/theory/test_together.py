@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
+
 import pytest
 
 from maker.theory.draws import Draw, Seen
-from maker.theory.together import Together, as_json, by_model, together
+from maker.theory.evidence import Evidence
+from maker.theory.together import Together, as_json, by_model, shuffled, together
 
 
 def step(index: int, draws: str, again: str = "", picked: int = 1) -> Seen:
@@ -59,3 +63,20 @@ def test_one_model_has_no_pair() -> None:
     assert (by_model(plain, (), 1), together(plain, ()), as_json({}, [])) == ({}, [], {})
     assert together([step(0, "aRbR")], "aab")[0].share == 0.0
     assert Together("a", "b", 0, 0, 0, 0, 0).by_chance == pytest.approx(0.0)
+
+
+def test_the_first_two_draws_of_a_pool_are_as_of_one_model() -> None:
+    """Each model is first as often, whatever the second is; so the pairs of a pool collide as its errors tell."""
+    draws = step(0, "aRbRcWaRbRcW").draws
+    orders = [shuffled(draws, seed) for seed in range(3000)]
+    assert all(sorted(order, key=str) == sorted(draws, key=str) for order in orders)
+    pairs = Counter((order[0].model, order[1].model) for order in orders)
+    assert len(pairs) == 9
+    assert all(abs(count - 3000 / 9) < 5 * (3000 / 9) ** 0.5 for count in pairs.values())
+
+
+def test_what_was_seen_of_a_pool_has_no_tails() -> None:
+    """Three models, one of them always wrong: no distribution of a step's error would give that many wrong."""
+    assert Evidence.of([step(0, "aRbRcWaRbRcW")], 1).tails == []
+    alone = replace(SEEN[0], draws=[replace(draw, model="") for draw in SEEN[0].draws])
+    assert Evidence.of([alone], 1).tails

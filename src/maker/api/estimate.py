@@ -169,11 +169,12 @@ async def estimate(
 
     task, model, paraphrases, asking: as for `run`. steps: how many random steps to draw on, 30 or more; where it is not
     given, as many as make all draws a tenth of those that the planned run takes, 30 at least and 1,000 at most (without
-    a truth: a tenth of its steps). repeats: draws on each, by each model of a pool, none at another temperature for
-    being the first. Up to 100 steps that erred get 20 to 100 draws more. target: wanted P(whole run right); worst_case:
-    reached whatever the shape of difficulty: no k is planned where that is not promised. total_steps: plan for a run of
-    so many steps instead of the task's own (needed where the task cannot say). progress: called with steps seen, of how
-    many so far wanted; pace: with what a reply takes. interrupted: asked before each batch; True ends the drawing.
+    a truth: a tenth of its steps). repeats: draws on each, by each model of a pool (then 2 at least), none at another
+    temperature for being the first. Up to 100 steps that erred get 20 to 100 draws more. target: wanted P(whole run
+    right); worst_case: reached whatever the shape of difficulty: no k is planned where that is not promised.
+    total_steps: plan for a run of so many steps instead of the task's own (needed where the task cannot say). progress:
+    called with steps seen, of how many so far wanted; pace: with what a reply takes. interrupted: asked before each
+    batch; True ends the drawing.
 
     Returns an Estimate; that voting cannot do it is in its `feasible`. Raises TaskError for bad input, ModelError
     for a model that cannot be used or is lost, Infeasible where hardly a sample can vote. A limit met
@@ -263,8 +264,7 @@ async def _estimated(
     check_counts("estimate", steps, repeats, total_steps)
     goal = Goal.of(task, total_steps, target, worst_case=worst_case)
     async with probing(caller, task, model, asking, goal, paraphrase=paraphrase, **showing) as (probe, _):
-        turns = len(probe.dispatcher.traits.turns) or 1  # each model of a pool is drawn on so often
-        return summed(probe, goal, await _draw(probe, goal, steps, repeats * turns))
+        return summed(probe, goal, await _draw(probe, goal, steps, repeats))
 
 
 def check_counts(caller: str, steps: int | None, repeats: int, total_steps: int | None) -> None:

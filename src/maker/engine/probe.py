@@ -38,6 +38,7 @@ from maker.task.task import Task, guarded
 from maker.theory.draws import Draw, Seen
 from maker.theory.evidence import Evidence
 from maker.theory.planner import ENOUGH
+from maker.theory.together import shuffled
 from maker.theory.uneven.parts import Part, parts
 
 AGREEMENT_K = 5  # the margin of the votes that samples are graded by where there is no truth
@@ -179,7 +180,10 @@ class Probe:
         """Draw on each step as often as asked, in one wave, and add what came to `draws`, or to `again`."""
         polls = [self._poll(step.index, step.state, count) for step, count in zip(steps, counts, strict=True)]
         for step, poll, wave in zip(steps, polls, await settle(polls, self._draw, self.dispatcher.usage), strict=True):
-            (step.again if again else step.draws).extend(self._graded(poll, wave))
+            drawn = self._graded(poll, wave)
+            if self.dispatcher.traits.turns and not again:
+                drawn = shuffled(drawn, step.index)
+            (step.again if again else step.draws).extend(drawn)
 
     async def _draw(self, requests: Sequence[Request]) -> list[Sample]:
         if self.interrupted is not None and self.interrupted():

@@ -4,11 +4,13 @@ Votes of a pool are worth more than those of one model as far as its models err 
 together are one. `both` against `by_chance` tells that: the steps at which both were wrong, and how many there would be
 if the errors of one said nothing of the other's.
 
-Not covered: which models to choose. A run by a pool is planned for as one by a model whose p, v and rho are the pool's.
+Not covered: which models to choose. A run by a pool is planned for as one by a model whose p, v and rho are the pool's,
+though turns are spread more evenly than chance would.
 """
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import combinations
@@ -50,6 +52,22 @@ class Together:
     def as_json(self) -> dict[str, Any]:
         """Return the object of `--json`."""
         return {**asdict(self), "by_chance": self.by_chance, "share": self.share}
+
+
+def shuffled(draws: Sequence[Draw], seed: int) -> list[Draw]:
+    """Return draws of a pool in an order in which the model of the first says nothing of the second's.
+
+    So the first two are as two draws of one model that errs as the pool does: it may be the same one's turn again.
+    """
+    choice = random.Random(seed)  # noqa: S311 -- an order, no secret
+    left = list(draws)
+    turns = [draw.model for draw in draws]
+    found: list[Draw] = []
+    while left:
+        name = choice.choice(turns)
+        at = next((at for at, draw in enumerate(left) if draw.model == name), 0)
+        found.append(left.pop(at))
+    return found
 
 
 def by_model(seen: Sequence[Seen], names: Iterable[str], looks: int) -> dict[str, Evidence]:
