@@ -182,7 +182,7 @@ class Probe:
         for step, poll, wave in zip(steps, polls, await settle(polls, self._draw, self.dispatcher.usage), strict=True):
             drawn = self._graded(poll, wave)
             if self.dispatcher.traits.turns and not again:
-                drawn = shuffled(drawn, step.index)
+                drawn = shuffled(drawn, random.Random(step.index).choice)  # noqa: S311 -- an order, no secret
             (step.again if again else step.draws).extend(drawn)
 
     async def _draw(self, requests: Sequence[Request]) -> list[Sample]:

@@ -64,7 +64,7 @@ def completion_events(given: Answered, model: str, question: Question) -> Iterat
 
 def response_reply(given: Answered, model: str) -> Made:
     """Return a response with one message."""
-    part = {"type": "output_text", "text": given.text, "annotations": []}
+    part: Made = {"type": "output_text", "text": given.text, "annotations": []}
     cut = given.finish == "length"
     status = "incomplete" if cut else "completed"
     message = {"type": "message", "id": _name("msg"), "role": "assistant", "status": status, "content": [part]}

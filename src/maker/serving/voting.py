@@ -197,9 +197,8 @@ class Voter:
 
 def _answered(answer: Any, votes: _Votes, margin: int, flagged: int, heard: Heard, seed: int) -> Answered:
     """Return an answer with the account of all samples."""
-    text, calls = _written(answer), []
-    if isinstance(answer, Turn):
-        text, calls = answer.text, answer.message.get("tool_calls", [])
+    calls = answer.message.get("tool_calls", []) if isinstance(answer, Turn) else []
+    text = answer.text if isinstance(answer, Turn) else _written(answer)
     return Answered(
         text, True, True, "tool_calls" if calls else "stop", seed, _shown(votes), margin, len(heard.samples), flagged,
         *heard.tokens, calls,

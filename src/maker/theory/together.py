@@ -10,8 +10,7 @@ though turns are spread more evenly than chance would.
 
 from __future__ import annotations
 
-import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import combinations
 from typing import Any
@@ -54,17 +53,17 @@ class Together:
         return {**asdict(self), "by_chance": self.by_chance, "share": self.share}
 
 
-def shuffled(draws: Sequence[Draw], seed: int) -> list[Draw]:
+def shuffled(draws: Sequence[Draw], choose: Callable[[list[str]], str]) -> list[Draw]:
     """Return draws of a pool in an order in which the model of the first says nothing of the second's.
 
     So the first two are as two draws of one model that errs as the pool does: it may be the same one's turn again.
+    choose: one of a list by chance.
     """
-    choice = random.Random(seed)  # noqa: S311 -- an order, no secret
     left = list(draws)
     turns = [draw.model for draw in draws]
     found: list[Draw] = []
     while left:
-        name = choice.choice(turns)
+        name = choose(turns)
         at = next((at for at, draw in enumerate(left) if draw.model == name), 0)
         found.append(left.pop(at))
     return found
