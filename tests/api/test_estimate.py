@@ -609,3 +609,35 @@ def test_an_estimate_is_short_in_a_notebook() -> None:
     evil = replace(found, task="<b>", reason="<script>")._repr_html_()
     assert "&lt;b&gt;" in evil and "&lt;script&gt;" in evil and "<b>" not in evil and "<script" not in evil
     assert "<th>p</th>" in evil and f"<th>k</th><td>{'' if found.k is None else found.k}</td>" in evil
+
+
+def test_a_pool_is_told_model_by_model() -> None:
+    """Each by as many draws as one model alone would get, and each has the first draw of as many steps as any other."""
+    good, bad = "oracle:p=0.99,v=0.99", "oracle:p=0.7,v=0.8"
+    found = maker.estimate_sync("hanoi", model=[good, bad], steps=300, repeats=2)
+    first, second = found.models.values()
+    assert (first.asked, second.asked) == (300, 300)
+    assert first.p_low > 0.95
+    assert second.p_high < 0.78
+    assert (first.v_low > 0.95, second.v_high < 0.9) == (True, True)
+    assert second.pairs > 100  # two draws of each: its own rho is known
+    assert found.p == pytest.approx((first.p + second.p) / 2, abs=0.05)
+    (pair,) = found.together
+    assert 0 <= pair.both <= pair.one_wrong <= 15 < pair.other_wrong
+    said = found.as_json()
+    assert list(said["models"]) == list(found.models)
+    assert said["together"][0]["n"] == pair.n
+    assert "models" not in maker.estimate_sync("hanoi", model=good, steps=30).as_json()
+
+
+@pytest.mark.parametrize("repeats", [1, 3])
+def test_models_that_never_agree_are_no_impossible_pool(repeats: int) -> None:
+    """One of three is always wrong: a third of all draws, and a ninth of all pairs."""
+    models = [lambda _: "yes", lambda _: "yes", lambda _: "no"]
+    asked = list(range(200))
+    found = maker.estimate_map_sync(
+        "Is {item} so?", asked, model=models, answers=["yes"] * len(asked), repeats=repeats, steps=200
+    )
+    assert found.p_low < 2 / 3 < found.p_high
+    assert [round(of.p) for of in found.models.values()] == [1, 1, 0]
+    assert [pair.both for pair in found.together] == [0, 0, 0]

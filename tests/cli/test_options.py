@@ -120,3 +120,28 @@ def test_every_command_with_a_bar_can_be_quiet(maker):
     assert hushed.get()
     assert maker("run", "hanoi", "--disks", "2", "--model", "oracle:p=0.99", "--k", "1")[0] == 0
     assert not hushed.get()
+
+
+def test_a_model_may_be_repeated(maker):
+    """Models take turns, one that is given twice has two; a comma is of one model, as ever: two servers of it."""
+    a, b = "oracle:p=1,v=1", "oracle:p=1,v=0.999"
+    code, out, _ = maker("run", "hanoi", "--disks", 4, "--k", 4, "--model", a, "--model", b, "--model", a,
+                         "--journal", "j", "--json")  # fmt: skip
+    assert code == 0
+    names = json.loads(out)["model"].removeprefix("pool: ").split(" | ")
+    assert (len(names), names[0]) == (3, names[2])
+    told = json.loads(maker("show", "j", "--json")[1])["pooled"]
+    assert {name: counts["samples"] > 0 for name, counts in told.items()} == dict.fromkeys(names[:2], True)
+    assert f"samples of {names[0]}" in maker("show", "j")[1].replace("\n", "")
+    with FaultServer(lambda _: error(401, "no")) as one, FaultServer(lambda _: error(401, "no")) as two:
+        both = f"{one.url},{two.url}#m"
+        assert maker("run", "hanoi", "--disks", 2, "--k", 1, "--model", both)[0] == 5
+
+
+def test_each_model_of_a_pool_is_asked_at_its_own_address(maker):
+    """The options for reaching a model are for all of them."""
+    asked = []
+    with FaultServer(lambda received: asked.append(received.body["model"]) or "no move") as server:
+        maker("run", "hanoi", "--disks", 2, "--k", 2, "--max-calls", 4, "--model", server.spec("a"),
+              "--model", server.spec("b"), "--extra", "x=1", "--json")  # fmt: skip
+    assert {"a", "b"} == set(asked)

@@ -31,8 +31,30 @@ class Sum(BaseModel):
     value: int
 
 
+WEATHER = {"type": "function", "function": {"name": "weather", "description": "Tell the weather.", "parameters": {
+    "type": "object", "properties": {"city": {"type": "string"}, "days": {"type": "number"}}, "required": ["city"],
+    "additionalProperties": False}}}  # fmt: skip
+CALLS = [  # of a model that is asked for the weather: the second and third are no such calls
+    ("weather", '{"city": "Rome", "days": 2}'), ("forecast", '{"city": "Rome"}'), ("weather", '{"town": "Rome"}'),
+    ("weather", '{"days": 2.0, "city": "Rome"}'),
+]  # fmt: skip
+
+
+def called(received: Received) -> Reply:
+    """Call a tool: the same each time, or a city of each; say it in words once there is a result."""
+    if received.prompt == "21 degrees":
+        return Reply("It is 21 degrees.")
+    name, arguments = CALLS[received.number % 4]
+    if received.prompt == "cities":
+        name, arguments = "weather", f'{{"city": "{received.number}"}}'
+    made = {"id": f"call-{received.number}", "type": "function", "function": {"name": name, "arguments": arguments}}
+    return Reply(message={"content": None, "tool_calls": [made]}, finish="tool_calls")
+
+
 def said(received: Received) -> Any:
-    """Answer as the prompt tells: a number, one in four of them wrong; an endless argument; prose; slowly."""
+    """Answer as the prompt tells: a number, one in four of them wrong; an endless argument; prose; slowly; a call."""
+    if received.body.get("tools"):
+        return called(received)
     often, ever = (41 if received.number % 4 == 0 else 42), received.number % 2
     told = {"sum": f'{{"value": {often}}}', "split": f'{{"value": {ever}}}'}
     return told.get(received.prompt, Reply("slow", delay=0.05) if received.prompt == "slow" else "Hello!")
@@ -71,6 +93,80 @@ def test_a_typed_answer_is_voted_on(client: openai.OpenAI):
     told = found.maker
     assert told["voted"] and told["decided"] and told["margin"] == 4 and told["samples"] >= 4
     assert found.usage.completion_tokens == 4 * told["samples"] and found.model == "m"
+
+
+def weather(client: openai.OpenAI, text: str = "weather", **more: Any) -> Any:
+    """Ask a question with a tool."""
+    return client.chat.completions.create(**asking(text), tools=[WEATHER], **more)
+
+
+def test_a_call_is_voted_on(client: openai.OpenAI):
+    """The same call is one candidate, however it is written; an unknown tool and arguments that do not fit are none."""
+    found = weather(client)
+    (choice,) = found.choices
+    (call,) = choice.message.tool_calls
+    assert (choice.finish_reason, choice.message.content, call.type) == ("tool_calls", None, "function")
+    assert (call.function.name, json.loads(call.function.arguments)) == ("weather", {"city": "Rome", "days": 2})
+    assert call.id
+    told = found.maker
+    assert (told["decided"], told["margin"], told["samples"] - told["flagged"]) == (True, 3, 3)
+    assert told["flagged"] >= 2
+    assert json.loads(told["votes"][0]["answer"]) == [{"name": "weather", "arguments": {"city": "Rome", "days": 2}}]
+
+
+def test_a_voted_call_is_streamed(client: openai.OpenAI):
+    """The pieces make up the call that was decided."""
+    with client.chat.completions.stream(**asking("weather"), tools=[WEATHER]) as stream:
+        for _ in stream:
+            pass
+        (choice,) = stream.get_final_completion().choices
+    (call,) = choice.message.tool_calls
+    assert (choice.finish_reason, call.function.name) == ("tool_calls", "weather")
+    assert json.loads(call.function.arguments) == {"city": "Rome", "days": 2}
+
+
+def test_an_agents_loop_ends_in_words(client: openai.OpenAI):
+    """The call goes back with its result; that nothing more is called is what is voted on then."""
+    message = weather(client).choices[0].message
+    result = {"role": "tool", "tool_call_id": message.tool_calls[0].id, "content": "21 degrees"}
+    told = [*asking("weather")["messages"], message, result]
+    found = client.chat.completions.create(model="m", messages=told, tools=[WEATHER], tool_choice="auto")
+    assert (found.choices[0].message.content, found.choices[0].finish_reason) == ("It is 21 degrees.", "stop")
+    assert not found.choices[0].message.tool_calls
+    assert found.maker["margin"] == 3
+
+
+def test_calls_that_do_not_agree_are_no_call(client: openai.OpenAI):
+    """422 with the tally, in the form that the client reads."""
+    with pytest.raises(openai.UnprocessableEntityError) as why:
+        weather(client, "cities", extra_body={"maker": {"max_votes": 6}})
+    assert why.value.body["code"] == "undecided"
+    assert why.value.body["maker"]["margin"] == 0
+
+
+def test_a_leading_call_is_given_where_that_was_asked_for(upstream: FaultServer):
+    """Marked as undecided, with an id to answer it by."""
+    with (
+        proxied(upstream.spec("m"), Rules(plurality=True)) as address,
+        openai.OpenAI(base_url=address, api_key="any", max_retries=0) as client,
+    ):
+        found = weather(client, "cities", extra_body={"maker": {"max_votes": 6}})
+    assert found.choices[0].message.tool_calls[0].id
+    assert found.maker["decided"] is False
+
+
+def test_no_call_may_be_made(client: openai.OpenAI, upstream: FaultServer):
+    """Then the tools change nothing: it is prose, asked once."""
+    found = weather(client, "hi", tool_choice="none")
+    assert (found.choices[0].message.content, found.maker["voted"]) == ("Hello!", False)
+
+
+def test_a_tool_that_has_to_be_called_is(client: openai.OpenAI):
+    """A choice goes to the upstream, and a reply without that call has no vote."""
+    choice = {"type": "function", "function": {"name": "weather"}}
+    assert weather(client, tool_choice=choice).choices[0].message.tool_calls
+    with pytest.raises(openai.UnprocessableEntityError):
+        weather(client, "21 degrees", tool_choice="required", extra_body={"maker": {"max_flags": 3}})
 
 
 def test_prose_is_answered_once(client: openai.OpenAI):

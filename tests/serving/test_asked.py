@@ -12,6 +12,7 @@ from maker.serving.refused import Refused
 
 HELLO = [{"role": "user", "content": "hello"}]
 SCHEMA = {"type": "object", "properties": {"answer": {"type": "integer"}}}
+LOOK = {"name": "look", "description": "Look.", "parameters": {"type": "object"}}
 
 
 def body(**fields: Any) -> bytes:
@@ -42,6 +43,10 @@ def test_the_vote_is_set_in_the_body_and_in_headers():
     ("fields", "named"),
     [({"n": 2}, "n"), ({"tools": [{"type": "function"}]}, "tools"),
      ({"tool_choice": "required"}, "tool_choice"), ({"top_p": 0.5}, "top_p"),
+     ({"tools": [LOOK], "tool_choice": {"type": "function", "function": {"name": "go"}}}, "tools"),
+     ({"tools": [LOOK | {"parameters": {"unheard": 1}}]}, "tools"), ({"tools": [LOOK, LOOK]}, "tools"),
+     ({"tools": [LOOK], "response_format": {"type": "json_object"}}, "response_format"),
+     ({"tools": [LOOK], "parallel_tool_calls": False}, "parallel_tool_calls"),
      ({"logit_bias": {"50256": -100}}, "logit_bias"), ({"reasoning_effort": "low"}, "reasoning_effort"),
      ({"logprobs": True}, "logprobs"), ({"maker": {"kk": 3}}, "maker"), ({"temperature": -1}, "temperature"),
      ({"messages": []}, "messages"), ({"seed": "7"}, "seed"), ({"max_tokens": 0}, "max_tokens"),
@@ -58,6 +63,16 @@ def test_what_is_not_carried_out_is_refused_by_its_name(fields: dict[str, Any], 
 def test_what_changes_nothing_is_taken():
     """Fields at the value that means nothing, and fields about bookkeeping, are no reason to refuse."""
     chat(body(n=1, top_p=1.0, tools=None, logit_bias={}, presence_penalty=0, logprobs=False, store=False), {})
+
+
+def test_tools_are_read_with_their_choice():
+    """As the client wrote them; where none may be called there are none."""
+    assert chat(body(tools=[LOOK], tool_choice="required"), {}).tools == ([LOOK], "required")
+    assert chat(body(tools=[LOOK]), {}).tools == ([LOOK], None)
+    for none in ({"tools": [LOOK], "tool_choice": "none"}, {"tools": []}, {"tool_choice": "auto"}, {}):
+        assert chat(body(**none), {}).tools is None
+    with pytest.raises(Refused, match="/v1/chat/completions"):
+        completion(json.dumps({"prompt": "x", "tools": [LOOK]}).encode(), {})
 
 
 def test_a_completion_has_a_prompt():

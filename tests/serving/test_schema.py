@@ -21,19 +21,14 @@ def test_equal_json_is_one_candidate_and_what_does_not_fit_has_no_vote():
     assert model.requests[0].schema == SCHEMA
 
 
-@pytest.mark.parametrize("schema", [{"type": 3}, {"properties": []}, {"type": "nothing"}])
-def test_what_is_no_schema_is_refused(schema: dict[str, object]):
-    """The client is told before anything is sent."""
-    with pytest.raises(Refused, match="no JSON schema"):
-        reader_of_schema(schema)
-
-
-def test_a_reference_out_of_the_schema_is_never_fetched(monkeypatch: pytest.MonkeyPatch):
-    """A client cannot make the proxy ask another address; no reply fits such a schema."""
+@pytest.mark.parametrize(
+    "schema", [{"type": 3}, {"properties": []}, {"type": "nothing"}, {"if": {}}, {"$ref": "http://127.0.0.1:9/schema"}]
+)
+def test_what_cannot_be_followed_is_refused(schema: dict[str, object], monkeypatch: pytest.MonkeyPatch):
+    """The client is told before anything is sent; no client can make the proxy ask another address."""
     monkeypatch.setattr("urllib.request.urlopen", lambda *_, **__: pytest.fail("fetched"))
-    reader = reader_of_schema({"$ref": "http://127.0.0.1:9/schema.json"})
-    with pytest.raises(Exception, match="schema"):
-        reader.parse("{}")
+    with pytest.raises(Refused, match="cannot be followed"):
+        reader_of_schema(schema)
 
 
 def test_a_schema_that_refers_to_itself_ends():

@@ -88,6 +88,25 @@ def test_the_budget_is_one_for_all_requests_of_a_day():
     assert go() == "1"
 
 
+def test_a_key_has_a_budget_within_that_of_all():
+    """One that has spent its own leaves the others theirs, and no more than all may take; both are new each day."""
+    model, day = ScriptedModel([Sample("1", 10, 0)], lockstep=False), [5]
+    model.prices = Prices(input=1e5, output=0)  # a call costs a dollar, and is held at more
+    voter = Voter(model, Rules(k=1, max_cost=1e9, max_calls=5, max_cost_per_key=12.0), lambda: day[0])
+    question = Question("?", ANY, {"max_tokens": 9}, {})
+
+    def go(key: int) -> str:
+        try:
+            return str(asyncio.run(voter.answer(question, Heard(model), key)).text)
+        except Refused as why:
+            return why.code
+
+    assert [go(0) for _ in range(7)].count("1") == 4
+    assert [go(1), go(1), go(2)] == ["1", "insufficient_quota", "insufficient_quota"]
+    day[0] += 1
+    assert [go(1), go(0)] == ["1", "1"]
+
+
 @pytest.mark.parametrize(
     ("failure", "status", "code"),
     [(Failure("fatal", "the key was refused"), 502, "upstream_unusable"), (Failure("poison", "no"), 422, "undecided")],

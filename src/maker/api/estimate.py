@@ -24,10 +24,12 @@ from maker.engine.probe import Pace, Probe
 from maker.errors import Infeasible, ModelError, TaskError
 from maker.task.canonical import canonical
 from maker.task.task import Task, task_name
+from maker.theory.evidence import Evidence
 from maker.theory.findings import Entropy, FlagEffect, Lengths, entropy, flag_effects, lengths
 from maker.theory.needs import Needs, plain
 from maker.theory.planner import ENOUGH, Amount, Projection, unseen
 from maker.theory.settling import Settling
+from maker.theory.together import Together, as_json, by_model, together
 from maker.theory.uneven.drift import stretch
 from maker.theory.uneven.kinds import Kind, dropped, judged, kinds, short
 from maker.theory.uneven.parts import planned
@@ -51,7 +53,7 @@ class Estimate:
     settling: the draws that would settle what is open; None where nothing is, or no draws would.
     drift: first and last step of the stretch where errors gather beyond chance, None where they may be spread evenly.
     kinds: see `theory/uneven/kinds.py`; flags, lengths, entropy: see `theory/findings.py`. against: "truth" or
-    "agreement". draws: all replies that were judged. stopped: the limit that ended the drawing early.
+    "agreement". draws: all replies judged. stopped: the limit that ended it early. models, together: of a pool's.
     """
 
     task: str
@@ -96,6 +98,8 @@ class Estimate:
     lengths: Lengths
     entropy: Entropy | None
     stopped: str | None
+    models: dict[str, Evidence]
+    together: list[Together]
 
     @property
     def verdict(self) -> str:
@@ -131,6 +135,7 @@ class Estimate:
                     said[name] = None if value is None else plain(getattr(value, end))
             else:
                 said[field.name] = value
+        said |= as_json(said.pop("models"), said.pop("together"))
         said["kinds"] = {name: kind.as_json() for name, kind in self.kinds.items()}
         said["flags"] = {
             name: {"count": effect.count, "share": effect.share, "pays": effect.pays, **effect.dropped.as_json()}
@@ -164,11 +169,12 @@ async def estimate(
 
     task, model, paraphrases, asking: as for `run`. steps: how many random steps to draw on, 30 or more; where it is not
     given, as many as make all draws a tenth of those that the planned run takes, 30 at least and 1,000 at most (without
-    a truth: a tenth of its steps). repeats: draws on each, none of them at another temperature for being the first. Up
-    to 100 steps that erred get 20 to 100 draws more. target: wanted P(whole run right); worst_case: reached whatever
-    the shape of difficulty: no k is planned where that is not promised. total_steps: plan for a run of so many steps
-    instead of the task's own (needed where the task cannot say). progress: called with steps seen, of how many so far
-    wanted; pace: with what a reply takes. interrupted: asked before each batch; True ends the drawing.
+    a truth: a tenth of its steps). repeats: draws on each, by each model of a pool (then 2 at least), none at another
+    temperature for being the first. Up to 100 steps that erred get 20 to 100 draws more. target: wanted P(whole run
+    right); worst_case: reached whatever the shape of difficulty: no k is planned where that is not promised.
+    total_steps: plan for a run of so many steps instead of the task's own (needed where the task cannot say). progress:
+    called with steps seen, of how many so far wanted; pace: with what a reply takes. interrupted: asked before each
+    batch; True ends the drawing.
 
     Returns an Estimate; that voting cannot do it is in its `feasible`. Raises TaskError for bad input, ModelError
     for a model that cannot be used or is lost, Infeasible where hardly a sample can vote. A limit met
@@ -313,6 +319,7 @@ def summed(probe: Probe, goal: Goal, stopped: str | None) -> Estimate:
         notes.append(f"The task has these designs of its steps: {', '.join(task.designs)}. Compare them.")
     if stopped:
         notes.append(f"The drawing was stopped early by {stopped}.")
+    turns = [turn.name for turn in traits.turns]
     names = [field.name for field in fields(Estimate)]
     told = {name: getattr(part, name) for part in (found, plan, needs) for name in names if hasattr(part, name)}
     told["success"] = Amount(plan.success, plan.success_low, plan.success_high)
@@ -320,7 +327,8 @@ def summed(probe: Probe, goal: Goal, stopped: str | None) -> Estimate:
     return Estimate(
         task=task_name(task), model=traits.name, simulated=traits.simulated, against=probe.against, draws=len(replies),
         settling=_settling(probe, plan, needs), drift=stretch(seen), kinds=by_kind, flags=flag_effects(seen),
-        lengths=lengths(seen), entropy=entropy(seen), stopped=stopped, **told,
+        lengths=lengths(seen), entropy=entropy(seen), stopped=stopped, models=by_model(seen, turns, probe.looks),
+        together=together(seen, turns), **told,
     )  # fmt: skip
 
 

@@ -23,7 +23,7 @@ from maker.decision.flags import Flag, chain, flag_name
 from maker.decision.sample import AnyModel, Model, Traits
 from maker.engine.senders import Senders
 from maker.errors import TaskError
-from maker.models import load_model, over_http, style_of
+from maker.models import load_model, over_http, pool_of, style_of
 from maker.models.own import from_callable
 from maker.sending.budget.limits import Budget, Limits, make_limits
 from maker.sending.budget.usage import Usage
@@ -151,6 +151,10 @@ def _config_of(caller: str, asking: Asking) -> dict[str, Any]:
 
 def _ready(asked: AnyModel, task: Task | None, stack: AsyncExitStack, limits: Limits) -> Model:
     """Return a model that can be asked about a task; one made here is closed with the stack."""
+    if isinstance(asked, (list, tuple)):  # what stands there twice is made once
+        made = {id(one) if not isinstance(one, str) else one: one for one in asked}
+        ready = {key: _ready(one, task, stack, limits) for key, one in made.items()}
+        return pool_of([ready[one if isinstance(one, str) else id(one)] for one in asked])
     if callable(asked) and not hasattr(asked, "draw"):
         model: Model = from_callable(asked)
     elif not isinstance(asked, str):

@@ -17,7 +17,7 @@ from typing import Annotated, Any, NoReturn, TypeVar
 import typer
 
 from maker.cli.screen import Bar, hushed, interrupted_rows, lines_of, print_rows, progress_bar
-from maker.decision.sample import Model
+from maker.decision.sample import AnyModel, Model
 from maker.decision.telling.rows import Rows
 from maker.engine.result import RunResult
 from maker.errors import TaskError
@@ -42,7 +42,7 @@ TaskFile = Annotated[str | None, typer.Option(help="path/to/file.py:Class, for a
 TaskName = Annotated[str, typer.Argument(help="A built-in name (see `maker tasks`) or path/to/file.py:Class.")]
 
 OPTIONS: dict[str, tuple[Any, Any, str]] = {  # type, default (... for none), help; the names are those of the settings
-    "model": (str, ..., "openai:NAME (key: OPENAI_API_KEY), http://HOST/v1#NAME (MAKER_API_KEY); see `maker models`."),
+    "model": (list[str], ..., "openai:NAME (OPENAI_API_KEY), http://HOST/v1#NAME (MAKER_API_KEY). Repeated: in turn."),
     "steps": (int | None, None, "Random steps to draw on, 30 or more (as many as cost a tenth of the run)."),
     "repeats": (int, 2, "Draws on each of them."),
     "target": (float, 0.95, "Wanted probability that the whole run is right."),
@@ -105,7 +105,7 @@ def with_settings(order: str, **helps: str) -> Callable[[Callable[..., None]], C
     return added
 
 
-def _settings(*, model: str | None = None, **given: Any) -> dict[str, Any]:
+def _settings(*, model: list[str] | None = None, **given: Any) -> dict[str, Any]:
     """Return what options say, under the names that the settings have; what was not given is left to its default.
 
     Where the command itself names the model, what is for reaching it is left to that, as `reaching`.
@@ -121,7 +121,7 @@ def _settings(*, model: str | None = None, **given: Any) -> dict[str, Any]:
         given["examples"] = _examples(given["examples"])
     if model is None:
         return {**given, "reaching": reaching, "limits": limits}
-    return {**given, "model": named_model(model, limits.get("concurrency"), **reaching), "limits": limits}
+    return {**given, "model": named_models(model, limits.get("concurrency"), **reaching), "limits": limits}
 
 
 def _examples(file: Path) -> Any:
@@ -197,6 +197,12 @@ def own_function(option: str, name: str) -> Callable[[str], Any]:
     if not callable(found):
         raise TaskError(f"{option} {name}: there is no function {attribute!r} in that file")
     return found  # type: ignore[no-any-return]
+
+
+def named_models(specs: list[str], concurrency: int | None = None, **reaching: Any) -> AnyModel:
+    """Return the model that --model describes, or where it is repeated the list of those that take turns."""
+    made = {spec: named_model(spec, concurrency, **reaching) for spec in specs}
+    return [made[spec] for spec in specs] if len(specs) > 1 else made[specs[0]]
 
 
 def named_model(spec: str, concurrency: int | None = None, **reaching: Any) -> Model | str:

@@ -15,6 +15,7 @@ from pydantic import Field
 
 from maker.decision.address import Address
 from maker.decision.config import Frozen, validated
+from maker.decision.pool import pool_name
 from maker.errors import ModelError, TaskError
 from maker.task.prompt import messages_of
 from maker.task.task import Task
@@ -146,7 +147,8 @@ class Model(Protocol):
         ...
 
 
-AnyModel = Model | str | Callable[[Any], Any]  # made, by its specification or name, or a function from prompt to reply
+# Made, by its specification or name, a function from prompt to reply, or a list of these: a pool, which take turns.
+AnyModel = Model | str | Callable[[Any], Any] | Sequence[Any]
 
 
 class Prices(Frozen):
@@ -182,7 +184,8 @@ class Traits(NamedTuple):
     awaited after the last. bears: says how many calls at once are worth sending now (None: it does not say). pace: says
     for a person what holds sending back (None). room: says how many tokens a reply may need for thoughts, beside those
     for its answer, which the token cap counts; they are asked for and held, too (None). native_tools: it reads the
-    `tools` of a request (False).
+    `tools` of a request (False). turns: of a pool, what each model says of itself whose turn it is at draws 0, 1, ...,
+    and then from the first again (none).
     """
 
     name: str
@@ -198,6 +201,7 @@ class Traits(NamedTuple):
     pace: Callable[[], str] | None
     room: Callable[[], int] | None
     native_tools: bool = False
+    turns: tuple[Traits, ...] = ()
 
     @classmethod
     def of(cls, model: Model) -> Traits:
@@ -210,7 +214,7 @@ class Traits(NamedTuple):
             replicable=getattr(model, "replicable", False), bind=getattr(model, "bind", None),
             close=getattr(model, "aclose", None), bears=getattr(model, "bears", None),
             pace=getattr(model, "pace", None), room=getattr(model, "room", None),
-            native_tools=getattr(model, "native_tools", False),
+            native_tools=getattr(model, "native_tools", False), turns=getattr(model, "turns", ()),
         )  # fmt: skip
 
     @staticmethod
@@ -218,6 +222,8 @@ class Traits(NamedTuple):
         """Return what a model is called; the name of one that is not made yet is its own."""
         if isinstance(model, str):
             return model
+        if isinstance(model, (list, tuple)):
+            return pool_name(map(Traits.name_of, model))
         return str(getattr(model, "name", getattr(model, "__qualname__", type(model).__name__)))
 
     @property

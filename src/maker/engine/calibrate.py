@@ -80,7 +80,7 @@ async def calibrate(
     count = DRAWS if probe.against == "truth" else AGREEMENT_STEPS
     if config.worst_case:
         count = MOST_DRAWS
-    await probe.first(count, 2 if config.worst_case else 1)
+    await probe.first(count, 2 * max(1, len(dispatcher.traits.turns)) if config.worst_case else 1)
     await probe.again(MOST_AGAIN)
     while probe.against == "truth" and count < min(MOST_DRAWS, steps) and _open(probe.evidence, steps, config.target):
         count += DRAWS

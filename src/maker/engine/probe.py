@@ -38,6 +38,7 @@ from maker.task.task import Task, guarded
 from maker.theory.draws import Draw, Seen
 from maker.theory.evidence import Evidence
 from maker.theory.planner import ENOUGH
+from maker.theory.together import shuffled
 from maker.theory.uneven.parts import Part, parts
 
 AGREEMENT_K = 5  # the margin of the votes that samples are graded by where there is no truth
@@ -179,7 +180,10 @@ class Probe:
         """Draw on each step as often as asked, in one wave, and add what came to `draws`, or to `again`."""
         polls = [self._poll(step.index, step.state, count) for step, count in zip(steps, counts, strict=True)]
         for step, poll, wave in zip(steps, polls, await settle(polls, self._draw, self.dispatcher.usage), strict=True):
-            (step.again if again else step.draws).extend(self._graded(poll, wave))
+            drawn = self._graded(poll, wave)
+            if self.dispatcher.traits.turns and not again:
+                drawn = shuffled(drawn, random.Random(step.index).choice)  # noqa: S311 -- an order, no secret
+            (step.again if again else step.draws).extend(drawn)
 
     async def _draw(self, requests: Sequence[Request]) -> list[Sample]:
         if self.interrupted is not None and self.interrupted():
@@ -203,12 +207,14 @@ class Probe:
         """Return the draws of a poll's last wave, whether they may vote or not."""
         replies = poll.samples[-len(wave) :]
         self.replies += replies
+        turns = self.dispatcher.traits.turns
         return [
             Draw(
                 poll.step.read(sample.text).key,
                 wave.extras.get(i, {}).get("flag"),
                 length_of(sample),
                 (sample.text or "")[:SHOWN],
+                turns[(wave.first + i) % len(turns)].name if turns else "",
             )
             for i, sample in enumerate(replies)
         ]
@@ -218,7 +224,8 @@ class Probe:
         config, most = self.config, max(100, 20 * k)
         name = f"{self.name}/{self._round}" if self._round else self.name
         method = Method.of(config, k, self.flags, (most, most), run=name, epoch=self.epoch, branch=self._round)
-        poll = Poll.of(method, self.rules, index, state, render(self.task, state, index))
+        first = index % len(self.dispatcher.traits.turns or (0,))  # of a pool, each has the first draw of as many steps
+        poll = Poll.of(method, self.rules, index, state, render(self.task, state, index), first=first)
         if config.paraphrase:
             poll.views = views(self.task, state, index)
         return poll

@@ -17,6 +17,7 @@ from typing import Any
 
 from maker import theory
 from maker.decision.address import round_of
+from maker.decision.pool import turns_of
 from maker.decision.race import Verdict
 from maker.decision.sample import Sample
 from maker.decision.wave import FLAGGED, Wave
@@ -44,6 +45,7 @@ class Summary:
     steps, waves and fold are those of the verdicts that count; samples and flags are all. abandoned: what rollbacks
     left behind. takes: what models were found to take, by name; served: the name that a server last said it used, by
     the model asked ("": the run's own). sources: paid samples by server, where several answer for one model.
+    pooled: judged samples by model, and flagged ones of these, where the run's model is a pool.
     """
 
     header: dict[str, Any] = field(default_factory=dict)
@@ -64,6 +66,9 @@ class Summary:
     takes: dict[str, dict[str, Any]] = field(default_factory=dict)
     served: dict[str, str] = field(default_factory=dict)
     sources: Counter[str] = field(default_factory=Counter)
+    pooled: dict[str, tuple[int, int]] = field(default_factory=dict)
+    _turns: list[str] = field(default_factory=list, repr=False)  # of the pool in force
+    _elsewhere: set[tuple[int, int]] = field(default_factory=set, repr=False)  # rounds of steps that ask another model
     _open: Counter[tuple[int, int]] = field(default_factory=Counter, repr=False)  # waves by step and round
 
     def take(self, item: Wave | Note) -> None:
@@ -73,6 +78,7 @@ class Summary:
                 self._count(item)
             case Epoch():
                 self._open.clear()
+                self._turns = turns_of(item.header.get("model"))
                 self.k, self.table = (self.k, self.table) if item.k is None else (item.k, None)
             case Calibration():
                 self.calibration, self.k, self.table = item.as_note(), item.k, item.margins()
@@ -81,6 +87,7 @@ class Summary:
                 self.flags.update(item.flags)
             case Escalation():
                 self.escalations[item.rung] += 1
+                self._elsewhere.update((step, item.round) for step in item.steps if item.change.model)
             case Ahead():
                 for roll in item.rolls:
                     for wave in roll.waves:
@@ -134,10 +141,20 @@ class Summary:
 
     def _drawn(self, wave: Wave) -> None:
         self.samples += len(wave)
+        if self._turns and (wave.step, round_of(wave.first)) not in self._elsewhere:
+            for draw, candidate in enumerate(wave.draws[0::4], wave.first):
+                name = self._turns[draw % len(self._turns)]
+                drawn, dropped = self.pooled.get(name, (0, 0))
+                self.pooled[name] = drawn + 1, dropped + (candidate == FLAGGED)
         lost = wave.draws[0::4].count(FLAGGED)
         if lost:
             self.flagged += lost
             self.flags.update(str(facts["flag"]) for facts in wave.extras.values() if "flag" in facts)
+
+    @property
+    def pooled_rows(self) -> list[tuple[str, str]]:
+        """What each model of a pool has given, a row each for a person."""
+        return [(f"samples of {name}", f"{drawn:,}, {lost:,} flagged") for name, (drawn, lost) in self.pooled.items()]
 
     def as_json(self) -> dict[str, Any]:
         """Return the object that `maker show --json` prints."""
@@ -152,6 +169,8 @@ class Summary:
             "stopped": self.close.get("stopped", "running or killed"), "seconds": self.close.get("seconds"),
             "segments": self.header.get("segments"), "records": self.records, "head": self.head,
             **({"table": {"k": self.table.k, **self.table.as_note()}} if self.table else {}),
+            **({"pooled": {name: {"samples": drawn, "flagged": lost} for name, (drawn, lost) in self.pooled.items()}}
+               if self.pooled else {}),
         }  # fmt: skip
 
 

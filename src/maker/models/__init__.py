@@ -14,10 +14,11 @@ from maker.decision.sample import AnyModel, Model, Prices
 from maker.errors import TaskError
 from maker.models.named import Named, named, names
 from maker.models.own import from_callable, from_client
+from maker.models.pool import pool_of
 from maker.models.providers import OVER_HTTP, from_spec, merged
 from maker.task.load import construct
 
-__all__ = ["MODELS", "from_callable", "from_client", "load_model", "over_http", "style_of"]
+__all__ = ["MODELS", "from_callable", "from_client", "load_model", "over_http", "pool_of", "style_of"]
 
 MODELS = ("neural", "oracle", "openai", "http")
 
@@ -79,6 +80,8 @@ def _named(spec: str) -> Named | None:
 
 def style_of(model: AnyModel) -> str | None:
     """Return the only style of prompts that a model reads, where it says so: a task that has styles is given it."""
+    if isinstance(model, (list, tuple)):
+        return next((style for style in map(style_of, model) if style is not None), None)
     if isinstance(model, str) and model.partition(":")[0] == "neural":
         return str(importlib.import_module("maker.models.neural").NeuralModel.style)
     return getattr(model, "style", None)

@@ -58,6 +58,7 @@ class InParts:
         traits = Traits.of(model)
         self.name, self.lockstep, self.callers = traits.name, traits.lockstep, traits.callers
         self.prices, self.simulated, self.room = traits.prices, traits.simulated, traits.room
+        self.turns = traits.turns
         self._model, self._task, self._system = model, task, system
 
     async def draw(self, requests: Sequence[Request]) -> list[Sample | Failure]:

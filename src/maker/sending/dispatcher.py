@@ -28,11 +28,11 @@ from maker.sending.budget.funds import Funds
 from maker.sending.budget.limits import Budget, Limits, must_have_prices
 from maker.sending.budget.usage import Spent, Usage, spent_on
 from maker.sending.draw import FREE, Draw, answered
-from maker.sending.hedge import Hedges
 from maker.sending.late import Call
-from maker.sending.outage import Outage, refuse_long_pause
+from maker.sending.outage import refuse_long_pause
 from maker.sending.receipts import Receipts
 from maker.sending.slots import Slots
+from maker.sending.turns import Turns
 
 ATTEMPTS = 10  # of one draw before the model counts as lost; refusals that name a wait are none
 UNTOLD = 32  # calls at once, of a model that does not say what it bears
@@ -59,7 +59,7 @@ class Dispatcher:
         self, model: Model, limits: Limits, usage: Usage, *, beside: Dispatcher | None = None, name: str = "",
         shared: Budget | None = None,
     ) -> None:  # fmt: skip
-        self.model, self.name = model, name
+        self.model = model
         self.limits, self.usage = limits, usage
         self.traits = traits = Traits.of(model)
         self.prices = traits.prices
@@ -72,13 +72,12 @@ class Dispatcher:
         self.out = 0  # draws that are with the model now
         self.slots: Slots = beside.slots if beside else Slots(self._bears())
         self._finding = limits.concurrency is None and traits.bears is not None
-        self._outage = Outage(limits.patience)
-        self._hedges = Hedges() if limits.hedge else None
+        self._turns = Turns(traits, limits, name)
 
     @property
     def retrying(self) -> str:
         """What a repetition waits for, "" when nothing does."""
-        return str(self._outage) if self._outage.on else self._retrying
+        return self._turns.gone or self._retrying
 
     @property
     def lanes(self) -> int:
@@ -127,11 +126,9 @@ class Dispatcher:
 
     def _bounded(self, draws: list[Draw]) -> list[Draw]:
         """Give draws the room for thoughts that the model needs now, and the bounds that follow."""
-        if self.traits.room is not None:
-            for draw in draws:
-                draw.have_room(self.traits.room())
+        self._turns.have_room(draws)
         if self.bounding:
-            for draw, bound in zip(draws, self.budget.bounds([d.request for d in draws], self.prices), strict=True):
+            for draw, bound in zip(draws, self._turns.bounds(draws, self.budget.bounds), strict=True):
                 draw.bound = bound
         return draws
 
@@ -184,7 +181,7 @@ class Dispatcher:
     async def _send(self, draws: list[Draw]) -> None:
         """Send some draws in one call; repeat those that fail, each with its draw and seed."""
         waiting, tries, attempts, reworded, waited = draws, 0, 0, 0, 0.0
-        outage = self._outage
+        outage = self._turns.of(draws[0].request).outage
         while attempts < ATTEMPTS and waited < outage.patience:
             if waiting[0].sent:
                 await self._hold_again(waiting)
@@ -248,12 +245,12 @@ class Dispatcher:
         except BaseException:
             self.budget.cancelled([draw.bound for draw in draws])
             raise
-        self._outage.hear(replies)
+        self._turns.of(asked[0]).outage.hear(replies)
         return self._book(draws, replies) if self.bounding else self._book_reported(draws, replies)
 
     async def _ask(self, draws: Sequence[Draw], asked: Sequence[Request]) -> list[Reply]:
         """Make one call; where it takes far longer than its like, it is made again, or others have its slot."""
-        ask, hedges = partial(answered, self.model, asked), self._hedges
+        ask, hedges = partial(answered, self.model, asked), self._turns.of(asked[0]).hedges
         if self.traits.lockstep:
             return await ask()
         call = self.slots.late.begin(Call())
@@ -286,7 +283,7 @@ class Dispatcher:
         failed: list[tuple[Draw, Failure]] = []
         came: list[tuple[Request, Sample, Spent]] = []
         for draw, reply in zip(draws, replies, strict=True):
-            spent = spent_on(reply, draw.bound, self.prices)
+            spent = spent_on(reply, draw.bound, self._turns.prices(draw))
             if isinstance(reply, Failure):
                 failed.append((draw, reply))
                 self.budget.failed(spent, reply.detail)
@@ -299,7 +296,7 @@ class Dispatcher:
         if came:
             self._proven, self._retrying = True, ""
             if self.receipts is not None:
-                self.receipts.keep(came, self.name)
+                self.receipts.keep(came, self._turns.of(came[0][0]).name)
         return failed
 
     def _book_reported(self, draws: Sequence[Draw], replies: Sequence[Sample | Failure]) -> list[tuple[Draw, Failure]]:
@@ -317,7 +314,8 @@ class Dispatcher:
 
     async def pay(self, request: Request, send: Callable[[Request], Awaitable[Reply]]) -> Reply:
         """Send one call that is no draw, and book it as one that brought no sample. Raises Stop before it is sent."""
-        bound = self.budget.send_beside(request, self.prices)
+        asked = self._turns.of(request)
+        bound = self.budget.send_beside(request, asked.traits.prices)
         try:
             if self.receipts is not None:
                 await self.receipts.reserve([request], [bound])
@@ -327,8 +325,8 @@ class Dispatcher:
             raise
         finally:
             self.budget.give_back([bound])
-        self._outage.hear([reply])
-        spent = spent_on(reply, bound, self.prices)
+        asked.outage.hear([reply])
+        spent = spent_on(reply, bound, asked.traits.prices)
         self.budget.failed(spent)
         if self.receipts is not None:
             self.receipts.fail(request, Failure("transient", "not a draw: a probe of the model's"), spent)

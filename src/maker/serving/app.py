@@ -72,7 +72,7 @@ class Proxy:
         async def handled(request: Request) -> Response:
             began = time.monotonic()
             try:
-                self._guard.admit(request.headers)
+                request.state.key = self._guard.admit(request.headers)
                 reply = await handle(request)
             except Exception as error:  # noqa: BLE001 -- a client is told what happened, whatever it was
                 why = _why(error)
@@ -99,7 +99,7 @@ class Proxy:
         form = FORMS[request.url.path]
         with self._guard.place():
             question = form.read(await self._guard.body(request), request.headers)
-        vote = asyncio.create_task(self._answered(question, request.url.path))
+        vote = asyncio.create_task(self._answered(question, request.url.path, request.state.key))
         try:
             await _while_there(request, vote, AT_ONCE if question.stream else None)
             if not question.stream:
@@ -127,14 +127,14 @@ class Proxy:
         finally:
             vote.cancel()
 
-    async def _answered(self, question: Question, path: str) -> Answered:
+    async def _answered(self, question: Question, path: str, key: int) -> Answered:
         """Answer a question in one of the places, and record and count it, however it ends."""
         heard, began = Heard(self._voter.model), time.time()
         told: dict[str, Any] = {"error": "the client left"}
         try:
             with self._guard.place():
-                given = await self._voter.answer(question, heard)
-            told = given.told | {"answer": given.text}
+                given = await self._voter.answer(question, heard, key)
+            told = given.told | {"answer": given.text} | ({"calls": given.calls} if given.calls else {})
             self._metrics.add("votes_total", result=_RESULTS[given.decided])
             return given
         except Exception as error:
@@ -155,7 +155,8 @@ class Proxy:
             return
         self._record.keep({
             "at": began, "seconds": round(time.time() - began, 3), "route": path, "prompt": question.prompt,
-            "schema": question.schema, **question.asking, "maker": question.voting, "said": told,
+            "schema": question.schema, "tools": question.tools, **question.asking, "maker": question.voting,
+            "said": told,
             "samples": [[s.text, s.tokens_in, s.tokens_out, s.finish_reason, s.response_id] for s in heard.samples],
         })  # fmt: skip
 

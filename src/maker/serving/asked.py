@@ -3,18 +3,20 @@
 Promises: nothing that could change an answer is dropped in silence. A field that is not carried out here is refused by
 its name, unless it has the value that changes nothing; fields that are about bookkeeping alone are taken and ignored.
 
-Not covered: tools, which are refused; images and other parts that are no text go to the upstream as they are.
+Not covered: tools but in chats; images and other parts that are no text, which go to the upstream as they are.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeVar
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from maker.api.tools.reader import reader_for
+from maker.errors import TaskError
 from maker.serving.refused import Refused
 
 LONGEST = 4096  # tokens of a reply for which the client names no limit
@@ -29,11 +31,10 @@ _CHANGES_NOTHING: Mapping[str, Sequence[Any]] = {
     "tool_choice": ("none", "auto"), "best_of": (1,), "echo": (False,), "background": (False,),
     "truncation": ("disabled",), "modalities": (["text"],),
 }  # fmt: skip
-_TOOLS = (
-    "tools are not voted on here yet: ask for the next action as JSON (response_format with a json_schema, its "
-    "alternatives in anyOf), or ask the upstream itself"
-)
+_TOOLS = "tools are voted on at /v1/chat/completions alone: ask there"
 _REMEDIES = {"n": "one voted answer is given to a request: leave n out", "tools": _TOOLS, "tool_choice": _TOOLS}
+_EITHER = "calls are the answer where tools are offered: ask for response_format in a request of its own"
+_ONE_CALL = "calls are voted on as they come, one or several: leave parallel_tool_calls out, or offer no tools"
 _VOTING = ("k", "max_votes", "max_flags", "max_calls", "max_tokens", "max_cost", "max_seconds")  # of one request
 
 
@@ -41,8 +42,9 @@ _VOTING = ("k", "max_votes", "max_flags", "max_calls", "max_tokens", "max_cost",
 class Question:
     """What is asked, whichever route it came by.
 
-    prompt: text or messages. schema: JSON schema of the answer, None where it is prose. asking: settings of `vote`.
-    voting: k and limits that the client set. counted: the stream ends with the usage.
+    prompt: text or messages. schema: JSON schema of the answer, None where it is prose or calls. asking: settings of
+    `vote`. voting: k and limits that the client set. counted: the stream ends with the usage. tools: what may be
+    called, as the client told it, with its choice; None for no tools.
     """
 
     prompt: Text
@@ -51,6 +53,7 @@ class Question:
     voting: dict[str, Any]
     stream: bool = False
     counted: bool = False
+    tools: tuple[list[dict[str, Any]], Any] | None = None
 
 
 class _Body(BaseModel):
@@ -82,6 +85,9 @@ class _Chat(_Body):
     max_tokens: int | None = Field(default=None, ge=1)
     max_completion_tokens: int | None = Field(default=None, ge=1)
     response_format: _Format | None = None
+    tools: list[dict[str, Any]] | None = None
+    tool_choice: str | dict[str, Any] | None = None
+    parallel_tool_calls: bool | None = None
 
 
 class _Completion(_Body):
@@ -101,7 +107,26 @@ def chat(body: bytes, headers: Mapping[str, str]) -> Question:
     told = _read(_Chat, body)
     form = told.response_format
     schema = _schema(form.type, form.json_schema) if form is not None else None
-    return _question(told, told.messages, schema, told.max_completion_tokens or told.max_tokens, headers)
+    asked = _question(told, told.messages, schema, told.max_completion_tokens or told.max_tokens, headers)
+    return replace(asked, tools=_tools(told, schema))
+
+
+def _tools(told: _Chat, schema: dict[str, Any] | None) -> tuple[list[dict[str, Any]], Any] | None:
+    """Return the tools that may be called, with the choice. Raises Refused for what is none, and beside a schema."""
+    if told.tool_choice == "none" or (not told.tools and told.tool_choice in (None, "auto")):
+        return None
+    for name, why, wrong in (
+        ("tool_choice", "there are no tools to choose from", not told.tools),
+        ("response_format", _EITHER, schema is not None),
+        ("parallel_tool_calls", _ONE_CALL, told.parallel_tool_calls is False),
+    ):
+        if wrong:
+            raise Refused(400, f"{name}: {why}", code="unsupported", param=name)
+    try:
+        reader_for("tools", None, None, None, told.tools, told.tool_choice)
+    except TaskError as error:
+        raise Refused(400, str(error), param="tools") from None
+    return told.tools or [], told.tool_choice
 
 
 def completion(body: bytes, headers: Mapping[str, str]) -> Question:

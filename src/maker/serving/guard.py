@@ -47,8 +47,11 @@ class Guard:
         self.at_once = 0
         self._held = 0
 
-    def admit(self, headers: Mapping[str, str]) -> None:
-        """Raise Refused for a request that may not come in."""
+    def admit(self, headers: Mapping[str, str]) -> int:
+        """Return the number of the key that a request was sent with, 0 where none is needed.
+
+        Raises Refused for a request that may not come in.
+        """
         host = headers.get("host", "")
         if self._local and not is_loopback(_named(host)):
             raise Refused(403, f"the host {host[:80]!r} is not this proxy's: ask it at 127.0.0.1", code="bad_host")
@@ -58,8 +61,10 @@ class Guard:
         scheme, _, key = headers.get("authorization", "").partition(" ")
         given = key.strip().encode("utf-8", "replace") if scheme.lower() == "bearer" else b""
         # All are compared, so that the time tells nothing.
-        if self._keys and not sum([hmac.compare_digest(given, known) for known in self._keys]):
+        fits = [hmac.compare_digest(given, known) for known in self._keys]
+        if self._keys and not sum(fits):
             raise Refused(401, "no key of this proxy was sent: give it as the client's API key", code="invalid_api_key")
+        return fits.index(True) if fits else 0
 
     @contextmanager
     def place(self) -> Iterator[None]:

@@ -23,7 +23,9 @@ Made = dict[str, Any]
 
 def chat_reply(given: Answered, model: str) -> Made:
     """Return a chat completion."""
-    message = {"role": "assistant", "content": given.text, "refusal": None}
+    message: Made = {"role": "assistant", "content": given.text, "refusal": None}
+    if given.calls:
+        message["tool_calls"] = given.calls
     choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": given.finish}
     return {**_head("chatcmpl", "chat.completion", model), "choices": [choice], "usage": _usage(given),
             "maker": given.told}  # fmt: skip
@@ -32,7 +34,9 @@ def chat_reply(given: Answered, model: str) -> Made:
 def chat_events(given: Answered, model: str, question: Question) -> Iterator[bytes]:
     """Yield a chat completion as a stream's events."""
     head = _head("chatcmpl", "chat.completion.chunk", model)
-    said = {"role": "assistant", "content": given.text}
+    said: Made = {"role": "assistant", "content": given.text}
+    if given.calls:
+        said["tool_calls"] = [{"index": number, **call} for number, call in enumerate(given.calls)]
     yield _event({**head, "choices": [{"index": 0, "delta": said, "finish_reason": None}]})
     end = {"index": 0, "delta": {}, "finish_reason": given.finish}
     yield _event({**head, "choices": [end], "maker": given.told})
@@ -60,7 +64,7 @@ def completion_events(given: Answered, model: str, question: Question) -> Iterat
 
 def response_reply(given: Answered, model: str) -> Made:
     """Return a response with one message."""
-    part = {"type": "output_text", "text": given.text, "annotations": []}
+    part: Made = {"type": "output_text", "text": given.text, "annotations": []}
     cut = given.finish == "length"
     status = "incomplete" if cut else "completed"
     message = {"type": "message", "id": _name("msg"), "role": "assistant", "status": status, "content": [part]}

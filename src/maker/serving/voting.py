@@ -1,7 +1,9 @@
 """One upstream that many requests ask, and a vote on what it says.
 
-An answer that has a form (a JSON schema) is voted on by `vote`. Prose is asked for once, since no two texts would
-agree, and marked so; with `strict`, its exact text is voted on. The budget is one for all requests of a day (UTC).
+An answer that has a form (a JSON schema), and calls of tools that are offered, are voted on by `vote`. Prose is asked
+for once, since no two texts would agree, and marked so; with `strict`, its exact text is voted on. What is said beside
+a call, or in place of one, is the first such reply's, and no vote is on it. The budget is one for all requests of a day
+(UTC).
 
 Promises: an undecided vote is never passed off as an answer: it is refused with its tally, or, with `plurality`, the
 leader is given and marked as undecided. What is counted as used is all samples', not the winner's.
@@ -19,17 +21,21 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from maker.api.vote import vote
-from maker.decision.race import Tally
+from maker.decision.pool import BETWEEN, turns_of
+from maker.decision.race import Verdict
 from maker.decision.sample import Model, Reply, Request, Sample, Traits
 from maker.errors import ModelError, TaskError, Undecided
 from maker.sending.budget.limits import Budget, Limits, make_limits, must_have_prices
 from maker.serving.asked import Question
 from maker.serving.refused import refused
 from maker.serving.schema import reader_of_schema
+from maker.task.tools import Turn
 
 PATIENCE = 30.0  # seconds that a request waits for an upstream that is gone
 DAY = 86_400
 _SHOWN = 20  # candidates in a reply
+
+_Votes = list[tuple[Any, int]]  # by answer
 
 
 @dataclass(slots=True, frozen=True)
@@ -42,6 +48,7 @@ class Rules:
     max_cost: float | None = None  # US dollars a day
     max_calls: int | None = None  # a day
     max_tokens: int | None = None  # a day
+    max_cost_per_key: float | None = None  # US dollars a day, of all requests with one key
 
 
 @dataclass(slots=True)
@@ -49,9 +56,10 @@ class Answered:
     """What a request is answered.
 
     decided: None where there was no vote. finish: why the text ends. votes: [{"answer", "votes"}, ...], leader first.
+    calls: of tools, as a message of a chat has them; text: what is said beside them, None for nothing.
     """
 
-    text: str
+    text: str | None
     voted: bool
     decided: bool | None
     finish: str
@@ -62,6 +70,7 @@ class Answered:
     flagged: int
     tokens_in: int
     tokens_out: int
+    calls: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def told(self) -> dict[str, Any]:
@@ -102,17 +111,19 @@ class Voter:
     today: Callable[[], int] = lambda: int(time.time() // DAY)
     _day: int = -1
     _budget: Budget = field(default_factory=Budget)
+    _of_keys: dict[int, Budget] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         traits = Traits.of(self.model)
         if traits.needs_truth:
             raise TaskError(f"serve: {traits.name} answers the steps of a task only: name a model over HTTP")
-        must_have_prices(Limits(), traits.prices, self.budget)
+        must_have_prices(Limits(), traits.prices, self.budget_of(0))
 
     @property
     def name(self) -> str:
         """The model's name as replies give it."""
-        return Traits.of(self.model).name.rpartition("#")[2].removeprefix("openai:")
+        name = Traits.of(self.model).name
+        return BETWEEN.join(one.rpartition("#")[2].removeprefix("openai:") for one in turns_of(name) or [name])
 
     @property
     def budget(self) -> Budget:
@@ -121,34 +132,43 @@ class Voter:
             rules = self.rules
             self._day = day
             self._budget = Budget(max_cost=rules.max_cost, max_calls=rules.max_calls, max_tokens=rules.max_tokens)
+            self._of_keys = {}
         return self._budget
 
-    async def answer(self, question: Question, heard: Heard) -> Answered:
-        """Answer a question; `heard` then has all that the upstream said.
+    def budget_of(self, key: int) -> Budget:
+        """Return what requests with a key may still take today, of what all may."""
+        whole, most = self.budget, self.rules.max_cost_per_key
+        return whole if most is None else self._of_keys.setdefault(key, Budget(max_cost=most, within=whole))
+
+    async def answer(self, question: Question, heard: Heard, key: int = 0) -> Answered:
+        """Answer a question; `heard` then has all that the upstream said. key: the number of the client's.
 
         Raises Refused. Cancelled, it sends no more.
         """
-        voted = question.schema is not None or self.rules.strict
+        voted = question.schema is not None or question.tools is not None or self.rules.strict
         k = question.voting.get("k", self.rules.k) if voted else 1
         told = {name: value for name, value in question.voting.items() if name != "k"}
         asking = {"seed": secrets.randbits(63), **question.asking}
         if not voted:  # as the upstream would be asked, and taken as it comes
             asking |= {"flags": [], "temperature": question.asking.get("temperature")}
             told = {"max_flags": 1, **told}
-        reader = None if question.schema is None else reader_of_schema(question.schema)
+        if question.schema is not None:
+            asking["answer"] = reader_of_schema(question.schema)
+        if question.tools is not None:
+            asking["tools"], asking["tool_choice"] = question.tools
         seed = int(asking["seed"])
         try:
             limits = make_limits({"patience": PATIENCE, **told})
-            found = await vote(question.prompt, model=heard, k=k, answer=reader, limits=limits, budget=self.budget,
-                               **asking)  # fmt: skip
+            found: Verdict[Any] = await vote(
+                question.prompt, model=heard, k=k, limits=limits, budget=self.budget_of(key), **asking
+            )
         except Undecided as end:
             return self._undecided(end, heard, seed, voted=voted)
         except (TaskError, ModelError) as error:
             raise refused(error) from None
         if not voted:
             return self._once(heard, seed)
-        votes = [(_written(answer), count) for answer, count in found.votes.items()]
-        return _answered(_written(found.answer), votes, found.margin, found.flagged, heard, seed)
+        return _answered(found.answer, list(found.votes.items()), found.margin, found.flagged, heard, seed)
 
     def _once(self, heard: Heard, seed: int) -> Answered:
         """Return the one reply as it came."""
@@ -159,7 +179,7 @@ class Voter:
 
     def _undecided(self, end: Undecided, heard: Heard, seed: int, *, voted: bool) -> Answered:
         """Return what is given in place of a decided answer. Raises Refused."""
-        votes = _counted(end.tally)
+        votes = list(end.tally.votes.items())
         why = refused(end, {"votes": _shown(votes), "margin": end.tally.margin, "samples": len(heard.samples),
                             "flagged": end.tally.flagged, "decided": False, "limit": end.limit,
                             "tokens": sum(heard.tokens)})  # fmt: skip
@@ -168,29 +188,30 @@ class Voter:
         if why.status != 422 or not self.rules.plurality or not votes:
             raise why from None
         leader = max(votes, key=lambda vote: vote[1])[0]
+        if isinstance(leader, Turn):
+            leader = leader.after(secrets.token_bytes(8))
         given = _answered(leader, votes, end.tally.margin, end.tally.flagged, heard, seed)
         given.decided = False
         return given
 
 
-def _answered(
-    text: str, votes: list[tuple[str, int]], margin: int, flagged: int, heard: Heard, seed: int
-) -> Answered:  # fmt: skip
+def _answered(answer: Any, votes: _Votes, margin: int, flagged: int, heard: Heard, seed: int) -> Answered:
     """Return an answer with the account of all samples."""
+    calls = answer.message.get("tool_calls", []) if isinstance(answer, Turn) else []
+    text = answer.text if isinstance(answer, Turn) else _written(answer)
     return Answered(
-        text, True, True, "stop", seed, _shown(votes), margin, len(heard.samples), flagged, *heard.tokens
+        text, True, True, "tool_calls" if calls else "stop", seed, _shown(votes), margin, len(heard.samples), flagged,
+        *heard.tokens, calls,
     )  # fmt: skip
 
 
 def _written(answer: Any) -> str:
-    """Return an answer as the text of a reply."""
+    """Return an answer as the text of a reply; calls of tools as the list of them."""
+    if isinstance(answer, Turn):
+        answer = [{"name": call.name, "arguments": call.arguments} for call in answer.calls]
     return answer if isinstance(answer, str) else json.dumps(answer, ensure_ascii=False)
 
 
-def _counted(tally: Tally) -> list[tuple[str, int]]:
-    return [(_written(answer), count) for answer, count in tally.votes.items()]
-
-
-def _shown(votes: list[tuple[str, int]]) -> list[dict[str, Any]]:
+def _shown(votes: _Votes) -> list[dict[str, Any]]:
     """Return the first candidates, the leader first."""
-    return [{"answer": a, "votes": n} for a, n in sorted(votes, key=lambda vote: -vote[1])[:_SHOWN]]
+    return [{"answer": _written(a), "votes": n} for a, n in sorted(votes, key=lambda vote: -vote[1])[:_SHOWN]]

@@ -22,13 +22,14 @@ SHOWN = 0.01  # chance that any step at all is called lost and is not
 class Draw:
     """One reply: its vote key (None: it cannot be read), the flag that dropped it, its length in tokens, its beginning.
 
-    text: what a person is shown of it.
+    text: what a person is shown of it. model: whose it is, where models of a pool take turns.
     """
 
     key: bytes | None
     flag: str | None
     tokens: int
     text: str = ""
+    model: str = ""
 
 
 @dataclass(slots=True)

@@ -214,7 +214,12 @@ class Evidence:
 
 
 def _tails(seen: Sequence[Seen]) -> list[int]:
-    """Return `Evidence.tails`: [] where r is not the same for all steps, or 2 at most."""
+    """Return `Evidence.tails`: [] where r is not the same for all steps, or 2 at most; and of a pool.
+
+    The draws of a pool's models at one step are not alike, and their number of wrong ones is no binomial's.
+    """
+    if any(draw.model for step in seen for draw in step.draws[:1]):
+        return []
     repeats = {len(step.draws) / step.picked for step in seen}
     r = int(repeats.pop()) if len(repeats) == 1 else 0
     if r <= 2:

@@ -36,7 +36,7 @@ class Recorded:
         self.seen = seen(letters)
         self.replies = [Sample("x", tokens, tokens)] * len(letters)
         prices = None if price is None else maker.Prices(input=price, output=price)
-        self.dispatcher = SimpleNamespace(prices=prices, traits=SimpleNamespace(bind=None))
+        self.dispatcher = SimpleNamespace(prices=prices, traits=SimpleNamespace(bind=None, turns=()))
         self.task = None
 
     def chosen(self, count: int, *, once: bool) -> list[Seen]:

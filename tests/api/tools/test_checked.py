@@ -20,6 +20,9 @@ ALLOWED = [  # schema, value, its one form
     ({"type": "string", "pattern": "^a", "maxLength": 2}, "ab", "ab"),
     ({"type": "string", "format": "date", "x-mine": 3, "title": "T", "default": 4}, "no date", "no date"),
     ({"type": "array", "uniqueItems": True, "minItems": 1}, [1, True], [1, True]),
+    ({"prefixItems": [{"type": "string"}, {"type": "number"}]}, ["a", 1, None], ["a", 1.0, None]),
+    ({"patternProperties": {"^n": {"type": "number"}}, "additionalProperties": False}, {"n1": 1}, {"n1": 1.0}),
+    ({"propertyNames": {"maxLength": 2}, "not": {"required": ["b"]}}, {"a": 1}, {"a": 1}),
 ]  # fmt: skip
 FORBIDDEN = [  # schema, value, what the complaint says
     ({"type": "number"}, "1", "not of type number"), ({"type": "integer"}, 1.5, "integer"),
@@ -34,12 +37,18 @@ FORBIDDEN = [  # schema, value, what the complaint says
     ({"minLength": 2}, "a", "minLength"), ({"pattern": "^b"}, "a", "pattern"), ({"maxItems": 0}, [1], "maxItems"),
     ({"uniqueItems": True}, [1, 1], "uniqueItems"), ({"items": {"type": "null"}}, [1], "null"),
     ({"$ref": "#/$defs/node", "$defs": {"node": NODE}}, {"next": {"last": 1}}, "next: last"),
+    ({"prefixItems": [{"type": "string"}], "items": False}, ["a", 1], "not allowed"),
+    ({"prefixItems": [{"type": "string"}]}, [1], "string"), ({"not": {"type": "null"}}, None, "must not be"),
+    ({"patternProperties": {"^n": {"type": "number"}}, "additionalProperties": False}, {"m": 1}, "m: "),
+    ({"patternProperties": {"^n": {"type": "number"}}}, {"n": "1"}, "n: "),
+    ({"properties": {"n": {"maximum": 2}}, "patternProperties": {"^n": {"minimum": 2}}}, {"n": 1}, "minimum"),
+    ({"propertyNames": {"maxLength": 2}}, {"abc": 1}, "maxLength"),
 ]  # fmt: skip
 REFUSED = [
     ({"if": {}}, "'if'"), ({"properties": {"a": {"unevaluatedProperties": False}}}, "unevaluated"),
     ({"type": "text"}, "type"),
     ({"$ref": "https://elsewhere"}, "names nothing"), ({"$ref": "#/$defs/a"}, "names nothing"),
-    ({"anyOf": [{"nullable": True}]}, "nullable"), (3, "no schema"), ({"$defs": {"a": {"not": {}}}}, "'not'"),
+    ({"anyOf": [{"nullable": True}]}, "nullable"), (3, "no schema"), ({"$defs": {"a": {"contains": {}}}}, "'contains'"),
 ]  # fmt: skip
 
 

@@ -148,7 +148,7 @@ REFUSED = [
     (no_docstring, "docstring"), (no_annotation, "no annotation"), (many, "by name"), (first, "by name"),
     (url, "cannot be compared"), (thing, "no type"), (Shop, "neither"), (3, "neither"), (lambda x: x, "docstring"),
     ({"description": "x"}, "no name"), ({"name": "a b"}, "letters"),
-    ({"name": "f", "parameters": {"not": {}}}, "'not'"),
+    ({"name": "f", "parameters": {"if": {}}}, "'if'"),
     ({"name": "f", "parameters": {"pattern": "("}}, "cannot be checked"),
 ]  # fmt: skip
 

@@ -157,3 +157,12 @@ def test_designs_that_are_not_there_are_refused() -> None:
     assert "no design 'odd'. It has: lines: " in str(result.exception)
     result = CliRunner().invoke(app, ["estimate", "template", "--model", "oracle:p=1", "--designs", "all"])
     assert "template has one design" in str(result.exception)
+
+
+def test_a_pool_has_a_row_for_each_model_and_each_two() -> None:
+    """With p, v and rho of each, and at how many steps two are wrong together."""
+    a, b = "oracle:p=0.9,v=0.9", "oracle:p=0.8,v=0.9"
+    said = shell("hanoi", "--model", a, "--model", b, "--steps", "60")[1]
+    assert f"of {a}" in said
+    assert f"of {b}" in said
+    assert "both wrong at" in said

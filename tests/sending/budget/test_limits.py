@@ -2,8 +2,11 @@
 
 import pytest
 
+from maker.decision.ending import Stop
 from maker.errors import TaskError
-from maker.sending.budget.limits import Budget, Limits, make_limits
+from maker.sending.budget.funds import Funds
+from maker.sending.budget.limits import Budget, Limits, make_limits, must_have_prices, parts
+from maker.sending.budget.usage import Usage
 
 _NAN, _INF = float("nan"), float("inf")
 
@@ -91,3 +94,26 @@ def test_a_budget_says_what_is_spent():
     budget = Budget(max_cost=1, max_calls=5)
     assert (budget.calls, budget.tokens, budget.cost) == (0, 0, 0.0)
     assert repr(budget) == "Budget(max_cost=1.0, max_calls=5)"
+
+
+def test_a_budget_may_be_part_of_another():
+    """Its calls take from both; where the whole has no room nothing is held in the part."""
+    whole = Budget(max_calls=3)
+    one, other = Budget(max_calls=2, within=whole), Budget(within=whole)
+    assert [list(parts(None)), list(parts(one))] == [[], [one, whole]]
+    first, second = Funds(Limits(), Usage(), one), Funds(Limits(), Usage(), other)
+    first.hold_calls(2)
+    first.sent(2)
+    with pytest.raises(Stop, match="max_calls"):
+        first.hold_calls(1)
+    with pytest.raises(Stop, match="max_calls"):
+        second.hold_calls(2)
+    second.hold_calls(1)
+    second.sent(1)
+    assert (one.calls, other.calls, whole.calls) == (2, 1, 3)
+
+
+def test_a_cap_on_money_holds_for_the_parts_too():
+    """A model without prices is refused where any of the budgets is of dollars."""
+    with pytest.raises(TaskError, match="no prices"):
+        must_have_prices(Limits(), None, Budget(within=Budget(max_cost=1)))

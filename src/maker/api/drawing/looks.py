@@ -85,7 +85,9 @@ class Looks:
     """
 
     def __init__(self, probe: Probe, goal: Goal, steps: int | None, repeats: int) -> None:
-        self.probe, self.goal, self.repeats = probe, goal, repeats
+        self.probe, self.goal = probe, goal
+        turns = len(probe.dispatcher.traits.turns)
+        self.repeats = max(2, repeats) * turns or repeats  # of a pool each model is asked twice, to be seen by itself
         self.sparing = steps is None
         self.left: list[Seen] = []
         self._by_votes = probe.against == "agreement"

@@ -17,8 +17,9 @@ from typing import Any
 from maker.task.canonical import canonical
 
 _SAID = frozenset({
-    "$comment", "$defs", "$id", "$schema", "default", "definitions", "deprecated", "description", "examples", "format",
-    "readOnly", "strict", "title", "writeOnly",
+    "$comment", "$defs", "$id", "$schema", "contentEncoding", "contentMediaType", "default", "definitions",
+    "deprecated", "description", "discriminator", "example", "examples", "format", "readOnly", "strict", "title",
+    "writeOnly",
 })  # fmt: skip  # tell, and forbid nothing
 
 
@@ -52,8 +53,13 @@ _LIMITS: dict[str, tuple[Callable[[Any], bool], Callable[[Any, Any], bool]]] = {
     "maxProperties": (_TYPES["object"], lambda v, told: len(v) <= told),
 }
 _READ = frozenset({
-    "$ref", "additionalProperties", "allOf", "anyOf", "const", "enum", "items", "oneOf", "properties", "type",
+    "$ref", "additionalProperties", "allOf", "anyOf", "const", "enum", "items", "not", "oneOf", "patternProperties",
+    "prefixItems", "properties", "propertyNames", "type",
 })  # fmt: skip
+
+_BY_NAME = frozenset({"$defs", "definitions", "patternProperties", "properties"})  # hold schemas by name, ...
+_LISTS = frozenset({"allOf", "anyOf", "oneOf", "prefixItems"})  # in a list, ...
+_SINGLE = frozenset({"additionalProperties", "items", "not", "propertyNames"})  # or one
 
 
 def check_schema(schema: Any, root: Any = None) -> None:
@@ -70,13 +76,12 @@ def check_schema(schema: Any, root: Any = None) -> None:
             raise ValueError(f"the keyword {keyword!r} of JSON schema is not known here")
         if keyword == "type" and not set([told] if isinstance(told, str) else told) <= _TYPES.keys():
             raise ValueError(f"type = {told!r:.60}")
-        if keyword == "pattern":
-            re.compile(told)
+        for pattern in [told] if keyword == "pattern" else told if keyword == "patternProperties" else ():
+            re.compile(pattern)
         if keyword == "$ref":
             _referred(told, root)
-        inner = told.values() if keyword in ("properties", "$defs", "definitions") else (
-            told if keyword in ("allOf", "anyOf", "oneOf") else [told] if keyword in ("items", "additionalProperties")
-            else ()
+        inner = told.values() if keyword in _BY_NAME else (
+            told if keyword in _LISTS else [told] if keyword in _SINGLE else ()
         )  # fmt: skip
         for part in inner:
             check_schema(part, root)
@@ -103,12 +108,35 @@ def checked(value: Any, schema: Any, root: Any = None) -> Any:
     for keyword in ("anyOf", "oneOf"):
         if keyword in schema:
             value = _one_of(value, schema[keyword], root, only=keyword == "oneOf")
-    if isinstance(value, list) and "items" in schema:
-        return [checked(item, schema["items"], root) for item in value]
-    if isinstance(value, dict):
-        named, others = schema.get("properties", {}), schema.get("additionalProperties", True)
-        return {name: _within(name, one, named.get(name, others), root) for name, one in value.items()}
-    return value
+    if "not" in schema and _fits(value, schema["not"], root):
+        raise ValueError(f"{value!r:.60} is what it must not be")
+    if isinstance(value, list):
+        first, rest = schema.get("prefixItems", []), schema.get("items", True)
+        return [checked(item, first[at] if at < len(first) else rest, root) for at, item in enumerate(value)]
+    return _object(value, schema, root) if isinstance(value, dict) else value
+
+
+def _object(value: dict[str, Any], schema: Any, root: Any) -> dict[str, Any]:
+    """Return an object whose fields are checked, each by the schemas that concern its name."""
+    named, patterns = schema.get("properties", {}), schema.get("patternProperties", {})
+    found = {}
+    for name, one in value.items():
+        checked(name, schema.get("propertyNames", True), root)
+        concern = [part for pattern, part in patterns.items() if re.search(pattern, name)]
+        if name in named or not concern:
+            concern.insert(0, named.get(name, schema.get("additionalProperties", True)))
+        found[name] = one
+        for part in concern:
+            found[name] = _within(name, found[name], part, root)
+    return found
+
+
+def _fits(value: Any, schema: Any, root: Any) -> bool:
+    try:
+        checked(value, schema, root)
+    except ValueError:
+        return False
+    return True
 
 
 def _within(name: str, value: Any, schema: Any, root: Any) -> Any:

@@ -73,6 +73,7 @@ def _rows(found: Estimate) -> Rows:
         ("v", _interval(found, "v")),
         ("rho", _interval(found, "rho") + f"; {found.collisions:,} of {found.pairs:,} pairs both wrong"),
     ]  # fmt: skip
+    rows += _pool(found)
     if found.samples:
         rows += [("samples", amount(found.samples)), *needs(found)]
     rows += _kinds(found)
@@ -87,6 +88,21 @@ def _rows(found: Estimate) -> Rows:
     if found.entropy:
         spread = f"{found.entropy.mean:.3f} nats, {found.entropy.answers:.2f} effective answers"
         rows.append(("vote entropy", f"{spread} (mean of {found.entropy.steps:,} steps that erred)"))
+    return rows
+
+
+def _pool(found: Estimate) -> Rows:
+    """Return a row for each model of a pool, and for each two of them."""
+    rows: Rows = []
+    for name, of in found.models.items():
+        said = f"p = {of.p:.3f} ({of.p_low:.3f} to {of.p_high:.3f}), v = {of.v:.3f}, rho = {of.rho:.3f}"
+        rows.append((f"of {safe(name)}", f"{said}; {of.wrong:,} of {of.n:,} wrong"))
+    for pair in found.together:
+        said = (
+            f"both wrong at {pair.both:,} of {pair.n:,} steps, by chance {pair.by_chance:.1f}; alike at {pair.alike:,}"
+        )
+        share = f"{pair.share:.0%} of the steps where either is wrong"
+        rows.append((f"{safe(pair.one)} with {safe(pair.other)}", f"{said}; {share}"))
     return rows
 
 

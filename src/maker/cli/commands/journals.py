@@ -53,7 +53,8 @@ def show(
     signs = Signs()
     summary = solve.audit.summary if solve else story.summary(signs.take)
     said = summary.as_json()
-    shown = {key: value for key, value in said.items() if value is not None and key not in ("answer", "parameters")}
+    apart = ("answer", "parameters", "pooled")
+    shown = {key: value for key, value in said.items() if value is not None and key not in apart}
     shown["task"] = f"{said['task']} {said['parameters'] or ''}"
     if summary.table:
         shown["table"] = f"a margin of {summary.table}"
@@ -80,6 +81,7 @@ def show(
             "tokens_in": items.tokens[0], "tokens_out": items.tokens[1], "tokens_assumed": items.tokens[2],
             "cost": items.cost,
         }  # fmt: skip
+    rows += [(safe(name), told) for name, told in summary.pooled_rows]
     servers = of_servers(str(said["model"]), summary.takes, summary.served, summary.sources)
     rows += [(name, safe(told)) for name, told in servers.items()]
     said |= {name.replace(" ", "_"): told for name, told in servers.items()}

@@ -73,7 +73,8 @@ def run(
         seen = preview_sync(made, **{name: value for name, value in settings.items() if name not in _NOT_ASKED})
         say(seen.as_json(), _preview_rows(seen), "maker run --dry-run", as_json=as_json)
     journal = settings.get("journal")
-    paid = not isinstance(settings["model"], str) or over_http(settings["model"])
+    models = settings["model"] if isinstance(settings["model"], list) else [settings["model"]]
+    paid = any(not isinstance(model, str) or over_http(model) for model in models)
     if settings["k"] in ("auto", "table") and paid and not as_json and not (journal and journal.exists()):
         note(f"maker: {announced(made, k, worst_case=settings['worst_case'])}")
     result = shown(run_sync, made, settings, task, quiet=as_json)

@@ -11,7 +11,7 @@ import typer
 from maker.cli.options import OPTIONS, named_model
 from maker.cli.screen import safe
 from maker.errors import TaskError
-from maker.models import load_model
+from maker.models import load_model, pool_of
 
 
 class Text(enum.StrEnum):
@@ -29,7 +29,7 @@ class Undecided(enum.StrEnum):
 
 
 def serve(
-    model: Annotated[str, typer.Option(help=OPTIONS["model"][2])],
+    model: Annotated[list[str], typer.Option(help=OPTIONS["model"][2])],
     k: Annotated[int, typer.Option(min=1, help="Votes that the winner must be ahead by.")] = 3,
     host: Annotated[str, typer.Option(help="Address to listen on; others than loopback need a key.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65_535, help="Port to listen on.")] = 8010,
@@ -38,6 +38,7 @@ def serve(
         Undecided, typer.Option(help="A vote that does not decide: refused (422), or its leader, marked.")
     ] = Undecided.refuse,
     max_cost: Annotated[float | None, typer.Option(help="US dollars a day; needs --prices.")] = None,
+    max_cost_per_key: Annotated[float | None, typer.Option(help="US dollars a day, of each --auth-key.")] = None,
     max_calls: Annotated[int | None, typer.Option(help="Calls a day.")] = None,
     max_tokens: Annotated[int | None, typer.Option(help="Tokens a day, read and written.")] = None,
     journal: Annotated[Path | None, typer.Option(help="File of all that is asked and answered.")] = None,
@@ -64,10 +65,15 @@ def serve(
     except ImportError as error:
         raise TaskError(f"serve: {error.name} is not installed: pip install 'maker[serve]'") from None
     told: dict[str, Any] = {"prices": prices, "timeout": timeout, "header": header, "extra": extra, "query": query}
-    named = named_model(model, **{name: value for name, value in told.items() if value is not None})
-    upstream = load_model(named) if isinstance(named, str) else named
-    rules = Rules(k, text is Text.strict, undecided is Undecided.plurality, max_cost, max_calls, max_tokens)
-    voter = Voter(upstream, rules)
+    reaching = {name: value for name, value in told.items() if value is not None}
+    named = {spec: named_model(spec, **reaching) for spec in model}
+    made = {spec: load_model(one) if isinstance(one, str) else one for spec, one in named.items()}
+    if max_cost_per_key is not None and not auth_key:
+        raise TaskError("serve: --max-cost-per-key: there is no --auth-key. Give one for each client, or --max-cost.")
+    rules = Rules(
+        k, text is Text.strict, undecided is Undecided.plurality, max_cost, max_calls, max_tokens, max_cost_per_key
+    )
+    voter = Voter(pool_of([made[spec] for spec in model]), rules)
     guard = Guard(host, auth_key or ())
     proxy = Proxy(voter, guard, Record(journal) if journal is not None else None)
 

@@ -131,6 +131,7 @@ def _facts(found: Contents) -> list[tuple[str, str]]:
     """Return what ran: the header, field by field, then what the journal says of the whole."""
     summary = found.summary
     rows = [(_word(key), _word(value)) for key, value in summary.header.items() if key not in ("run", "version")]
+    rows += [(_word(name), told) for name, told in summary.pooled_rows]
     servers = of_servers(str(summary.header.get("model")), summary.takes, summary.served, summary.sources)
     rows += [(name, _word(told)) for name, told in servers.items()]
     if summary.calibration:

@@ -19,7 +19,7 @@ import anyio
 
 from maker.decision.ending import Stop
 from maker.decision.sample import Prices, Request
-from maker.sending.budget.limits import Budget, Limits
+from maker.sending.budget.limits import Budget, Limits, parts
 from maker.sending.budget.purse import Purse, Turn
 from maker.sending.budget.usage import Spent, Usage, most
 
@@ -37,9 +37,9 @@ class Funds:
         self.limits, self.shared = limits, shared
         self._own = Purse(limits, usage)
         self._purses = [self._own]
-        if shared is not None:
-            shared.purse.sharers += 1
-            self._purses.append(shared.purse)
+        for budget in parts(shared):
+            budget.purse.sharers += 1
+            self._purses.append(budget.purse)
         self.capped = limits.max_tokens is not None or shared is not None
         self._started = time.monotonic()
         self._stop: Stop | None = None  # why no call is to be made any more
@@ -90,13 +90,15 @@ class Funds:
             raise self._stop
         if not self.seconds_left:
             raise self._too_late()
-        self._own.hold_calls(count)
-        if self.shared is not None:
-            try:
-                self.shared.purse.hold_calls(count)
-            except Stop:
-                self._own.unsent(count)
-                raise
+        held: list[Purse] = []
+        try:
+            for purse in self._purses:
+                purse.hold_calls(count)
+                held.append(purse)
+        except Stop:
+            for purse in held:
+                purse.unsent(count)
+            raise
 
     def sent(self, count: int) -> None:
         """Book calls that go out now."""

@@ -7,7 +7,7 @@ Not covered: how they are kept (`purse.py`, `funds.py`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pydantic import Field, field_validator
@@ -66,12 +66,19 @@ def make_limits(limits: Limits | Mapping[str, Any] | None) -> Limits:
 
 def must_have_prices(limits: Limits, prices: Prices | None, budget: Budget | None = None) -> None:
     """Raise TaskError for a cap on money when the model has no prices."""
-    capped = limits.max_cost is not None or (budget is not None and budget.max_cost is not None)
+    capped = limits.max_cost is not None or any(one.max_cost is not None for one in parts(budget))
     if capped and prices is None:
         raise TaskError(
             "max_cost: the model has no prices, so it could not be kept. Give them (load_model(..., "
             "prices={'input': 0.4, 'output': 1.6}), US dollars a million tokens; --prices), or use max_tokens."
         )
+
+
+def parts(budget: Budget | None) -> Iterator[Budget]:
+    """Yield a budget, and those that it is a part of."""
+    while budget is not None:
+        yield budget
+        budget = budget.within
 
 
 class Budget:
@@ -80,14 +87,17 @@ class Budget:
     max_cost: US dollars; max_tokens: read and written; max_calls: sent. None is no cap. It counts what its calls take
     from when it was made, not what an earlier process has paid; `calls`, `tokens` and `cost` say how much that is. A
     call for which it has no room waits for those that are out, and stops as at a limit of its own when that is no use.
-    Safe for calls that run at once, in any threads and event loops. Raises TaskError for caps that are none.
+    within: a budget that this one is a part of: its calls take from both. Safe for calls that run at once, in any
+    threads and event loops. Raises TaskError for caps that are none.
     """
 
     def __init__(
-        self, *, max_cost: float | None = None, max_tokens: int | None = None, max_calls: int | None = None
-    ) -> None:
+        self, *, max_cost: float | None = None, max_tokens: int | None = None, max_calls: int | None = None,
+        within: Budget | None = None,
+    ) -> None:  # fmt: skip
         caps = validated(Limits, {"max_cost": max_cost, "max_tokens": max_tokens, "max_calls": max_calls})
         self.max_cost, self.max_tokens, self.max_calls = caps.max_cost, caps.max_tokens, caps.max_calls
+        self.within = within
         self.purse = Purse(caps, Usage())
 
     @property
