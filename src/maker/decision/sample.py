@@ -182,7 +182,7 @@ class Traits(NamedTuple):
     awaited after the last. bears: says how many calls at once are worth sending now (None: it does not say). pace: says
     for a person what holds sending back (None). room: says how many tokens a reply may need for thoughts, beside those
     for its answer, which the token cap counts; they are asked for and held, too (None). native_tools: it reads the
-    `tools` of a request (False).
+    `tools` of a request (False). widen: has it bear so many calls at once, where it was made for fewer (None).
     """
 
     name: str
@@ -198,6 +198,7 @@ class Traits(NamedTuple):
     pace: Callable[[], str] | None
     room: Callable[[], int] | None
     native_tools: bool = False
+    widen: Callable[[int], None] | None = None
 
     @classmethod
     def of(cls, model: Model) -> Traits:
@@ -210,7 +211,7 @@ class Traits(NamedTuple):
             replicable=getattr(model, "replicable", False), bind=getattr(model, "bind", None),
             close=getattr(model, "aclose", None), bears=getattr(model, "bears", None),
             pace=getattr(model, "pace", None), room=getattr(model, "room", None),
-            native_tools=getattr(model, "native_tools", False),
+            native_tools=getattr(model, "native_tools", False), widen=getattr(model, "widen", None),
         )  # fmt: skip
 
     @staticmethod
