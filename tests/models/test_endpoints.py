@@ -153,3 +153,13 @@ def test_a_run_goes_on_when_one_of_two_servers_is_lost(tmp_path: Path):
     assert (result.solved, result.wrong) == (True, 0)
     assert served["one"] >= 20
     assert len({row["source"] for row in rows(tmp_path / "j.db", "samples")}) == 2
+
+
+def test_more_calls_at_once_are_handed_on():
+    """Each server is told to bear more than it was made for; fewer change nothing, for slots keep those."""
+    model = load_model("http://127.0.0.1:1/v1,http://127.0.0.1:2/v1#m", concurrency=2)
+    before = model.bears()
+    model.widen(1)
+    assert model.bears() == before
+    model.widen(8)
+    assert model.bears() == 4 * before

@@ -214,3 +214,14 @@ def test_functions_make_a_pool() -> None:
     """Also lambdas, which all have one name."""
     verdict = maker.vote_sync("what?", model=[lambda _: "yes", lambda _: "no", lambda _: "yes"], k=2)
     assert verdict.votes == {"yes": 3, "no": 1}
+
+
+def test_a_pool_is_widened_in_all_its_models() -> None:
+    """A limit that is raised under way reaches each model that can bear more; a pool of none that can says so."""
+    told: dict[str, int] = {}
+    models = [Says(name, widen=lambda calls, name=name: told.update({name: calls})) for name in "ab"]
+    widen = Traits.of(pool_of([*models, Says("c")])).widen
+    assert widen is not None
+    widen(40)
+    assert told == {"a": 40, "b": 40}
+    assert Traits.of(pool_of([Says("c"), Says("d")])).widen is None

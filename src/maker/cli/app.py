@@ -29,6 +29,7 @@ from maker.cli.commands import (
     solve,
 )
 from maker.cli.commands.first import init
+from maker.cli.commands.live import ctl, view
 from maker.cli.options import TASK_OPTIONS, print_json
 from maker.cli.screen import safe
 from maker.errors import MakerError
@@ -48,6 +49,8 @@ app.command(context_settings=TASK_OPTIONS)(compare.compare)
 app.command()(solve.solve)
 app.command()(check.check)
 app.command()(serve.serve)
+app.command()(ctl.ctl)
+app.command()(view.view)
 app.command()(journals.show)
 app.command(context_settings=TASK_OPTIONS)(journals.verify)
 app.command()(audit.audit)

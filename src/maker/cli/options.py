@@ -69,6 +69,7 @@ OPTIONS: dict[str, tuple[Any, Any, str]] = {  # type, default (... for none), he
     "query": (list[str] | None, None, "KEY=VALUE in every request's address; may be repeated."),
     "accept_change": (list[str] | None, None, "What a server may change in mid-solve: model, fingerprint."),
     **{name: (field.annotation, None, field.description or "") for name, field in Limits.model_fields.items()},
+    "on_limit": (str | None, None, Limits.model_fields["on_limit"].description or ""),
 }
 
 # The same everywhere.

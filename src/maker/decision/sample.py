@@ -185,7 +185,7 @@ class Traits(NamedTuple):
     for a person what holds sending back (None). room: says how many tokens a reply may need for thoughts, beside those
     for its answer, which the token cap counts; they are asked for and held, too (None). native_tools: it reads the
     `tools` of a request (False). turns: of a pool, what each model says of itself whose turn it is at draws 0, 1, ...,
-    and then from the first again (none).
+    and then from the first again (none). widen: has it bear so many calls at once, where it was made for fewer (None).
     """
 
     name: str
@@ -202,6 +202,7 @@ class Traits(NamedTuple):
     room: Callable[[], int] | None
     native_tools: bool = False
     turns: tuple[Traits, ...] = ()
+    widen: Callable[[int], None] | None = None
 
     @classmethod
     def of(cls, model: Model) -> Traits:
@@ -215,6 +216,7 @@ class Traits(NamedTuple):
             close=getattr(model, "aclose", None), bears=getattr(model, "bears", None),
             pace=getattr(model, "pace", None), room=getattr(model, "room", None),
             native_tools=getattr(model, "native_tools", False), turns=getattr(model, "turns", ()),
+            widen=getattr(model, "widen", None),
         )  # fmt: skip
 
     @staticmethod

@@ -59,7 +59,7 @@ class Course:
     ) -> None:  # fmt: skip
         self.task, self.senders, self.config = task, senders, config
         self.dispatcher = dispatcher = senders.own
-        self.limits, self.usage = dispatcher.limits, dispatcher.usage
+        self.usage = dispatcher.usage
         self.journal, self.plan, self.flags, self.accepted = journal, plan, flags, accepted
         self.receipts = Receipts(journal, self.usage, accepted, config.temperature)
         senders.keep_receipts(self.receipts)
@@ -67,7 +67,7 @@ class Course:
         self.header = make_header(task, dispatcher.model, config)
         self.book = Book(journal, self.account, self.header)
         self.front = Front(task, plan)
-        self.escalations = Escalations(task, ladder, self.limits, plain=dispatcher.traits.needs_truth)
+        self.escalations = Escalations(task, ladder, dispatcher.limits, plain=dispatcher.traits.needs_truth)
         self.abandoned = abandoned or Abandoned()
         self.rules = Rules.of(task)
         self.lookout = Lookout(task, self.rules, self.account)
@@ -322,8 +322,9 @@ class Course:
             self.stop = self.stop or stop
 
     def _set_k(self, k: int, table: Table | None = None) -> None:
+        limits = self.dispatcher.limits
         self.method = Method.of(
-            self.config, k, self.flags, (self.limits.votes_for(k), self.limits.flags_for(k)),
+            self.config, k, self.flags, (limits.votes_for(k), limits.flags_for(k)),
             run=self.header["run"], epoch=self.epoch, schema=getattr(self.task, "schema", None), table=table,
             tools=getattr(self.task, "tools", None),
         )  # fmt: skip

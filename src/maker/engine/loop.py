@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import anyio
 import anyio.lowlevel
@@ -24,6 +25,7 @@ from maker.engine.course import Course
 from maker.engine.crew.processes import lead
 from maker.engine.front import Lane
 from maker.engine.result import Progress, Reporter, RunResult
+from maker.engine.steering.orders import Steering
 from maker.errors import TaskError
 from maker.journal.escalated import Abandoned
 from maker.journal.story import Story
@@ -42,27 +44,32 @@ class Loop:
         self, begin: Callable[[Abandoned], Course], progress: Callable[[Progress], None] | None,
         interrupted: Callable[[], bool] | None,
     ) -> None:  # fmt: skip
-        self.begin, self.interrupted = begin, interrupted
+        self.begin = begin
         self.course = course = begin(Abandoned())
-        self.limits, self.journal, self.traits = course.limits, course.journal, course.dispatcher.traits
+        self.journal, self.traits = course.journal, course.dispatcher.traits
         self.reporter = Reporter(
             progress, course.journal, course.senders,
             lambda: (self.course.front.steps, self.course.book.replayed, self.course.plan.steps), interrupted,
         )  # fmt: skip
+        self.steering = Steering(course.journal, course.senders, self._note, self.reporter, interrupted)
         self._yielded = 0.0
+
+    def _note(self, note: dict[str, Any]) -> None:
+        self.course.book.note(note)
 
     async def carry_out(self) -> RunResult:
         """Replay, calibrate if need be, advance to the end or to a stop, and say how it went."""
         self.course.replay()
         if self.course.rolled_back:
             self._begin_again()
-        await self._go_on()
-        while self.course.rolled_back:
-            replayed, stop = self.course.book.replayed, self.course.stop
-            self._begin_again()
-            self.course.book.replayed = min(replayed, self.course.front.steps)
-            self.course.stop = self.course.stop or stop
+        async with self.steering.taken():
             await self._go_on()
+            while self.course.rolled_back:
+                replayed, stop = self.course.book.replayed, self.course.stop
+                self._begin_again()
+                self.course.book.replayed = min(replayed, self.course.front.steps)
+                self.course.stop = self.course.stop or stop
+                await self._go_on()
         course = self.course
         failed = {} if course.stop else {step: str(why) for step, why in sorted(course.aside.items())}
         if failed:
@@ -79,7 +86,7 @@ class Loop:
                 async with self.reporter.workers():
                     await course.choose_k()
             if course.stop is None:
-                await lead(course, self.interrupted, self.reporter.report)
+                await lead(course, self.steering.interrupted, self.reporter.report)
                 await self._advance_all()
         except Stop as stop:
             course.stop = stop
@@ -95,22 +102,21 @@ class Loop:
 
     async def _advance_all(self) -> None:
         self._news = anyio.Event()
-        free = min(self.course.dispatcher.lanes, len(self.course.plan.segments))
-        width, workers = (LANES, self.traits.callers) if self.traits.lockstep else (1, free)
-        slots, begun = self.course.dispatcher.slots, workers
+        own, segments = self.course.dispatcher, len(self.course.plan.segments)
+        slots, begun, width = own.slots, 0, LANES if self.traits.lockstep else 1
 
-        def relieve() -> None:
-            """Have one more at work for each who waits for a late call."""
+        def staff() -> None:
+            """Have as many at work as are worth it now, and one more for each who waits for a late call."""
             nonlocal begun
-            if begun < workers + slots.late.lent:
+            workers = self.traits.callers if self.traits.lockstep else min(own.lanes, segments)
+            while begun < workers + slots.late.lent:
                 begun += 1
                 group.start_soon(self._work, width)
 
         try:
             async with self.reporter.workers() as group:
-                slots.when_lent = relieve
-                for _ in range(workers):
-                    group.start_soon(self._work, width)
+                slots.when_lent = staff
+                staff()
         finally:
             slots.when_lent = None
 
@@ -124,7 +130,7 @@ class Loop:
         course, front = self.course, self.course.front
         try:
             while course.stop is None and not course.rolled_back:
-                if self.interrupted is not None and self.interrupted():
+                if self.steering.interrupted():
                     raise Stop("interrupted", "Run the same command to resume.")
                 while len(lanes) < width and (lane := front.next_lane()) is not None:
                     lanes.append(lane)
@@ -133,7 +139,11 @@ class Loop:
                         return
                     await self._news.wait()
                     continue
-                await self._round(self._allowed(lanes))
+                try:
+                    await self._round(self._allowed(lanes))
+                except Stop as stop:
+                    if not await self.steering.goes_on(stop):
+                        raise
                 under_way = [lane for lane in lanes if not front.finished(lane) and lane.index not in course.aside]
                 if len(under_way) < len(lanes) or course.rolled_back:
                     self._wake()
@@ -154,7 +164,8 @@ class Loop:
         """Take one wave of every lane, commit what it brought, and advance where it decided."""
         course = self.course
         if not lanes:
-            raise Stop("max_steps", f"{course.front.steps} steps are decided, max_steps is {self.limits.max_steps}. "
+            most = course.dispatcher.limits.max_steps
+            raise Stop("max_steps", f"{course.front.steps} steps are decided, max_steps is {most}. "
                        "Raise max_steps and resume.")  # fmt: skip
         ready = [lane for lane in lanes if not course.rolled_back and course.ready(lane)]
         for lane in lanes:
@@ -198,7 +209,7 @@ class Loop:
 
     def _allowed(self, lanes: list[Lane]) -> list[Lane]:
         """Return the lanes that may go on: all, or as many new steps as max_steps leaves."""
-        limit = self.limits.max_steps
+        limit = self.course.dispatcher.limits.max_steps
         if limit is None:
             return lanes
         left = limit - self.course.opened

@@ -249,20 +249,24 @@ class Reporter:
         """Wall seconds so far."""
         return time.monotonic() - self._begun
 
+    def glimpse(self) -> Progress:
+        """Return how the run stands now; its last steps may not be committed."""
+        usage, senders = self._senders.own.usage, self._senders
+        steps, replayed, total = self._counts()
+        return Progress(
+            steps, total, usage.voted + usage.flagged, usage.flagged, replayed, self.seconds, senders.out,
+            usage.tokens, senders.cost, senders.retrying, senders.pace,
+        )  # fmt: skip
+
     def report(self) -> None:
         """Show the newest glimpse that is all committed, unless one was shown just now."""
         now = time.monotonic()
         if self.progress is None or now - self._reported < REPORT_SECONDS:
             return
         self._reported = now
-        usage, senders = self._senders.own.usage, self._senders
-        steps, replayed, total = self._counts()
-        newest = Progress(
-            steps, total, usage.voted + usage.flagged, usage.flagged, replayed, self.seconds, senders.out,
-            usage.tokens, senders.cost, senders.retrying, senders.pace,
-        )  # fmt: skip
+        newest = self.glimpse()
         self._waiting.append((self._journal.appended, newest))
-        shown = self._shown or Progress(replayed, total, replayed=replayed)
+        shown = self._shown or Progress(newest.replayed, newest.total, replayed=newest.replayed)
         while self._waiting and self._waiting[0][0] <= self._journal.acknowledged:
             shown = self._waiting.popleft()[1]
         self._shown = shown

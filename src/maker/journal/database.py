@@ -70,6 +70,16 @@ def read_chain(path: str | Path) -> Iterator[tuple[bytes, bytes]]:
             yield from checked_records(db, path, least)
 
 
+def read_on(path: Path, after: tuple[int, bytes]) -> Iterator[tuple[bytes, bytes]]:
+    """Yield what a journal file has got since so many records were read, as `checked_records` does.
+
+    Raises JournalError, also where the file holds fewer by now, or others.
+    """
+    with contextlib.closing(open_for_reading(path)) as db:
+        if _check_format(db, path):
+            yield from checked_records(db, path, after[0], after)
+
+
 def sound_groups(path: Path, after: int) -> int:
     """Return how many groups that begin after record `after` fit their hashes, though what is before them does not.
 
@@ -204,16 +214,21 @@ def _check_format(db: sqlite3.Connection, path: Path | None) -> bool:
     return True
 
 
-def checked_records(db: sqlite3.Connection, path: Path | None, least: int = 0) -> Iterator[tuple[bytes, bytes]]:
-    """Yield (hash, record) of every record in order, checking sequence, lengths, hashes, and that `least` are there."""
-    head, expected = START, 0
+def checked_records(
+    db: sqlite3.Connection, path: Path | None, least: int = 0, after: tuple[int, bytes] = (0, START)
+) -> Iterator[tuple[bytes, bytes]]:
+    """Yield (hash, record) of every record in order, checking sequence, lengths, hashes, and that `least` are there.
+
+    after: so many records, with the hash of the last of them, were read before: a group ends there.
+    """
+    expected, head = after
     try:
         least = max(least, _newest(db, path))
         # No row is longer than the file: a forged length must not make SQLite reserve a gigabyte.
         pages, size = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "page_size"))
         limit = db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, pages * size)
         try:
-            for first, count, data in _rows(db):
+            for first, count, data in _rows(db, expected - 1 if expected else -(2**63)):
                 if first != expected or not isinstance(data, bytes) or not isinstance(count, int):
                     raise damaged(path, expected, f"the next group begins with record {first}")
                 at = 0
@@ -240,13 +255,12 @@ def checked_records(db: sqlite3.Connection, path: Path | None, least: int = 0) -
         raise damaged(path, expected, f"it is missing, as are all after it; {least} records were acknowledged")
 
 
-def _rows(db: sqlite3.Connection) -> Iterator[tuple[Any, Any, Any]]:
-    """Yield the groups in order, each read by itself.
+def _rows(db: sqlite3.Connection, last: int) -> Iterator[tuple[Any, Any, Any]]:
+    """Yield the groups that begin after record `last` in order, each read by itself.
 
     One statement for all would keep a writer waiting as long as somebody reads; and the driver, which reads one
     row ahead, would keep back the last sound row before one that cannot be read.
     """
-    last = -(2**63)
     question = "SELECT first, count, data FROM groups WHERE first > ? ORDER BY first LIMIT 1"
     while row := db.execute(question, (last,)).fetchone():
         yield row

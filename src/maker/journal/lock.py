@@ -176,6 +176,16 @@ def acknowledged(journal: Path) -> int:
     return int(left[1]) if left else 0
 
 
+def held(journal: Path) -> bool:
+    """Say whether a process that is alive writes a journal, as far as its lock file tells."""
+    with contextlib.suppress(OSError):
+        named = _PID.match(_path_of(Path(os.path.realpath(journal))).read_bytes()[:64])
+        if named is not None:
+            os.kill(int(named[1]), 0)
+            return True
+    return False
+
+
 def _place_of(journal: Path) -> Path:
     """Return where the file is, or would be, links resolved. Raises for what no journal can be written to."""
     if not journal.name or _CONTROL.search(str(journal)):

@@ -202,6 +202,21 @@ class Unshown:
 
 
 @dataclass(slots=True, frozen=True)
+class Steered:
+    """What a run was told while it was under way. limits: that were set; limit: the one that a pause was for."""
+
+    order: str
+    limits: dict[str, Any]
+    limit: str = ""
+
+    @classmethod
+    def of(cls, note: dict[str, Any]) -> Steered:
+        """Return what a journaled note says."""
+        said = note["steering"]
+        return cls(str(said["order"]), dict(said.get("limits", {})), str(said.get("limit", "")))
+
+
+@dataclass(slots=True, frozen=True)
 class Close:
     """How a run went when it last ended, as its RunResult has it."""
 
@@ -235,6 +250,7 @@ Note = (
     | ServerChange
     | Takes
     | Unshown
+    | Steered
     | Close
     | dict[str, Any]
 )
@@ -252,6 +268,7 @@ _KINDS: dict[str, tuple[Any, tuple[str, ...]]] = {
     "takes": (Takes, ("model", "refused")),
     "escalation": (Escalation, ("step", "branch", "attempt", "rung", "reason", "change")),
     "ahead": (Ahead, ("step", "round", "rolls")),
+    "steering": (Steered, ("order",)),
     "close": (Close, ("solved", "stopped", "detail", "wrong", "answer", "seconds")),
 }
 

@@ -82,6 +82,12 @@ class Endpoints:
         well = self._well() or self._servers
         return sum(server.traits.bears() for server in well if server.traits.bears is not None)
 
+    def widen(self, concurrency: int) -> None:
+        """Have so many calls out at once at each of them, where it was made for fewer."""
+        for server in self._servers:
+            if server.traits.widen is not None:
+                server.traits.widen(concurrency)
+
     def room(self) -> int:
         """Return the tokens that a reply of any server may need for thoughts."""
         return max(server.traits.room() if server.traits.room is not None else 0 for server in self._servers)

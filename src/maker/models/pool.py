@@ -48,6 +48,8 @@ class Pool:
             self.bears = self._bears
         if any(traits.pace for traits in each):
             self.pace = self._pace
+        if any(traits.widen for traits in each):
+            self.widen = self._widen
 
     def __repr__(self) -> str:
         return f"Pool({self.name!r})"
@@ -93,6 +95,12 @@ class Pool:
         share = {name: sum(turn.name == name for turn in self.turns) / len(self.turns) for name in self._each}
         told = [traits.bears() / share[traits.name] for traits in self._traits if traits.bears is not None]
         return max(1, math.ceil(min(told)))
+
+    def _widen(self, calls: int) -> None:
+        """Have each of them bear as many calls at once as all of them are to get."""
+        for traits in self._traits:
+            if traits.widen is not None:
+                traits.widen(calls)
 
     def _pace(self) -> str:
         told = [(traits.name, traits.pace()) for traits in self._traits if traits.pace is not None]

@@ -21,13 +21,13 @@ from anyio.lowlevel import checkpoint
 
 from maker.decision.address import Address
 from maker.decision.ending import Stop, hopeless
-from maker.decision.sample import Failure, Model, Reply, Request, Sample, Traits, desk, groups
+from maker.decision.sample import Failure, Model, Reply, Request, Sample, Traits, desk
 from maker.errors import first_error
 from maker.log import log
 from maker.sending.budget.funds import Funds
 from maker.sending.budget.limits import Budget, Limits, must_have_prices
 from maker.sending.budget.usage import Spent, Usage, spent_on
-from maker.sending.draw import FREE, Draw, answered
+from maker.sending.draw import FREE, Draw, answered, in_calls
 from maker.sending.late import Call
 from maker.sending.outage import refuse_long_pause
 from maker.sending.receipts import Receipts
@@ -59,8 +59,7 @@ class Dispatcher:
         self, model: Model, limits: Limits, usage: Usage, *, beside: Dispatcher | None = None, name: str = "",
         shared: Budget | None = None,
     ) -> None:  # fmt: skip
-        self.model = model
-        self.limits, self.usage = limits, usage
+        self.model, self.usage = model, usage
         self.traits = traits = Traits.of(model)
         self.prices = traits.prices
         self.budget: Funds = Funds(limits, usage, shared) if beside is None else beside.budget
@@ -70,21 +69,25 @@ class Dispatcher:
         self.receipts: Receipts | None = None
         self._retrying, self._proven = "", False  # proven: a draw has succeeded
         self.out = 0  # draws that are with the model now
-        self.slots: Slots = beside.slots if beside else Slots(self._bears())
-        self._finding = limits.concurrency is None and traits.bears is not None
+        self.slots: Slots = beside.slots if beside else Slots(self.bears())
         self._turns = Turns(traits, limits, name)
 
     @property
+    def limits(self) -> Limits:
+        """Those in force: they may be changed while the run is under way."""
+        return self.budget.limits
+
+    @property
     def retrying(self) -> str:
-        """What a repetition waits for, "" when nothing does."""
-        return self._turns.gone or self._retrying
+        """What a call waits for, "" when nothing does."""
+        return self.budget.halted or self._turns.gone or self._retrying
 
     @property
     def lanes(self) -> int:
         """How many steps are worth having under way side by side."""
         return self.limits.concurrency or (MOST_LANES if self.traits.bears else UNTOLD)
 
-    def _bears(self) -> int:
+    def bears(self) -> int:
         """Return how many calls may be under way at once: as told, or as the model says it bears now."""
         return self.limits.concurrency or (self.traits.bears() if self.traits.bears else UNTOLD)
 
@@ -146,7 +149,8 @@ class Dispatcher:
     def _send_held(self, draws: list[Draw]) -> Awaitable[None]:
         for draw in draws:
             draw.held = self.bounding
-        return self._send(draws) if self.traits.lockstep else self.slots.each(self._calls(draws), self._send)
+        calls = in_calls(draws, self.traits.together)
+        return self._send(draws) if self.traits.lockstep else self.slots.each(calls, self._send)
 
     async def _hold_again(self, draws: list[Draw]) -> None:
         """Hold draws that failed; where failures have used up their room, others have the slot until there is some."""
@@ -171,18 +175,13 @@ class Dispatcher:
         self.budget.give_back([draw.bound for draw in draws if draw.held and draw.sample is None])
         self.budget.unsent(sum([not draw.sent for draw in draws]))
 
-    def _calls(self, draws: Sequence[Draw]) -> list[list[Draw]]:
-        """Cut draws into calls: one each, or as many as the model takes together of those that ask the same."""
-        if self.traits.together == 1:
-            return [[draw] for draw in draws]
-        alike = groups([draw.request for draw in draws], self.traits.together)
-        return [[draws[i] for i in positions] for positions in alike]
-
     async def _send(self, draws: list[Draw]) -> None:
         """Send some draws in one call; repeat those that fail, each with its draw and seed."""
         waiting, tries, attempts, reworded, waited = draws, 0, 0, 0, 0.0
         outage = self._turns.of(draws[0].request).outage
         while attempts < ATTEMPTS and waited < outage.patience:
+            if self.budget.halted:
+                await self.budget.until_resumed()
             if waiting[0].sent:
                 await self._hold_again(waiting)
             if outage.on:
@@ -240,8 +239,8 @@ class Dispatcher:
                 replies = await self._ask(draws, asked)
             finally:
                 self.out -= count
-                if self._finding:
-                    self.slots.resize(self._bears())
+                if self.traits.bears is not None:
+                    self.slots.resize(self.bears())
         except BaseException:
             self.budget.cancelled([draw.bound for draw in draws])
             raise
@@ -267,7 +266,7 @@ class Dispatcher:
         Returns what is done when that is durable; None, and books nothing, where there is no room for it now.
         """
         bounds = [draw.bound for draw in draws]  # as of the first: a replay of this reservation books that one
-        if any(draw.hedged for draw in draws) or not self.budget.take_beside(bounds):
+        if self.budget.halted or any(draw.hedged for draw in draws) or not self.budget.take_beside(bounds):
             return None
         for draw in draws:
             draw.hedged = True
@@ -314,6 +313,7 @@ class Dispatcher:
 
     async def pay(self, request: Request, send: Callable[[Request], Awaitable[Reply]]) -> Reply:
         """Send one call that is no draw, and book it as one that brought no sample. Raises Stop before it is sent."""
+        await self.budget.until_resumed()
         asked = self._turns.of(request)
         bound = self.budget.send_beside(request, asked.traits.prices)
         try:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from maker.decision.ending import Stop
-from maker.decision.sample import Failure, Model, Reply, Request, Sample, readable
+from maker.decision.sample import Failure, Model, Reply, Request, Sample, groups, readable
 from maker.errors import MakerError, ModelError
 from maker.sending.budget.usage import Spent
 
@@ -53,3 +53,10 @@ async def answered(model: Model, asked: Sequence[Request]) -> list[Reply]:
         if isinstance(error, _BUGS):
             raise ModelError(f"{told}. Mend the model and resume.") from error
         return [Failure("transient", told, None, None, None)] * len(asked)  # what it cost nobody knows
+
+
+def in_calls(draws: Sequence[Draw], together: int) -> list[list[Draw]]:
+    """Cut draws into calls: one each, or as many of those that ask the same as the model takes together."""
+    if together == 1:
+        return [[draw] for draw in draws]
+    return [[draws[i] for i in positions] for positions in groups([draw.request for draw in draws], together)]

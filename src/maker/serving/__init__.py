@@ -1,1 +1,1 @@
-"""The voting proxy: an OpenAI-compatible server whose answers are voted on. Needs the extra `serve`."""
+"""What listens: the voting proxy, and the page of runs. Both need the extra `serve`."""

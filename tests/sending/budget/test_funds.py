@@ -236,3 +236,56 @@ async def test_both_a_run_and_the_budget_that_it_shares_are_kept() -> None:
         await until_it_stops(second)
     with pytest.raises(Stop, match="of 100 calls of the budget shared by 2 calls are used"):
         await second.draw(requests(100, step=1000))
+
+
+@pytest.mark.asyncio
+async def test_a_halt_holds_repetitions_back_too():
+    """What is out when calls are halted still comes; what failed of it is repeated after the halt alone."""
+    model = Paid([Failure("again", "put differently")])
+    sender = Dispatcher(model, Limits(concurrency=1), Usage())
+    async with anyio.create_task_group() as group:
+        group.start_soon(sender.draw, requests(2))
+        while not model.out:
+            await anyio.lowlevel.checkpoint()
+        sender.budget.halt("for a test")
+        for _ in range(50):
+            await anyio.lowlevel.checkpoint()
+        assert (model.calls, model.out, sender.retrying) == (1, 0, "for a test")
+        sender.budget.resume()
+    assert (model.calls, sender.retrying) == (3, "")
+
+
+@pytest.mark.asyncio
+async def test_a_stop_ends_what_is_halted():
+    """Who waits for a halt to end hears of a stop, and who comes after the stop waits for nothing."""
+    model = Paid([Failure("again", "put differently")])
+    sender = Dispatcher(model, Limits(), Usage())
+    sender.budget.halt("for a test")
+
+    async def wait() -> None:
+        with pytest.raises(Stop, match="for a test"):
+            await sender.draw(requests(3))
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(wait)
+        for _ in range(5):
+            await anyio.lowlevel.checkpoint()
+        sender.budget.stop(Stop("interrupted", "for a test"))
+    with pytest.raises(Stop, match="for a test"):
+        await sender.budget.until_resumed()
+    assert model.calls == 0
+
+
+@pytest.mark.asyncio
+async def test_another_limit_lets_those_go_on_who_wait():
+    """Who waits for room under one cap has it under a higher one, while what is out is still out."""
+    model = Paid()
+    sender = Dispatcher(model, Limits(max_tokens=BOUND), Usage())
+    async with anyio.create_task_group() as group:
+        group.start_soon(sender.draw, requests(1))
+        group.start_soon(sender.draw, requests(1, 1))
+        while not model.out:
+            await anyio.lowlevel.checkpoint()
+        assert model.most_out == 1
+        sender.budget.allow(Limits(max_tokens=3 * BOUND))
+    assert (model.calls, model.most_out, sender.limits.max_tokens) == (2, 2, 3 * BOUND)

@@ -13,6 +13,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from maker.cli.commands.live.follow import follow
 from maker.cli.options import JournalFile, Json, Quiet, TaskFile, own_task, say
 from maker.cli.screen import progress_bar, run_rows, safe
 from maker.decision.telling.rows import Rows
@@ -42,11 +43,14 @@ def show(
     tree: Annotated[
         bool, typer.Option("--tree", help="The problems of a solve, each under the one it is for.")
     ] = False,
+    following: Annotated[bool, typer.Option("--follow", help="Show the run as it goes on, until it ends.")] = False,
     kinds: WithKinds = False,
     task: TaskFile = None,
     as_json: Json = False,
 ) -> None:
     """Say what a journal holds, without running any task code (but for --kinds)."""
+    if following:
+        follow(journal)
     story = Story(journal)
     of_kinds = _counted_kinds(story, _task_with_kinds(story, task, asked=kinds))
     solve = _checked(story) if tree or is_solve(story) else None

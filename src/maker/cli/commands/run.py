@@ -38,8 +38,8 @@ _NOT_ASKED = ("journal", "ladder", "accept_change", "keep_samples")  # what chan
 
 @with_settings(
     f"ctx task model k target worst_case journal segments {ASKING} paraphrase keep_samples "
-    f"concurrency hedge max_steps max_votes max_flags max_calls max_tokens max_cost {REACHING} accept_change ladder "
-    "max_seconds patience dry_run quiet as_json",
+    f"concurrency hedge max_steps max_votes max_flags max_calls max_tokens max_cost on_limit {REACHING} accept_change "
+    "ladder max_seconds patience dry_run quiet as_json",
     target="Wanted probability that the whole run is right (k auto or table).",
     accept_change="A setting that may differ from the journal's: k, temperature, model, ...",
 )

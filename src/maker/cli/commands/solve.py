@@ -17,7 +17,7 @@ _OWN = ("answer", "wrong steps", "segments", "state")  # a solve says its answer
 
 @with_settings(
     f"problem model k depth journal {ASKING} concurrency hedge max_steps max_votes max_flags max_calls "
-    f"max_tokens max_cost {REACHING} accept_change max_seconds patience quiet as_json",
+    f"max_tokens max_cost on_limit {REACHING} accept_change max_seconds patience quiet as_json",
     model="One that reads text: openai:NAME or http://HOST:PORT/v1#NAME.",
     max_steps="Decisions of the solve.",
     max_votes="Votes of a judge, and proposals, for one decision.",

@@ -78,12 +78,16 @@ async def lead(course: Course, interrupted: Callable[[], bool] | None, report: C
 
 def _order(course: Course) -> dict[str, Any] | None:
     """Return what a process must know to make task, model and method again; None where it could not, or must not."""
-    limits, task, model, method = course.limits, course.task, course.dispatcher.model, course.method
+    task, model, method = course.task, course.dispatcher.model, course.method
     traits = course.dispatcher.traits
-    capped = any((limits.max_steps, limits.max_calls, limits.max_tokens, limits.max_cost, limits.max_seconds))
-    capped = capped or course.dispatcher.budget.shared is not None
     changed = course.config.paraphrase or course.escalations or course.escalations.look or course.abandoned
-    if capped or changed or method is None or course.plan.enter is None or not set(method.flags) <= set(DEFAULT):
+    if (
+        _capped(course)
+        or changed
+        or method is None
+        or course.plan.enter is None
+        or not set(method.flags) <= set(DEFAULT)
+    ):
         return None
     source, name, parameters = origin(task), traits.name, getattr(task, "parameters", {})
     if source is None or not traits.lockstep or not traits.replicable:
@@ -102,6 +106,13 @@ def _order(course: Course) -> dict[str, Any] | None:
         return None
 
 
+def _capped(course: Course) -> bool:
+    """Say whether there is a limit on the whole run, which the processes do not keep."""
+    limits, shared = course.dispatcher.limits, course.dispatcher.budget.shared
+    caps = (limits.max_steps, limits.max_calls, limits.max_tokens, limits.max_cost, limits.max_seconds)
+    return any(caps) or shared is not None
+
+
 async def _employ(
     order: dict[str, Any], lanes: deque[Lane], course: Course, interrupted: Callable[[], bool] | None,
     report: Callable[[], None],
@@ -117,7 +128,8 @@ async def _employ(
     with started as process:
         try:
             await to_thread.run_sync(_ask, process, order, 1)
-            while job := _job(lanes):
+            while not _capped(course) and (job := _job(lanes)):
+                await course.dispatcher.budget.until_resumed()
                 told = [(lane.index, steps) for lane, steps in job]
                 answers = await to_thread.run_sync(_ask, process, told, len(told))
                 for (lane, steps), stretch in zip(job, map(_stretch, answers), strict=True):

@@ -29,6 +29,7 @@ from maker.engine.result import Progress, Reporter, RunResult
 from maker.engine.senders import Senders
 from maker.engine.solve.roles import ROLES, SCHEMAS, legal, prompt, read, templates, views
 from maker.engine.solve.tree import Decision, Tree
+from maker.engine.steering.orders import Steering
 from maker.errors import JournalError
 from maker.journal.header import HEADER_VERSION
 from maker.journal.notes import Epoch, Note
@@ -62,8 +63,7 @@ class Solver:
     ) -> None:  # fmt: skip
         own = senders.own
         self.tree, self.senders, self.config = tree, senders, config
-        self.traits, self.limits, self.usage = own.traits, own.limits, own.usage
-        self.interrupted = interrupted
+        self.traits, self.usage = own.traits, own.usage
         self.header = _header(tree, self.traits, config)
         receipts = Receipts(journal, self.usage, accepted, config.temperature)
         senders.keep_receipts(receipts)
@@ -71,6 +71,7 @@ class Solver:
         self.reporter = Reporter(
             progress, journal, senders, lambda: (len(tree.hashes), self.book.replayed, None), interrupted
         )
+        self.steering = Steering(journal, senders, self.book.note, self.reporter, interrupted)
         assert isinstance(config.k, int), "a solve is told its k"
         self.k = config.k
         self._round = 2 * self.k - 1  # the most proposals of one round
@@ -84,7 +85,8 @@ class Solver:
     @cached_property
     def _methods(self) -> list[Method]:
         """How each role is voted on; made when the journal has said what this solve is called."""
-        votes, flags = self.limits.votes_for(self.k), self.limits.flags_for(self.k)
+        limits = self.senders.own.limits
+        votes, flags = limits.votes_for(self.k), limits.flags_for(self.k)
         return [
             Method.of(self.config, self.k, self._flags, (votes if "judge" in role else self._round, flags),
                       run=self.header["run"], schema=schema)
@@ -103,7 +105,7 @@ class Solver:
             self._stop = stop
         log.info("solve.open", run=self.header["run"], replayed=self.book.replayed)
         try:
-            async with self.reporter.workers() as group:
+            async with self.steering.taken(), self.reporter.workers() as group:
                 for decision in list(self.tree.open.values()):
                     group.start_soon(self._decide, decision, group)
         finally:
@@ -116,12 +118,16 @@ class Solver:
         A stop lets the other decisions finish the wave they are in.
         """
         try:
-            poll = self._ready(decision)
-            opened: list[Decision] | None = None
+            opened, poll = None, None
             while self._stop is None and opened is None:
-                if self.interrupted is not None and self.interrupted():
+                if self.steering.interrupted():
                     raise Stop("interrupted", "Run the same command to resume.")
-                opened = await self._wave(decision, poll)
+                try:
+                    poll = poll or self._ready(decision)
+                    opened = await self._wave(decision, poll)
+                except Stop as stop:
+                    if not await self.steering.goes_on(stop):
+                        raise
         except Stop as stop:
             self._stop = self._stop or stop
             return
@@ -146,10 +152,11 @@ class Solver:
         """Return the poll of an open decision, ready to ask. Raises Stop at a limit."""
         poll = self._polls.get(decision.step)
         if poll is None:
-            if self.limits.max_steps is not None and self._begun_steps >= self.limits.max_steps:
+            limits = self.senders.own.limits
+            if limits.max_steps is not None and self._begun_steps >= limits.max_steps:
                 raise Stop("max_steps", f"{self._begun_steps} decisions are begun, max_steps is "
-                           f"{self.limits.max_steps}. Raise max_steps and resume.")  # fmt: skip
-            if (decision.round + 1) * self._round > self.limits.votes_for(self.k):
+                           f"{limits.max_steps}. Raise max_steps and resume.")  # fmt: skip
+            if (decision.round + 1) * self._round > limits.votes_for(self.k):
                 raise Stop("undecided", f"{decision}: its judge refused all of {decision.round * self._round} "
                            "proposals. Raise max_votes and resume, or take another model.", 4)  # fmt: skip
             poll = self._open(decision)

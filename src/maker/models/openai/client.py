@@ -118,6 +118,11 @@ class OpenAI:
         """Return how many calls at once are worth bringing: twice what the gate lets out, so that some are at hand."""
         return 2 * self._gate.limit
 
+    def widen(self, concurrency: int) -> None:
+        """Have so many requests out at once, where it was made for fewer."""
+        if self._ceiling is not None:
+            self._ceiling = max(self._ceiling, concurrency)
+
     def room(self) -> int:
         """Return the tokens that a reply may need for thoughts, beside those for its answer."""
         return ROOM if self.negotiator.dialect.thinks else 0

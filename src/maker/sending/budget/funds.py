@@ -44,6 +44,8 @@ class Funds:
         self._started = time.monotonic()
         self._stop: Stop | None = None  # why no call is to be made any more
         self._pauses: set[anyio.CancelScope] = set()
+        self.halted = ""  # why no call is to be made for now; "": calls are made
+        self._resumed = anyio.Event()
         self._over = 1.0  # how far a reply has gone past its bound: the server counts in its own way
 
     # -- time and calls --------------------------------------------------------------------------------
@@ -79,6 +81,29 @@ class Funds:
         self._stop = stop
         for scope in self._pauses:
             scope.cancel()
+
+    def halt(self, why: str) -> None:
+        """Let no further call be made until `resume`; those that are out still come."""
+        if not self.halted:
+            self._resumed = anyio.Event()
+        self.halted = why
+
+    def resume(self) -> None:
+        """Let calls be made again."""
+        self.halted = ""
+        self._resumed.set()
+
+    async def until_resumed(self) -> None:
+        """Return when calls may be made. Raises Stop where the run ends meanwhile."""
+        while self.halted:
+            if self._stop is not None:
+                raise self._stop
+            await self.pause(self._resumed.wait())
+
+    def allow(self, limits: Limits) -> None:
+        """Keep other limits from now on."""
+        self.limits = limits
+        self._own.allow(limits)
 
     def _too_late(self) -> Stop:
         return Stop("max_seconds", f"{self.limits.max_seconds} seconds are over{self._own.cause}. Run the same "

@@ -8,7 +8,7 @@ Not covered: how they are kept (`purse.py`, `funds.py`).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
@@ -26,7 +26,8 @@ class Limits(Frozen):
     included; tokens are those reported, or the most they can be. patience: how long a run waits for a server that is
     gone, and a draw for one that tells it to wait. concurrency is that of free mode, calls aside that take far longer
     than their like (`late.py`); None or "auto": as many as the model bears, 32 where it does not say. hedge: one of
-    those is asked a second time (`hedge.py`), at most one in 20 and one more; both are paid for.
+    those is asked a second time (`hedge.py`), at most one in 20 and one more; both are paid for. on_limit: "pause" has
+    a run with a journal wait at max_steps, max_calls, max_tokens or max_cost, until somebody raises it (`maker ctl`).
     """
 
     max_steps: int | None = Field(default=None, ge=1, description="Decided steps of the run.")
@@ -39,6 +40,9 @@ class Limits(Frozen):
     patience: float = Field(default=600.0, gt=0, description="Seconds to wait for a server that is gone (600).")
     concurrency: int | None = Field(default=None, ge=1, description="Draws in flight at once.")
     hedge: bool = Field(default=False, description="Ask calls that hang once more; both are paid for.")
+    on_limit: Literal["stop", "pause"] = Field(
+        default="stop", description="At a limit of the whole run: stop, or pause and ask (`maker ctl`)."
+    )
 
     @field_validator("concurrency", mode="before")
     @classmethod

@@ -80,6 +80,13 @@ class Purse:
         self._least = Spent()  # what any of these is held at, at least
         self._failed, self._fault = 0, ""
 
+    def allow(self, caps: Caps) -> None:
+        """Allow this from now on; who waits for room looks once more."""
+        with self._lock:
+            self.caps = caps
+            if self._queue:
+                self._ring()
+
     # -- calls -----------------------------------------------------------------------------------------
 
     def hold_calls(self, count: int) -> None:

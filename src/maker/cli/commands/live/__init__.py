@@ -1,0 +1,1 @@
+"""The commands for a run that goes on: see it, and steer it."""
