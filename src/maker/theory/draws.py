@@ -58,6 +58,8 @@ class Seen:
     @property
     def rival(self) -> tuple[int, int, int]:
         """Of its further draws: right ones, those of the most common wrong answer, and different wrong answers."""
+        if not self.again:
+            return 0, 0, 0
         votes = Counter(draw.key for draw in self.again if draw.flag is None)
         right = votes.pop(self.right, 0)
         return right, max(votes.values(), default=0), len(votes)
