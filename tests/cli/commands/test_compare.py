@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from maker.api.compare import Compared, Comparison
 from maker.cli.app import app
 from maker.cli.commands import compare
 from maker.errors import TaskError
@@ -78,9 +79,16 @@ def test_models_at_three_addresses_stand_in_one_table() -> None:
     said = json.loads(out)
     assert code == said["exit_code"] and sorted(arm["model"] for arm in said["arms"].values()) == sorted(specs)
     assert len(said["pairs"]) == 3 and all(pair["n"] > 0 for pair in said["pairs"])
-    p = {arm["model"]: arm["p"] for arm in said["arms"].values()}
+    p = {arm["model"]: arm.get("p", 0.0) for arm in said["arms"].values()}
     assert p[specs[0]] > p[specs[1]] > p[specs[2]]
     assert all(len(server.requests) > 30 for server in (one, two, three))
+
+
+def test_what_was_dropped_before_much_was_seen_is_not_called_infeasible() -> None:
+    """Fewer than 30 votes make no estimate; that it was left for another is all that is known of it."""
+    reason = "dropped after 29 pairs: wrong alone in 19, b alone in 0, and its run would be dearer"
+    found = Comparison([Compared("a", "a", "", None, dropped=True, reason=reason)], [], None)
+    assert compare.compared_rows(found) == [("a", f"DROPPED: {reason}")]
 
 
 def test_designs_of_each_model_are_arms() -> None:
