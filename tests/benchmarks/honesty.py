@@ -28,10 +28,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from shaped import STEPS, Line, Rates, estimated
+from shaped import STEPS, Line, Planned, Rates, by_engine, estimated
 
 from maker.api.drawing.looks import Goal
-from maker.api.estimate import Estimate
 
 SHORT, TARGET, KEPT = 5, 0.95, 0.93
 MARGINS = (1, 2, 3, 4, 6, 9, 15, 30, 100, 500, 1500)  # at which it is looked whether a refused run would have passed
@@ -120,7 +119,7 @@ def votes(rates: Rates, k: int, steps: int) -> float:
     return float((k * np.tanh(k * odds / 2) / np.tanh(odds / 2)).mean() * steps)
 
 
-def row(found: Estimate, rates: Rates, copies: float) -> dict[str, Any]:
+def row(found: Planned, rates: Rates, copies: float) -> dict[str, Any]:
     """Return what one estimate promised, and what holds of it. promised: what came true, None where nothing was."""
     steps, worst = found.steps, found.worst_case
     spread = rates.var() / (rates.mean() * (1 - rates.mean()))
@@ -188,30 +187,22 @@ def printed(kept: dict[tuple[str, int], list[dict[str, Any]]], seed: int) -> int
     return int(any(mode == "worst" for _, mode, _ in broken))
 
 
-def seen(name: str, number: int, seed: int, pair: int, *, engine: bool = False) -> tuple[list[Estimate], Rates, float]:
-    """Return the estimates of one pair, one for each goal, and what they are about."""
-    rates, copies = SHAPES[name](np.random.default_rng([seed, number, pair])), COPIES * (name == "copied replies")
-    found = asyncio.run(estimated(rates, copies, seed * 1_000_000 + pair, list(GOALS.values()), engine=engine))
-    return found, rates, copies
+def pair_of(name: str, seed: int, pair: int) -> tuple[Rates, float, int, list[Goal]]:
+    """Return what one pair is about: rates, share of copies, seed of the draws, and what is planned for."""
+    rates = SHAPES[name](np.random.default_rng([seed, list(SHAPES).index(name), pair]))
+    return rates, COPIES * (name == "copied replies"), seed * 1_000_000 + pair, list(GOALS.values())
 
 
-def measured(name: str, number: int, seed: int, pair: int) -> list[dict[str, Any]]:
+def measured(name: str, seed: int, pair: int) -> list[dict[str, Any]]:
     """Return what one pair gives: a row for each mode and length."""
-    found, rates, copies = seen(name, number, seed, pair)
-    return [row(one, rates, copies) for one in found]
+    about = pair_of(name, seed, pair)
+    return [row(one, *about[:2]) for one in asyncio.run(estimated(*about))]
 
 
 def differing(seed: int, pairs: int) -> int:
-    """Return in how many pairs the engine's own polls make another estimate than draws all at once."""
-    return sum(
-        told(seen(name, number, seed, pair)[0]) != told(seen(name, number, seed, pair, engine=True)[0])
-        for number, name in enumerate(SHAPES) for pair in range(pairs)
-    )  # fmt: skip
-
-
-def told(found: Sequence[Estimate]) -> list[dict[str, Any]]:
-    """Return all that estimates say, but for what depends on the clock."""
-    return [{name: said for name, said in vars(one).items() if name not in ("seconds", "settling")} for one in found]
+    """Return in how many pairs the engine's own polls lead to another plan than draws all at once."""
+    every = [pair_of(name, seed, pair) for pair in range(pairs) for name in SHAPES]
+    return sum(asyncio.run(estimated(*about)) != asyncio.run(by_engine(*about)) for about in every)
 
 
 def main() -> int:
@@ -224,16 +215,16 @@ def main() -> int:
     parser.add_argument("--check", type=int, metavar="PAIRS", help="compare with the engine's own polls, and no more")
     options = parser.parse_args()
     if options.check:
-        print(f"{differing(options.seed, options.check)} of {options.check * len(SHAPES)} estimates differ")
+        print(f"{differing(options.seed, options.check)} of {options.check * len(SHAPES)} pairs differ")
         return 0
     begun = time.monotonic()
     kept = Kept(options.keep)
     for pair in range(options.quick):
         if time.monotonic() - begun > options.seconds:
             break
-        for number, name in enumerate(SHAPES):
+        for name in SHAPES:
             if (name, pair) not in kept.rows:
-                kept.add(name, pair, measured(name, number, options.seed, pair))
+                kept.add(name, pair, measured(name, options.seed, pair))
     return printed(kept.rows, options.seed)
 
 

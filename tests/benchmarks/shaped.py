@@ -1,27 +1,33 @@
 """A simulated task whose steps err each at a known rate, and estimates of it: by the engine, or drawn all at once.
 
 `Drawn` is the probe of an estimate that asks nobody. It takes the seeds that the engine would give the same draws, and
-answers as the simulated model does to them, so that both make the very same estimate (`honesty.py --check`); all else,
-which steps, how many, and when it is enough, is what `maker.estimate` does. What is asked for often is kept.
+answers as the simulated model does to them, so that both plan the very same (`honesty.py --check`); all else, which
+steps, how many, and when it is enough, is what `maker.estimate` does. What is asked for often is kept.
 
 Not covered: replies that a flag drops.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import maker
-from maker.api.drawing.looks import Goal, Looks, draw, probing
-from maker.api.estimate import Estimate, summed
+from maker.api.drawing.looks import SHARE, Goal, Looks, draw, probing
+from maker.api.estimate import summed
 from maker.decision.address import SEED_BLOCK, draw_seeds, seed_key
 from maker.decision.flags import length_of
 from maker.decision.sample import Failure, Request, Sample
 from maker.engine.probe import Probe
 from maker.task.canonical import canonical
 from maker.theory.draws import Draw, Seen
+from maker.theory.planner import Amount
+from maker.theory.uneven.kinds import judged, kinds
+from maker.theory.uneven.parts import planned
+from maker.theory.worst import WorstCase
 
 STEPS = 20_000
 Rates = Any  # numpy's array of error rates
@@ -59,7 +65,12 @@ class Line:
         return state >= STEPS
 
     def plan(self, segments: int | None = None) -> maker.Plan:
-        return maker.Plan.chain(STEPS, lambda step: step, segments or 1)
+        return _plan(segments or 1)
+
+
+@cache
+def _plan(segments: int) -> maker.Plan:
+    return maker.Plan.chain(STEPS, lambda step: step, segments)
 
 
 @dataclass
@@ -115,6 +126,11 @@ class Drawn(Probe):
         return 0.0
 
     @property
+    def looks(self) -> int:
+        """How often a step was judged to be lost, at most."""
+        return int(self._once("looks", lambda: Probe.looks.fget(self)))  # type: ignore[attr-defined]
+
+    @property
     def evidence(self) -> Any:
         """What was seen, summed up once for so many draws."""
         return self._once("evidence", lambda: Probe.evidence.fget(self))  # type: ignore[attr-defined]
@@ -130,12 +146,54 @@ class Drawn(Probe):
         return self._kept[name][1]
 
 
-async def estimated(
-    rates: Rates, copies: float, seed: int, goals: Sequence[Goal], *, engine: bool = False
-) -> list[Estimate]:
-    """Draw once as an estimate at default settings does for the first goal, and plan for each. engine: by its polls."""
+class Sparing(Looks):
+    """Does not plan a run where any would let it go on: a run takes a vote a step, at least."""
+
+    def worth(self) -> float:
+        """Return what a run is worth, or inf where that is more than the next look takes, twice over."""
+        found, next_look = self.probe.evidence, 2 * sum(step.picked for step in self.probe.seen)
+        if found.n and found.p_high > 0.5 and 2 * next_look * self.repeats <= self.goal.steps / SHARE:
+            return math.inf
+        return super().worth()
+
+
+@dataclass
+class Planned:
+    """What an estimate says of a run, as far as it is promised anything. The names are those of `Estimate`."""
+
+    steps: int
+    p_low: float
+    p_high: float
+    rho_low: float
+    rho_high: float
+    k: int | None
+    success: Amount
+    samples: Amount | None
+    worst_case: WorstCase
+
+
+async def estimated(rates: Rates, copies: float, seed: int, goals: Sequence[Goal]) -> list[Planned]:
+    """Draw once as an estimate at default settings does for the first goal, and plan for each."""
     model = Shaped(rates, copies)
     async with probing(maker.estimate, Line(), model, {"seed": seed}, goals[0]) as (asked, _):
-        probe = asked if engine else Drawn(model, asked)
+        probe = Drawn(model, asked)
+        await draw([Sparing(probe, goals[0], None, 2)])
+    found, by_kind, planning = probe.evidence, kinds(probe.seen), []
+    for goal in goals:
+        plan = planned(found, probe.parts, goal.steps, goal.target, own=goal.own, worst=goal.worst_case)
+        planning.append(judged(plan, by_kind))
+    return [
+        Planned(
+            plan.steps, found.p_low, found.p_high, found.rho_low, found.rho_high, plan.k,
+            Amount(plan.success, plan.success_low, plan.success_high), plan.samples, plan.worst_case,
+        )
+        for plan in planning
+    ]  # fmt: skip
+
+
+async def by_engine(rates: Rates, copies: float, seed: int, goals: Sequence[Goal]) -> list[Planned]:
+    """Do the same by the engine's own polls, and by what makes an `Estimate`."""
+    async with probing(maker.estimate, Line(), Shaped(rates, copies), {"seed": seed}, goals[0]) as (probe, _):
         await draw([Looks(probe, goals[0], None, 2)])
-        return [summed(probe, goal, None) for goal in goals]
+        made = [summed(probe, goal, None) for goal in goals]
+    return [Planned(**{name: getattr(one, name) for name in Planned.__dataclass_fields__}) for one in made]

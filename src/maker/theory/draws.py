@@ -53,7 +53,7 @@ class Seen:
     @property
     def erred(self) -> bool:
         """Whether a valid draw of the first round was wrong."""
-        return any(self.voted(self.draws))
+        return any(draw.flag is None and draw.key != self.right for draw in self.draws)
 
     @property
     def rival(self) -> tuple[int, int, int]:

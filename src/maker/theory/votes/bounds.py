@@ -103,6 +103,7 @@ def _at_half(m1: float, m2: float) -> float:
     return variance / (variance + (_LOST - m1) ** 2)
 
 
+@lru_cache(1 << 12)  # runs of several lengths, and the same margins again, are planned by the same moments
 def step_error(m1: float, m2: float, k: int) -> float:
     """Return the largest P(a wrong answer wins a step) at a margin of k, one rival, given both moments.
 
