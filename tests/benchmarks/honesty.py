@@ -1,10 +1,11 @@
 """What estimates promise against what comes true, over thirteen shapes of difficulty.
 
-Run: python tests/benchmarks/honesty.py [--quick 50] [--seed 1]
+Run: python tests/benchmarks/honesty.py [--quick 50] [--keep FILE] [--seconds 600] [--seed 1] [--check 25]
 
 Each pair is a task of 20,000 steps whose error rates have a shape, estimated at default settings, and a run of it with
-the k that was planned. The replies are simulated, and all else of the estimate is what `maker.estimate` does. The run
-is not carried out: what it succeeds with is known, for the rates of all its steps are. Each estimate is planned for all
+the k that was planned. The replies are simulated, and drawn without polls (`shaped.py`; `--check` makes the same with
+them); all else of the estimate is what `maker.estimate` does at its default settings for 20,000 steps. The run is not
+carried out: what it succeeds with is known, for the rates of all its steps are. Each estimate is planned for all
 20,000 steps and for five of them at random, by the Beta (the default) and by the worst case.
 
 Printed for each: how many were promised .95, and the mean success of those; how many were refused though some k would
@@ -17,28 +18,28 @@ from __future__ import annotations
 import argparse
 import asyncio
 import datetime
+import json
+import math
 import sys
 import time
-from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from shaped import STEPS, Line, Planned, Rates, by_engine, estimated
 
-import maker
-from maker.api.estimate import ESTIMATE_EPOCH, Estimate, _draw, _summed
-from maker.api.opened import opened
-from maker.decision.sample import Failure, Request, Sample
-from maker.decision.step import Rules
-from maker.engine.probe import Probe
+from maker.api.drawing.looks import Goal
 
-STEPS, SHORT, TARGET, KEPT = 20_000, 5, 0.95, 0.93
+SHORT, TARGET, KEPT = 5, 0.95, 0.93
 MARGINS = (1, 2, 3, 4, 6, 9, 15, 30, 100, 500, 1500)  # at which it is looked whether a refused run would have passed
 COPIES = 0.25
 INTERVALS = ("p", "rho", "lost", "success", "samples")
-Rates = Any  # numpy's array of error rates
+GOALS = {
+    (mode, steps): Goal.of(Line(), steps, TARGET, worst_case=mode == "worst")
+    for mode in ("Beta", "worst") for steps in (STEPS, SHORT)
+}  # fmt: skip
 Shape = Callable[[np.random.Generator], Rates]
 
 
@@ -77,62 +78,6 @@ SHAPES: dict[str, Shape] = {
     "one bad kind": lambda _: np.where(AT % 20 == 7, 0.3, 0.002),
     "copied replies": lambda _: np.full(STEPS, 0.01),
 }
-
-
-class Line:
-    """A task whose answers are its step numbers; every twentieth step is of another kind."""
-
-    name, steps, goal = "line", STEPS, STEPS
-
-    def initial_state(self) -> int:
-        return 0
-
-    def prompt(self, state: int, step: int) -> str:
-        return str(state)
-
-    def parse(self, text: str) -> int:
-        return int(text)
-
-    def legal(self, state: int, action: int) -> bool:
-        return True
-
-    def apply(self, state: int, action: int) -> int:
-        return state + 1
-
-    def truth(self, state: int, step: int) -> int:
-        return step
-
-    def kind(self, state: int, step: int) -> str:
-        return "rare" if step % 20 == 7 else "common"
-
-    def done(self, state: int) -> bool:
-        return state >= STEPS
-
-    def plan(self, segments: int | None = None) -> maker.Plan:
-        return maker.Plan.chain(STEPS, lambda step: step, segments or 1)
-
-
-@dataclass
-class Simulated:
-    """A model that errs at each step with its rate, always in the same way; a share of its replies are copies."""
-
-    rates: Rates
-    copies: float
-    name: str = "shaped"
-    simulated: bool = True
-    lockstep: bool = True
-    last: dict[int, str] = field(default_factory=dict)
-
-    async def draw(self, requests: Sequence[Request]) -> list[Sample | Failure]:
-        """Answer by the seeds of the requests."""
-        return [Sample(self._reply(request)) for request in requests]
-
-    def _reply(self, request: Request) -> str:
-        step = request.address.step
-        copied, wrong = np.random.default_rng(request.seed).random(2)
-        if step not in self.last or copied >= self.copies:
-            self.last[step] = str(-1 if wrong < self.rates[step] else step)
-        return self.last[step]
 
 
 @cache
@@ -174,85 +119,113 @@ def votes(rates: Rates, k: int, steps: int) -> float:
     return float((k * np.tanh(k * odds / 2) / np.tanh(odds / 2)).mean() * steps)
 
 
-async def estimated(rates: Rates, copies: float, seed: int) -> dict[tuple[str, int], Estimate]:
-    """Draw once, and plan for both lengths by both modes."""
-    task = Line()
-    async with opened(
-        maker.estimate, Simulated(rates, copies), {"seed": seed}, task=task, target=TARGET, segments=STEPS
-    ) as (senders, config, flags):  # fmt: skip
-        probe = Probe(task, senders.own, config, flags, Rules.of(task), name="estimate", epoch=ESTIMATE_EPOCH)
-        stopped = await _draw(probe, 1000, 2)
-        return {
-            (mode, steps): _summed(probe, config.model_copy(update={"worst_case": mode == "worst"}), steps, stopped)
-            for mode in ("Beta", "worst") for steps in (STEPS, SHORT)
-        }  # fmt: skip
-
-
-@dataclass
-class Tally:
-    """What was seen of a shape, a mode and a length."""
-
-    pairs: int = 0
-    promised: list[float] = field(default_factory=list)
-    refused: int = 0
-    wrongly: int = 0
-    held: dict[str, list[bool]] = field(default_factory=lambda: defaultdict(list))
-
-    def add(self, found: Estimate, rates: Rates, copies: float) -> None:
-        """Take one pair."""
-        steps = found.steps
-        self.pairs += 1
-        self.held["p"].append(found.p_low <= 1 - rates.mean() <= found.p_high)
-        spread = rates.var() / (rates.mean() * (1 - rates.mean()))
-        self.held["rho"].append(found.rho_low <= spread + 1e-9 and spread <= found.rho_high)
-        lost, worst = float((rates >= 0.5).mean() * steps), found.worst_case
-        self.held["lost"].append(worst.lost_low <= lost + 1e-9 and lost <= worst.lost_high)
-        if found.k is None:
-            self.refused += 1
-            self.wrongly += any(success(rates, k, steps, copies) >= TARGET for k in MARGINS)
-            return
+def row(found: Planned, rates: Rates, copies: float) -> dict[str, Any]:
+    """Return what one estimate promised, and what holds of it. promised: what came true, None where nothing was."""
+    steps, worst = found.steps, found.worst_case
+    spread = rates.var() / (rates.mean() * (1 - rates.mean()))
+    lost = float((rates >= 0.5).mean() * steps)
+    held = {
+        "p": found.p_low <= 1 - rates.mean() <= found.p_high,
+        "rho": found.rho_low <= spread + 1e-9 and spread <= found.rho_high,
+        "lost": worst.lost_low <= lost + 1e-9 and lost <= worst.lost_high,
+    }
+    said: dict[str, Any] = {"promised": None, "refused": found.k is None}
+    if found.k is None:
+        said["wrongly"] = any(success(rates, k, steps, copies) >= TARGET for k in MARGINS)
+    else:
         realised = success(rates, found.k, steps, copies)
         if found.success.value >= TARGET:
-            self.promised.append(realised)
-        self.held["success"].append(found.success.low - 1e-9 <= realised <= found.success.high + 1e-9)
+            said["promised"] = realised
+        held["success"] = found.success.low - 1e-9 <= realised <= found.success.high + 1e-9
         if found.samples is not None and not copies:
-            self.held["samples"].append(found.samples.low <= votes(rates, found.k, steps) <= found.samples.high)
+            held["samples"] = found.samples.low <= votes(rates, found.k, steps) <= found.samples.high
+    return said | {"held": {name: bool(holds) for name, holds in held.items()}}
 
-    def row(self) -> str:
-        """Return its cells of the table."""
-        cells = [f"{len(self.promised)} of {self.pairs}", f"{np.mean(self.promised):.3f}" if self.promised else ""]
-        cells.append(f"{self.wrongly} of {self.refused}" if self.refused else "")
-        cells += [f"{np.mean(self.held[name]):.2f}" if self.held[name] else "" for name in INTERVALS]
-        return " | ".join(cells)
+
+def cells(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Return a line of the table, of all pairs of a shape, a mode and a length."""
+    promised = [of["promised"] for of in rows if of["promised"] is not None]
+    refused = [of["wrongly"] for of in rows if of["refused"]]
+    held = {name: [of["held"][name] for of in rows if name in of["held"]] for name in INTERVALS}
+    return [
+        f"{len(promised):,} of {len(rows):,}", f"{np.mean(promised):.3f}" if promised else "",
+        f"{sum(refused):,} of {len(refused):,}" if refused else "",
+        *(f"{np.mean(holds):.3f}" if holds else "" for holds in held.values()),
+    ]  # fmt: skip
+
+
+class Kept:
+    """What was measured, in a file of JSON lines, or in memory alone."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        lines = path.read_text().splitlines() if path and path.exists() else []
+        self.rows = {(name, pair): rows for name, pair, rows in map(json.loads, lines)}
+
+    def add(self, name: str, pair: int, rows: list[dict[str, Any]]) -> None:
+        """Keep a pair."""
+        self.rows[name, pair] = rows
+        if self._path:
+            with self._path.open("a") as file:
+                file.write(json.dumps([name, pair, rows]) + "\n")
+
+
+def printed(kept: dict[tuple[str, int], list[dict[str, Any]]], seed: int) -> int:
+    """Print the table; return the exit code."""
+    broken, columns = [], ("shape", "mode", "steps", "promised .95", "came true", "refused, would have passed")
+    print(f"{datetime.datetime.now(tz=datetime.UTC).date()}, {len(kept):,} pairs in all, seed {seed}\n")
+    print(f"| {' | '.join((*columns, *INTERVALS))} |\n{'|---' * (len(columns) + len(INTERVALS))}|")
+    for name in SHAPES:
+        pairs = [rows for (shape, _), rows in kept.items() if shape == name]
+        for (mode, steps), rows in zip(GOALS, zip(*pairs, strict=True), strict=False):
+            print(f"| {name} | {mode} | {steps:,} | {' | '.join(cells(rows))} |")
+            promised = [of["promised"] for of in rows if of["promised"] is not None]
+            if promised and np.mean(promised) < KEPT and name != "copied replies":
+                broken.append((name, mode, steps))
+    said = "; ".join(f"{name}, {mode}, {steps:,} steps" for name, mode, steps in broken) or "none"
+    print(f"\nPromised .95, came true below {KEPT}: {said}.")
+    return int(any(mode == "worst" for _, mode, _ in broken))
+
+
+def pair_of(name: str, seed: int, pair: int) -> tuple[Rates, float, int, list[Goal]]:
+    """Return what one pair is about: rates, share of copies, seed of the draws, and what is planned for."""
+    rates = SHAPES[name](np.random.default_rng([seed, list(SHAPES).index(name), pair]))
+    return rates, COPIES * (name == "copied replies"), seed * 1_000_000 + pair, list(GOALS.values())
+
+
+def measured(name: str, seed: int, pair: int) -> list[dict[str, Any]]:
+    """Return what one pair gives: a row for each mode and length."""
+    about = pair_of(name, seed, pair)
+    return [row(one, *about[:2]) for one in asyncio.run(estimated(*about))]
+
+
+def differing(seed: int, pairs: int) -> int:
+    """Return in how many pairs the engine's own polls lead to another plan than draws all at once."""
+    every = [pair_of(name, seed, pair) for pair in range(pairs) for name in SHAPES]
+    return sum(asyncio.run(estimated(*about)) != asyncio.run(by_engine(*about)) for about in every)
 
 
 def main() -> int:
-    """Print the table; return the exit code."""
+    """Measure what is not kept yet, and print the table; return the exit code."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--quick", type=int, default=1000, metavar="PAIRS", help="of each shape, instead of 1,000")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--keep", type=Path, help="file of what was measured; the same command goes on")
+    parser.add_argument("--seconds", type=float, default=math.inf, help="stop measuring then, after whole rounds")
+    parser.add_argument("--check", type=int, metavar="PAIRS", help="compare with the engine's own polls, and no more")
     options = parser.parse_args()
+    if options.check:
+        print(f"{differing(options.seed, options.check)} of {options.check * len(SHAPES)} pairs differ")
+        return 0
     begun = time.monotonic()
-    broken: list[tuple[str, str, int]] = []
-    day = datetime.datetime.now(tz=datetime.UTC).date()
-    print(f"{day}, {options.quick} pairs a shape, seed {options.seed}\n")
-    columns = ("shape", "mode", "steps", "promised .95", "came true", "refused, would have passed", *INTERVALS)
-    print(f"| {' | '.join(columns)} |")
-    print("|---" * len(columns) + "|")
-    for number, (name, shape) in enumerate(SHAPES.items()):
-        copies = COPIES if name == "copied replies" else 0.0
-        tallies: dict[tuple[str, int], Tally] = defaultdict(Tally)
-        for pair in range(options.quick):
-            rates = shape(np.random.default_rng([options.seed, number, pair]))
-            for at, found in asyncio.run(estimated(rates, copies, options.seed * 1_000_000 + pair)).items():
-                tallies[at].add(found, rates, copies)
-        for (mode, steps), tally in tallies.items():
-            print(f"| {name} | {mode} | {steps:,} | {tally.row()} |", flush=True)
-            if tally.promised and np.mean(tally.promised) < KEPT and not copies:
-                broken.append((name, mode, steps))
-    said = "; ".join(f"{name}, {mode}, {steps:,} steps" for name, mode, steps in broken) or "none"
-    print(f"\nPromised .95, came true below {KEPT}: {said}. {time.monotonic() - begun:.0f} s")
-    return int(any(mode == "worst" for _, mode, _ in broken))
+    kept = Kept(options.keep)
+    for pair in range(options.quick):
+        if time.monotonic() - begun > options.seconds:
+            break
+        for name in SHAPES:
+            if (name, pair) not in kept.rows:
+                kept.add(name, pair, measured(name, options.seed, pair))
+    return printed(kept.rows, options.seed)
 
 
 if __name__ == "__main__":

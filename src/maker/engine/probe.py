@@ -135,7 +135,8 @@ class Probe:
                 await self._ask(batch, [AGAIN] * len(batch), again=True)
             if not unclear or self.evidence.p_plan <= 0.5:  # then most steps are unclear, and it changes nothing
                 return
-            unclear = [step for step in unclear if not step.cleared and not step.shown_lost(self.looks)][:MOST_UNCLEAR]
+            looks = self.looks
+            unclear = [step for step in unclear if not step.cleared and not step.shown_lost(looks)][:MOST_UNCLEAR]
 
     @property
     def looks(self) -> int:

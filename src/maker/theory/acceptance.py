@@ -11,7 +11,10 @@ last look may be wrong half as often as all together, each earlier one half as o
 every look hold together.
 
 Sources: Hoeffding 1956 (sums of unlike trials); Vatutin & Mikhailov 1982 (hypergeometric counts as such sums).
-Not covered: judges that err, and decisions picked by anything but chance.
+A judge that misses a wrong decision with a chance sees so much fewer of them: each is drawn and seen with the product
+of both, and the bound is that of so much smaller a share.
+
+Not covered: how often a judge errs (`api/audit/known.py`), and decisions picked by anything but chance.
 """
 
 from __future__ import annotations
@@ -39,11 +42,14 @@ class Stratum:
     wrong: int = 0
     sure: int = 0
 
-    def high(self, alpha: float) -> int:
-        """Return the most wrong decisions that it may have; more are there with probability `alpha` at most."""
-        share = self.asked / self.size
+    def high(self, alpha: float, missed: float = 0.0) -> int:
+        """Return the most wrong decisions that it may have; more are there with probability `alpha` at most.
+
+        missed: P(a wrong decision that was drawn is not seen to be wrong), at most.
+        """
+        share = self.asked / self.size * (1 - missed)
         return _last(
-            self.wrong, self.wrong + self.size - self.drawn,
+            self.wrong, self.size if missed else self.wrong + self.size - self.drawn,
             lambda w: w * share < self.wrong + 1 or _tail(self.wrong, w, share) > alpha,
         )  # fmt: skip
 
@@ -87,18 +93,19 @@ def rounded(size: int, asked: int, of: int) -> tuple[int, int]:
     return size * asked // of, -(-size * asked // of)
 
 
-def bounds(strata: Sequence[Stratum], alpha: float) -> tuple[int, int]:
+def bounds(strata: Sequence[Stratum], alpha: float, missed: float = 0.0) -> tuple[int, int]:
     """Return the fewest and the most wrong decisions in all strata; either is missed with probability `alpha` at most.
 
-    A stratum's part of alpha is as large as its share in the bound; one that was judged whole needs none.
+    A stratum's part of alpha is as large as its share in the bound; one that was judged whole needs none. missed: by
+    a judge, as for `Stratum.high`; one that sees too few wrong ones cannot see too many.
     """
     there = [stratum for stratum in strata if stratum.size]
     if any(stratum.drawn == 0 for stratum in there):
         return 0, sum(stratum.size for stratum in there)
-    unknown = [stratum.size / stratum.asked if stratum.drawn < stratum.size else 0.0 for stratum in there]
+    unknown = [stratum.size / stratum.asked if missed or stratum.drawn < stratum.size else 0.0 for stratum in there]
     parts = [alpha * weight / (sum(unknown) or 1) for weight in unknown]
     found = sum(stratum.low(part) for stratum, part in zip(there, parts, strict=True))
-    return found, sum(stratum.high(part) for stratum, part in zip(there, parts, strict=True))
+    return found, sum(stratum.high(part, missed) for stratum, part in zip(there, parts, strict=True))
 
 
 def looks(sample: int, confidence: float, *, once: bool) -> list[Look]:

@@ -54,11 +54,13 @@ class Seen:
     @property
     def erred(self) -> bool:
         """Whether a valid draw of the first round was wrong."""
-        return any(self.voted(self.draws))
+        return any(draw.flag is None and draw.key != self.right for draw in self.draws)
 
     @property
     def rival(self) -> tuple[int, int, int]:
         """Of its further draws: right ones, those of the most common wrong answer, and different wrong answers."""
+        if not self.again:
+            return 0, 0, 0
         votes = Counter(draw.key for draw in self.again if draw.flag is None)
         right = votes.pop(self.right, 0)
         return right, max(votes.values(), default=0), len(votes)

@@ -74,6 +74,18 @@ def test_a_person_is_given_a_file(journal: Path, maker: Any, tmp_path: Path) -> 
     assert sheet.read_text().startswith("run,step,kind,votes,prompt,answer,right")
 
 
+def test_what_a_person_said_corrects_a_model(journal: Path, maker: Any, tmp_path: Path) -> None:
+    """The numbers are then of wrong decisions, with how often the judge was mistaken."""
+    sheet = tmp_path / "sheet.csv"
+    maker("audit", journal, "--by", "csv", "--sample", 40, "--to", sheet)
+    sheet.write_text(sheet.read_text().replace(",\n", ",yes\n"))
+    by = ["--by", "oracle:p=1", "--sample", 140, "--to", tmp_path / "judge.db"]
+    code, out, err = maker("audit", journal, *by, "--known", sheet)
+    assert (code, err) == (3, "") and " of 40 that a person judged, too" in out and "by the person alone" in out
+    assert "if it misses no more than" in out and "what it means" not in out
+    assert maker("audit", journal, "--by", "truth", "--known", sheet)[0] == 2
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

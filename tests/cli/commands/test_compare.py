@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
+import zlib
 from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
+from maker.api.compare import Compared, Comparison
 from maker.cli.app import app
 from maker.cli.commands import compare
 from maker.errors import TaskError
+from maker.testing import FaultServer
+from maker.testing.replies import Received
 
 HANOI = ("hanoi", "--disks", "9", "--steps", "200")
 
@@ -51,6 +56,39 @@ def test_the_command_prints_one_object() -> None:
     (pair,) = said["pairs"]
     assert pair["n"] >= 30
     assert 0 <= pair["chance"] <= 1
+
+
+def summing(share: float) -> FaultServer:
+    """Return a server that adds two numbers rightly, but for a share of the questions."""
+
+    def reply(request: Received) -> str:
+        one, other = map(int, re.findall(r"\d+", request.prompt)[-2:]) if "+" in request.prompt else (0, 0)
+        errs = zlib.crc32(f"{request.prompt} {request.number}".encode()) / 2**32 < share
+        return str(one + other + errs)
+
+    return FaultServer(reply)
+
+
+def test_models_at_three_addresses_stand_in_one_table() -> None:
+    """Each is asked at its own server about the same states, and every two are paired."""
+    number = "".join(str(digit * 7 % 10) for digit in range(1, 41))
+    with summing(0.0) as one, summing(0.05) as two, summing(0.6) as three:
+        specs = [server.spec(name) for server, name in ((one, "a"), (two, "b"), (three, "c"))]
+        code, out = shell("addition", "--x", number, "--y", number, "--designs", "questions", "--steps", "40",
+                          "--models", ",".join(specs), "--json")  # fmt: skip
+    said = json.loads(out)
+    assert code == said["exit_code"] and sorted(arm["model"] for arm in said["arms"].values()) == sorted(specs)
+    assert len(said["pairs"]) == 3 and all(pair["n"] > 0 for pair in said["pairs"])
+    p = {arm["model"]: arm.get("p", 0.0) for arm in said["arms"].values()}
+    assert p[specs[0]] > p[specs[1]] > p[specs[2]]
+    assert all(len(server.requests) > 30 for server in (one, two, three))
+
+
+def test_what_was_dropped_before_much_was_seen_is_not_called_infeasible() -> None:
+    """Fewer than 30 votes make no estimate; that it was left for another is all that is known of it."""
+    reason = "dropped after 29 pairs: wrong alone in 19, b alone in 0, and its run would be dearer"
+    found = Comparison([Compared("a", "a", "", None, dropped=True, reason=reason)], [], None)
+    assert compare.compared_rows(found) == [("a", f"DROPPED: {reason}")]
 
 
 def test_designs_of_each_model_are_arms() -> None:

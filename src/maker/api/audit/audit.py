@@ -18,8 +18,9 @@ from typing import Any, Unpack, cast
 from maker.api.answers import reader_of
 from maker.api.audit.decisions import STRATA, Cell, Decision, Decisions
 from maker.api.audit.judges import Check, Checker, Judge, Opinion, Questions, Voters
+from maker.api.audit.known import Known
 from maker.api.audit.maps import of_items, task_of_map
-from maker.api.audit.result import CONFIDENCE, Acceptance, Disputed, Part
+from maker.api.audit.result import CONFIDENCE, Acceptance, Corrected, Disputed, Part
 from maker.api.audit.sheet import Sheet
 from maker.api.map import Asker
 from maker.api.opened import Asking, check_names
@@ -48,6 +49,7 @@ async def audit(
     bound: float | None = None,
     k: int = 3,
     to: str | Path | None = None,
+    known: str | Path | None = None,
     items: Sequence[Any] | None = None,
     prompt: Asker[Any] = "{item}",
     parse: Callable[[str], Any] | None = None,
@@ -64,9 +66,10 @@ async def audit(
     same questions with margin k: then all that is said is of *disagreement*. task: needed when the journal's is not
     built in. sample: decisions to judge, at least one of each kind in each stratum (300; with a bound: enough to show
     it where few are wrong). bound: a share of wrong decisions; the audit ends once it is shown or refuted. to: the
-    file of a model or a person (JOURNAL.audit, JOURNAL.audit.csv). asking: of a model, as in `run`; its seed also
-    draws the sample. limits: of the judge's journal, earlier calls included. progress, interrupted: of a model, as in
-    `run`.
+    file of a model or a person (JOURNAL.audit, JOURNAL.audit.csv). known: for a model: the filled file of an audit by
+    csv, with the same seed and a smaller sample; a bound is then about errors, see `Corrected`. asking: of a model, as
+    in `run`; its seed also draws the sample. limits: of the judge's journal, earlier calls included. progress,
+    interrupted: of a model, as in `run`.
 
     Returns an Acceptance; what ended it early is in its `stopped`. Raises TaskError for what does not fit and where a
     checker raises, JournalError for a journal that cannot be followed, ModelError. On failure or cancellation a model's
@@ -92,8 +95,9 @@ async def audit(
         kept=kept,
     )  # fmt: skip
     drawn = decisions.drawn(sample)
+    told = None if known is None else _told(Path(known), judge, task, story, drawn)
     for look in looks(sample, CONFIDENCE, once=bound is None):
-        if await _looked(found, decisions, drawn, judge, look):
+        if (told is None or look.sample >= told.sample) and await _looked(found, decisions, drawn, judge, look, told):
             break
     return found
 
@@ -153,6 +157,15 @@ def _judge(
     return Voters(task, story.head.hex(), kept, partial(ask, kept=kept, by=model), f"the model {name}")
 
 
+def _told(path: Path, judge: Judge, task: Task, story: Story, drawn: Sequence[Decision]) -> Known:
+    """Return what a person said. Raises TaskError where the judge is no model, and for what cannot be used."""
+    if not isinstance(judge, Voters):
+        raise TaskError("known: says how often a model errs; a checker and a person are taken at their word")
+    if not path.exists():
+        raise TaskError(f"{path}: is not there. known: the file that an audit by csv wrote, filled")
+    return Known(path, Sheet(path, task, story.head.hex()), drawn)
+
+
 async def _ask(
     questions: Questions, *, kept: Path, by: AnyModel, k: int, progress: Callable[[Progress], None] | None,
     interrupted: Callable[[], bool] | None, asking: Asking, begun: float,
@@ -169,7 +182,9 @@ async def _ask(
     )  # fmt: skip
 
 
-async def _looked(found: Acceptance, decisions: Decisions, drawn: Sequence[Decision], judge: Judge, look: Look) -> bool:
+async def _looked(
+    found: Acceptance, decisions: Decisions, drawn: Sequence[Decision], judge: Judge, look: Look, told: Known | None
+) -> bool:  # fmt: skip
     """Have the sample of a look judged, and enter what follows; say whether that is the end."""
     count = sum(decision.least <= look.sample for decision in drawn)
     judgement = await judge.judge(drawn, count)
@@ -195,9 +210,14 @@ async def _looked(found: Acceptance, decisions: Decisions, drawn: Sequence[Decis
     found.low, found.high = bounds(_strata(decisions, look.sample, wrong, sure), look.alpha)
     found.low = max(found.low, found.wrong)
     found.expected = sum(part.size * part.wrong / part.judged for part in found.parts if part.judged)
+    counted: Acceptance | Corrected = found
+    if told is not None:
+        judged = [opinion for opinion in judgement.opinions if opinion is not None]
+        counted = found.corrected = told.correct(judged, look, partial(_strata, decisions), wrong, sure)
     if found.bound is None:
         return True
-    found.shown, found.refuted = found.high <= found.bound * found.decided, found.low > found.bound * found.decided
+    most = found.bound * found.decided
+    found.shown, found.refuted = (counted.high or 0) <= most, (counted.low or 0) > most
     return found.shown or found.refuted
 
 

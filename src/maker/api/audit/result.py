@@ -39,6 +39,23 @@ class Disputed:
     said: str | None
 
 
+@dataclass(slots=True, frozen=True)
+class Corrected:
+    """Wrong decisions of the whole run, by a judge that errs and whose mistakes were counted.
+
+    known: decisions that a person judged, too; mistaken: those of them on which the judge was. missed: the most of the
+    wrong decisions that it is taken to miss. low, high: wrong ones, if it misses no more of them; high_alone: the most
+    that the person's verdicts alone allow, whatever the judge misses. Each is missed with probability 5% at most.
+    """
+
+    known: int
+    mistaken: int
+    missed: float
+    low: int
+    high: int
+    high_alone: int
+
+
 @dataclass(slots=True)
 class Acceptance:
     """A sample of the decisions of a run, judged.
@@ -49,6 +66,7 @@ class Acceptance:
     before the first look. What a judge left undecided is counted in `high` alone. expected: as many as the sample has,
     by the weight of each. bound: share that was asked about, None for none. shown: the run has no more than that;
     refuted: it has more. disputed: those of the sample. stopped: None, or what ended it early; detail: what to do.
+    corrected: by what a person said of the first of them, None where nobody did; then the bound is about these.
     kept: the file of the judge, None where nothing is kept. asked: how the judge's own run went, None where no model
     was asked.
     """
@@ -63,6 +81,7 @@ class Acceptance:
     low: int | None = None
     high: int | None = None
     expected: float | None = None
+    corrected: Corrected | None = None
     shown: bool = False
     refuted: bool = False
     parts: list[Part] = field(default_factory=list)
@@ -90,7 +109,8 @@ class Acceptance:
     @property
     def exit_code(self) -> int:
         """0: the bound is shown, or none was asked and nothing wrong was seen; 1: wrong ones beyond it; 3: open."""
-        if self.refuted or (self.bound is None and self.stopped is None and self.wrong):
+        wrong = self.corrected.low if self.corrected else self.wrong
+        if self.refuted or (self.bound is None and self.stopped is None and wrong):
             return 1
         return 0 if self.shown or (self.bound is None and self.high is not None and not self.disputed) else 3
 
@@ -100,8 +120,8 @@ class Acceptance:
         usage = self.asked.usage if self.asked else None
         return {
             **said, "parts": [asdict(part) for part in self.parts], "disputed": [asdict(one) for one in self.disputed],
-            "judged": self.judged, "wrong": self.wrong, "share_high": self.share_high, "confidence": CONFIDENCE,
-            "kept": str(self.kept) if self.kept else None, "calls": usage.dispatched if usage else 0,
-            "tokens": usage.tokens if usage else 0, "cost": self.asked.cost if self.asked else None,
-            "exit_code": self.exit_code,
+            "corrected": self.corrected and asdict(self.corrected), "judged": self.judged, "wrong": self.wrong,
+            "share_high": self.share_high, "confidence": CONFIDENCE, "kept": str(self.kept) if self.kept else None,
+            "calls": usage.dispatched if usage else 0, "tokens": usage.tokens if usage else 0,
+            "cost": self.asked.cost if self.asked else None, "exit_code": self.exit_code,
         }  # fmt: skip

@@ -41,7 +41,7 @@ class Sheet:
     async def judge(self, decisions: Sequence[Decision], count: int) -> Judgement:
         """Read what is filled, add the rows that are missing, and say what is to be done."""
         decisions = decisions[:count]
-        said = self._read() if self._path.exists() else {}
+        said = self.read() if self._path.exists() else {}
         missing = [decision for decision in decisions if decision.step not in said]
         if missing:
             self._add(missing)
@@ -52,7 +52,7 @@ class Sheet:
             return Judgement(opinions, "to be filled", f"{told} {self._path}, and give the same command again.")
         return Judgement(opinions)
 
-    def _read(self) -> dict[int, bool | None]:
+    def read(self) -> dict[int, bool | None]:
         """Return what each row says, by step; None where nothing is filled in."""
         try:
             with self._path.open(encoding="utf-8-sig", newline="") as file:

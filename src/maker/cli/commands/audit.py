@@ -35,8 +35,8 @@ MEANS = "a model errs, too: what both get wrong alike is not seen, and a decisio
 
 
 @with_settings(
-    f"journal by sample bound k to task items prompt {ASKING} concurrency max_votes max_flags max_calls max_tokens "
-    f"max_cost max_seconds patience {REACHING} quiet as_json",
+    f"journal by sample bound k to known task items prompt {ASKING} concurrency max_votes max_flags max_calls "
+    f"max_tokens max_cost max_seconds patience {REACHING} quiet as_json",
     seed="Of the sample, and of a model's draws.",
     max_calls="Draws sent to a model, earlier calls included.",
 )
@@ -51,6 +51,8 @@ def audit(
     = None,
     k: Annotated[int, typer.Option(help="The margin of a model's answers.")] = 3,
     to: Annotated[Path | None, typer.Option(help="File of a model's or a person's answers (JOURNAL.audit).")] = None,
+    known: Annotated[Path | None, typer.Option(help="Of a model: the filled file of an audit by csv, a smaller sample: "
+                                                    "how often the model errs.")] = None,
     task: TaskFile = None,
     items: Annotated[Path | None, typer.Option(help="Of a map: one a line, or a JSON list.")] = None,
     prompt: Annotated[str, typer.Option(help="With --items: the map's template.")] = "{item}",
@@ -70,7 +72,7 @@ def audit(
     if reaching and (".py:" in by or by in ("truth", "csv")):
         raise TaskError(f"{', '.join(f'--{name}' for name in reaching)}: for models over HTTP only")
     settings |= {"by": judge, "sample": sample, "bound": bound, "k": k, "to": kept_at(judge, journal, to)}
-    settings |= {"items": None if items is None else items_in(items), "prompt": prompt}
+    settings |= {"items": None if items is None else items_in(items), "prompt": prompt, "known": known}
     settings["task"] = load_task(task, **Story(journal).latest.get("parameters", {})) if task else None
     found = shown(audit_sync, journal, settings, "audit", quiet=as_json)
     say(found.as_json(), _rows(found), "maker audit", as_json=as_json, code=found.exit_code)
@@ -84,6 +86,7 @@ def _rows(found: Acceptance) -> Rows:
         ("result", _verdict(found)), (seen, _bounds(found)),
         ("sample", f"{found.judged:,} of {found.decided:,} decided steps were judged, {found.wrong:,} {seen}"),
     ]  # fmt: skip
+    rows += _corrected(found)
     for part in found.parts:
         kind = f", kind {safe(part.kind)}" if part.kind else ""
         open_ones = f", {part.undecided:,} undecided by the judge" if part.undecided else ""
@@ -91,7 +94,7 @@ def _rows(found: Acceptance) -> Rows:
     rows += [(f"  step {one.step}", _disputed(one)) for one in found.disputed[:SHOWN]]
     if len(found.disputed) > SHOWN:
         rows.append(("  more", f"{len(found.disputed) - SHOWN:,}: maker audit --json names all"))
-    if found.words != "wrong":
+    if found.words != "wrong" and found.corrected is None:
         rows.append(("what it means", MEANS))
     if found.asked:
         cost = "not known" if found.asked.cost is None else f"${found.asked.cost:,.4f}"
@@ -105,6 +108,19 @@ def _rows(found: Acceptance) -> Rows:
     return rows
 
 
+def _corrected(found: Acceptance) -> Rows:
+    """Return what is wrong, by a judge whose mistakes were counted."""
+    of = found.corrected
+    if of is None:
+        return []
+    share = f"at most {of.high / found.decided:.4%}: {of.low:,} to {of.high:,}"
+    return [
+        ("the judge", f"was mistaken about {of.mistaken:,} of {of.known:,} that a person judged, too"),
+        ("wrong", f"{share}, if it misses no more than {of.missed:.2%} of the wrong ones"),
+        ("or else", f"at most {of.high_alone / found.decided:.4%}, whatever the judge misses: by the person alone"),
+    ]
+
+
 def _seen(found: Acceptance) -> str:
     return "wrong" if found.words == "wrong" else "disagreed with"
 
@@ -115,7 +131,7 @@ def _verdict(found: Acceptance) -> str:
         if found.high is None:
             return "open"
         return f"decisions seen that are {_seen(found)}" if found.disputed else f"none seen that is {_seen(found)}"
-    asked = f"at most {found.bound:.4%} {_seen(found)}"
+    asked = f"at most {found.bound:.4%} {'wrong' if found.corrected else _seen(found)}"
     if found.shown or found.refuted:
         return f"{asked}: {'shown' if found.shown else 'REFUTED, there are more'}"
     return f"{asked}: open" + ("" if found.stopped else "; a larger --sample would tell")

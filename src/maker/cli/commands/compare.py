@@ -80,6 +80,8 @@ def compared_rows(found: Comparison) -> Rows:
 
 def _arm(arm: Compared) -> str:
     found = arm.estimate
+    if found is None and arm.dropped:
+        return f"DROPPED: {safe(arm.reason)}"
     if found is None:
         return f"{'NOT KNOWN' if 'steps were seen' in arm.reason else 'INFEASIBLE'}: {safe(arm.reason)}"
     seen = f"{found.steps:,} steps, p = {found.p:.3f} ({found.p_low:.3f} to {found.p_high:.3f}), v = {found.v:.3f}"

@@ -2,11 +2,12 @@
 
 The same steps of the Towers of Hanoi, each asked as often as the others: plainly, twice, so that chance is seen;
 warmer, as the rung `refine` asks; in the task's other words (its views, in turn); and of a model that reads any
-prompt, under a line of system text that changes from draw to draw. Of each way: p, rho, the votes that its draws are
+prompt, under a line of system text that changes from draw to draw, and after examples, in one order or in several. Of
+each way: p, rho, the votes that its draws are
 worth, the steps that the most frequent answer loses, and the tokens. What one way loses and the other does not is
 counted step by step.
 
-Not covered: the order of examples, which the tower's prompt has none of, and several models in turn.
+Not covered: several models in turn.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ PERSONAS = (
     "You are a careful accountant.", "You are a chess player who checks each move twice.",
     "You are a teacher who follows rules to the letter.", "You are a robot that moves disks.",
 )  # fmt: skip
+
+EXAMPLES = (5, 1_010, 70_003, 500_000)  # steps that are shown with their right answers; rotated, four orders
 
 
 @dataclass(slots=True)
@@ -91,6 +94,9 @@ def ways(source: Source) -> dict[str, list[Way]]:
         found["other words"] = [Way(heat, views=True)]
     if not source.simulated and not source.spec.startswith("neural"):  # the bundled model reads no system message
         found["personas"] = [Way(heat, system=line) for line in PERSONAS]
+        found["examples"] = [Way(heat, turn=2, shown=EXAMPLES)]
+        orders = [EXAMPLES[at:] + EXAMPLES[:at] for at in range(len(EXAMPLES))]
+        found["examples, in several orders"] = [Way(heat, turn=3 + at, shown=one) for at, one in enumerate(orders)]
     return found
 
 
@@ -108,8 +114,8 @@ def run(options: Options) -> Study:
         "decorrelation", "What makes the draws on a step less alike?", [_row(used, name, found) for name in found],
         _table(found), lambda figure: _draw(figure, used, found), _shows(used, found),
         "That what helps here helps another model: a view of the tower exchanges its pegs, and few tasks have anything "
-        "like it. The bundled model reads neither a system message nor examples, so that personas are asked of other "
-        "models alone (`--model`), and the order of examples of none. Votes are those under the paper's flags; the "
+        "like it. The bundled model reads neither a system message nor examples, so that personas and examples are for "
+        "other models alone (`--model`). Votes are those under the paper's flags; the "
         "default ones, which know the rules, catch most of what is lost here.",
         f"{n:,} different steps of the {DISKS}-disk path, {DRAWS} draws on each in every way; intervals of rho by "
         f"{RESAMPLED:,} resamples of the steps",

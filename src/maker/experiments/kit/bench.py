@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 import anyio
@@ -33,7 +33,7 @@ from maker.sending.dispatcher import Dispatcher
 from maker.sending.settle import Draw, decide, settle
 from maker.task.canonical import canonical
 from maker.task.load import load_task
-from maker.task.prompt import render, views
+from maker.task.prompt import render, views, words_in
 
 if TYPE_CHECKING:
     from maker.experiments.kit.study import Cell, Options, Row
@@ -97,13 +97,15 @@ def said_of(used: Sequence[Source]) -> str:
 class Way:
     """How steps are asked: at which temperature, in the task's views in turn or not, under which system message.
 
-    turn: another one has draws of its own.
+    turn: another one has draws of its own. shown: steps whose questions and right answers are said before, in order;
+    ways that differ in these alone need another turn.
     """
 
     temperature: float
     views: bool = False
     system: str | None = None
     turn: int = 0
+    shown: tuple[int, ...] = field(default=(), repr=False)
 
 
 class Bench:
@@ -160,7 +162,8 @@ class Bench:
 
     def ask(self, disks: int, steps: Sequence[int], each: int, way: Way) -> list[Poll]:
         """Draw `each` replies to every step as `draws` does, asked in another way, with seeds of that way's own."""
-        config = Config(seed=self.seed, temperature=way.temperature, system=way.system, keep_samples="none")
+        config = Config(seed=self.seed, temperature=way.temperature, system=way.system, keep_samples="none",
+                        examples=tuple(self._example(disks, step) for step in way.shown))  # fmt: skip
         most = max(100, 20 * each)
         method = Method.of(config, each, (), (most, most), run="experiment", question=repr(way).encode())
         polls = self._polls(disks, steps, method)
@@ -176,6 +179,12 @@ class Bench:
     def right(self, poll: Poll) -> bytes:
         """Return the vote key of a step's right answer, to grade with."""
         return canonical(self._task.truth(poll.step.state, poll.step.index))
+
+    def _example(self, disks: int, step: int) -> tuple[str, str]:
+        """Return the question of a step, and its right answer as a model would write it."""
+        task = self.task(disks)
+        state = task.state_at(step)
+        return words_in(render(task, state, step)), task.render(task.truth(state, step))
 
     def _polls(self, disks: int, steps: Sequence[int], method: Method) -> list[Poll]:
         task = self.task(disks)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 
 from maker.theory.votes.checked import inside, whole
 from maker.theory.votes.equations import MOST_SAMPLES
@@ -45,6 +45,7 @@ def p_upper(wrong: int, n: int, confidence: float = 0.95) -> float:
     return _rate_upper(n - wrong, n, _confidence(confidence))
 
 
+@lru_cache(1 << 14)  # the same counts are asked about again and again, at each look and for each side
 def _rate_upper(seen: int, n: int, confidence: float) -> float:
     """Solve for the rate q at which P(at most `seen` of n) = 1 - confidence."""
     alpha = 1.0 - confidence
@@ -102,6 +103,7 @@ def _at_half(m1: float, m2: float) -> float:
     return variance / (variance + (_LOST - m1) ** 2)
 
 
+@lru_cache(1 << 12)  # runs of several lengths, and the same margins again, are planned by the same moments
 def step_error(m1: float, m2: float, k: int) -> float:
     """Return the largest P(a wrong answer wins a step) at a margin of k, one rival, given both moments.
 
