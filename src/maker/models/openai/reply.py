@@ -64,7 +64,7 @@ _SPEAKS = WAIT | {400, 401, 402, 403, 404, 405, 413, 415, 422}  # the status say
 _DEAREST = 1e4  # dollars that one reply may cost
 _LEAST_BITS = 40.0  # of what an id can say: with less, honest replies share one now and then
 _PREFIX = re.compile(r"[A-Za-z]+[-_]")  # of an id: the same in all
-_CLASSES = ((re.compile(r"[0-9]"), 10), (re.compile(r"[a-z]"), 26), (re.compile(r"[A-Z]"), 26))
+_DIGIT, _SMALL, _CAPITAL = re.compile(r"[0-9]").search, re.compile(r"[a-z]").search, re.compile(r"[A-Z]").search
 
 
 def read_reply(
@@ -222,11 +222,9 @@ def telling(identity: str) -> bool:
     """
     prefix = _PREFIX.match(identity)
     rest = identity[prefix.end() :] if prefix else identity
-    letters = 0
-    for pattern, size in _CLASSES:
-        if pattern.search(rest):
-            letters += size
-    return letters > 0 and sum(map(str.isalnum, rest)) * math.log2(letters) >= _LEAST_BITS
+    letters = (10 if _DIGIT(rest) else 0) + (26 if _SMALL(rest) else 0) + (26 if _CAPITAL(rest) else 0)
+    said = len(rest) if rest.isalnum() else sum(map(str.isalnum, rest))
+    return letters > 0 and said * math.log2(letters) >= _LEAST_BITS
 
 
 def _logprob(logprobs: Any) -> float | None:
