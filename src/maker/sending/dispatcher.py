@@ -127,8 +127,9 @@ class Dispatcher:
     def _bounded(self, draws: list[Draw]) -> list[Draw]:
         """Give draws the room for thoughts that the model needs now, and the bounds that follow."""
         if self.traits.room is not None:
+            room = self.traits.room()
             for draw in draws:
-                draw.have_room(self.traits.room())
+                draw.have_room(room)
         if self.bounding:
             for draw, bound in zip(draws, self.budget.bounds([d.request for d in draws], self.prices), strict=True):
                 draw.bound = bound
@@ -193,8 +194,7 @@ class Dispatcher:
             if outage.on:
                 await self._lent(outage.turn())
             heard = outage.heard
-            failed = await self._call(waiting)
-            if not failed:
+            if not (failed := await self._call(waiting)):
                 return
             for draw, failure in failed:
                 if (end := hopeless(draw.request.address.step, failure)) is not None:
