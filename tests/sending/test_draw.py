@@ -9,8 +9,10 @@ import pytest
 
 import maker
 from maker.decision.address import Address
+from maker.decision.ending import Stop
 from maker.decision.sample import Failure, Prices, Reply, Request, Sample
-from maker.sending.draw import Draw
+from maker.errors import ModelError
+from maker.sending.draw import Draw, answered, unanswered
 
 ROOM = 5_000
 
@@ -66,3 +68,21 @@ def test_room_for_thoughts_is_held(most: int):
     assert usage.tokens <= most
     assert verdicts.stopped == (None if most == 40_000 else "max_tokens")
     assert usage.tokens > most - ROOM - 500 or verdicts.stopped is None
+
+
+def test_what_a_draw_raises_is_told_apart():
+    """What may pass is a failure of each draw, billed as nobody knows; a bug, and a limit, are raised."""
+    told = unanswered(OSError("gone"), 2)
+    assert told == [Failure("transient", "the model's draw raised OSError: gone", None, None, None)] * 2
+    with pytest.raises(ModelError, match="NameError: nobody"):
+        unanswered(NameError("nobody"), 1)
+    stop = Stop("max_calls", "enough")
+    with pytest.raises(Stop) as raised:
+        unanswered(stop, 1)
+    assert raised.value is stop
+
+    class Broken:
+        async def draw(self, requests: Sequence[Request]) -> list[Reply]:
+            raise OSError("gone")
+
+    assert asyncio.run(answered(Broken(), [None, None])) == told

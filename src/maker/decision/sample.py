@@ -243,9 +243,13 @@ def readable(replies: Any, count: int) -> list[Reply]:
         raise ModelError(f"the model gave a {type(replies).__name__}, not a list of replies. Mend the model's draw().")
     if len(replies) != count:
         raise ModelError(f"the model gave {len(replies)} replies to {count} requests: mend its draw()")
-    read: list[Reply] = [Sample(reply) if isinstance(reply, str) else reply for reply in replies]
-    for reply in read:
-        if not isinstance(reply, (Sample, Failure)):
+    read: list[Reply] = []
+    for reply in replies:
+        if isinstance(reply, (Sample, Failure)):
+            read.append(reply)
+        elif isinstance(reply, str):
+            read.append(Sample(reply))
+        else:
             raise ModelError(f"the model gave a {type(reply).__name__} where a Sample, a Failure or text was due: "
                              "mend its draw()")  # fmt: skip
     return read

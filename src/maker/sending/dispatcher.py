@@ -21,13 +21,13 @@ from anyio.lowlevel import checkpoint
 
 from maker.decision.address import Address
 from maker.decision.ending import Stop, hopeless
-from maker.decision.sample import Failure, Model, Reply, Request, Sample, Traits, desk
+from maker.decision.sample import Failure, Model, Reply, Request, Sample, Traits, desk, readable
 from maker.errors import first_error
 from maker.log import log
 from maker.sending.budget.funds import Funds
 from maker.sending.budget.limits import Budget, Limits, must_have_prices
 from maker.sending.budget.usage import Spent, Usage, spent_on
-from maker.sending.draw import FREE, Draw, answered, in_calls
+from maker.sending.draw import FREE, Draw, answered, in_calls, unanswered
 from maker.sending.late import Call
 from maker.sending.outage import refuse_long_pause
 from maker.sending.receipts import Receipts
@@ -135,11 +135,14 @@ class Dispatcher:
                 draw.bound = bound
         return draws
 
-    async def _send_all(self, draws: list[Draw]) -> None:
-        """Send draws once they are held: all, or as many at a time as there is room for."""
+    def _send_all(self, draws: list[Draw]) -> Awaitable[None]:
+        """Send draws once they are held: at once where there is room for all, which is no coroutine more."""
         if not self.bounding or self.budget.take_now([draw.bound for draw in draws]):
-            await self._send_held(draws)
-            return
+            return self._send_held(draws)
+        return self._send_in_turn(draws)
+
+    async def _send_in_turn(self, draws: list[Draw]) -> None:
+        """Send as many draws at a time as there is room for."""
         with self.budget.place() as place:
             while draws:
                 count = await place.take([draw.bound for draw in draws])
@@ -187,8 +190,7 @@ class Dispatcher:
             if outage.on:
                 await self._lent(outage.turn())
             heard = outage.heard
-            failed = await self._call(waiting)
-            if not failed:
+            if not (failed := await self._call(waiting)):
                 return
             for draw, failure in failed:
                 if (end := hopeless(draw.request.address.step, failure)) is not None:
@@ -226,8 +228,9 @@ class Dispatcher:
         return self.budget.pause(wait if self.traits.lockstep else self.slots.lend(wait))
 
     async def _call(self, draws: list[Draw]) -> list[tuple[Draw, Failure]]:
-        """Make one call and book what came of it; return what failed."""
+        """Make one call and book what came of it; return what failed. If late, it is made again, or lends its slot."""
         asked, count = [draw.request for draw in draws], len(draws)
+        to, replies = self._turns.of(asked[0]), list[Reply]()
         for draw in draws:
             draw.sent = True
         self.budget.sent(count)
@@ -235,30 +238,27 @@ class Dispatcher:
             if self.receipts is not None:
                 await self.receipts.reserve(asked, [draw.bound for draw in draws])
             self.out += count
+            call = None if self.traits.lockstep else self.slots.late.begin(Call())
             try:
-                replies = await self._ask(draws, asked)
+                if call is None or to.hedges is None:  # no coroutine between: cold by then, they cost the most
+                    replies = readable(await self.model.draw(asked), count)
+                else:
+                    ask, book = partial(answered, self.model, asked), partial(self._book_second, draws, asked)
+                    replies = await to.hedges.first(call, ask, book)
+            except Exception as error:  # noqa: BLE001 -- whatever a model raises is told apart there
+                replies = unanswered(error, count)
             finally:
                 self.out -= count
+                if call is not None:
+                    call.replied = any(isinstance(reply, Sample) for reply in replies)
+                    self.slots.late.end(call)
                 if self.traits.bears is not None:
                     self.slots.resize(self.bears())
         except BaseException:
             self.budget.cancelled([draw.bound for draw in draws])
             raise
-        self._turns.of(asked[0]).outage.hear(replies)
+        to.outage.hear(replies)
         return self._book(draws, replies) if self.bounding else self._book_reported(draws, replies)
-
-    async def _ask(self, draws: Sequence[Draw], asked: Sequence[Request]) -> list[Reply]:
-        """Make one call; where it takes far longer than its like, it is made again, or others have its slot."""
-        ask, hedges = partial(answered, self.model, asked), self._turns.of(asked[0]).hedges
-        if self.traits.lockstep:
-            return await ask()
-        call = self.slots.late.begin(Call())
-        try:
-            replies = await (hedges.first(call, ask, partial(self._book_second, draws, asked)) if hedges else ask())
-            call.replied = any(isinstance(reply, Sample) for reply in replies)
-        finally:
-            self.slots.late.end(call)
-        return replies
 
     def _book_second(self, draws: Sequence[Draw], asked: Sequence[Request]) -> asyncio.Future[None] | None:
         """Book a second call of draws that are out: sent, and spent at the most, since one reply is never seen.

@@ -43,16 +43,24 @@ class Draw:
 
 
 async def answered(model: Model, asked: Sequence[Request]) -> list[Reply]:
-    """Return a model's replies; failures that may pass, where its draw raises. Raises ModelError for a bug."""
+    """Return a model's replies, or what `unanswered` makes of what its draw raises."""
     try:
         return readable(await model.draw(asked), len(asked))
-    except (MakerError, Stop):
-        raise
-    except Exception as error:
-        told = f"the model's draw raised {type(error).__name__}: {error}"
-        if isinstance(error, _BUGS):
-            raise ModelError(f"{told}. Mend the model and resume.") from error
-        return [Failure("transient", told, None, None, None)] * len(asked)  # what it cost nobody knows
+    except Exception as error:  # noqa: BLE001 -- whatever a model raises is told apart there
+        return unanswered(error, len(asked))
+
+
+def unanswered(error: Exception, count: int) -> list[Reply]:
+    """Return what a draw that raised comes to: failures that may pass. Raises ModelError for a bug.
+
+    Errors of the engine, limits among them, are raised as they are.
+    """
+    if isinstance(error, (MakerError, Stop)):
+        raise error
+    told = f"the model's draw raised {type(error).__name__}: {error}"
+    if isinstance(error, _BUGS):
+        raise ModelError(f"{told}. Mend the model and resume.") from error
+    return [Failure("transient", told, None, None, None)] * count  # what it cost nobody knows
 
 
 def in_calls(draws: Sequence[Draw], together: int) -> list[list[Draw]]:

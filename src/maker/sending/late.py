@@ -40,10 +40,12 @@ class Call:
 
     __slots__ = ("at", "lent", "replied", "second")
 
+    at: float
+    lent: bool
+    replied: bool
+
     def __init__(self, second: Callable[[], bool] | None = None) -> None:
-        self.at = 0.0
         self.second = second
-        self.lent = self.replied = False
 
 
 class Late:
@@ -59,7 +61,7 @@ class Late:
         clock: Clock | None = None, timer: Timer | None = None,
     ) -> None:  # fmt: skip
         self._limit, self._lend, self._back = limit, lend, back
-        self._clock, self._timer = clock, timer
+        self._clock, self._timer = clock or _loop_time, timer
         self.lent = 0  # calls that are late, with what they hold lent
         self._earned = 0  # loans; no more than the limit when they are wanted
         self._out: dict[Call, None] = {}  # calls that hold what is theirs, in order
@@ -70,7 +72,8 @@ class Late:
 
     def begin(self, call: C) -> C:
         """Take note that a call goes out now, and return it; it is to be ended, whatever comes of it."""
-        call.at = now = self._now()
+        call.at = now = self._clock()
+        call.lent = call.replied = False
         self._out[call] = None
         if self._rings_at < now and self._far < math.inf:
             self._set(now)
@@ -86,13 +89,10 @@ class Late:
         if not call.replied:
             return
         self._earned += 1
-        self._took.append(self._now() - call.at)
+        self._took.append(self._clock() - call.at)
         self._replies += 1
         if self._replies % LOOK == 0:
             self._far = max(SHORTEST, FAR * sorted(self._took)[int(0.95 * len(self._took))])
-
-    def _now(self) -> float:
-        return self._clock() if self._clock is not None else asyncio.get_running_loop().time()
 
     def _set(self, now: float) -> None:
         """Look again when the oldest call will be late, or soon if it is; what counts as late may change by then."""
@@ -102,7 +102,7 @@ class Late:
 
     def _ring(self) -> None:
         """Lend what those hold that are late, the oldest first."""
-        now = self._now()
+        now = self._clock()
         if self._rings_at > now:  # this timer came late, and another was set in its place
             return
         self._rings_at = -math.inf
@@ -123,3 +123,7 @@ class Late:
             self._lend()
         if self._out:
             self._set(now)
+
+
+def _loop_time() -> float:
+    return asyncio.get_running_loop().time()

@@ -49,7 +49,10 @@ class Outage:
 
     def hear(self, replies: Sequence[Reply]) -> None:
         """Take note of what a call brought: any reply that only a server gives ends the outage."""
-        if all(isinstance(reply, Failure) and reply.gone for reply in replies):
+        for reply in replies:  # no generator: every call comes by here
+            if not (isinstance(reply, Failure) and reply.gone):
+                break
+        else:
             return
         self.heard += 1
         if self._why:

@@ -234,6 +234,20 @@ async def test_a_refusal_slows_its_own_request_alone():
         assert {kind(reply) for reply in drawn} == {"sample"}
 
 
+def test_each_loop_has_a_gate_of_its_own():
+    """One model at work in several loops asks the gate of each, and in the first again the one it had there."""
+    model = OpenAI("http://127.0.0.1:9/v1", "m")
+
+    async def gate() -> object:
+        return model._gate
+
+    with asyncio.Runner() as first, asyncio.Runner() as second:
+        gates = [runner.run(gate()) for runner in (first, second, first, second)]
+    assert gates[0] is gates[2]
+    assert gates[1] is gates[3]
+    assert gates[0] is not gates[1]
+
+
 @alone
 async def test_where_all_are_refused_everybody_waits():
     """Refusals of a whole round close the gate for the wait they named; what comes then is told what is left of it."""

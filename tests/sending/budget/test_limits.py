@@ -57,7 +57,9 @@ def test_no_limits_are_the_defaults():
     """None and an empty mapping mean no limit, and a concurrency that finds itself."""
     made = make_limits(None)
     assert made == make_limits({}) == Limits()
-    assert [name for name in Limits.model_fields if getattr(made, name) is not None] == ["patience", "hedge"]
+    assert [name for name in Limits.model_fields if getattr(made, name) is not None] == [
+        "patience", "hedge", "on_limit",
+    ]  # fmt: skip
     assert make_limits({"concurrency": "auto"}) == made
 
 

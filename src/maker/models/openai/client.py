@@ -45,7 +45,6 @@ from maker.models.openai.target import Target
 from maker.models.openai.thought import ROOM, apart
 from maker.models.retry_after import retry_after
 from maker.sending.dispatcher import ATTEMPTS
-from maker.task.prompt import words_in
 from maker.task.tools import INSTEAD
 
 GRACE = 10.0  # seconds from the first use in which a server has to show itself
@@ -82,6 +81,7 @@ class OpenAI:
         self._wire = wire or Wire(Target.of(base_url, model), key, reach or Reach())
         self._target = self._wire.target
         self._own_gate, self._ceiling = gate, concurrency
+        self._gate_in: tuple[object, Gate] | None = None  # of the loop that asked last
         self._clock = clock
         mark = extra_mark(extra or {})
         self.name = self._target.name + mark
@@ -98,7 +98,12 @@ class OpenAI:
     @property
     def _gate(self) -> Gate:
         """The gate of the running loop."""
-        return self._own_gate or gate_of(self._target.origin, self._ceiling)
+        if self._own_gate is not None:
+            return self._own_gate
+        loop, known = asyncio._get_running_loop(), self._gate_in
+        if known is None or known[0] is not loop:
+            self._gate_in = known = loop, gate_of(self._target.origin, self._ceiling)
+        return known[1]
 
     def __repr__(self) -> str:
         return f"OpenAI({self.name!r})"
@@ -148,34 +153,33 @@ class OpenAI:
         negotiator = self.negotiator
         if not self._proven:
             negotiator.recall()
-        dialect = negotiator.dialect
-        if alike[0].tools is not None and "tools" in dialect.refused:
+        request, dialect = alike[0], negotiator.dialect
+        if request.tools is not None and "tools" in dialect.refused:
             detail = f"{self._target.origin} takes no tools for {self._target.model}. {INSTEAD}"
             return [Failure("fatal", detail)] * len(alike)
-        outcome = await self._send(alike[0], len(alike), dialect, self.timeout)
+        outcome = await self._send(request, len(alike), dialect, self.timeout)
         if isinstance(outcome, Trouble):
-            reply = await self._judge(alike[0], outcome, dialect, len(alike))
+            reply = await self._judge(request, outcome, dialect, len(alike))
             billed_once = reply if reply.tokens_in is None else replace(reply, tokens_in=0, tokens_out=0)
             return [reply] + [billed_once] * (len(alike) - 1)
         self._proven = True
-        negotiator.took(alike[0], dialect)
+        negotiator.took(request, dialect)
         if dialect.thinks or any(map(thoughtful, outcome)):
             negotiator.thinks(dialect)
-            outcome = [_of_thinker(one, alike[0]) if isinstance(one, Sample) else one for one in outcome]
+            outcome = [_of_thinker(one, request) if isinstance(one, Sample) else one for one in outcome]
         if self._suspects:
-            self._suspects.pop(_identity(alike[0]), None)
-        if "stop" in dialect.refused and alike[0].stop and alike[0].tools is None:  # calls have no such ends
-            outcome = [_cut(one, alike[0].stop) if isinstance(one, Sample) else one for one in outcome]
-        if dialect.wraps(alike[0]):
+            self._suspects.pop(_identity(request), None)
+        if "stop" in dialect.refused and request.stop and request.tools is None:  # calls have no such ends
+            outcome = [_cut(one, request.stop) if isinstance(one, Sample) else one for one in outcome]
+        if dialect.wraps(request):
             return [replace(one, text=unwrapped(one.text)) if isinstance(one, Sample) else one for one in outcome]
         return outcome
 
     async def _send(self, request: Request, choices: int, dialect: Dialect, seconds: float) -> list[Reply] | Trouble:
         """Wait for the gate, exchange once, and tell the gate what came of it."""
         body = encode_request(request, self._target, dialect, choices, self._extra)
-        words, secrets = words_in(request.prompt), self._wire.secrets
-        asked = Asked(self._target.origin, self._target.model, words, secrets, choices, request.max_tokens,
-                      request.tools is not None)  # fmt: skip
+        asked = Asked(self._target.origin, self._target.model, request.prompt, self._wire.secrets, choices,
+                      request.max_tokens, request.tools is not None)  # fmt: skip
         gate = self._gate
         try:
             ticket = await gate.enter(self.timeout)

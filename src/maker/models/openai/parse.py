@@ -20,7 +20,7 @@ _A_TOKEN = 16  # values: its logprob, with each of its bytes
 def crowded(body: bytes, tokens: int) -> bool:
     """Say whether a body has more values than a reply of so many tokens has, what looks like some in a text aside."""
     most = max(_LEAST, _A_TOKEN * tokens)
-    if _marks(body) <= most:  # nearly always
+    if len(body) <= most or _marks(body) <= most:  # nearly always
         return False
     plain = body.replace(b"\\\\", b"").replace(b'\\"', b"")
     return plain.count(b'"') > 2 * most or sum(_marks(outside) for outside in plain.split(b'"')[::2]) > most

@@ -18,6 +18,7 @@ from typing import Any
 from maker.decision.sample import Failure
 from maker.models.openai.request import OPTIONAL
 from maker.models.retry_after import retry_after
+from maker.task.prompt import words_in
 
 WAIT = frozenset({408, 409, 425, 429, 498})  # of the 4xx (498: no capacity at this moment): try again
 REFUSED = frozenset({429, 503, 529})  # the whole endpoint wants a pause
@@ -189,7 +190,7 @@ def clean(text: str, asked: Asked) -> str:
 def words_of(error: Any, asked: Asked) -> str:
     """Return the message of an error for a person; not where it repeats the prompt, which is not for logs."""
     message = _message(error)
-    if any(len(line) >= 8 and line[:40] in message for line in map(str.strip, asked.prompt.splitlines())):
+    if any(len(line) >= 8 and line[:40] in message for line in map(str.strip, words_in(asked.prompt).splitlines())):
         return "(its words repeat the prompt)"
     return clean(message, asked)
 

@@ -66,7 +66,7 @@ _LEAST_BITS = 40.0  # of what an id can say: with less, honest replies share one
 _LEAST_VARIED = 5  # characters that differ: hardly any id that was drawn has fewer
 _ANY_BUT_WORDS = re.compile(r"[0-9]|[a-z][A-Z]")
 _PREFIX = re.compile(r"[A-Za-z]+[-_]")  # of an id: the same in all
-_CLASSES = ((re.compile(r"[0-9]"), 10), (re.compile(r"[a-z]"), 26), (re.compile(r"[A-Z]"), 26))
+_DIGIT, _SMALL, _CAPITAL = re.compile(r"[0-9]").search, re.compile(r"[a-z]").search, re.compile(r"[A-Z]").search
 
 
 def read_reply(
@@ -231,11 +231,9 @@ def telling(identity: str) -> bool:
     rest = identity[prefix.end() :] if prefix else identity
     if len(set(rest)) < _LEAST_VARIED or not _ANY_BUT_WORDS.search(rest):  # zeros, or words: the same in all replies
         return False
-    letters = 0
-    for pattern, size in _CLASSES:
-        if pattern.search(rest):
-            letters += size
-    return letters > 0 and sum(map(str.isalnum, rest)) * math.log2(letters) >= _LEAST_BITS
+    letters = (10 if _DIGIT(rest) else 0) + (26 if _SMALL(rest) else 0) + (26 if _CAPITAL(rest) else 0)
+    said = len(rest) if rest.isalnum() else sum(map(str.isalnum, rest))
+    return letters > 0 and said * math.log2(letters) >= _LEAST_BITS
 
 
 def _logprob(logprobs: Any) -> float | None:

@@ -161,13 +161,14 @@ class Purse:
     def give_back(self, bounds: Sequence[Spent]) -> None:
         """Give back what is held of draws."""
         with self._lock:
-            self._free(bounds)
+            for bound in bounds:
+                self._free(bound)
 
     def came(self, bound: Spent, spent: Spent) -> None:
         """Book what a draw took, and give back what is held of it."""
         with self._lock:
             self.usage.spend(spent)
-            self._free((bound,))
+            self._free(bound)
 
     def failed(self, spent: Spent, fault: str) -> None:
         """Book a draw that failed; it is held still. fault: why, for a person; "" where it is no fault."""
@@ -228,12 +229,12 @@ class Purse:
             if bound is not least and (bound.assumed < least.assumed or bound.cost < least.cost):
                 self._least = Spent(assumed=min(bound.assumed, least.assumed), cost=min(bound.cost, least.cost))
 
-    def _free(self, bounds: Sequence[Spent]) -> None:
-        self._out -= len(bounds)
-        for bound in bounds:
+    def _free(self, bound: Spent) -> None:
+        self._out -= 1
+        if self._out:
             self._tokens -= bound.assumed
             self._cost -= bound.cost
-        if not self._out:
+        else:
             self._tokens, self._cost, self._least = 0, 0.0, Spent()  # sums of dollars drift
         if self._queue:
             self._ring()

@@ -121,8 +121,10 @@ class Usage:
         tokens_in, tokens_out, assumed, cost, cached, free = spent
         self.tokens_in += tokens_in
         self.tokens_out += tokens_out
-        self.assumed += assumed
-        self.cached += cached
+        if assumed:
+            self.assumed += assumed
+        if cached:
+            self.cached += cached
         if cost:
             self.cost += cost
         elif free:

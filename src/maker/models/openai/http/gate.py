@@ -60,8 +60,7 @@ class Ticket(Call):
     __slots__ = ("first", "round")
 
     def __init__(self, number: int, first: bool) -> None:
-        super().__init__()
-        self.round, self.first = number, first
+        self.round, self.first, self.second = number, first, None
 
 
 @dataclass(slots=True)
@@ -232,9 +231,10 @@ class Gate:
         most are refusals, as many replies are waited for: they may be those of a burst.
         """
         done = self._round
+        if ticket.round != done.number:
+            return
         served = done.good + done.slow
-        back = served + done.refused if done.refused <= served else served
-        if ticket.round == done.number and back >= done.expected:
+        if (served + done.refused if done.refused <= served else served) >= done.expected:
             self._end_round()
 
     def _end_round(self) -> None:
