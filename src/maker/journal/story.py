@@ -160,30 +160,29 @@ class Story:
 
     journal: its file, or one that is open. Raises JournalError for a file that is missing, damaged or foreign.
     path: as given. latest: the header of the last epoch, {} where there is none. abandoned: what rollbacks left
-    behind. records: how many there are, head: the hash of the newest. These take one scan, which decodes next to
-    nothing; each of the methods reads the journal once more.
+    behind. records: how many there are, head: the hash of the newest. These take one scan, which checks every hash and
+    decodes next to nothing; each of the methods reads the journal once more, and takes the hashes as they were found.
     """
 
     def __init__(self, journal: str | Path | Journal) -> None:
         self.path = journal.path if isinstance(journal, Journal) else journal
         self._journal = journal
-        self.head, self.records = b"", 0
         self.latest: dict[str, Any] = {}
         escalations = []
-        for head, record in self._chain():
-            self.head = head
-            self.records += 1
+        head, count = b"", 0
+        for count, (head, record) in enumerate(self._chain(proven=False), 1):  # noqa: B007 -- used at its end
             if record.startswith(_SCANNED):
                 match self._sense(record):
                     case Epoch(header):
                         self.latest = header
                     case Escalation() as found:
                         escalations.append(found)
+        self.head, self.records = head, count
         self.abandoned = Abandoned(escalations)
 
     def events(self) -> Iterator[tuple[bytes, Wave | Note]]:
         """Yield what the journal holds, each with the hash of its record. Raises JournalError for a senseless one."""
-        return ((head, self._sense(record)) for head, record in islice(self._chain(), self.records))
+        return ((head, self._sense(record)) for head, record in islice(self._chain(proven=True), self.records))
 
     def steps(self, note: Callable[[Note], None] | None = None) -> Iterator[StoredStep]:
         """Yield its steps, with what was rolled back left out, as `steps_of` does."""
@@ -214,8 +213,10 @@ class Story:
                 step(stored)
         return summary
 
-    def _chain(self) -> Iterator[tuple[bytes, bytes]]:
-        return self._journal.chain() if isinstance(self._journal, Journal) else read_chain(self._journal)
+    def _chain(self, *, proven: bool) -> Iterator[tuple[bytes, bytes]]:
+        if isinstance(self._journal, Journal):
+            return self._journal.chain(proven=proven)
+        return read_chain(self._journal, proven=proven)
 
     def _sense(self, record: bytes) -> Wave | Note:
         item = decode(record)
