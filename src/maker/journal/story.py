@@ -192,14 +192,18 @@ class Story:
         """Yield its verdicts in the order of decision; answers are read by `parse`, or are texts without it."""
         return (stored.verdict(parse) for stored in self.steps() if stored.winner is not None)
 
+    def header(self) -> dict[str, Any]:
+        """Return the header of the last epoch. Raises JournalError where it holds no run."""
+        if not self.latest:
+            raise JournalError(f"{self.path}: holds no run yet.")
+        return self.latest
+
     def summary(self, step: Callable[[StoredStep], None] | None = None) -> Summary:
         """Return what it says of its run. Raises JournalError where it holds none.
 
         step: called with each of its steps, as `steps` has them; one reading serves both.
         """
-        if not self.latest:
-            raise JournalError(f"{self.path}: holds no run yet.")
-        summary = Summary(self.latest, head=self.head.hex(), records=self.records, abandoned=self.abandoned)
+        summary = Summary(self.header(), head=self.head.hex(), records=self.records, abandoned=self.abandoned)
 
         def counted() -> Iterator[Wave | Note]:
             for _, item in self.events():
