@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -31,6 +32,7 @@ from maker.journal.writer import Journal
 from maker.theory.votes.tables import Table
 
 _SCANNED = tuple(b'%c{"%s"' % (NOTE, kind) for kind in (b"header", b"epoch", b"escalation"))
+_ESCALATION = _SCANNED[-1]
 
 LITTLE = 0.5  # of an independent vote: what one more must be worth, or it is better spent otherwise
 
@@ -155,6 +157,19 @@ class Summary:
         }  # fmt: skip
 
 
+def rolled_back(journal: Journal) -> Abandoned:
+    """Return what the rollbacks in a journal left behind, before it is replayed.
+
+    No hash is checked, and what cannot be read is passed over: the replay will say so.
+    """
+    found = []
+    with suppress(JournalError):
+        for _, record in journal.chain(proven=True):
+            if record.startswith(_ESCALATION) and isinstance(item := _sense(record, journal.path), Escalation):
+                found.append(item)
+    return Abandoned(found)
+
+
 class Story:
     """A journal, as it is when this is made: what is appended later is not read.
 
@@ -172,7 +187,7 @@ class Story:
         head, count = b"", 0
         for count, (head, record) in enumerate(self._chain(proven=False), 1):  # noqa: B007 -- used at its end
             if record.startswith(_SCANNED):
-                match self._sense(record):
+                match _sense(record, self.path):
                     case Epoch(header):
                         self.latest = header
                     case Escalation() as found:
@@ -182,7 +197,7 @@ class Story:
 
     def events(self) -> Iterator[tuple[bytes, Wave | Note]]:
         """Yield what the journal holds, each with the hash of its record. Raises JournalError for a senseless one."""
-        return ((head, self._sense(record)) for head, record in islice(self._chain(proven=True), self.records))
+        return ((head, _sense(record, self.path)) for head, record in islice(self._chain(proven=True), self.records))
 
     def steps(self, note: Callable[[Note], None] | None = None) -> Iterator[StoredStep]:
         """Yield its steps, with what was rolled back left out, as `steps_of` does."""
@@ -222,6 +237,7 @@ class Story:
             return self._journal.chain(proven=proven)
         return read_chain(self._journal, proven=proven)
 
-    def _sense(self, record: bytes) -> Wave | Note:
-        item = decode(record)
-        return item if isinstance(item, Wave) else note_of(item, self.path)
+
+def _sense(record: bytes, path: object) -> Wave | Note:
+    item = decode(record)
+    return item if isinstance(item, Wave) else note_of(item, path)
