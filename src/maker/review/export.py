@@ -110,7 +110,7 @@ def export(
 
     def counted() -> Iterator[Cells]:
         nonlocal count
-        for count, cells in enumerate(_rows(story, what, task), 1):  # noqa: B007 -- used at its end
+        for count, cells in enumerate(_rows(story, what, task), 1):
             if progress is not None and count % 10_000 == 0:
                 progress(count, total)
             yield cells
