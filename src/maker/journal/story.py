@@ -66,7 +66,7 @@ class Summary:
     takes: dict[str, dict[str, Any]] = field(default_factory=dict)
     served: dict[str, str] = field(default_factory=dict)
     sources: Counter[str] = field(default_factory=Counter)
-    _open: Counter[tuple[int, int]] = field(default_factory=Counter, repr=False)  # waves by step and round
+    _open: dict[tuple[int, int], int] = field(default_factory=dict, repr=False)  # waves by step and round
 
     def take(self, item: Wave | Note) -> None:
         """Count what comes next in the journal. Raises JournalError for a step that is decided twice."""
@@ -120,25 +120,27 @@ class Summary:
         return said + (": another model or wording is worth more" if one_more < LITTLE else "")
 
     def _count(self, wave: Wave) -> None:
-        self.close = {}
+        if self.close:
+            self.close = {}
         self._drawn(wave)
         if self.abandoned and wave in self.abandoned:
             return
         place = (wave.step, round_of(wave.first))
-        self._open[place] += len(wave) > 0
-        if wave.verdict is not None:
+        waves = self._open.pop(place, 0) + bool(wave.draws)
+        if wave.verdict is None:
+            self._open[place] = waves
+        else:
             self.steps += 1
-            self.waves[self._open.pop(place)] += 1
+            self.waves[waves] += 1
             try:
                 self.fold.add(wave.step, wave.verdict[1], wave.verdict[2])
             except InternalError as error:
                 raise JournalError(f"the journal contradicts itself: {error}") from None
 
     def _drawn(self, wave: Wave) -> None:
-        self.samples += len(wave)
-        lost = wave.draws[0::4].count(FLAGGED)
-        if lost:
-            self.flagged += lost
+        self.samples += len(wave.draws) // 4
+        if FLAGGED in wave.draws:
+            self.flagged += wave.draws[0::4].count(FLAGGED)
             self.flags.update(str(facts["flag"]) for facts in wave.extras.values() if "flag" in facts)
 
     def as_json(self) -> dict[str, Any]:
