@@ -159,7 +159,9 @@ def test_the_hashes_of_a_journal_are_checked_once(tmp_path: Path, monkeypatch: p
     assert (story.summary().records, len(list(story.steps())), len(list(story.events()))) == (2, 0, 2)
     assert len(hashed) == 2
     with closing(sqlite3.connect(path)) as db, db:
-        db.execute("UPDATE groups SET data = CAST(replace(data, CAST('failed' AS BLOB), CAST('Failed' AS BLOB)) AS BLOB)")
+        db.execute(
+            "UPDATE groups SET data = CAST(replace(data, CAST('failed' AS BLOB), CAST('Failed' AS BLOB)) AS BLOB)"
+        )
     with pytest.raises(JournalError, match="record 1 is damaged: its content does not match its hash"):
         Story(path)
 
