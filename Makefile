@@ -37,7 +37,7 @@ attacks: $(VENV)/.dev          ## forged journals before every command, and a th
 bench: $(VENV)/.dev            ## throughput, memory and bytes of the million-step run
 	$(PY) tests/benchmarks/engine.py
 
-bench-journal: $(VENV)/.dev    ## seconds and memory of what reads journals, of a million steps and a million items
+bench-journal: $(VENV)/.dev    ## seconds and memory of what reads journals, and what that comes to at a million steps
 	$(PY) tests/benchmarks/journal.py
 
 bench-tasks: $(VENV)/.dev      ## 200 problems each of multiplication and sorting, exact or not

@@ -375,6 +375,17 @@ def test_replayed_waves_give_the_standing_of_live_ones(keep, samples, which, cut
 
 
 @exactly
+@given(samples=_samples, alike=st.booleans())
+def test_a_decided_step_is_recounted_as_an_open_one(samples, alike):
+    """The wave that says that it decided leaves the same winner and the same counts; one of one mind does, too."""
+    samples = [Sample(GOOD, 1, 2)] * 4 if alike else [*samples, *[Sample(GOOD)] * 40]
+    waves = _run(_poll(k=4), samples)
+    waves[-1].verdict = 0, bytes(16), bytes(16)
+    decided, open_ = _replayed(waves, k=4), _replayed([*waves[:-1], dataclasses.replace(waves[-1], verdict=None)], k=4)
+    assert (_standing(decided), decided.order) == (_standing(open_), open_.order)
+
+
+@exactly
 @given(samples=_samples)
 def test_replayed_samples_are_what_flags_saw(samples):
     """What flags compare with after a resume is what they compared with before: every field of earlier samples."""
@@ -432,8 +443,9 @@ def test_a_wave_after_the_decision_is_refused():
 )
 def test_a_wave_that_does_not_fit_the_step_is_refused(wave):
     """A record that could not have come from this step (a hand edit, other task code) is a JournalError."""
-    with pytest.raises(JournalError):
-        _poll().replay(decode(encode_wave(wave)))
+    for verdict in (None, (0, bytes(16), bytes(16))):
+        with pytest.raises(JournalError):
+            _poll().replay(decode(encode_wave(dataclasses.replace(wave, verdict=verdict))))
 
 
 def test_replay_with_higher_limits_goes_on():

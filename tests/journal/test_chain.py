@@ -72,6 +72,15 @@ def test_a_step_is_folded_once(order, data):
     assert fold.chain == _folded(range(8)).chain
 
 
+@pytest.mark.parametrize("again", [4, 5, 6])
+def test_steps_within_others_that_wait_are_refused(again):
+    """Of several steps that came together none comes again, whichever of them it is."""
+    fold = Fold()
+    fold.add(4, b"".join(map(_hash, (4, 5, 6))), _state(6))
+    with pytest.raises(InternalError, match=f"step {again} was decided twice"):
+        fold.add(again, _hash(again), _state(again))
+
+
 def test_an_empty_fold():
     """Before the first step there are no steps, no state, and the hash of nothing."""
     fold = Fold()

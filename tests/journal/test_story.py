@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,10 +16,11 @@ from maker.decision.address import Address
 from maker.decision.sample import Sample
 from maker.decision.wave import Wave
 from maker.errors import JournalError
+from maker.journal import database
 from maker.journal.escalated import Ahead, Rolled
 from maker.journal.notes import Close, Epoch, Receipt, Reserve, ServerChange, Unshown, note_of
 from maker.journal.records import encode_note
-from maker.journal.story import Story, Summary
+from maker.journal.story import Story, Summary, rolled_back
 from maker.journal.writer import Journal
 
 HEADER = {"version": 1, "run": "run-1", "task": "t", "steps": 9, "model": "m", "k": "auto", "segments": 1}
@@ -142,3 +145,33 @@ def test_nothing_is_said_of_votes_where_rho_is_not_known() -> None:
     """Without a calibration, or where that saw no error, or before the first step, there is nothing to say."""
     for summary in (seen(erred=0), seen(rho_high=1.0), Summary(steps=9, samples=30), replace(seen(), steps=0)):
         assert (summary.effective, summary.worth) == (None, "")
+
+
+def test_the_hashes_of_a_journal_are_checked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever reads a journal several times hashes each record once; a damaged one is found all the same."""
+    path, hashed = tmp_path / "run.db", []
+    with Journal(path) as journal:
+        for note in ({"header": HEADER}, {"usage": {"failed": 1, "cancelled": 2, "lost_in": 3, "lost_out": 4}}):
+            journal.append(encode_note(note))
+    made = database.hasher
+    monkeypatch.setattr(database, "hasher", lambda: hashed.append(1) or made())
+    story = Story(path)
+    assert (story.summary().records, len(list(story.steps())), len(list(story.events()))) == (2, 0, 2)
+    assert len(hashed) == 2
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute(
+            "UPDATE groups SET data = CAST(replace(data, CAST('failed' AS BLOB), CAST('Failed' AS BLOB)) AS BLOB)"
+        )
+    with pytest.raises(JournalError, match="record 1 is damaged: its content does not match its hash"):
+        Story(path)
+
+
+def test_rollbacks_are_found_before_a_replay(tmp_path: Path) -> None:
+    """What a journal rolled back is known without its hashes, as far as it can be read."""
+    back = {"branch": 1, "attempt": 0, "rung": "go_back(3)", "reason": "unsound", "change": {"back": 3}}
+    escalations = {"step": 7, **back}, {"step": "broken"}, {"step": 17, **back}
+    with Journal(tmp_path / "run.db") as journal:
+        for note in ({"header": HEADER}, *({"escalation": said} for said in escalations)):
+            journal.append(encode_note(note))
+        found = rolled_back(journal)
+    assert [step for step in range(20) if found.covers(step, 0)] == [4, 5, 6, 7]

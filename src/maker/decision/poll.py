@@ -209,9 +209,8 @@ class Poll:
         red = judge(sample, self.step, self.samples, self.method.again if reading.passed == form else self.method.flags)
         if red is None and reading.key in self.barred:
             red = RedFlag(DEAD_END)
-        fresh = False
         key: bytes | None = None
-        candidate = FLAGGED
+        candidate, fresh = FLAGGED, False
         if red is None:
             reading.passed = form
             key = reading.key
@@ -261,7 +260,9 @@ class Poll:
         if wave.first != self.next or self.won:
             raise JournalError(f"step {wave.step}: draw {wave.first} does not follow draw {self.next - 1}")
         try:
-            self._recount(wave)
+            self._known += [raw.decode("utf-8", "surrogatepass") if full else None for full, raw in wave.texts]
+            if not self._of_one_mind(wave):
+                self._recount(wave)
         except (LookupError, UnicodeDecodeError) as error:
             raise JournalError(f"step {wave.step}: a wave contradicts itself: {error!r}") from None
         self.texts = len(self._known)
@@ -270,20 +271,31 @@ class Poll:
         self.outcome = None
         self._begin()
 
+    def _of_one_mind(self, wave: Wave) -> bool:
+        """Count a wave at once that decides its step alone, all for one answer, as most do; say whether it is one."""
+        draws, count = wave.draws, len(wave)
+        if not draws or wave.verdict is None or wave.extras or self.drawn or draws[0::4].count(0) < count:
+            return False
+        if max(draws[1::4]) >= len(self._known) or wanting(self.tally, self.method.k, self.method.table) < count:
+            return False
+        self.tally.add(self._replayed(0, self._known[draws[1]]).key, count)
+        self.order += draws[0::4]
+        return True
+
     def _recount(self, wave: Wave) -> None:
-        self._known += [raw.decode("utf-8", "surrogatepass") if full else None for full, raw in wave.texts]
         for position in range(len(wave)):
             candidate, number, tokens_in, tokens_out = wave.draws[4 * position : 4 * position + 4]
             if wanting(self.tally, self.method.k, self.method.table) <= 0:
                 raise JournalError(f"step {wave.step}: draw {wave.first + position} came after the vote was decided")
             self.order.append(candidate)
-            text = self._known[number]
-            facts = wave.extras.get(position, {})
+            text, facts = self._known[number], wave.extras.get(position, {})
             if candidate == FLAGGED:
                 self.flags[facts["flag"]] = self.flags.get(facts["flag"], 0) + 1
                 self.tally.add(None)
             else:
                 self.tally.add(self._replayed(candidate, text).key)
+            if wave.verdict is not None:
+                continue  # what a flag may look at later matters in a step that goes on
             if text is not None:
                 reading = self.step.read(text)
                 reading.number, reading.whole = number, True

@@ -35,10 +35,10 @@ class Book:
         self.replayed = 0
         self.closed: Close | None = None
 
-    def open(self, take: Callable[[Wave | Note], bool]) -> bool:
+    def open(self, take: Callable[[Wave | Note], None]) -> bool:
         """Replay the journal in the order in which it was written, or begin it; say whether it holds a run already.
 
-        take: gets each wave, and each note that the account has no use for; True ends the replay there.
+        take: gets each wave, and each note that the account has no use for.
         Raises JournalError for what makes no sense, and what `take` raises.
         """
         known = False
@@ -52,8 +52,8 @@ class Book:
                     continue
                 if isinstance(item, Wave):
                     self.closed = None
-                if (isinstance(item, Wave) or not self.account.take(item)) and take(item):
-                    return known
+                if isinstance(item, Wave) or not self.account.take(item):
+                    take(item)
             except SENSELESS as error:
                 raise senseless(self.journal.path, f"record {number}", error) from error
         if not known and self.journal.appended:

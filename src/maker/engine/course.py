@@ -204,12 +204,10 @@ class Course:
 
     def _roll_back(self, found: Escalation) -> None:
         """Take a rollback that the journal holds: what it abandons was not decided in this replay."""
-        if not self.abandoned.knows(found):
-            self.rolled_back = True
-            return
         lane = self.front.lane_in(found.step)
         read = self.journal.appended  # records: a step that was decided has one
-        if lane is None or lane.index > found.steps.start or found.change.back > read:
+        known = self.abandoned.knows(found)  # but for a note that is in another form than ours
+        if not known or lane is None or lane.index > found.steps.start or found.change.back > read:
             raise JournalError(f"{self.journal.path}: step {found.step} is rolled back to step {found.steps.start}, "
                                "which is not possible. The journal does not fit this task's plan.")  # fmt: skip
         self._take(found, None)
@@ -220,11 +218,9 @@ class Course:
     def replay(self) -> None:
         """Bring the run to where the journal ends; a new journal gets its header. Raises JournalError.
 
-        Accepted changes begin a new epoch. It ends before a rollback that is not among those known beforehand.
+        Accepted changes begin a new epoch. Its rollbacks have to be known beforehand.
         """
         known = self.book.open(self._replay)
-        if self.rolled_back:
-            return
         if not known and isinstance(self.config.k, int):
             self._set_k(self.config.k)
         if known:
@@ -242,8 +238,8 @@ class Course:
             self.outset = Outset(self.usage, self.plan.steps or 0)
         log.info("run.open", run=self.header["run"], replayed=self.front.steps, records=self.journal.acknowledged)
 
-    def _replay(self, item: Wave | Note) -> bool:
-        """Take what the journal holds; say whether that ends the replay."""
+    def _replay(self, item: Wave | Note) -> None:
+        """Take what the journal holds."""
         match item:
             case Wave():
                 self._replay_wave(item)
@@ -264,7 +260,6 @@ class Course:
                 self._take(item, self.front.lane_of(item.step))
             case Escalation():
                 self._roll_back(item)
-        return self.rolled_back
 
     def _same_run(self, stored: dict[str, Any]) -> None:
         """Take the journal's header. Raises JournalError unless what differs from it now is accepted."""

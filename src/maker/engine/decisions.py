@@ -137,8 +137,8 @@ class Decisions:
         note = Close(through, stop.kind if stop else None, str(stop or ""), None, str(len(self._names)), seconds)
         self.book.note({"close": asdict(note)})
 
-    def _replay(self, item: Wave | Note, step: str | int) -> bool:
-        """Take what the journal holds; nothing ends the replay before it is through."""
+    def _replay(self, item: Wave | Note, step: str | int) -> None:
+        """Take what the journal holds."""
         if isinstance(item, Wave):
             self.account.replayed(item, self.header["run"])
             self._waves.setdefault(item.step, []).append(item)
@@ -149,4 +149,3 @@ class Decisions:
                                     "Vote with the journal's settings, or give another journal.")  # fmt: skip
         elif (found := Decision.of(item)) is not None:
             self._names.append(found)
-        return False

@@ -5,7 +5,8 @@ stopped. Steps advance only on verdicts; the winning action is applied by the ta
 that does not hold ends the run as not solved and is never repaired.
 
 A step that does not decide is tried as the ladder says (`ladder/`); where that ends, the run stops. When steps
-are rolled back, all workers stop, and the run is replayed once more, without what the rollback abandoned.
+are rolled back, all workers stop, and the run is replayed once more, without what the rollback abandoned. Where a
+journal is opened, its rollbacks are known beforehand, so that no step is replayed twice or in vain.
 
 Not covered: where the run stands (`course.py`), and planning k beyond a small calibration (`calibrate.py`).
 """
@@ -28,7 +29,7 @@ from maker.engine.result import Progress, Reporter, RunResult
 from maker.engine.steering.orders import Steering
 from maker.errors import TaskError
 from maker.journal.escalated import Abandoned
-from maker.journal.story import Story
+from maker.journal.story import rolled_back
 from maker.log import log
 from maker.sending.dispatcher import Dispatcher
 from maker.task.task import guarded
@@ -59,9 +60,8 @@ class Loop:
 
     async def carry_out(self) -> RunResult:
         """Replay, calibrate if need be, advance to the end or to a stop, and say how it went."""
+        self.course.abandoned = rolled_back(self.journal)
         self.course.replay()
-        if self.course.rolled_back:
-            self._begin_again()
         async with self.steering.taken():
             await self._go_on()
             while self.course.rolled_back:
@@ -95,9 +95,8 @@ class Loop:
 
     def _begin_again(self) -> None:
         """Replay the journal once more, without the steps that were rolled back."""
-        abandoned = Story(self.journal).abandoned
         self.course.usage.begin_anew()
-        self.course = self.begin(abandoned)
+        self.course = self.begin(rolled_back(self.journal))
         self.course.replay()
 
     async def _advance_all(self) -> None:

@@ -8,6 +8,7 @@ It knows no ballots, times, retries or segments, so equal decisions give an equa
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect
 from dataclasses import dataclass, field
 
 from maker.errors import InternalError
@@ -35,6 +36,7 @@ class Fold:
         self._hash = hashlib.blake2b(digest_size=DIGEST_SIZE)
         self._by_start: dict[int, _Run] = {}
         self._by_end: dict[int, int] = {}
+        self._starts: list[int] = []  # sorted
 
     @property
     def chain(self) -> str:
@@ -52,6 +54,7 @@ class Fold:
             self.steps += count
             self.state_digest = state_digest
             while self._by_start and (run := self._by_start.pop(self.steps, None)) is not None:
+                self._starts.remove(self.steps)  # the first one, where the steps fit each other
                 self._hash.update(run.hashes)
                 self.steps += len(run.hashes) // DIGEST_SIZE
                 self.state_digest = run.state_digest
@@ -62,9 +65,14 @@ class Fold:
         start = self._by_end.pop(step, step)
         run = self._by_start.get(start)
         if run is None:
-            if any(at < step < at + len(other.hashes) // DIGEST_SIZE for at, other in self._by_start.items()):
+            place = bisect(self._starts, step)
+            if place and step < self._end(self._starts[place - 1]):
                 raise InternalError(f"step {step} was decided twice")
+            self._starts.insert(place, step)
             run = self._by_start[start] = _Run()
         run.hashes += hashes
         run.state_digest = state_digest
         self._by_end[step + count] = start
+
+    def _end(self, start: int) -> int:
+        return start + len(self._by_start[start].hashes) // DIGEST_SIZE

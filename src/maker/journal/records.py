@@ -27,8 +27,9 @@ _json = compact_json(allow_nan=True)
 NOTE, WAVE = 1, 2
 _NOTE = bytes((NOTE,))
 
-_COUNT, _COUNT_AT = struct.Struct("<H"), 13  # where a wave says how many draws it has
+_COUNT_AT = 13  # where a wave says how many draws it has
 _TEXT_HEAD = struct.Struct("<BI")
+_text_head = _TEXT_HEAD.unpack_from
 _LENGTH = struct.Struct("<I")
 _VERDICT = struct.Struct("<H16s16s")
 _EXTRAS, _DECIDED = 1, 2
@@ -108,15 +109,17 @@ def decode(record: bytes) -> Wave | dict[str, Any]:
 
 
 def _decode_wave(record: bytes) -> Wave:
-    front = _front(_COUNT.unpack_from(record, _COUNT_AT)[0])
-    _, step, first, _, texts, parts, *draws = front.unpack_from(record)
-    wave = Wave(count(step), first, draws)
-    at = front.size
-    for _ in range(texts):
-        full, length = _TEXT_HEAD.unpack_from(record, at)
+    front = _front(record[_COUNT_AT] | record[_COUNT_AT + 1] << 8)
+    _, step, first, _, number, parts, *draws = front.unpack_from(record)
+    if step > MOST:
+        raise ValueError(f"{step!r:.60} is no count")
+    at, texts = front.size, []
+    for _ in range(number):
+        full, length = _text_head(record, at)
         at += _TEXT_HEAD.size
-        wave.texts.append((bool(full), _slice(record, at, length)))
+        texts.append((full != 0, record[at : at + length]))
         at += length
+    wave = Wave(step, first, draws, texts, {}, None)
     if parts & _EXTRAS:
         (length,) = _LENGTH.unpack_from(record, at)
         at += _LENGTH.size

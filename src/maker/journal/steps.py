@@ -16,7 +16,7 @@ Not covered: whether the votes were counted right (`review/checking/checker.py`)
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -68,12 +68,13 @@ class StoredStep:
         if wave.first - self.round * ROUND != begin:
             raise self._contradiction(f"draw {wave.first} does not follow draw {begin - 1} of round {self.round}")
         draws = wave.draws
+        candidates, numbers = draws[0::4], draws[1::4]
         self.texts += wave.texts
         for position, facts in wave.extras.items():
             if not 0 <= position < len(wave):
                 raise self._contradiction(f"it knows of draw {begin + position}, which was not made")
             self.facts[begin + position] = facts
-        for draw, candidate, number in zip(range(begin, begin + len(wave)), draws[0::4], draws[1::4], strict=True):
+        for draw, (candidate, number) in enumerate(zip(candidates, numbers, strict=True), begin):
             if number >= len(self.texts):
                 raise self._contradiction(f"draw {draw} has a text that is not there")
             if candidate == FLAGGED:
@@ -85,8 +86,8 @@ class StoredStep:
                 self.first.append(draw)
             elif not 0 <= candidate < len(self.first):
                 raise self._contradiction(f"draw {draw} votes for answer {candidate}, which nobody gave")
-        self.candidates += draws[0::4]
-        self.numbers += draws[1::4]
+        self.candidates += candidates
+        self.numbers += numbers
         self.tokens_in += draws[2::4]
         self.tokens_out += draws[3::4]
         self.waves.append(wave)
@@ -98,7 +99,7 @@ class StoredStep:
     @property
     def rounds(self) -> int:
         """How many waves brought samples."""
-        return sum(len(wave) > 0 for wave in self.waves)
+        return sum(bool(wave.draws) for wave in self.waves)
 
     @property
     def flagged(self) -> int:
@@ -108,7 +109,9 @@ class StoredStep:
     @property
     def flags(self) -> Counter[str]:
         """How many draws have no vote, by kind."""
-        kinds = Counter(self.flag(draw) for draw, candidate in enumerate(self.candidates) if candidate == FLAGGED)
+        kinds = Counter[str]()
+        if FLAGGED in self.candidates:
+            kinds.update(self.flag(draw) for draw, candidate in enumerate(self.candidates) if candidate == FLAGGED)
         if self.barred:
             kinds[DEAD_END] += sum(candidate in self.barred for candidate in self.candidates)
         return kinds
@@ -130,6 +133,10 @@ class StoredStep:
     def tally(self) -> Tally:
         """Return the count of the ballots."""
         tally = Tally()
+        if len(self.first) == 1 and not self.barred:
+            tally.add(None, self.flagged)
+            tally.add(b"0", len(self.candidates) - tally.flagged)
+            return tally
         for ballot in self.ballots():
             tally.add(ballot)
         return tally
@@ -258,7 +265,8 @@ class _Open:
                 self._longer.update(((step, note.round), note.change.longer) for step in note.steps)
 
 
-def told(tokens: Iterable[int]) -> int | None:
+def told(tokens: Sequence[int]) -> int | None:
     """Return the sum of stored token counts, None when none was told."""
-    counts = [count for count in tokens if count != UNKNOWN_TOKENS]
-    return sum(counts) if counts else None
+    if UNKNOWN_TOKENS in tokens:
+        tokens = [count for count in tokens if count != UNKNOWN_TOKENS]
+    return sum(tokens) if tokens else None

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -32,6 +33,7 @@ from maker.journal.writer import Journal
 from maker.theory.votes.tables import Table
 
 _SCANNED = tuple(b'%c{"%s"' % (NOTE, kind) for kind in (b"header", b"epoch", b"escalation"))
+_ESCALATION = _SCANNED[-1]
 
 LITTLE = 0.5  # of an independent vote: what one more must be worth, or it is better spent otherwise
 
@@ -69,7 +71,7 @@ class Summary:
     pooled: dict[str, tuple[int, int]] = field(default_factory=dict)
     _turns: list[str] = field(default_factory=list, repr=False)  # of the pool in force
     _elsewhere: set[tuple[int, int]] = field(default_factory=set, repr=False)  # rounds of steps that ask another model
-    _open: Counter[tuple[int, int]] = field(default_factory=Counter, repr=False)  # waves by step and round
+    _open: dict[tuple[int, int], int] = field(default_factory=dict, repr=False)  # waves by step and round
 
     def take(self, item: Wave | Note) -> None:
         """Count what comes next in the journal. Raises JournalError for a step that is decided twice."""
@@ -125,30 +127,32 @@ class Summary:
         return said + (": another model or wording is worth more" if one_more < LITTLE else "")
 
     def _count(self, wave: Wave) -> None:
-        self.close = {}
+        if self.close:
+            self.close = {}
         self._drawn(wave)
         if self.abandoned and wave in self.abandoned:
             return
         place = (wave.step, round_of(wave.first))
-        self._open[place] += len(wave) > 0
-        if wave.verdict is not None:
+        waves = self._open.pop(place, 0) + bool(wave.draws)
+        if wave.verdict is None:
+            self._open[place] = waves
+        else:
             self.steps += 1
-            self.waves[self._open.pop(place)] += 1
+            self.waves[waves] += 1
             try:
                 self.fold.add(wave.step, wave.verdict[1], wave.verdict[2])
             except InternalError as error:
                 raise JournalError(f"the journal contradicts itself: {error}") from None
 
     def _drawn(self, wave: Wave) -> None:
-        self.samples += len(wave)
+        self.samples += len(wave.draws) // 4
         if self._turns and (wave.step, round_of(wave.first)) not in self._elsewhere:
             for draw, candidate in enumerate(wave.draws[0::4], wave.first):
                 name = self._turns[draw % len(self._turns)]
                 drawn, dropped = self.pooled.get(name, (0, 0))
                 self.pooled[name] = drawn + 1, dropped + (candidate == FLAGGED)
-        lost = wave.draws[0::4].count(FLAGGED)
-        if lost:
-            self.flagged += lost
+        if FLAGGED in wave.draws:
+            self.flagged += wave.draws[0::4].count(FLAGGED)
             self.flags.update(str(facts["flag"]) for facts in wave.extras.values() if "flag" in facts)
 
     @property
@@ -174,35 +178,47 @@ class Summary:
         }  # fmt: skip
 
 
+def rolled_back(journal: Journal) -> Abandoned:
+    """Return what the rollbacks in a journal left behind, before it is replayed.
+
+    No hash is checked, and what cannot be read is passed over: the replay will say so.
+    """
+    found = []
+    with suppress(JournalError):
+        for _, record in journal.chain(proven=True):
+            if record.startswith(_ESCALATION) and isinstance(item := _sense(record, journal.path), Escalation):
+                found.append(item)
+    return Abandoned(found)
+
+
 class Story:
     """A journal, as it is when this is made: what is appended later is not read.
 
     journal: its file, or one that is open. Raises JournalError for a file that is missing, damaged or foreign.
     path: as given. latest: the header of the last epoch, {} where there is none. abandoned: what rollbacks left
-    behind. records: how many there are, head: the hash of the newest. These take one scan, which decodes next to
-    nothing; each of the methods reads the journal once more.
+    behind. records: how many there are, head: the hash of the newest. These take one scan, which checks every hash and
+    decodes next to nothing; each of the methods reads the journal once more, and takes the hashes as they were found.
     """
 
     def __init__(self, journal: str | Path | Journal) -> None:
         self.path = journal.path if isinstance(journal, Journal) else journal
         self._journal = journal
-        self.head, self.records = b"", 0
         self.latest: dict[str, Any] = {}
         escalations = []
-        for head, record in self._chain():
-            self.head = head
-            self.records += 1
+        head, count = b"", 0
+        for count, (head, record) in enumerate(self._chain(proven=False), 1):  # noqa: B007 -- used at its end
             if record.startswith(_SCANNED):
-                match self._sense(record):
+                match _sense(record, self.path):
                     case Epoch(header):
                         self.latest = header
                     case Escalation() as found:
                         escalations.append(found)
+        self.head, self.records = head, count
         self.abandoned = Abandoned(escalations)
 
     def events(self) -> Iterator[tuple[bytes, Wave | Note]]:
         """Yield what the journal holds, each with the hash of its record. Raises JournalError for a senseless one."""
-        return ((head, self._sense(record)) for head, record in islice(self._chain(), self.records))
+        return ((head, _sense(record, self.path)) for head, record in islice(self._chain(proven=True), self.records))
 
     def steps(self, note: Callable[[Note], None] | None = None) -> Iterator[StoredStep]:
         """Yield its steps, with what was rolled back left out, as `steps_of` does."""
@@ -212,14 +228,18 @@ class Story:
         """Yield its verdicts in the order of decision; answers are read by `parse`, or are texts without it."""
         return (stored.verdict(parse) for stored in self.steps() if stored.winner is not None)
 
+    def header(self) -> dict[str, Any]:
+        """Return the header of the last epoch. Raises JournalError where it holds no run."""
+        if not self.latest:
+            raise JournalError(f"{self.path}: holds no run yet.")
+        return self.latest
+
     def summary(self, step: Callable[[StoredStep], None] | None = None) -> Summary:
         """Return what it says of its run. Raises JournalError where it holds none.
 
         step: called with each of its steps, as `steps` has them; one reading serves both.
         """
-        if not self.latest:
-            raise JournalError(f"{self.path}: holds no run yet.")
-        summary = Summary(self.latest, head=self.head.hex(), records=self.records, abandoned=self.abandoned)
+        summary = Summary(self.header(), head=self.head.hex(), records=self.records, abandoned=self.abandoned)
 
         def counted() -> Iterator[Wave | Note]:
             for _, item in self.events():
@@ -233,9 +253,12 @@ class Story:
                 step(stored)
         return summary
 
-    def _chain(self) -> Iterator[tuple[bytes, bytes]]:
-        return self._journal.chain() if isinstance(self._journal, Journal) else read_chain(self._journal)
+    def _chain(self, *, proven: bool) -> Iterator[tuple[bytes, bytes]]:
+        if isinstance(self._journal, Journal):
+            return self._journal.chain(proven=proven)
+        return read_chain(self._journal, proven=proven)
 
-    def _sense(self, record: bytes) -> Wave | Note:
-        item = decode(record)
-        return item if isinstance(item, Wave) else note_of(item, self.path)
+
+def _sense(record: bytes, path: object) -> Wave | Note:
+    item = decode(record)
+    return item if isinstance(item, Wave) else note_of(item, path)

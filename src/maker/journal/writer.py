@@ -205,10 +205,13 @@ class Journal:
                 self._lock.release()
                 self._lock = None
 
-    def chain(self) -> Iterator[tuple[bytes, bytes]]:
-        """Yield all acknowledged records from the start, each with its hash, also of a temporary journal."""
+    def chain(self, *, proven: bool = False) -> Iterator[tuple[bytes, bytes]]:
+        """Yield all acknowledged records from the start, each with its hash, also of a temporary journal.
+
+        proven: as in `checked_records`.
+        """
         self.flush()
-        yield from checked_records(self._db, self.path)
+        yield from checked_records(self._db, self.path, proven=proven)
 
     def _stop_reading(self) -> None:
         if self._reading is not None:

@@ -1,9 +1,8 @@
 r"""A journal as a table: one row a step, or one row a sample, as Parquet, CSV or JSON lines.
 
 Rows are read and written in groups of bounded number and size, so a million steps need no more memory than a
-thousand. The file
-appears under its name only when it is complete. Nothing is interpreted: answers are the texts that first
-gave them; a text of which the journal has only a digest is null, its digest is there all the same.
+thousand. The file appears under its name only when it is complete. Nothing is interpreted: answers are the texts that
+first gave them; a text of which the journal has only a digest is null, its digest is there all the same.
 
 Text is Unicode everywhere; a lone surrogate, which no UTF-8 file can hold, is written as \udXXX. CSV is read by
 spreadsheets and shown by terminals: there a text that begins as a formula does (= + - @ tab CR) gets a quote before
@@ -22,9 +21,8 @@ import json
 import math
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from itertools import chain as chained
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +38,10 @@ from maker.task.task import Task
 GROUP_ROWS = 20_000  # a row group of Parquet
 GROUP_BYTES = 8_000_000  # characters of text in one, at which it is closed
 _UNESCAPED = re.compile("[\x7f-\x9f]")  # by JSON
+_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 Row = dict[str, Any]
+Cells = tuple[Any, ...]  # of a row, in the order of the columns
+_PLAIN: Row = {}  # what is unusual about a plain draw
 COLUMNS: dict[str, dict[str, str]] = {  # column -> Arrow type
     "steps": {
         "step": "int64", "decided": "bool", "answer": "string", "votes": "int32", "runner_up": "int32",
@@ -68,13 +69,17 @@ def rows(journal: str | Path, what: str = "steps", *, task: Task | None = None) 
     task: the one of the journal: its code runs, and each row has the step's `kind` as well.
     Raises JournalError for a file that cannot be read, TaskError for another `what` and for a task that does not fit.
     """
-    if what not in COLUMNS:
-        raise TaskError(f"what = {what!r}: give one of {', '.join(COLUMNS)}")
-    return _rows(journal, what, task)
+    names = tuple(columns_of(what, kinds=task is not None))
+    return (dict(zip(names, cells, strict=True)) for cells in _rows(journal, what, task))
 
 
 def columns_of(what: str, *, kinds: bool) -> dict[str, str]:
-    """Return the columns of a table, each with its Arrow type. kinds: with the kind of each step."""
+    """Return the columns of a table, each with its Arrow type. kinds: with the kind of each step.
+
+    Raises TaskError for a table that is none.
+    """
+    if what not in COLUMNS:
+        raise TaskError(f"what = {what!r}: give one of {', '.join(COLUMNS)}")
     return COLUMNS[what] | ({"kind": "string"} if kinds else {})
 
 
@@ -91,7 +96,7 @@ def export(
 
     output: FILE.parquet, FILE.csv or FILE.jsonl; one that exists is replaced, once the new one is complete.
     what, task: as in `rows`. raw: keep in CSV what a spreadsheet would run and what drives a terminal.
-    progress: called now and then with the rows written and those there are (0: unknown).
+    progress: called now and then with the rows written and those of a finished run (0: unknown).
     Raises JournalError for a journal that cannot be read, TaskError for a name, folder or task that does not fit.
     On failure nothing is left and an older file stays as it was.
     """
@@ -99,20 +104,19 @@ def export(
     write = _WRITERS.get(output.suffix.lower())
     if write is None:
         raise TaskError(f"{output}: give a name that ends in {', '.join(_WRITERS)}")
-    made = enumerate(rows(journal, what, task=task), 1)
-    summary = Story(journal).summary()
-    total = summary.steps if what == "steps" else 0
-    count = 0
+    columns, story = columns_of(what, kinds=task is not None), Story(journal)
+    header, count = story.header(), 0
+    total = int(header["steps"] or 0) if what == "steps" else 0
 
-    def counted() -> Iterator[Row]:
+    def counted() -> Iterator[Cells]:
         nonlocal count
-        for count, row in made:
+        for count, cells in enumerate(_rows(story, what, task), 1):
             if progress is not None and count % 10_000 == 0:
                 progress(count, total)
-            yield row
+            yield cells
 
     with replacing(output, journal) as partial:
-        write(partial, counted(), columns_of(what, kinds=task is not None), summary.header, raw)
+        write(partial, counted(), columns, header, raw)
     return count
 
 
@@ -136,50 +140,49 @@ def replacing(output: Path, journal: str | Path) -> Iterator[Path]:
             partial.unlink(missing_ok=True)
 
 
-def _rows(journal: str | Path, what: str, task: Task | None) -> Iterator[Row]:
+def _rows(journal: str | Path | Story, what: str, task: Task | None) -> Iterator[Cells]:
     make = _step_rows if what == "steps" else _sample_rows
-    story = Story(journal)
+    story = journal if isinstance(journal, Story) else Story(journal)
     kinds = None if task is None else Kinds(story, task)
-    for stored in ByItem(journal).steps() if is_map(story.latest) else story.steps():
-        kind = {} if kinds is None else {"kind": _storable(kinds.take(stored))}
-        for row in make(stored):
-            yield row | kind
+    for stored in ByItem(story).steps() if is_map(story.latest) else story.steps():
+        yield from make(stored, () if kinds is None else (_storable(kinds.take(stored)),))
 
 
-def _step_rows(stored: StoredStep) -> Iterator[Row]:
+def _step_rows(stored: StoredStep, kind: tuple[str, ...]) -> Iterator[Cells]:
     tally, winner = stored.tally(), stored.winner
-    votes = sorted(tally.counts.values(), reverse=True)
-    yield {
-        "step": stored.step, "decided": winner is not None,
-        "answer": None if winner is None else _storable(stored.answer(winner)),
-        "votes": votes[0] if votes else 0, "runner_up": votes[1] if len(votes) > 1 else 0, "margin": tally.margin,
-        "answers": len(votes), "entropy": tally.entropy, "samples": len(stored.candidates), "flagged": tally.flagged,
-        "flags": dict(stored.flags) if tally.flagged else {}, "waves": stored.rounds,
-        "tokens_in": told(stored.tokens_in), "tokens_out": told(stored.tokens_out),
-        "state_digest": stored.state_digest.hex() or None,
-    }  # fmt: skip
+    votes = sorted(tally.counts.values(), reverse=True) or [0]
+    yield (
+        stored.step, winner is not None, None if winner is None else _storable(stored.answer(winner)),
+        votes[0], votes[1] if len(votes) > 1 else 0, tally.margin, len(tally.counts), tally.entropy,
+        len(stored.candidates), tally.flagged, dict(stored.flags) if tally.flagged else {}, stored.rounds,
+        told(stored.tokens_in), told(stored.tokens_out), stored.state_digest.hex() or None, *kind,
+    )  # fmt: skip
 
 
-def _sample_rows(stored: StoredStep) -> Iterator[Row]:
-    waves = list(chained.from_iterable([number] * len(wave) for number, wave in enumerate(stored.waves)))
-    for draw, candidate in enumerate(stored.candidates):
-        facts, text = stored.facts.get(draw, {}), stored.text(draw)
-        voted = candidate != FLAGGED
-        yield {
-            "step": stored.step, "draw": draw, "wave": waves[draw], "candidate": candidate if voted else None,
-            "won": None if stored.winner is None else candidate == stored.winner,
-            "flag": None if voted else _storable(stored.flag(draw)), "text": None if text is None else _storable(text),
-            "text_digest": None if stored.silent(draw) else stored.digest(draw).hex(),
-            "tokens_in": known(stored.tokens_in[draw]), "tokens_out": known(stored.tokens_out[draw]),
-            "finish": _word(facts.get("finish", "stop")), "response_id": _word(facts.get("id")),
-            "logprob": _number(facts.get("logprob")), "model": _word(facts.get("model")),
-            "latency": _number(facts.get("latency")), "source": _word(facts.get("source")),
-        }  # fmt: skip
+def _sample_rows(stored: StoredStep, kind: tuple[str, ...]) -> Iterator[Cells]:
+    step, winner = stored.step, stored.winner
+    texts: dict[int, tuple[str | None, str]] = {}  # by number: the text and its digest
+    waves = (number for number, wave in enumerate(stored.waves) for _ in range(len(wave)))
+    columns = waves, stored.candidates, stored.numbers, stored.tokens_in, stored.tokens_out
+    for draw, (wave, candidate, number, tokens_in, tokens_out) in enumerate(zip(*columns, strict=True)):
+        facts, voted = stored.facts.get(draw, _PLAIN), candidate != FLAGGED
+        said: tuple[str | None, str | None] = (None, None)
+        if not facts.get("silent"):
+            if number not in texts:
+                text = stored.text(draw)
+                texts[number] = None if text is None else _storable(text), stored.digest(draw).hex()
+            said = texts[number]
+        yield (
+            step, draw, wave, candidate if voted else None, None if winner is None else candidate == winner,
+            None if voted else _storable(stored.flag(draw)), *said, known(tokens_in), known(tokens_out),
+            _word(facts.get("finish", "stop")), _word(facts.get("id")), _number(facts.get("logprob")),
+            _word(facts.get("model")), _number(facts.get("latency")), _word(facts.get("source")), *kind,
+        )  # fmt: skip
 
 
 def _storable(text: str) -> str:
     """Return text as UTF-8 can hold it."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _word(fact: object) -> str | None:
@@ -195,59 +198,69 @@ def _number(fact: object) -> float | None:
     return None
 
 
-def _write_csv(path: Path, made: Iterator[Row], columns: dict[str, str], header: Row, raw: bool) -> None:
+def _write_csv(path: Path, made: Iterator[Cells], columns: dict[str, str], header: Row, raw: bool) -> None:
+    says = [_SAYS.get(kind) for kind in columns.values()]  # a text of each value that is no number
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(columns)
-        for row in made:
-            writer.writerow([_field(value, raw) for value in row.values()])
+        for cells in made:
+            writer.writerow([
+                cell if say is None or cell is None else say(cell, raw) for say, cell in zip(says, cells, strict=True)
+            ])  # fmt: skip
 
 
-def _field(value: Any, raw: bool) -> Any:
-    """Return a value as CSV says it: true and false as JSON has them, no NUL, no text that runs."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    value = _flat(value)
-    if not isinstance(value, str):
-        return value
-    if raw:
-        return value.replace("\0", "\\x00")
-    return harmless(value)
+def _truth(value: bool, raw: bool) -> str:
+    return "true" if value else "false"  # as JSON has them
 
 
-def _flat(value: Any) -> Any:
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else value
+def _text(value: str | Row, raw: bool) -> str:
+    """Return text as CSV says it: no NUL, none that runs."""
+    text = value if isinstance(value, str) else _flat(value)
+    return text.replace("\0", "\\x00") if raw else harmless(text)
 
 
-def _write_jsonl(path: Path, made: Iterator[Row], columns: dict[str, str], header: Row, raw: bool) -> None:
+_SAYS: dict[str, Callable[[Any, bool], str]] = {"bool": _truth, "string": _text}
+
+
+def _flat(flags: Row) -> str:
+    return json.dumps(flags, ensure_ascii=False)
+
+
+def _write_jsonl(path: Path, made: Iterator[Cells], columns: dict[str, str], header: Row, raw: bool) -> None:
     with path.open("w", encoding="utf-8", newline="\n") as file:
-        for row in made:
-            line = json.dumps(row, ensure_ascii=False, separators=(",", ":"))
+        for cells in made:
+            line = _json(dict(zip(columns, cells, strict=True)))
             file.write(_UNESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", line) + "\n")
 
 
-def _write_parquet(path: Path, made: Iterator[Row], columns: dict[str, str], header: Row, raw: bool) -> None:
+def _write_parquet(path: Path, made: Iterator[Cells], columns: dict[str, str], header: Row, raw: bool) -> None:
     """Write row groups; the run's header goes into the file's metadata under "maker"."""
     try:
         import pyarrow as pa  # noqa: PLC0415 -- an extra: only this format needs it
         import pyarrow.parquet as pq  # noqa: PLC0415
     except ImportError:
         raise TaskError("a Parquet file needs pyarrow: pip install 'maker[parquet]', or write .csv or .jsonl") from None
-    schema = pa.schema(
-        [(name, pa.type_for_alias(kind)) for name, kind in columns.items()], metadata={"maker": json.dumps(header)}
-    )
+    kinds = {name: pa.type_for_alias(kind) for name, kind in columns.items()}
+    schema = pa.schema(list(kinds.items()), metadata={"maker": json.dumps(header)})
+    texts = [at for at, kind in enumerate(columns.values()) if kind == "string"]
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:
-        for group in _groups({name: _flat(value) for name, value in row.items()} for row in made):
-            writer.write_table(pa.Table.from_pylist(group, schema=schema))
+        for group in _groups(made, texts):
+            arrays = [
+                pa.array(map(_flat, column) if name == "flags" else column, kind, size=len(group))
+                for (name, kind), column in zip(kinds.items(), zip(*group, strict=True), strict=True)
+            ]
+            writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
 
 
-def _groups(made: Iterable[Row]) -> Iterator[list[Row]]:
-    """Yield rows in groups that are bounded in number and in text."""
-    group: list[Row] = []
+def _groups(made: Iterable[Cells], texts: Sequence[int]) -> Iterator[list[Cells]]:
+    """Yield rows in groups that are bounded in number and in text. texts: the places of texts in a row."""
+    group: list[Cells] = []
     size = 0
-    for row in made:
-        group.append(row)
-        size += sum(len(value) for value in row.values() if isinstance(value, str))
+    for cells in made:
+        group.append(cells)
+        for at in texts:
+            if cells[at]:
+                size += len(cells[at])
         if len(group) >= GROUP_ROWS or size >= GROUP_BYTES:
             yield group
             group, size = [], 0

@@ -21,6 +21,7 @@ from counting import GOAL, Counting
 from maker.cli.app import main
 from maker.cli.commands.run import read_ladder
 from maker.decision.address import ROUND, draw_seeds, seed_key
+from maker.decision.poll import Poll
 from maker.decision.sample import Failure, Prices, Request, Sample, Traits
 from maker.decision.wave import Wave
 from maker.engine.ladder import rungs as ladder
@@ -373,6 +374,23 @@ def test_what_an_earlier_process_decided_after_a_rollback(tmp_path: Path, before
     first = carry(hard(BACK), [], path, Sound(), limits={"max_steps": before})
     result = carry(hard(BACK), [ladder.go_back(3)], path, Sound())
     assert (first.steps, result.steps, result.replayed, result.solved) == (before, GOAL, kept, True)
+
+
+def test_what_was_decided_before_a_rollback_is_replayed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Opening a run that was rolled back takes each step that counts once, and none that was given up."""
+    path = tmp_path / "run.db"
+    carry(hard(BACK), [ladder.go_back(3)], path, Sound())
+    taken: list[int] = []
+    replay = Poll.replay
+
+    def seen(poll: Poll, wave: Wave) -> None:
+        if wave.verdict is not None:
+            taken.append(wave.step)
+        replay(poll, wave)
+
+    monkeypatch.setattr(Poll, "replay", seen)
+    again = carry(hard(BACK), [ladder.go_back(3)], path, Sound())
+    assert (again.solved, again.replayed, taken) == (True, GOAL, list(range(GOAL)))
 
 
 def test_without_going_back_a_broken_state_stops_the_run() -> None:

@@ -72,6 +72,20 @@ def test_flags_have_examples_and_calls_a_price(tmp_path: Path) -> None:
     assert verdicts.cost == pytest.approx(18 * (7 + 4) / 1e6)
 
 
+def test_what_is_counted_needs_no_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counts, flags and prices take one reading of the journal, and none of its steps is put in order for them."""
+    mapped(tmp_path / "a.db", Paid(lambda request: "4"))
+    story, readings = Story(tmp_path / "a.db"), []
+    steps = story.steps
+    monkeypatch.setattr(story, "steps", lambda *note: readings.append(1) or steps(*note))
+    monkeypatch.setattr("maker.journal.views.items.encode_wave", None)
+    found = ByItem(story)
+    assert (found.decided, found.examples, found.tokens[2], list(found.missing(6)), list(found.failures(2))) == (
+        6, {}, found.tokens[2], [], [],
+    )  # fmt: skip
+    assert readings == [1]
+
+
 def test_what_is_a_map(tmp_path: Path) -> None:
     """A map's journal is told from that of a task that bears the same name; what is no journal is refused."""
     mapped(tmp_path / "a.db")

@@ -7,7 +7,8 @@ import time
 import orjson
 import pytest
 
-from maker.models.openai.parse import _A_TOKEN, _LEAST, crowded, parse
+from maker.models.openai import parse as module
+from maker.models.openai.parse import _A_TOKEN, _LEAST, LARGE, crowded, parse
 from maker.models.openai.refusal import Asked, Trouble
 from maker.models.openai.reply import read_reply
 
@@ -70,6 +71,27 @@ def test_what_is_parsed_blocks_nobody(values):
         parse(most)
         took.append(time.thread_time() - began)
     assert min(took) < BLOCK
+
+
+def test_a_large_body_lets_others_go_on_with_every_object(monkeypatch):
+    """What 32,000 tokens bring is parsed by code that calls back for each of them; a small body at once."""
+    turn, turns = module._turn, []
+    monkeypatch.setattr(module, "_turn", lambda value: turns.append(1) or turn(value))
+    large, small = body(logprobs=[TOKEN] * 32_000), body(logprobs=[TOKEN])
+    assert len(small) < LARGE < len(large)
+    assert (parse(small), turns) == (orjson.loads(small), [])
+    token = {"token": TOKEN["token"], "logprob": TOKEN["logprob"]}  # the rest of it nobody reads
+    assert (parse(large), len(turns)) == (orjson.loads(body(logprobs=[token] * 32_000)), 32_000 + 3)
+
+
+@pytest.mark.parametrize("piece", [1, 7, 64])
+def test_a_body_is_counted_in_pieces_as_in_one(piece, monkeypatch):
+    """Wherever a piece ends, in a text or at its quote, the same values are found."""
+    monkeypatch.setattr(module, "_PIECE", piece)
+    monkeypatch.setattr(module, "_LEAST", 9)
+    for count in range(1, 8):
+        told = body(junk=[["[,{", ""]] * count)
+        assert crowded(told, 0) == (4 + 3 * count > 9), count
 
 
 def test_what_is_no_json_is_none():

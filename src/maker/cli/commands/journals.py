@@ -77,7 +77,7 @@ def show(
         return
     rows = [(key, safe(str(value))) for key, value in shown.items()]
     if is_map(story.latest):
-        items = ByItem(journal)
+        items = ByItem(story)
         failed = list(items.failures(said["k"])) if said["stopped"] in THROUGH else []
         rows = _map_rows(said, items, failed, summary.close.get("detail", ""))
         said |= {

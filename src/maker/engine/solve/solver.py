@@ -191,15 +191,14 @@ class Solver:
         del self._polls[decision.step]
         return opened
 
-    def _replay(self, item: Wave | Note) -> bool:
-        """Take what the journal holds; nothing ends the replay before it is through."""
+    def _replay(self, item: Wave | Note) -> None:
+        """Take what the journal holds."""
         if isinstance(item, Wave):
             self._replay_wave(item)
             self.book.account.replayed(item, self.header["run"])
         elif isinstance(item, Epoch) and not item.number:
             self.book.same_settings(item.header, "another solve, or one with other settings",
                                     "Resume with the journal's settings, or give another --journal.")  # fmt: skip
-        return False
 
     def _replay_wave(self, wave: Wave) -> None:
         """Take a journaled wave through the code that a live one goes through, and compare."""

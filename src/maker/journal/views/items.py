@@ -1,7 +1,8 @@
 """The journal of a map in its items: in their order, why some have no verdict, and what was flagged.
 
-The order is made in a temporary file, not in memory. No task code runs: answers are the texts that first gave them,
-and fields are looked for in those that are JSON. It is as of the moment when it is made.
+What is counted takes one reading of the journal. The order is made in a temporary file, not in memory, when somebody
+asks for steps. No task code runs: answers are the texts that first gave them, and fields are looked for in those that
+are JSON. It is as of the moment when it is made.
 
 Not covered: what is no item's but the run's (`story.py`).
 """
@@ -11,7 +12,10 @@ from __future__ import annotations
 import json
 import sqlite3
 import weakref
+from array import array
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -36,37 +40,97 @@ def is_map(header: Mapping[str, Any]) -> bool:
     return header.get("task") == "map" and "prompts" in (header.get("parameters") or {})
 
 
+@dataclass(slots=True)
+class _Counts:
+    """What is counted of a map. decided: the positions with a verdict; open: how many without one have draws."""
+
+    decided: array[int] = field(default_factory=lambda: array("q"))
+    open: int = 0
+    examples: dict[str, str] = field(default_factory=dict)
+    paid: tuple[int, int, int] = (0, 0, 0)
+    free: tuple[int, int, int] = (0, 0, 0)
+    dollars: float = 0.0
+    free_calls: int = 0
+
+    def note(self, note: Note) -> None:
+        """Count what a call took."""
+        if isinstance(note, Receipt):
+            tokens_in, tokens_out, assumed, cost, _ = note.spent
+            self.paid = _added(self.paid, (tokens_in, tokens_out, assumed))
+            self.dollars += cost
+            self.free_calls += note.free
+        elif isinstance(note, Unshown):
+            self.free = _added(self.free, (note.lost_in, note.lost_out, note.assumed))
+
+    def add(self, stored: StoredStep) -> None:
+        """Count what a step holds."""
+        self.free = _added(self.free, (told(stored.tokens_in) or 0, told(stored.tokens_out) or 0, 0))
+        if stored.winner is None:
+            self.open += 1
+        else:
+            self.decided.append(stored.step)
+        for draw, candidate in enumerate(stored.candidates) if stored.flagged else ():
+            if candidate == FLAGGED:
+                kind = stored.flag(draw)
+                if kind not in self.examples and (text := stored.text(draw)) is not None:
+                    self.examples[kind] = shortened(text)
+
+
 class ByItem:
     """The steps of a journal in item order.
 
-    journal: its file, or one that is open. examples: a flagged reply of each kind, shortened, where the journal has
-    its text. tokens: in, out, and at most so many that nobody reported; cost: dollars, None where no reply had a price.
-    Raises JournalError for a file that is missing, damaged or foreign.
+    journal: its file, one that is open, or what was read of either. Raises JournalError for a file that is missing,
+    damaged or foreign, here or when its records are looked at.
     """
 
-    def __init__(self, journal: str | Path | Journal) -> None:
-        self.examples: dict[str, str] = {}
-        self._paid = self._free = (0, 0, 0)
-        self._dollars, self._free_calls = 0.0, 0
-        self._db = db = sqlite3.connect("", check_same_thread=False)
+    def __init__(self, journal: str | Path | Journal | Story) -> None:
+        self._story = journal if isinstance(journal, Story) else Story(journal)
+
+    @cached_property
+    def _counts(self) -> _Counts:
+        counts = _Counts()
+        for stored in self._story.steps(counts.note):
+            counts.add(stored)
+        counts.decided = array("q", sorted(set(counts.decided)))
+        return counts
+
+    @cached_property
+    def _db(self) -> sqlite3.Connection:
+        """Their waves, by step."""
+        db = sqlite3.connect("", check_same_thread=False)
         weakref.finalize(self, db.close)
         db.execute("CREATE TABLE waves (step INTEGER, decided INTEGER, record BLOB)")
-        story = Story(journal)
-        self._took = Paid(db, str(story.latest.get("run")))
-        for stored in story.steps(self._note):
-            rows = [(stored.step, stored.winner is not None, encode_wave(wave)) for wave in stored.waves]
-            db.executemany("INSERT INTO waves VALUES (?, ?, ?)", rows)
-            self._count(stored)
-            self._took.drawn(stored)
-        self._took.close()
+        self._took = took = Paid(db, str(self._story.latest.get("run")))
+        for stored in self._story.steps(took.note):
+            took.drawn(stored)
+            decided = stored.winner is not None
+            for wave in stored.waves:
+                db.execute("INSERT INTO waves VALUES (?, ?, ?)", (stored.step, decided, encode_wave(wave)))
+        took.close()
         db.execute("CREATE INDEX by_step ON waves (step)")
-        self.tokens = self._paid if any(self._paid) else self._free  # receipts count what the waves count too
-        self.cost = self._dollars if self._dollars or self._free_calls else None
+        return db
 
     @property
     def decided(self) -> int:
         """How many items have a verdict."""
-        return int(self._db.execute("SELECT count(DISTINCT step) FROM waves WHERE decided").fetchone()[0])
+        return len(self._counts.decided)
+
+    @property
+    def examples(self) -> dict[str, str]:
+        """A flagged reply of each kind, shortened, where the journal has its text."""
+        return self._counts.examples
+
+    @property
+    def tokens(self) -> tuple[int, int, int]:
+        """Tokens in, tokens out, and at most so many that nobody reported."""
+        counts = self._counts  # receipts count what the waves count too
+        return counts.paid if any(counts.paid) else counts.free
+
+    @property
+    def cost(self) -> float | None:
+        """Dollars; None where no reply had a price."""
+        counts = self._counts
+        return counts.dollars if counts.dollars or counts.free_calls else None
 
     def steps(self, which: str = "1", *values: int) -> Iterator[StoredStep]:
         """Yield the steps in item order. which: a condition in SQL on step and decided, values: what it leaves open."""
@@ -76,41 +140,22 @@ class ByItem:
 
     def took(self, step: int) -> tuple[VoteUsage, float | None]:
         """Return what one item took, its failed calls included, and its dollars: None where some reply has no price."""
+        assert self._db, "what an item took is read with its waves"
         return self._took.of(step)
 
     def missing(self, items: int) -> Iterator[int]:
         """Yield the positions without a verdict, of so many items, in order."""
         due = 0
-        for (position,) in self._db.execute("SELECT DISTINCT step FROM waves WHERE decided ORDER BY step"):
+        for position in self._counts.decided:
             yield from range(due, position)
             due = position + 1
         yield from range(due, items)
 
     def failures(self, k: int | None) -> Iterator[tuple[int, str]]:
         """Yield the items that were asked about and have no verdict, each with the reason. k: the margin."""
-        for stored in self.steps("NOT decided"):
+        for stored in self.steps("NOT decided") if self._counts.open else ():
             if stored.winner is None and stored.candidates:
                 yield stored.step, _why(stored, k)
-
-    def _note(self, note: Note) -> None:
-        """Count what a call took."""
-        self._took.note(note)
-        if isinstance(note, Receipt):
-            tokens_in, tokens_out, assumed, cost, _ = note.spent
-            self._paid = _added(self._paid, (tokens_in, tokens_out, assumed))
-            self._dollars += cost
-            self._free_calls += note.free
-        elif isinstance(note, Unshown):
-            self._free = _added(self._free, (note.lost_in, note.lost_out, note.assumed))
-
-    def _count(self, stored: StoredStep) -> None:
-        """Count what a step holds."""
-        self._free = _added(self._free, (told(stored.tokens_in) or 0, told(stored.tokens_out) or 0, 0))
-        for draw, candidate in enumerate(stored.candidates):
-            if candidate == FLAGGED:
-                kind = stored.flag(draw)
-                if kind not in self.examples and (text := stored.text(draw)) is not None:
-                    self.examples[kind] = shortened(text)
 
 
 def _added(one: tuple[int, int, int], other: tuple[int, int, int]) -> tuple[int, int, int]:

@@ -247,6 +247,8 @@ class Checker:
     def _vote(self, race: Race, candidate: int, number: int) -> None:
         """Check that the text of a vote says what its candidate said first, and no other candidate did."""
         said = race.said.get(number)
+        if said is not None and race.first.get(candidate) is said:
+            return  # the same text once more
         if said is None:
             text = race.texts[number] or b""
             answer = self._read(text)
@@ -262,12 +264,11 @@ class Checker:
     def _step(self, number: int, state: Any, wave: Wave, won: Said) -> None:
         """Check a decided step: the winning answer is legal, and leads where the wave says."""
         assert wave.verdict is not None, "only a decided step has a winner"
-        step, (_, hashed, state_digest) = wave.step, wave.verdict
+        step, (_, hashed, digested) = wave.step, wave.verdict
         if not self.task.legal(state, won.answer):
             raise Failed(f"step {step}: the winning answer is illegal: {won.answer!r}")
         after = self.task.apply(state, won.answer)
-        same = digest(canonical(after)) == state_digest
-        if not same or (self._reads and step_hash(step, won.key, state_digest) != hashed):
+        if digest(canonical(after)) != digested or (self._reads and step_hash(step, won.key, digested) != hashed):
             raise Failed(f"step {step}: the recorded hashes are not those of the answer and its state")
         if self.wrong is not None:
             truth = self.task.truth(state, step)  # type: ignore[attr-defined]
@@ -304,10 +305,8 @@ class Checker:
                 continue
             try:
                 holds = canonical(segment.joined([self._at[n][1] for n in before])) == canonical(segment.entry)
-            except (TypeError, ValueError) as error:
-                raise Failed(
-                    f"step {segment.start}: a state at the join of segment {segment.index}: {error}"
-                ) from error
+            except (TypeError, ValueError) as why:
+                raise Failed(f"step {segment.start}: a state at the join of segment {segment.index}: {why}") from why
             if not holds:
                 raise Failed(f"step {segment.start}: segment {before[-1]} does not join segment {segment.index}")
         self.checked.append(f"{edges} joins")

@@ -23,11 +23,11 @@ from maker.errors import ModelError
 from maker.models.openai.http.body import BadBody, most_bytes, read_body
 from maker.models.openai.http.line import Line, line_of
 from maker.models.openai.http.reach import Reach
+from maker.models.openai.parse import LARGE
 from maker.models.openai.refusal import Asked, Trouble, bill_unknown, fatal
 from maker.models.openai.reply import read_reply
 from maker.models.openai.target import Target
 
-LARGE = 2**17  # bytes of a reply that others should not wait for to be read: it takes a thread
 MOST_LISTED = 2**22  # bytes of a list of models
 
 # The connection ended before any reply did: so does a proxy where the server behind it is gone, and a dying server.
