@@ -11,6 +11,8 @@ It is made at its first use, because structlog is a third of the time that `impo
 | run.escalation | warning | a step that did not decide is asked otherwise: step, rung, reason, change              |
 | map.apart      | warning | all answers to the first items differ in one field alone: field, items, advice         |
 | crew.lost      | warning | a process that helped is gone, the run goes on alone: process (its id), detail         |
+| run.steering   | info    | somebody steers a run under way: set, extend, pause, ... as ordered                    |
+| run.unsteered  | info    | no socket can be had beside the journal, the run goes on without: journal, detail      |
 | run.close      | info    | a run has ended: run, solved, stopped                                                  |
 | solve.open     | info    | as run.open, of a problem in words: run, replayed                                      |
 | solve.limit    | debug   | a decision met a limit: step                                                           |

@@ -445,7 +445,7 @@ def test_an_unusable_model_is_one_line(row: str, late: bool, tmp_path: Path) -> 
             carry(server, path)
         assert caught.value.exit_code == 5
         assert "\n" not in str(caught.value)
-        assert len(server.requests) < 9 * late + 8
+        assert len(server.requests) < 9 * late + 9
         server._next = served(lambda received: None)
         result = carry(server, path)
         assert (result.solved, result.chain) == (True, golden())

@@ -126,7 +126,7 @@ class OpenAI:
     def widen(self, concurrency: int) -> None:
         """Have so many requests out at once, where it was made for fewer."""
         if self._ceiling is not None:
-            self._ceiling = max(self._ceiling, concurrency)
+            self._ceiling, self._gate_in = max(self._ceiling, concurrency), None
 
     def room(self) -> int:
         """Return the tokens that a reply may need for thoughts, beside those for its answer."""
