@@ -136,3 +136,4 @@ def test_a_file_that_says_something_else_is_refused(runs: Runs):
     (runs.root / f"{'1' * 12}.json").write_text("{}")
     with pytest.raises(TaskError, match="does not say what was asked"):
         runs.state("1" * 12)
+    assert [(told["id"], told["state"]) for told in runs.all()] == [("1" * 12, "unknown")]

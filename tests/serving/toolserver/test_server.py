@@ -22,6 +22,8 @@ from maker.serving.toolserver.runs import Runs
 from maker.serving.toolserver.server import Desk, server_of
 
 LISTING = Path(__file__).with_name("listing.json")  # what clients are offered; written anew where it is removed
+PAGE = (Path(__file__).parents[3] / "docs" / "mcp.md").read_text()
+TOLD = {"name", "description", "input_schema", "annotations", "uri_template", "mime_type"}
 Talk = Callable[[Client], Awaitable[None]]
 
 
@@ -68,16 +70,20 @@ async def refusal(client: Client, tool: str, **arguments: Any) -> str:
 
 
 def test_the_listing_is_what_it_was(talk: Callable[[Talk], None]):
-    """Names, descriptions, schemas and resources that clients are offered change only on purpose."""
+    """Names, descriptions, schemas and resources change only on purpose; the page has all of them."""
 
     async def work(client: Client) -> None:
-        tools = [tool.model_dump(mode="json", exclude_none=True) for tool in (await client.list_tools()).tools]
-        found = await client.list_resource_templates()
-        resources = [one.model_dump(mode="json", exclude_none=True) for one in found.resource_templates]
-        listing = json.dumps({"tools": tools, "resources": resources}, indent=1, sort_keys=True) + "\n"
+        found = [*(await client.list_tools()).tools, *(await client.list_resource_templates()).resource_templates]
+        told = [one.model_dump(mode="json", include=TOLD, exclude_none=True) for one in found]
+        listing = json.dumps(told, indent=1, sort_keys=True) + "\n"
         if not LISTING.exists():
             LISTING.write_text(listing)
         assert listing == LISTING.read_text()
+        assert [
+            one.name
+            for one in found
+            if f"`{getattr(one, 'uri_template', one.name)}`" not in PAGE.replace("ID", "{run}")
+        ] == []
 
     talk(work)
 

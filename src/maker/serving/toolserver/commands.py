@@ -35,7 +35,7 @@ async def said(words: Sequence[str]) -> dict[str, Any]:
 
     Raises TaskError with what it said where it failed. Cancelled, it ends the process.
     """
-    done = await anyio.run_process([*MAKER, *words], stdin=subprocess.DEVNULL, check=False, start_new_session=True)
+    done = await anyio.run_process([*MAKER, *words], stdin=subprocess.DEVNULL, check=False)
     told = _last_object(done.stdout)
     if told is None or "error" in told:
         raise TaskError(str(told["error"]) if told else f"maker {words[0]}: ended without a word, {done.returncode}")

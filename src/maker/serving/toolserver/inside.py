@@ -28,10 +28,10 @@ def task_within(root: Path, name: str) -> str:
         if name.replace("_", "-") in builtin_tasks():
             return name
         raise TaskError(f"there is no task {name!r:.80}. Built in: {', '.join(builtin_tasks())}; files below the "
-                        "folder of this server: folder/file.py:Class")  # fmt: skip
+                        "folder of this server: path/to/file.py:Class")  # fmt: skip
     path, _, attribute = name.rpartition(":")
     if not attribute.isidentifier() or not path.endswith(".py"):
-        raise TaskError(f"{name!r:.80}: name a task file with its class, as in folder/file.py:Class")
+        raise TaskError(f"{name!r:.80}: name a task file with its class, as in path/to/file.py:Class")
     return f"{_file_within(root, path)}:{attribute}"
 
 

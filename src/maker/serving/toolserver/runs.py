@@ -104,8 +104,8 @@ class Runs:
         return told | (ended or {})
 
     def all(self) -> list[dict[str, Any]]:
-        """Return the state of each run, the newest first."""
-        return sorted((self.state(run) for run in self.names()), key=lambda told: str(told["began"]), reverse=True)
+        """Return the state of each run, the newest first; of one whose files are damaged, what is wrong with them."""
+        return sorted(map(self._listed, self.names()), key=lambda told: str(told.get("began", "")), reverse=True)
 
     def names(self) -> Iterator[str]:
         """Yield the runs of the root."""
@@ -132,6 +132,12 @@ class Runs:
     def file(self, run: str, kind: str) -> Path:
         """Return a file of a run."""
         return self.root / f"{run_named(run)}.{kind}"
+
+    def _listed(self, run: str) -> dict[str, Any]:
+        try:
+            return self.state(run)
+        except TaskError as why:
+            return {"id": run, "state": "unknown", "error": str(why)}
 
     def _begin(self, run: str, asked: Asked, calls: int | None, cost: float | None) -> dict[str, Any]:
         """Take a share of the allowance and begin the process."""

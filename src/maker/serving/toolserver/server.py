@@ -43,7 +43,7 @@ INSTRUCTIONS = (
 )
 
 Id = Annotated[str, Field(description="The id that start_run returned.", max_length=100)]
-Task = Annotated[str, Field(description="A built-in task, or folder/file.py:Class below this server's folder.",
+Task = Annotated[str, Field(description="A built-in task, or path/to/file.py:Class below this server's folder.",
                             max_length=1_000)]  # fmt: skip
 Parameters = Annotated[dict[str, Value] | None, Field(description="The task's own, such as {'disks': 10}.")]
 Calls = Annotated[int | None, Field(ge=1, description="The most calls of the model; a share of the day's if left out.")]

@@ -7,6 +7,7 @@ import json
 import random
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -143,6 +144,24 @@ def test_two_hundred_malformed_messages_do_nothing(tmp_path: Path):
     ran = [one for one in answers.values() if "result" in one and not one["result"].get("isError")]
     assert {one["id"] for one in ran} <= {"first", "last"} | set(range(20))
     assert {path.name for path in tmp_path.rglob("*")} == {"root", "hostile.py"}
+
+
+def test_an_interrupt_ends_it_while_it_waits(tmp_path: Path):
+    """Ctrl-C does not wait for the next message."""
+    with subprocess.Popen([sys.executable, *words(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as server:
+        server.stdin.write(b'{"jsonrpc": "2.0", "id": 1, "method": "ping"}\n')
+        server.stdin.flush()
+        assert server.stdout.readline()
+        server.send_signal(signal.SIGINT)
+        assert server.wait(60) == -signal.SIGINT
+
+
+def test_without_its_extra_it_says_what_to_install(maker: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The core is installed without the SDK."""
+    monkeypatch.delitem(sys.modules, "maker.serving.toolserver.server", raising=False)
+    monkeypatch.setitem(sys.modules, "mcp.server.mcpserver", None)
+    code, _, err = maker("mcp", "--model", "oracle", "--root", tmp_path)
+    assert code == 2 and "pip install 'maker[mcp]'" in err
 
 
 def test_over_http_only_this_machine_asks(tmp_path: Path):

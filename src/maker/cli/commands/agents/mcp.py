@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -64,6 +65,7 @@ def mcp(
         print(f"tools at {address.removesuffix('v1')}mcp. Stop with Ctrl-C", flush=True)  # noqa: T201
 
     if http is None:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # a thread that waits for stdin would outlast an exception
         server.run("stdio")
     else:
         listen(server.streamable_http_app(host=LOOPBACK), LOOPBACK, http, began)
