@@ -17,9 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import anyio
 from pydantic import BaseModel, ValidationError
 
-from maker.errors import TaskError
+from maker.engine.steering.address import tell
+from maker.errors import JournalError, TaskError
 from maker.serving.toolserver import commands
 from maker.serving.toolserver.allowance import Allowance, Share
 from maker.serving.toolserver.inside import Value, parameters_written, run_named, task_within
@@ -27,6 +29,12 @@ from maker.serving.toolserver.inside import Value, parameters_written, run_named
 K = int | Literal["auto", "table"]
 _TOLD = ("solved", "stopped", "detail", "error", "steps", "samples", "calls", "cost", "exit_code")  # of an end
 _SEEN = ("k", "model", "simulated", "steps", "total", "samples", "flagged", "flags", "escalations")  # of a journal
+
+# What a run says of itself; its state is "running", or "paused".
+_LIVE = (
+    "state", "why", "steps", "total", "samples", "flagged", "calls", "tokens", "cost", "in_flight", "seconds", "limits",
+    "pace", "retrying",
+)  # fmt: skip
 
 
 class Asked(BaseModel):
@@ -90,8 +98,12 @@ class Runs:
         return told | {name: ended[name] for name in _TOLD if ended.get(name) is not None}
 
     async def status(self, run: str) -> dict[str, Any]:
-        """Return what is known of a run, its journal included."""
+        """Return what is known of a run, its journal included; one that runs is asked itself, and nothing is read."""
         told = self.state(run)
+        if told["state"] == "running":
+            with suppress(JournalError):  # it does not listen yet
+                says = await anyio.to_thread.run_sync(tell, self.file(run, "db"), {"order": "status"})
+                return told | {name: says[name] for name in _LIVE if says.get(name) is not None}
         with suppress(TaskError):  # there is none yet, or nothing in it
             seen = await self.journal(run)
             told = {name: seen[name] for name in _SEEN if seen.get(name) is not None} | told

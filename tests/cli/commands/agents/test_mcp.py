@@ -63,8 +63,8 @@ def test_a_run_outlives_its_client(tmp_path: Path):
             run = (await call(client, "start_run", **task, k=2, max_calls=100))["id"]
         async with Client(server) as client:
             assert (await call(client, "list_runs"))["runs"][0]["state"] == "running"
-            while not (await call(client, "run_status", run=run)).get("steps"):
-                pass
+            while not (seen := await call(client, "run_status", run=run)).get("in_flight"):  # as it says itself
+                assert seen["state"] == "running"
             await call(client, "stop_run", run=run)
             assert (await call(client, "result", run=run, wait=60))["stopped"] == "interrupted"
             slow[0] = False
