@@ -70,6 +70,14 @@ def test_what_cannot_be_run_takes_nothing(runs: Runs):
     runs.allowance.take("run", 1_000)
 
 
+def test_a_process_that_cannot_begin_takes_nothing(runs: Runs, monkeypatch: pytest.MonkeyPatch):
+    """The share comes back, and no run is left behind."""
+    monkeypatch.setattr(commands, "MAKER", ("/no/such/program",))
+    with pytest.raises(FileNotFoundError):
+        runs.start("hanoi", {}, 3)
+    assert taken(runs) == 0 and list(runs.names()) == []
+
+
 def test_a_run_is_stopped_and_gone_on_with(runs: Runs):
     """A stopped run says so; it is resumed by the same command, with new caps; a running one is not."""
     then(runs.root, "trap 'echo {\\\"stopped\\\": \\\"interrupted\\\", \\\"calls\\\": 5}; exit 3' TERM; echo > "

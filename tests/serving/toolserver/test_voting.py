@@ -12,6 +12,7 @@ import pytest
 
 from maker.decision.sample import Reply, Request, Sample
 from maker.errors import TaskError
+from maker.models import load_model
 from maker.serving.toolserver import commands
 from maker.serving.toolserver.allowance import Allowance
 from maker.serving.toolserver.runs import Runs
@@ -39,7 +40,7 @@ def allowance(tmp_path: Path) -> Allowance:
     return Allowance(tmp_path / "spent", 1_000)
 
 
-def vote(model: Says, allowance: Allowance, question: Question, k: int = 3, calls: int | None = None) -> Any:
+def vote(model: Any, allowance: Allowance, question: Question, k: int = 3, calls: int | None = None) -> Any:
     """Vote; return what is told, and the calls that were told on the way."""
     told: list[int] = []
 
@@ -84,6 +85,13 @@ def test_what_cannot_be_voted_on_takes_nothing(allowance: Allowance, question: Q
     with pytest.raises(TaskError, match=said):
         vote(model, allowance, question)
     assert model.asked == [] and not allowance.file.exists()
+
+
+def test_a_model_of_tasks_alone_is_not_asked(allowance: Allowance):
+    """A simulated one knows no question but a task's."""
+    with pytest.raises(TaskError, match="start_run takes it"):
+        vote(load_model("oracle"), allowance, Question("x", ["a", "b"]))
+    assert not allowance.file.exists()
 
 
 def test_an_undecided_vote_is_refused_with_its_votes(allowance: Allowance):

@@ -15,10 +15,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import anyio
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from maker.engine.steering.address import tell
 from maker.errors import JournalError, TaskError
@@ -26,7 +26,7 @@ from maker.serving.toolserver import commands
 from maker.serving.toolserver.allowance import Allowance, Share
 from maker.serving.toolserver.inside import Value, parameters_written, run_named, task_within
 
-K = int | Literal["auto", "table"]
+K = Annotated[int, Field(ge=1)] | Literal["auto", "table"]
 _TOLD = ("solved", "stopped", "detail", "error", "steps", "samples", "calls", "cost", "exit_code")  # of an end
 _SEEN = ("k", "model", "simulated", "steps", "total", "samples", "flagged", "flags", "escalations")  # of a journal
 

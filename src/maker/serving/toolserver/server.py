@@ -56,6 +56,7 @@ def refusing(error: type[Exception]) -> Callable[[Callable[P, Awaitable[T]]], Ca
     def made(work: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
         @functools.wraps(work)
         async def told(*args: P.args, **given: P.kwargs) -> T:
+            """Do the work; its own docstring stands in the place of this one."""
             try:
                 return await work(*args, **given)
             except (MakerError, OSError) as why:
@@ -88,6 +89,7 @@ class Desk:
         asked = Question(question, options, answer_schema, system)
 
         async def tell(calls: int) -> None:
+            """Notify the client of the progress."""
             await ctx.report_progress(calls, message=f"{calls:,} calls answered")
 
         return await voted(self._model, self._runs.allowance, asked, k or self._k, max_calls, max_cost, tell)

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from maker.api.vote import vote
 from maker.decision.race import Verdict, VoteUsage
-from maker.decision.sample import Model, Reply, Request
+from maker.decision.sample import Model, Reply, Request, Traits
 from maker.errors import TaskError, Undecided
 from maker.sending.budget.limits import Budget
 from maker.serving.refused import Refused
@@ -78,7 +78,10 @@ async def voted(
     model: Model, allowance: Allowance, question: Question, k: int, calls: int | None, cost: float | None, tell: Tell
 ) -> dict[str, Any]:
     """Carry out a vote. Raises TaskError for a question that does not fit, Undecided with how the votes stood."""
-    reader = question.reader()
+    traits, reader = Traits.of(model), question.reader()
+    if traits.needs_truth:
+        raise TaskError(f"the model of this server, {traits.name}, answers the steps of tasks only: start_run takes it. "
+                        "For votes the server has to be started with a model over HTTP")  # fmt: skip
     share = allowance.take("vote", calls, cost)
     budget, limits = Budget(), {"max_calls": share.calls, "max_cost": share.cost, "patience": PATIENCE}
     try:
