@@ -67,7 +67,8 @@ class Question:
             try:
                 return reader_of_schema(self.schema)
             except Refused as why:
-                raise TaskError(str(why).replace("response_format", "answer_schema")) from None
+                said = str(why).partition(": ")[2]  # what comes first names the field of another interface
+                raise TaskError(f"answer_schema: give one that can be followed: {said}") from None
         options = tuple(dict.fromkeys(self.options or ()))
         if not 2 <= len(options) <= MOST_OPTIONS:
             raise TaskError(f"options: give 2 to {MOST_OPTIONS} different texts; {len(options)} are given")
@@ -80,8 +81,8 @@ async def voted(
     """Carry out a vote. Raises TaskError for a question that does not fit, Undecided with how the votes stood."""
     traits, reader = Traits.of(model), question.reader()
     if traits.needs_truth:
-        raise TaskError(f"the model of this server, {traits.name}, answers the steps of tasks only: start_run takes it. "
-                        "For votes the server has to be started with a model over HTTP")  # fmt: skip
+        raise TaskError(f"the model of this server, {traits.name}, answers the steps of tasks only: start_run takes "
+                        "it. For votes the server has to be started with a model over HTTP")  # fmt: skip
     share = allowance.take("vote", calls, cost)
     budget, limits = Budget(), {"max_calls": share.calls, "max_cost": share.cost, "patience": PATIENCE}
     try:
