@@ -26,7 +26,7 @@ HERE = Path(__file__).parent
 PINS = HERE / "cli.json"
 COMMANDS = (
     "", "demo", "run", "estimate", "solve", "check", "show", "verify", "experiment", "revote", "report", "export",
-    "repair", "tasks", "models", "audit", "compare", "serve", "init", "ctl", "view",
+    "repair", "tasks", "models", "audit", "compare", "serve", "init", "ctl", "view", "mcp",
 )  # fmt: skip
 COUNT, CHAIN = f"{HERE / 'count.py'}:Count", f"{HERE / 'bytes_tasks.py'}:Chain"
 BRANCHES = f"{HERE / 'bytes_tasks.py'}:Branches"

@@ -28,6 +28,7 @@ from maker.cli.commands import (
     serve,
     solve,
 )
+from maker.cli.commands.agents import mcp
 from maker.cli.commands.first import init
 from maker.cli.commands.live import ctl, view
 from maker.cli.options import TASK_OPTIONS, print_json
@@ -51,6 +52,7 @@ app.command()(check.check)
 app.command()(serve.serve)
 app.command()(ctl.ctl)
 app.command()(view.view)
+app.command()(mcp.mcp)
 app.command()(journals.show)
 app.command(context_settings=TASK_OPTIONS)(journals.verify)
 app.command()(audit.audit)

@@ -1,1 +1,1 @@
-"""What listens: the voting proxy, and the page of runs. Both need the extra `serve`."""
+"""What listens: the voting proxy and the page of runs (extra `serve`), and tools for agents (extra `mcp`)."""
