@@ -57,9 +57,10 @@ def test_a_day_is_read_as_it_was_written(style):
 
 @pytest.mark.parametrize("notation", range(3))
 def test_an_amount_is_read_as_it_was_written(notation):
-    """All three ways to write an amount are read back in cents, from a cent to millions."""
+    """All three ways to write an amount are read back in cents, from a cent to millions, also with EUR as a word."""
     for cents in (1, 99, 100, 123_456, 100_000, 99_999_999, 123_456_789):
         assert asked(1).parse(module._money(cents, notation)) == cents
+        assert asked(1).parse(module._money(cents, notation).replace("EUR", "Eur")) == cents
         assert asked(1).parse(module._written(cents)) == cents
 
 
