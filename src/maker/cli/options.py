@@ -75,6 +75,12 @@ OPTIONS: dict[str, tuple[Any, Any, str]] = {  # type, default (... for none), he
 # The same everywhere.
 ASKING = "seed flags system examples temperature first_temperature max_tokens_per_reply long_answer stop"
 REACHING = "prices timeout header extra query"  # likewise: what only models over HTTP take
+# The same for commands that name their own parameters.
+Prices = Annotated[str | None, typer.Option(help=OPTIONS["prices"][2])]
+Timeout = Annotated[float | None, typer.Option(help=OPTIONS["timeout"][2])]
+Header = Annotated[list[str] | None, typer.Option(help=OPTIONS["header"][2])]
+Extra = Annotated[list[str] | None, typer.Option(help=OPTIONS["extra"][2])]
+Query = Annotated[list[str] | None, typer.Option(help=OPTIONS["query"][2])]
 
 
 def with_settings(order: str, **helps: str) -> Callable[[Callable[..., None]], Callable[..., None]]:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from maker.cli.options import OPTIONS, named_model
+from maker.cli.options import OPTIONS, Extra, Header, Prices, Query, Timeout, named_model
 from maker.cli.screen import safe
 from maker.errors import TaskError
 from maker.models import load_model, pool_of
@@ -46,11 +46,11 @@ def serve(
         list[str] | None,
         typer.Option(help="Key that clients must send; may be repeated.", envvar="MAKER_AUTH_KEY", show_envvar=True),
     ] = None,
-    prices: Annotated[str | None, typer.Option(help=OPTIONS["prices"][2])] = None,
-    timeout: Annotated[float | None, typer.Option(help=OPTIONS["timeout"][2])] = None,
-    header: Annotated[list[str] | None, typer.Option(help=OPTIONS["header"][2])] = None,
-    extra: Annotated[list[str] | None, typer.Option(help=OPTIONS["extra"][2])] = None,
-    query: Annotated[list[str] | None, typer.Option(help=OPTIONS["query"][2])] = None,
+    prices: Prices = None,
+    timeout: Timeout = None,
+    header: Header = None,
+    extra: Extra = None,
+    query: Query = None,
 ) -> None:
     """Serve voted answers where OpenAI's clients look for them. Needs `pip install 'maker[serve]'`.
 

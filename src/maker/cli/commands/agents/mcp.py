@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from maker import __version__
-from maker.cli.options import OPTIONS, named_model
+from maker.cli.options import OPTIONS, Extra, Header, Prices, Query, Timeout, named_model
 from maker.decision.sample import Traits
 from maker.errors import TaskError
 from maker.models import load_model
@@ -30,11 +30,11 @@ def mcp(
             metavar="PORT", min=0, max=65_535, help="Serve HTTP on loopback instead of stdio; 0: a free port."
         ),
     ] = None,
-    prices: Annotated[str | None, typer.Option(help=OPTIONS["prices"][2])] = None,
-    timeout: Annotated[float | None, typer.Option(help=OPTIONS["timeout"][2])] = None,
-    header: Annotated[list[str] | None, typer.Option(help=OPTIONS["header"][2])] = None,
-    extra: Annotated[list[str] | None, typer.Option(help=OPTIONS["extra"][2])] = None,
-    query: Annotated[list[str] | None, typer.Option(help=OPTIONS["query"][2])] = None,
+    prices: Prices = None,
+    timeout: Timeout = None,
+    header: Header = None,
+    extra: Extra = None,
+    query: Query = None,
 ) -> None:
     """Offer votes and runs to an agent as tools. Needs `pip install 'maker[mcp]'`.
 
