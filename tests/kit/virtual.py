@@ -32,10 +32,11 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return self._select(0 if timeout is not None else None)
 
 
-def virtually(main: Callable[[], Awaitable[T]]) -> tuple[T, float]:
+def virtually(main: Callable[[], Awaitable[T]], *, plain: bool = False) -> tuple[T, float]:
     """Carry out `main` on a virtual clock; return what it does, and how many virtual seconds that took.
 
-    The limits of a run are kept by the same clock. Commits are waited for at once: a thread's time is not virtual.
+    plain: in a loop of asyncio's, as programs have that know nothing of anyio. The limits of a run are kept by the
+    same clock. Commits are waited for at once: a thread's time is not virtual.
     """
 
     async def at_once(journal: Journal) -> None:
@@ -48,4 +49,7 @@ def virtually(main: Callable[[], Awaitable[T]]) -> tuple[T, float]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Journal, "committed", at_once)
         patch.setattr("maker.sending.budget.funds.time", clock)
+        if plain:
+            with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+                return runner.run(timed())
         return anyio.run(timed, backend_options={"loop_factory": VirtualLoop})

@@ -59,14 +59,16 @@ class Server:
             self.out -= 1
 
 
-def mapped(model: Server, journal: Path | None = None, **limits: Any) -> tuple[maker.RunResult, float]:
+def mapped(
+    model: Server, journal: Path | None = None, *, k: int = 2, plain: bool = False, **limits: Any
+) -> tuple[maker.RunResult, float]:
     """Ask about all items on the virtual clock."""
 
     async def ask() -> Any:
         limits.setdefault("concurrency", 8)
-        return (await maker.map("{item}?", range(ITEMS), model=model, k=2, journal=journal, limits=limits)).result
+        return (await maker.map("{item}?", range(ITEMS), model=model, k=k, journal=journal, limits=limits)).result
 
-    return virtually(ask)
+    return virtually(ask, plain=plain)
 
 
 def one_in_twenty(step: int) -> bool:
@@ -186,6 +188,13 @@ def test_without_hedges_or_hanging_calls_the_journal_is_the_same(tmp_path: Path)
     off = Server(one_in_twenty)
     mapped(off, max_seconds=110.0)
     assert set(off.asked.values()) == {1}
+
+
+@pytest.mark.parametrize("plain", [False, True], ids=["anyio", "asyncio"])
+def test_who_hangs_holds_nobody_up(plain: bool) -> None:
+    """Where as many calls hang as may be out at once, and none is made twice, all others are decided meanwhile."""
+    model = Server(lambda step: step in range(20, 24))
+    assert mapped(model, k=1, plain=plain, concurrency=4, max_seconds=100.0)[0].steps == ITEMS - 4
 
 
 @pytest.mark.parametrize("limit", ["max_calls", "max_tokens", "max_cost"])

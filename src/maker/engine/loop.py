@@ -13,6 +13,7 @@ Not covered: where the run stands (`course.py`), and planning k beyond a small c
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -102,19 +103,35 @@ class Loop:
     async def _advance_all(self) -> None:
         self._news = anyio.Event()
         own, segments = self.course.dispatcher, len(self.course.plan.segments)
-        slots, begun, width = own.slots, 0, LANES if self.traits.lockstep else 1
+        slots, begun, at_work, width = own.slots, 0, 0, LANES if self.traits.lockstep else 1
+        wanted = asyncio.Event()
 
         def staff() -> None:
             """Have as many at work as are worth it now, and one more for each who waits for a late call."""
-            nonlocal begun
+            nonlocal begun, at_work
             workers = self.traits.callers if self.traits.lockstep else min(own.lanes, segments)
             while begun < workers + slots.late.lent:
-                begun += 1
-                group.start_soon(self._work, width)
+                begun, at_work = begun + 1, at_work + 1
+                group.start_soon(work)
+
+        async def work() -> None:
+            nonlocal at_work
+            try:
+                await self._work(width)
+            finally:
+                at_work -= 1
+
+        async def more() -> None:
+            """Take on more when they are wanted: a timer may say so, which is no task and cannot begin one itself."""
+            while True:
+                await wanted.wait()
+                wanted.clear()
+                if at_work:
+                    staff()
 
         try:
-            async with self.reporter.workers() as group:
-                slots.when_lent = staff
+            async with self.reporter.workers(more) as group:
+                slots.when_lent = wanted.set
                 staff()
         finally:
             slots.when_lent = None

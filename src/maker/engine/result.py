@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -273,15 +273,18 @@ class Reporter:
         self.progress(shown)
 
     @asynccontextmanager
-    async def workers(self) -> AsyncIterator[TaskGroup]:
+    async def workers(self, also: Callable[[], Coroutine[Any, Any, None]] | None = None) -> AsyncIterator[TaskGroup]:
         """Offer a group to the workers of a run; what one of them raises ends all, and comes out alone.
 
-        Over a network, reports are made also while nothing is decided: replies may take long, or a server be down.
+        also: goes on beside them until they have ended. Over a network, reports are made while nothing is decided, too:
+        replies may take long, or a server be down.
         """
         with ungrouped():
             async with anyio.create_task_group() as beside:
                 if not self._senders.own.traits.lockstep:
                     beside.start_soon(self._tick)
+                if also is not None:
+                    beside.start_soon(also)
                 async with anyio.create_task_group() as group:
                     yield group
                 beside.cancel_scope.cancel()

@@ -60,9 +60,13 @@ def test_where_nobody_listens_it_is_said_why(folder: Path) -> None:
         tell(folder / "run.db", {"order": "status"})
 
 
-@pytest.mark.parametrize("answer", [b"[1]\n", b"hello\n", b"", b"x" * 70_000])
-def test_what_is_no_run_is_not_believed(folder: Path, answer: bytes) -> None:
-    """Something else that listens there is a JournalError, not a traceback and not a hang."""
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [(told, "is no run of maker's") for told in (b"[1]\n", b"hello\n", b"x" * 70_000)] + [(b"", "has ended meanwhile")],
+    ids=["a list", "words", "too much", "nothing"],
+)
+def test_what_is_no_run_is_not_believed(folder: Path, answer: bytes, why: str) -> None:
+    """Something else that listens there, or ends, is a JournalError, not a traceback and not a hang."""
     journal = folder / "run.db"
 
     def speak() -> None:
@@ -76,6 +80,6 @@ def test_what_is_no_run_is_not_believed(folder: Path, answer: bytes) -> None:
         own.listen()
         other = threading.Thread(target=speak)
         other.start()
-        with pytest.raises(JournalError, match="is no run of maker's"):
+        with pytest.raises(JournalError, match=why):
             tell(journal, {"order": "status"})
         other.join()

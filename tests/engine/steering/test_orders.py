@@ -182,7 +182,7 @@ async def test_a_lower_limit_stops_a_run(journal: Path) -> None:
     async def less() -> None:
         assert "error" not in await told(journal, "set", limits={"max_calls": 6})
 
-    result = await go(Sure({5: less}), journal)
+    result = await go(Sure({5: less}), journal, concurrency=1)
     assert result.stopped == "max_calls"
     assert result.usage.dispatched < CALLS
 
@@ -195,6 +195,10 @@ async def test_concurrency_is_raised_and_lowered(journal: Path) -> None:
     async def more() -> None:
         await told(journal, "set", limits={"concurrency": 9})
 
+    async def full() -> None:
+        while model.peak < 9:
+            await anyio.lowlevel.checkpoint()
+
     async def less() -> None:
         assert model.peak == 9
         await told(journal, "set", limits={"concurrency": 1})
@@ -206,7 +210,7 @@ async def test_concurrency_is_raised_and_lowered(journal: Path) -> None:
         def widen(self, concurrency: int) -> None:
             widened.append(concurrency)
 
-    model = Widened({5: more, 60: less, 80: later})
+    model = Widened({5: more, **dict.fromkeys(range(6, 15), full), 60: less, 80: later})
     assert (await go(model, journal, range(60), concurrency=2)).solved
     assert (widened, model.peak) == ([9, 1], 1)
 
@@ -254,7 +258,7 @@ async def test_a_model_in_this_process_is_steered_too(journal: Path) -> None:
         heard.append(await told(journal, "set", limits={"max_tokens": 3}))
         heard.append(await told(journal, "stop"))
 
-    run = maker.run("hanoi", model="oracle:p=0.9,v=1", k=3, segments=1, journal=journal)
+    run = maker.run(maker.load_task("hanoi", disks=20), model="oracle:p=0.9,v=1", k=3, segments=1, journal=journal)
     result = await while_it_runs(run, person())
     assert result.stopped == "interrupted"
     assert [said["state"] for said in heard[1:]] == ["paused", "paused", "paused", "stopping"]
@@ -272,7 +276,8 @@ async def test_a_paused_run_hears_its_caller(journal: Path) -> None:
         await told(journal, "pause")
         paused.set()
 
-    run = maker.run("hanoi", model="oracle:p=0.9,v=1", k=3, segments=1, journal=journal, interrupted=paused.is_set)
+    task = maker.load_task("hanoi", disks=20)
+    run = maker.run(task, model="oracle:p=0.9,v=1", k=3, segments=1, journal=journal, interrupted=paused.is_set)
     assert (await while_it_runs(run, person())).stopped == "interrupted"
 
 

@@ -63,6 +63,8 @@ def tell(journal: Path, order: Mapping[str, Any]) -> dict[str, Any]:
         raise JournalError(f"{journal}: its run has not answered for {ANSWER_WITHIN:g} s. Try again.") from None
     except OSError as error:
         raise JournalError(f"{journal}: {_why_not(journal, error)}") from None
+    if not answer:
+        raise JournalError(f"{journal}: its run has ended meanwhile. `maker show` says how.")
     try:
         said = json.loads(answer)
     except ValueError:
