@@ -222,3 +222,13 @@ def test_killed_before_its_header_counts_as_new(tmp_path: Path) -> None:
     assert path.exists()
     write(path, [[b"one"]])
     assert list(read_records(path)) == [b"one"]
+
+
+def test_a_reading_that_was_left_off_may_outlive_its_file(tmp_path: Path) -> None:
+    """Who reads no further leaves a reading to the collector, which may come to it after the database is closed."""
+    write(tmp_path / "j.db", [[b"one", b"two"]])
+    db = open_for_reading(tmp_path / "j.db")
+    reading = checked_records(db, tmp_path / "j.db")
+    assert next(reading)[1] == b"one"
+    db.close()
+    reading.close()

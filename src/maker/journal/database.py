@@ -253,7 +253,8 @@ def checked_records(
                     raise damaged(path, first + count, f"{size - at} bytes follow its group")
                 expected = first + count
         finally:
-            db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, limit)
+            with contextlib.suppress(sqlite3.ProgrammingError):  # closed by now, where nobody read to the end
+                db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, limit)
     except _Trouble as error:
         if _code(error) in _NOT_DAMAGE:
             raise mapped(error, path) from error
