@@ -252,7 +252,7 @@ class Dispatcher:
                 if call is not None:
                     call.replied = any(isinstance(reply, Sample) for reply in replies)
                     self.slots.late.end(call)
-                if self.traits.bears is not None:
+                if self.traits.bears is not None and self.limits.concurrency is None:
                     self.slots.resize(self.bears())
         except BaseException:
             self.budget.cancelled([draw.bound for draw in draws])
