@@ -86,7 +86,7 @@ class Lock:
     @property
     def in_place(self) -> bool:
         """Say whether the journal's name still is that of the file which is locked."""
-        return _identity(self._place) == self._identity
+        return identity_of(self._place) == self._identity
 
     def check(self) -> None:
         """Raise JournalError where the journal was moved, replaced or deleted."""
@@ -207,7 +207,7 @@ def _content(records: int) -> bytes:
     return f"pid {os.getpid()}\n".encode() + (b"acknowledged %d\n" % records if records else b"")
 
 
-def _identity(path: Path) -> tuple[int, int] | None:
+def identity_of(path: Path) -> tuple[int, int] | None:
     """Return device and inode of the file that has a name now, None where there is none."""
     try:
         found = path.stat(follow_symlinks=False)
@@ -219,7 +219,7 @@ def _identity(path: Path) -> tuple[int, int] | None:
 def _is(path: Path, file: int) -> bool:
     """Say whether a name is that of an open file."""
     is_now = os.fstat(file)
-    return _identity(path) == (is_now.st_dev, is_now.st_ino)
+    return identity_of(path) == (is_now.st_dev, is_now.st_ino)
 
 
 def _busy(journal: Path, pid: int | None) -> JournalError:

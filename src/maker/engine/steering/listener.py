@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from maker.engine.steering.address import MOST_BYTES, address, socket_of
+from maker.journal.lock import identity_of
 from maker.log import log
 
 MOST_TALKS = 16  # connections at once
@@ -41,7 +42,7 @@ async def listening(journal: Path | None, take: Take) -> AsyncIterator[bool]:
     with contextlib.ExitStack() as undo:
         try:
             own = undo.enter_context(_bound(path))
-            undo.callback(_remove, path, _identity(path))
+            undo.callback(_remove, path, identity_of(path))
             server = await asyncio.get_running_loop().create_unix_server(lambda: _Talk(said, talks), sock=own)
         except OSError as error:
             log.info("run.unsteered", journal=str(journal), detail=str(error))
@@ -77,15 +78,8 @@ def _end(talks: set[_Talk]) -> None:
 
 def _remove(path: Path, made: tuple[int, int] | None) -> None:
     """Remove a socket, unless its name was given to another file."""
-    if _identity(path) == made:
+    if identity_of(path) == made:
         path.unlink(missing_ok=True)
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    with contextlib.suppress(OSError):
-        found = path.lstat()
-        return found.st_dev, found.st_ino
-    return None
 
 
 async def _answer(said: asyncio.Queue[tuple[_Talk, bytes]], take: Take) -> None:
