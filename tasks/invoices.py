@@ -4,8 +4,9 @@ The invoices are drawn: four layouts, four ways to write a date, three to write 
 and amounts beside those that are asked for. An amount of money is kept in cents.
 
 Two designs of its steps. In `lines` a step is a whole invoice, answered with a line for each field. In `questions` it
-is one field, "Who has to pay this invoice?", with a bare value as answer. The model finds the value and copies it as it
-stands in the text; the code reads the ways to write a date or an amount.
+is one field, "Who is the customer of this invoice?", with a bare value as answer, asked after an example of each layout
+with all questions and answers: the rest of the talk is the same at each step, so a server has read it before. The model
+finds the value and copies it as it stands in the text; the code reads the ways to write a date or an amount.
 
 A red flag may use that numbers, names and amounts are copied, so they stand in the text, and that the total is the sum
 of the items and the tax. In `questions` the total comes last, and is flagged only where that sum stands in the text:
@@ -23,6 +24,7 @@ import random
 import re
 from collections.abc import Iterable, Sequence
 from datetime import date
+from functools import cache
 from typing import Any, ClassVar, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
@@ -47,7 +49,7 @@ total = <the total to pay>"""
 _QUESTIONS = {
     "number": "What is the invoice number, with its letters? Answer with the number alone.",
     "date": "What is the full date of the invoice? Answer with the date alone.",
-    "buyer": "Who has to pay this invoice? Answer with the name alone.",
+    "buyer": "Who is the customer of this invoice? Answer with the name alone.",
     "first": "What is the amount of the first item? Answer with the amount alone.",
     "second": "What is the amount of the second item? Answer with the amount alone.",
     "third": "What is the amount of the third item? Answer with the amount alone.",
@@ -242,9 +244,10 @@ class Asked(_Pile):
         """Return the field's name."""
         return FIELDS[len(state.fields)]
 
-    def prompt(self, state: InvoicesState, step: int) -> str:
-        """Return one invoice and one question."""
-        return f"{self._next(state).text}\n\n{_QUESTIONS[self.kind(state, step)]}"
+    def prompt(self, state: InvoicesState, step: int) -> Any:
+        """Return one invoice and one question, after the examples."""
+        asked = f"{self._next(state).text}\n\n{_QUESTIONS[self.kind(state, step)]}"
+        return [*examples(), {"role": "user", "content": asked}]
 
     def parse(self, text: str) -> Value:
         """Read a bare number, date, name or amount. Raises ValueError for anything else."""
@@ -281,6 +284,21 @@ class Asked(_Pile):
     def rivals(self, state: InvoicesState, step: int) -> list[Value]:
         """Return the usual mistake: the order's number, the due date, the seller, another amount of the text."""
         return [self._next(state).others[len(state.fields)]]
+
+
+@cache
+def examples() -> tuple[dict[str, str], ...]:
+    """Return a talk on four invoices, one of each layout and way to write a date, with each question and its answer."""
+    drawn = random.Random("examples 13")  # noqa: S311 -- data of an exercise, not a secret
+    told: list[str] = []
+    for layout in _LAYOUTS:
+        text, fields, _ = _draw(drawn, layout)
+        buyer = str(fields[FIELDS.index("buyer")])
+        for place, (name, question) in enumerate(_QUESTIONS.items()):
+            found = re.finditer({"number": _NUMBER, "date": _DATE, "buyer": re.escape(buyer)}.get(name, _COPIED), text)
+            told += [f"{text}\n\n{question}" if place == 0 else question]
+            told += [next(copy[0] for copy in found if _value(name, copy[0]) == fields[place])]
+    return tuple({"role": ("user", "assistant")[i % 2], "content": said} for i, said in enumerate(told))
 
 
 def records(state: InvoicesState) -> list[Invoice]:
@@ -352,8 +370,8 @@ def _stands(value: Value, text: str) -> bool:
     return re.fullmatch(_DATE, value) is not None or value in text
 
 
-def _draw(drawn: random.Random) -> Drawn:
-    """Draw an invoice."""
+def _draw(drawn: random.Random, layout: tuple[str, str] | None = None) -> Drawn:
+    """Draw an invoice, in that layout if one is given."""
 
     def up_to(limit: int) -> int:
         return int(drawn.random() * limit)
@@ -364,7 +382,7 @@ def _draw(drawn: random.Random) -> Drawn:
     def firm() -> str:
         return f"{_PLACES[up_to(10)]} {_TRADES[up_to(10)]}"
 
-    layout, item = _LAYOUTS[up_to(4)]
+    text, item = layout or _LAYOUTS[up_to(4)]
     style, notation, rate = up_to(4), up_to(3), (7, 19, 20, 25)[up_to(4)]
     number, order = (
         f"{('R', 'INV', 'RE')[up_to(3)]}-{1000 + up_to(9000)}",
@@ -383,7 +401,7 @@ def _draw(drawn: random.Random) -> Drawn:
         )
         for i, (what, count, unit) in enumerate(bought)
     )
-    text = layout.format(
+    text = text.format(
         seller=seller, buyer=buyer, number=number, order=order, date=_dated(issued, style), due=_dated(due, style),
         items=items, rate=rate, net=_money(net, notation), tax=_money(tax, notation),
         total=_money(net + tax, notation),

@@ -8,7 +8,8 @@ same way, in `$MAKER_PROOF/documents.jsonl`: it may be stopped at any time.
 
 relay: twelve records, ten round trips of edits. A single call edits the whole ledger, or one record, by the same
 instruction; a try ends at its first edit that is not exact, since what was lost is not there to come back. invoices:
-forty of them; a single call reads a whole one, as lines or as JSON, and each field counts that can be read at all.
+forty of them; a single call reads a whole one, as lines or as JSON, as lines also after the four examples that maker's
+questions have, and each field counts that can be read at all. What one vote says is recounted from the votes of three.
 Never part of the test suite: it asks a real model for a long time.
 """
 
@@ -27,11 +28,12 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1] / "kit"))
 
 import maker
+from maker.journal.story import Story
 from proving import FOLDER, ask, interval, keep, kept
 
 AT_ONCE, TEMPERATURE = 4, 0.7
 RECORDS, TRIPS, TRIES, RUNS = 12, 10, 10, 1
-INVOICES, MARGINS = 40, (1, 3, 5)
+INVOICES, MARGINS = 40, (3, 5)
 LIMITS = {"concurrency": AT_ONCE, "max_seconds": 7200, "max_votes": 60}
 
 WHOLE = (
@@ -167,8 +169,35 @@ def fields(task: Any, reply: str) -> list[bool]:
     return right
 
 
+def shown(asked: str) -> list[dict[str, str]]:
+    """Return what is asked as a talk, after the examples of the questions, each answered with all its lines."""
+    module = sys.modules[type(invoice(0, "lines")).__module__]
+    told = module.examples()
+    turns = []
+    for at in range(0, len(told), 2 * len(module.FIELDS)):
+        text, _, _ = told[at]["content"].rpartition("\n\n")
+        values = (turn["content"] for turn in told[at + 1 : at + 2 * len(module.FIELDS) : 2])
+        lines = "\n".join(f"{name} = {value}" for name, value in zip(module.FIELDS, values, strict=True))
+        question = (
+            invoice(0, "lines").prompt(module.InvoicesState(), 0).replace(invoice(0, "lines").drawn[0].text, text)
+        )
+        turns += [{"role": "user", "content": question}, {"role": "assistant", "content": lines}]
+    return [*turns, {"role": "user", "content": asked}]
+
+
+def recounted(number: int) -> dict[str, Any]:
+    """Return what the first votes alone say of an invoice that was read at the least margin."""
+    task, journal = invoice(number, "questions"), FOLDER / f"invoice-{number}-{MARGINS[0]}.journal"
+    first = maker.revote(journal, k=1)
+    changes = {change.step: task.parse(change.now) for change in first.changes}
+    voted = {verdict.step: verdict.answer for verdict in Story(journal).verdicts(task.parse)}
+    read = [changes.get(step, voted[step]) for step in sorted(voted)]
+    right = [one == other for one, other in zip(read, task.drawn[0].fields, strict=False)]
+    return {"right": sum(right) == len(task.drawn[0].fields), "fields": sum(right), "samples": first.samples}
+
+
 def invoices(model: str) -> None:
-    """Let maker read the invoices at each margin, then single calls in two ways."""
+    """Let maker read the invoices at each margin, then single calls in three ways."""
     for k in MARGINS:
 
         def voted(number: int, k: int = k) -> dict[str, Any]:
@@ -178,14 +207,15 @@ def invoices(model: str) -> None:
             read = (*state.invoices[0],) if state.invoices else state.fields
             return {**said, "fields": sum(map(lambda one, other: one == other, read, task.drawn[0].fields))}
 
-        each("invoices", f"maker, k = {k}", INVOICES, voted, at_once=1)
-    for way in ("lines", "JSON"):
+        each("invoices", f"maker, k = {k}", INVOICES, voted, at_once=2)
+    each("invoices", "maker, k = 1", INVOICES, recounted)
+    for way in ("lines", "JSON", "lines after four examples"):
 
         def single(number: int, way: str = way) -> dict[str, Any]:
             task = invoice(number, "lines")
             text = task.drawn[0].text
             asked = AS_JSON.format(text=text) if way == "JSON" else task.prompt(task.initial_state(), 0)
-            said = ask(model, asked, number, TEMPERATURE, 300)
+            said = ask(model, shown(asked) if "after" in way else asked, number, TEMPERATURE, 300)
             right = fields(task, said["reply"])
             return {"right": all(right), "fields": sum(right), "reply": said["reply"], "tokens": said["tokens"]}
 
@@ -206,9 +236,12 @@ def table() -> Iterator[str]:
             parts = {
                 "relay": lambda said: said.get("exact", said.get("steps")), "invoices": lambda said: said["fields"]
             }[work]  # fmt: skip
-            mean = {what: sum(said[what] for said in tries) / n for what in ("tokens", "seconds")}
+            spent = [
+                f"{sum(said[what] for said in tries) / n:,.0f}" if all(said.get(what) for said in tries) else ""
+                for what in ("tokens", "seconds")
+            ]
             yield (f"| {work} | {way} | {right} of {n} | {low:.2f} to {high:.2f} | {sum(map(parts, tries)) / n:.1f} | "
-                   f"{mean['tokens']:,.0f} | {mean['seconds']:,.0f} |")  # fmt: skip
+                   f"{' | '.join(spent)} |")  # fmt: skip
 
 
 def main() -> None:

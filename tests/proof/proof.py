@@ -42,7 +42,8 @@ LIMITS = {"concurrency": AT_ONCE, "max_seconds": 3600}
 class Row:
     """One kind of work.
 
-    runs: of maker, on the first problems. problem: number -> the parameters of the task. ask: a task -> the words of a
+    runs: of maker, on the first problems. views: whether its draws take turns at the ways of the task to ask.
+    problem: number -> the parameters of the task. ask: a task -> the words of a
     single call. right: a task -> its exact answer, as the last numbers of a reply.
     """
 
@@ -53,6 +54,7 @@ class Row:
     problem: Callable[[random.Random], dict[str, Any]]
     ask: Callable[[Any], str]
     right: Callable[[Any], list[int]]
+    views: bool = False
 
 
 def _two(digits: int) -> Callable[[random.Random], dict[str, Any]]:
@@ -91,14 +93,14 @@ ROWS = {
         "60 numbers of 3 digits, sorted", "sorting", 3, 3,
         lambda drawn: {"numbers": [drawn.randrange(100, 1000) for _ in range(60)]},
         lambda task: f"Sort these numbers from smallest to largest: {', '.join(map(str, task.numbers))}.",
-        lambda task: sorted(task.numbers),
+        lambda task: sorted(task.numbers), views=True,
     ),
     "hanoi": Row(
         "Towers of Hanoi, 7 disks, 127 moves", "hanoi", 2, 3, lambda _: {"disks": 7}, _moves_wanted,
         lambda task: [place for action in optimal(task) for place in action],
     ),
     "turns": Row(
-        "100 words looked up among 40 and added", "dict-sum", 3, 3,
+        "100 words looked up among 40 and added", "dict-sum", 1, 3,
         lambda drawn: {"keys": 1, "data_seed": drawn.randrange(10**6)}, _words,
         lambda task: [sum(task.dictionary[word] for word in task.asked)],
     ),
@@ -160,7 +162,7 @@ def voted(name: str, row: Row, model: str) -> None:
         task, begun = task_of(row, number), time.monotonic()
         result = maker.run_sync(
             task, model=model, k=row.k, temperature=TEMPERATURE, max_tokens=24, limits=LIMITS,
-            journal=FOLDER / f"{name}-{number}.journal",
+            paraphrases=row.views, journal=FOLDER / f"{name}-{number}.journal",
         )  # fmt: skip
         if result.stopped:
             print(f"{name} {number}: stopped by {result.stopped}: {result.detail}", file=sys.stderr, flush=True)

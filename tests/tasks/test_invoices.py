@@ -77,11 +77,30 @@ def test_what_is_asked():
     state = task.initial_state()
     for name, question in module._QUESTIONS.items():
         assert task.kind(state, 0) == name
-        assert task.prompt(state, 0) == f"{task.drawn[0].text}\n\n{question}"
+        *told, now = task.prompt(state, 0)
+        assert (*told,) == module.examples() and now["content"] == f"{task.drawn[0].text}\n\n{question}"
         state = task.apply(state, task.truth(state, 0))
-    assert state == State((task.drawn[0].fields,)) and task.prompt(state, 0).startswith(task.drawn[1].text)
+    assert state == State((task.drawn[0].fields,)) and task.prompt(state, 0)[-1]["content"].startswith(
+        task.drawn[1].text
+    )
     assert task.drawn[0].text in whole.prompt(State(), 0)
     assert all(f"\n{name} = <" in whole.prompt(State(), 0) for name in FIELDS)
+
+
+def test_examples_show_each_layout_and_are_right():
+    """Four invoices of no pile among the first hundred, each with eight questions, and answers that add up."""
+    told = module.examples()
+    texts = [turn["content"] for turn in told[::16]]
+    assert len(told) == 64 and [turn["role"] for turn in told] == ["user", "assistant"] * 32
+    for at, mark in enumerate(("INVOICE ", "| item |", "Dear ", "TOTAL ")):
+        assert mark in texts[at]
+    assert not {one.text for seed in range(100) for one in asked(40, seed).drawn} & {
+        t.split("\n\nWhat is the inv")[0] for t in texts
+    }
+    task = asked(1)
+    for at in range(0, 64, 16):
+        *amounts, total = (task.parse(told[at + i]["content"]) for i in (7, 9, 11, 13, 15))
+        assert sum(amounts) == total
 
 
 def test_a_flag_knows_copies_and_sums_and_no_more():
