@@ -3,13 +3,14 @@
 `estimate` draws on random steps of a task (`engine/probe.py`), sums up what was seen (`theory/evidence.py`), and plans
 (`theory/planner.py`). Every figure has its interval and its n; what the sample cannot show is said in `reason`.
 
-Not covered: a journal. An estimate that a limit stopped says what it has seen; it is not resumed.
+Not covered: going on. An estimate that a limit stopped says what it has seen.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence, Sized
 from dataclasses import asdict, dataclass, fields
+from pathlib import Path
 from typing import Any, Unpack
 
 from maker.api.answers import Reader, reader_of
@@ -163,6 +164,7 @@ async def estimate(
     progress: Callable[[int, int], None] | None = None,
     pace: Callable[[Pace], None] | None = None,
     interrupted: Callable[[], bool] | None = None,
+    journal: str | Path | None = None,
     **asking: Unpack[Asking],
 ) -> Estimate:
     """Draw on random steps of a task and say what a run of all its steps would need.
@@ -174,7 +176,8 @@ async def estimate(
     right); worst_case: reached whatever the shape of difficulty: no k is planned where that is not promised.
     total_steps: plan for a run of so many steps instead of the task's own (needed where the task cannot say). progress:
     called with steps seen, of how many so far wanted; pace: with what a reply takes. interrupted: asked before each
-    batch; True ends the drawing.
+    batch; True ends the drawing. journal: a new file, for a run with the same settings and k "auto", which goes on
+    with it: it takes the k found here, and what was paid for at its steps counts there as its first votes.
 
     Returns an Estimate; that voting cannot do it is in its `feasible`. Raises TaskError for bad input, ModelError
     for a model that cannot be used or is lost, Infeasible where hardly a sample can vote. A limit met
@@ -183,7 +186,7 @@ async def estimate(
     return await _estimated(
         estimate, task_for(task, model) if isinstance(task, str) else task, model, asking, steps, repeats, target,
         total_steps, worst_case=worst_case, paraphrase=paraphrases or paraphrase, progress=progress, pace=pace,
-        interrupted=interrupted,
+        interrupted=interrupted, journal=journal,
     )  # fmt: skip
 
 

@@ -29,6 +29,14 @@ class Address:
     draw: int
 
 
+def ahead_of(run: str, prompt: str) -> str:
+    """Return the name under which a run's own first draws of a step are kept that were made before it was begun.
+
+    prompt: the fingerprint of what they asked; where the run asks otherwise there, they are not its draws.
+    """
+    return f"{run}@{prompt}"
+
+
 def seed_key(seed: int, epoch: int = 0, branch: int = 0, question: bytes = b"") -> bytes:
     """Return the key from which all seeds of one epoch and branch of a run are hashed.
 

@@ -16,6 +16,7 @@ Not covered: what a few hundred steps cannot show. `maker estimate` says how muc
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -74,7 +75,7 @@ async def calibrate(
     if not dispatcher.traits.lockstep:  # it costs something
         log.warning("run.calibration", draws=announced(task, config.k, worst_case=config.worst_case))
     usage = dispatcher.usage
-    before = (usage.voted, usage.flagged, Counter(usage.flags))
+    before = usage.voted, Counter(usage.flags)
     probe = Probe(task, dispatcher, config, flags, rules, name="calibration", epoch=CALIBRATION_EPOCH)
     steps = guarded(lambda: task.steps, None, "steps") or UNKNOWN_STEPS
     count = DRAWS if probe.against == "truth" else AGREEMENT_STEPS
@@ -86,16 +87,23 @@ async def calibrate(
         count += DRAWS
         await probe.first(count, 1)
         await probe.again(MOST_AGAIN)
+    wrong = sum(sum(step.voted([*step.draws, *step.again])) for step in probe.seen)
+    return seen_by(probe, usage.voted - before[0], wrong, usage.flags - before[1])
+
+
+def seen_by(probe: Probe, valid: int, wrong: int, flags: Mapping[str, int]) -> Calibration:
+    """Return what a probe has seen, as a calibration that chose nothing yet.
+
+    valid, wrong, flags: of the draws that no step of the run will count.
+    """
     found = probe.evidence
     apart: dict[str, Any] = {"worst" if part.kind else "drift": part.as_note() for part in probe.parts}
-    valid, flagged = usage.voted - before[0], usage.flagged - before[1]
     return Calibration(
-        draws=valid + flagged, valid=valid, flags=dict(usage.flags - before[2]), against=probe.against,
-        wrong=sum(sum(step.voted([*step.draws, *step.again])) for step in probe.seen),
+        draws=valid + sum(flags.values()), valid=valid, flags=dict(flags), against=probe.against, wrong=wrong,
         tokens_in=sum(reply.tokens_in or 0 for reply in probe.replies),
         tokens_out=sum(reply.tokens_out or 0 for reply in probe.replies),
         steps=found.n, erred=found.wrong, evidence=found.as_note(),
-        table={"coins": coin_share(probe.seen, found.power)} if config.k == "table" else {},
+        table={"coins": coin_share(probe.seen, found.power)} if probe.config.k == "table" else {},
         **apart,
         **{name: getattr(found, name) for name in ("p", "p_plan", "rho", "rho_low", "rho_high")} if found.n else {},
     )  # fmt: skip

@@ -4,14 +4,14 @@ A `Course` moves by waves: live ones, which it journals, and those of a journal,
 through the same code. So a resumed run is where the first one was, or the journal is refused. Settings that
 were changed on purpose begin a new epoch: what is decided stands, open steps begin anew with seeds of their own.
 
-Rolled-back steps are the one thing that a Course cannot take back: it is `rolled_back`, and another one is made from
-the journal.
+Rolled-back steps a Course cannot take back: it is `rolled_back`, and another one is made from the journal.
 
 Not covered: what to do next (`loop.py`), and sampling (`sending/dispatcher.py`).
 """
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from maker.decision.address import ROUND
@@ -40,6 +40,7 @@ from maker.log import log
 from maker.sending.account import Account
 from maker.sending.receipts import Receipts
 from maker.task.plan import Plan
+from maker.task.prompt import render
 from maker.task.task import Task
 from maker.theory.votes.tables import Table
 
@@ -86,8 +87,7 @@ class Course:
         """Make a lane's next step ready to ask; say whether it has draws to make.
 
         None are made where a look ahead is due first, nor where a journal holds the race to its end: its verdict is
-        committed now. Raises as `escalate`
-        does, for a step that met a limit which was not raised since.
+        committed now. Raises as `escalate` does, for a step that met a limit which was not raised since.
         """
         poll = lane.poll or self._open(lane)
         if lane.look is not None:
@@ -118,6 +118,9 @@ class Course:
         """Begin a race for a lane's next step, in the way that it is to be tried now."""
         assert self.method is not None, "k is chosen before the first step"
         method, first = self.escalations.method(self.method, lane, self.config, self.epoch)
+        if self.receipts.ahead:
+            asked = partial(render, self.task, lane.state, lane.index)
+            self.receipts.adopt(self.header["run"], lane.index, asked)
         poll = lane.poll = Poll.of(method, self.rules, lane.index, lane.state, first=first)
         lane.look = None
         self.sampled += 1
@@ -146,6 +149,7 @@ class Course:
         finally:
             self.book.keep(wave)  # its samples are kept even if the task's code fails here
         self.front.advance(lane, poll, state, wave.verdict)
+        self.receipts.passed(self.header["run"], wave.step)
 
     # -- a step that does not decide ------------------------------------------------------------------
 
@@ -204,10 +208,9 @@ class Course:
 
     def _roll_back(self, found: Escalation) -> None:
         """Take a rollback that the journal holds: what it abandons was not decided in this replay."""
-        lane = self.front.lane_in(found.step)
-        read = self.journal.appended  # records: a step that was decided has one
-        known = self.abandoned.knows(found)  # but for a note that is in another form than ours
-        if not known or lane is None or lane.index > found.steps.start or found.change.back > read:
+        lane, read = self.front.lane_in(found.step), self.journal.appended  # a step that was decided has a record
+        ahead = lane is None or lane.index > found.steps.start
+        if lane is None or ahead or not self.abandoned.knows(found) or found.change.back > read:
             raise JournalError(f"{self.journal.path}: step {found.step} is rolled back to step {found.steps.start}, "
                                "which is not possible. The journal does not fit this task's plan.")  # fmt: skip
         self._take(found, None)
@@ -290,6 +293,7 @@ class Course:
             raise JournalError(f"{where} was drawn before k was known: the journal is damaged or forged.")
         if self.abandoned and wave in self.abandoned:
             self.sampled += wave.first % ROUND == 0
+            self.receipts.adopt(self.header["run"], wave.step, None)
             self.account.replayed(wave, self.header["run"])
             return
         lane = self.front.lane_of(wave.step)
@@ -313,6 +317,7 @@ class Course:
                     "Is the code random, or was it changed? Resume with the same code."
                 )
             self.front.advance(lane, poll, state, winner)
+            self.receipts.passed(self.header["run"], wave.step)
         except Stop as stop:  # it ended the run when it was live, and does so again
             self.stop = self.stop or stop
 

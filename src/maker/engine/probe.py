@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from maker.decision.address import draw_seeds, seed_key
+from maker.decision.address import ahead_of, draw_seeds, seed_key
 from maker.decision.config import Config
 from maker.decision.ending import Stop, stuck
 from maker.decision.flags import Flag, length_of
@@ -33,7 +33,7 @@ from maker.sending.dispatcher import Dispatcher
 from maker.sending.settle import decide, settle
 from maker.task.canonical import canonical
 from maker.task.plan import Walk, plan_of
-from maker.task.prompt import render, views
+from maker.task.prompt import fingerprint, render, views
 from maker.task.task import Task, guarded
 from maker.theory.draws import Draw, Seen
 from maker.theory.evidence import Evidence
@@ -68,19 +68,20 @@ class Pace:
 class Probe:
     """Asks a model about steps and grades what comes back.
 
-    name: of the draws' run. epoch: of their seeds; distinct from a run's own. progress: called with steps seen, of
+    name: of the draws' run. epoch: of their seeds; distinct from a run's own. run: of the run whose own first draws the
+    first round makes, under the name of `ahead_of`; "" for none. progress: called with steps seen, of
     how many; pace: with what it takes, at the same times. interrupted: True ends it before the next batch (Stop).
     Every method raises what `Dispatcher.draw` raises; what was seen until then is in `seen`.
     """
 
     def __init__(
         self, task: Task, dispatcher: Dispatcher, config: Config, flags: tuple[Flag, ...], rules: Rules,
-        *, name: str, epoch: int, progress: Callable[[int, int], None] | None = None,
+        *, name: str, epoch: int, run: str = "", progress: Callable[[int, int], None] | None = None,
         pace: Callable[[Pace], None] | None = None, interrupted: Callable[[], bool] | None = None,
     ) -> None:  # fmt: skip
         self.task, self.dispatcher, self.flags, self.rules = task, dispatcher, flags, rules
         self.config = config.model_copy(update={"first_temperature": None, "keep_samples": "none"})
-        self.name, self.epoch, self.interrupted = name, epoch, interrupted
+        self.name, self.epoch, self.run, self.interrupted = name, epoch, run, interrupted
         self.progress, self._told = progress, pace
         self.against = "truth" if hasattr(task, "truth") else "agreement"
         self._plan = plan_of(task, None)
@@ -89,6 +90,7 @@ class Probe:
         self._known_steps = None if self._plan.enter is None else self._plan.steps  # that the plan knows the states of
         self.seen: list[Seen] = []
         self.replies: list[Sample] = []
+        self.apart: list[Draw] = []  # those that are no run's own
         self._marks: list[tuple[float, int]] = []  # when how many replies were there
         self._round = -1
         self.wanted = 0  # steps in this and all earlier rounds
@@ -209,7 +211,7 @@ class Probe:
         replies = poll.samples[-len(wave) :]
         self.replies += replies
         turns = self.dispatcher.traits.turns
-        return [
+        drawn = [
             Draw(
                 poll.step.read(sample.text).key,
                 wave.extras.get(i, {}).get("flag"),
@@ -219,14 +221,24 @@ class Probe:
             )
             for i, sample in enumerate(replies)
         ]
+        if not self.run or self._round:
+            self.apart += drawn
+        return drawn
 
     def _poll(self, index: int, state: Any, k: int) -> Poll:
         """Return a poll at margin k, whose first wave is k draws."""
         config, most = self.config, max(100, 20 * k)
-        name = f"{self.name}/{self._round}" if self._round else self.name
-        method = Method.of(config, k, self.flags, (most, most), run=name, epoch=self.epoch, branch=self._round)
-        first = index % len(self.dispatcher.traits.turns or (0,))  # of a pool, each has the first draw of as many steps
-        poll = Poll.of(method, self.rules, index, state, render(self.task, state, index), first=first)
+        prompt = render(self.task, state, index)
+        if self.run and not self._round:
+            name, epoch, first = ahead_of(self.run, fingerprint(prompt)), 0, 0
+        else:
+            name, epoch = f"{self.name}/{self._round}" if self._round else self.name, self.epoch
+            first = index % len(self.dispatcher.traits.turns or (0,))  # each of a pool is first at as many steps
+        method = Method.of(
+            config, k, self.flags, (most, most), run=name, epoch=epoch, branch=self._round,
+            schema=getattr(self.task, "schema", None), tools=getattr(self.task, "tools", None),
+        )  # fmt: skip
+        poll = Poll.of(method, self.rules, index, state, prompt, first=first)
         if config.paraphrase:
             poll.views = views(self.task, state, index)
         return poll

@@ -14,10 +14,10 @@ Not covered: in-process models, whose draws cost nothing, and limits (`limits.py
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from maker.decision.address import Address
+from maker.decision.address import Address, ahead_of
 from maker.decision.ending import Stop
 from maker.decision.sample import Failure, Request, Sample
 from maker.decision.wave import tell
@@ -27,6 +27,7 @@ from maker.journal.records import encode_receipt
 from maker.journal.writer import Journal
 from maker.log import log
 from maker.sending.budget.usage import FIGURES, Spent, Usage
+from maker.task.prompt import fingerprint
 
 _WATCHED = ("model", "fingerprint")  # what a sample says of its maker, and what must not change
 _Of = tuple[str, str, str]  # who was asked, what is watched, which of several servers
@@ -36,8 +37,9 @@ class Receipts:
     """The reservations and samples of one run.
 
     accepted: changes of "model" or "fingerprint" that do not stop the run. temperature: of the draws. `known` are
-    samples that came and were not judged yet. used: there are any receipts. A run may ask several models (`asked`,
-    "" for its own), each at several servers: what each says of its maker is watched apart.
+    samples that came and were not judged yet, `ahead` those that an estimate drew for the run, by step. used: there
+    are any receipts. A run may ask several models (`asked`, "" for its own), each at several servers: what each says of
+    its maker is watched apart.
     """
 
     def __init__(
@@ -47,8 +49,10 @@ class Receipts:
         self.warm = (temperature or 0) >= 1  # colder draws repeat improbable texts: their logprobs show no copies
         self.accepted = frozenset(accepted)
         self.known: dict[Address, Sample] = {}
+        self.ahead: dict[int, dict[Address, Sample]] = {}
         self.takes: dict[str, Mapping[str, Any]] = {}  # what models were found to take, by name
         self.used = False
+        self._adopted: set[int] = set()  # open steps
         self._open: dict[Address, Spent] = {}  # reserved by an earlier process and not settled so far
         self._marked = self._unmarked = 0  # samples that bear an id or logprobs, and that bear none
         self._maker: dict[_Of, str] = {}
@@ -185,10 +189,32 @@ class Receipts:
         """Drop the samples of a calibration, which its note has counted: all that do not belong to the run itself."""
         self.known = {address: sample for address, sample in self.known.items() if address.run == run}
 
+    def adopt(self, run: str, step: int, asked: Callable[[], str] | None) -> None:
+        """Take what an estimate drew for a step as its first draws; where the run asks otherwise there it is lost.
+
+        asked: returns the prompt of the run's step; None where nobody knows it any more.
+        """
+        drawn = self.ahead.pop(step, {})
+        name = ahead_of(run, fingerprint(asked())) if drawn and asked is not None else None
+        for address, sample in drawn.items():
+            if name in (None, address.run):
+                self.known[Address(run, step, address.draw)] = sample
+                self._adopted.add(step)
+            else:
+                self.usage.lose([sample])
+
+    def passed(self, run: str, step: int) -> None:
+        """Book what an estimate drew for a step and no wave has counted, now that it is decided, as lost."""
+        if step in self._adopted:
+            self._adopted.discard(step)
+            self.forget_step(run, step)
+
     def forget(self) -> None:
         """Drop all samples that were not judged: nobody will count them any more. They stay paid for."""
-        self.usage.lose(self.known.values())
+        for samples in (self.known, *self.ahead.values()):
+            self.usage.lose(samples.values())
         self.known.clear()
+        self.ahead.clear()
 
     def forget_step(self, run: str, step: int) -> None:
         """Drop the samples of one step that were not judged, as `forget` drops those of all."""
@@ -203,7 +229,9 @@ class Receipts:
             )
         assert note.sample is not None, "this receipt is of a sample"
         self.usage.spend(Spent(*note.spent, free=note.free))
-        sample = self.known[note.address] = note.sample
+        sample, address = note.sample, note.address
+        kept = self.ahead.setdefault(address.step, {}) if "@" in address.run else self.known
+        kept[address] = sample
         self._mark(sample)
         self._unaccepted.update(self._changes(sample, note.asked))
 

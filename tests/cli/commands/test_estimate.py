@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
 from maker.cli.app import app
-from maker.errors import TaskError
+from maker.errors import JournalError, TaskError
 
 
 def shell(*arguments: str) -> tuple[int, str]:
@@ -166,3 +167,16 @@ def test_a_pool_has_a_row_for_each_model_and_each_two() -> None:
     assert f"of {a}" in said
     assert f"of {b}" in said
     assert "both wrong at" in said
+
+
+def test_the_run_goes_on_with_the_journal_of_its_estimate(tmp_path: Path) -> None:
+    """`maker run` takes over the k, says what was drawn to find it, and a second estimate needs another file."""
+    journal, asked = tmp_path / "run.journal", ["hanoi", "--disks", "5", "--model", "oracle:p=0.97"]
+    _, out = shell(*asked, "--journal", str(journal))
+    assert "`maker run` with the same settings goes on with it" in " ".join(out.split())
+    result = CliRunner().invoke(app, ["run", *asked, "--journal", str(journal)])
+    assert result.exit_code == 0 and "to calibrate" in result.stdout
+    with pytest.raises(JournalError, match="was planned already"):
+        shell(*asked, "--journal", str(journal))
+    with pytest.raises(TaskError, match="leave --journal out"):
+        shell(*asked, "--designs", "all", "--journal", str(journal))

@@ -14,16 +14,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from maker.api.drawing.ahead import begun, settle, shares
 from maker.api.opened import Asking, opened
 from maker.decision.sample import AnyModel
 from maker.decision.step import Rules
 from maker.engine.probe import AGAIN, Probe
 from maker.engine.senders import Senders
-from maker.errors import Infeasible
+from maker.errors import Infeasible, TaskError
 from maker.journal.notes import UNKNOWN_STEPS
 from maker.task.plan import plan_of
 from maker.task.task import Task, guarded
@@ -40,20 +42,29 @@ ESTIMATE_EPOCH = 2**32 + 1  # its seeds meet neither those of a run nor of a cal
 @asynccontextmanager
 async def probing(
     caller: Callable[..., Any], task: Task, model: AnyModel, asking: Asking, goal: Goal,
-    *, paraphrase: bool = False, beside: Senders | None = None, **showing: Any,
+    *, paraphrase: bool = False, beside: Senders | None = None, journal: str | Path | None = None, **showing: Any,
 ) -> AsyncIterator[tuple[Probe, Senders]]:  # fmt: skip
     """Open what asks a model about a task, and close it in the end.
 
-    goal: what is planned for. beside: who sends for other arms, with whom limits and account are shared. showing:
-    progress, pace and interrupted of the `Probe`. Raises as `opened` does.
+    goal: what is planned for. beside: who sends for other arms, with whom limits and account are shared. journal: of
+    the run that is to follow, which goes on with what is drawn here (`ahead.py`). showing: progress, pace and
+    interrupted of the `Probe`. Raises as `opened` does.
     """
+    if journal is not None and goal.known and not goal.own:
+        raise TaskError("estimate: a journal is of a run of the task's own steps: leave total_steps out, or journal")
+    plan = plan_of(task, None)
+    more: dict[str, Any] = {} if journal is None else {"k": "auto", "keep_samples": None}
     async with opened(
         caller, model, asking, task=task, beside=beside, target=goal.target, worst_case=goal.worst_case,
-        paraphrase=paraphrase, segments=len(plan_of(task, None).segments),
+        paraphrase=paraphrase, segments=len(plan.segments), tools=getattr(task, "tools", None), **more,
     ) as (senders, config, red_flags):  # fmt: skip
-        rules = Rules.of(task)
-        yield Probe(task, senders.own, config, red_flags, rules, name="estimate", epoch=ESTIMATE_EPOCH,
-                    **showing), senders  # fmt: skip
+        with nullcontext() if journal is None else begun(task, senders, config, journal, plan, red_flags) as course:
+            run = course.header["run"] if course is not None and shares(course) else ""
+            probe = Probe(task, senders.own, config, red_flags, Rules.of(task), name="estimate", epoch=ESTIMATE_EPOCH,
+                          run=run, **showing)  # fmt: skip
+            yield probe, senders
+            if course is not None:
+                settle(course, probe)
 
 
 @dataclass(slots=True, frozen=True)

@@ -23,6 +23,7 @@ from maker.cli.options import (
 )
 from maker.cli.screen import safe
 from maker.decision.telling.rows import Rows
+from maker.errors import TaskError
 from maker.theory.findings import Rate
 from maker.theory.uneven.kinds import Kind
 
@@ -31,8 +32,9 @@ Designs = Annotated[str | None, typer.Option(help="Compare designs of the task's
 
 
 @with_settings(
-    f"ctx task model designs steps repeats target worst_case total_steps {ASKING} paraphrase concurrency max_calls "
-    f"max_tokens max_cost max_seconds patience {REACHING} quiet as_json",
+    f"ctx task model designs steps repeats target worst_case total_steps journal {ASKING} paraphrase concurrency "
+    f"max_calls max_tokens max_cost max_seconds patience {REACHING} quiet as_json",
+    journal="File for the run to come, a new one: it takes the k and counts the paid draws.",
 )
 def estimate(
     ctx: typer.Context,
@@ -50,14 +52,20 @@ def estimate(
     forbids it.
     """
     options = task_options(ctx.args)
+    journal = settings.get("journal")
     if designs is not None:
+        if journal is not None:
+            raise TaskError("estimate: a journal is of the run of one design: leave --journal out, or --designs")
         compared = asked("designs", task, {"": settings.pop("model")}, options, designs, settings, quiet=as_json)
         said = {"designs": compared.as_json()["arms"], "stopped": compared.stopped, "exit_code": compared.exit_code}
         say(said, compared_rows(compared), "maker estimate --designs", as_json=as_json, code=compared.exit_code)
     with shown_until_stopped("estimate", quiet=as_json) as (bar, interrupted):
         made = task_for(task, settings["model"], **options)
         found = estimate_sync(made, **settings, **told(bar, "estimate"), interrupted=interrupted)
-    say(found.as_json(), _rows(found), "maker estimate", as_json=as_json, code=found.exit_code)
+    rows = _rows(found)
+    if journal is not None and found.feasible:
+        rows.append(("journal", f"{safe(str(journal))}: `maker run` with the same settings goes on with it"))
+    say(found.as_json(), rows, "maker estimate", as_json=as_json, code=found.exit_code)
 
 
 def _rows(found: Estimate) -> Rows:
