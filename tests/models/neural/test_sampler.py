@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from maker.models.neural import sampler, vocabulary
+from maker.models.neural.bundled import build
 from maker.models.neural.sampler import Job
 from maker.models.neural.transformer import Cache, Transformer
 from small_model import PROMPT, SMALL, prompts_of, random_weights
@@ -40,7 +41,8 @@ def plain_logits(w, shape, tokens):
                 kv = slice(head // groups * e, (head // groups + 1) * e)
                 q = rotated((h @ p["q"])[head * e : (head + 1) * e], i)
                 scores = [q @ rotated((hs[j] @ p["k"])[kv], j) / np.sqrt(e) for j in range(i + 1)]
-                share = np.exp(scores) / np.sum(np.exp(scores))
+                share = np.exp(scores - np.max(scores))
+                share /= np.sum(share)
                 heads.append(sum(share[j] * (hs[j] @ p["v"])[kv] for j in range(i + 1)))
             mixed.append(np.concatenate(heads) @ p["o"])
         xs = [x + m for x, m in zip(xs, mixed, strict=True)]
@@ -56,16 +58,31 @@ def plain_logits(w, shape, tokens):
 
 @pytest.mark.parametrize("shape", [SMALL, SMALL._replace(layers=1, kv_heads=4), SMALL._replace(kv_heads=1)])
 def test_logits_equal_the_plain_definition(shape):
-    """Prefill and cached steps give the logits of the model written down naively, to rounding."""
+    """Read at once, in pieces of several tokens or one, tokens give the logits of the model written down naively."""
     weights = random_weights(shape)
     transformer, cache = Transformer(weights, shape, np.float64), Cache(shape, np.float64)
     tokens = np.random.default_rng(1).integers(0, vocabulary.SIZE, (3, 12))
-    cache.reserve(3, 12)
-    found = [transformer.prefill(tokens[:, :7], cache)]
-    found += [transformer.step(tokens[:, i], i, cache) for i in range(7, 12)]
+    cache.reserve(7, 12)
+    slots = np.array([6, 1, 2])
+    pieces = [(0, 5, 1), (5, 9, 4), (9, 10, 1), (10, 12, 2)]
+    found = [transformer.read(tokens[:, a:b], a, slots, cache, asked) for a, b, asked in pieces]
+    at_once = transformer.read(tokens, 0, np.arange(3), cache, 8)
     for row in range(3):
-        wanted = plain_logits(weights, shape, tokens[row])[6:]
-        np.testing.assert_allclose(np.stack(found, 1)[row], wanted, rtol=1e-9, atol=1e-9)
+        wanted = plain_logits(weights, shape, tokens[row])[4:]
+        np.testing.assert_allclose(np.concatenate(found, 1)[row], wanted, rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(at_once[row], wanted, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("scale", [1.0, 30.0])
+def test_scores_beyond_the_range_of_exponentials_do_not_spoil_the_softmax(scale):
+    """With queries so large that sums of exponentials over- and underflow, logits are those of the definition."""
+    weights = random_weights(SMALL)
+    weights["0.q"] *= scale * 100
+    transformer, cache = Transformer(weights, SMALL, np.float64), Cache(SMALL, np.float64)
+    tokens = np.random.default_rng(1).integers(0, vocabulary.SIZE, (1, 12))
+    cache.reserve(1, 12)
+    found = transformer.read(tokens, 0, np.arange(1), cache, 12)[0]
+    np.testing.assert_allclose(found, plain_logits(weights, SMALL, tokens[0]), rtol=1e-6, atol=1e-6)
 
 
 def test_sharing_equals_one_by_one_sampling_draw_by_draw():
@@ -84,13 +101,29 @@ def test_sharing_equals_one_by_one_sampling_draw_by_draw():
             assert texts[index[draw]].logprob == pytest.approx(single.logprob, abs=1e-9)
 
 
+@pytest.mark.parametrize("heat", [0.0, 1.0, 1.8, 2.6])
+def test_guesses_change_no_token(heat, monkeypatch):
+    """With good guesses, none, and wrong ones, every draw has the same text and probability."""
+    model = build(dtype="float64")
+    prompts = [vocabulary.encode(prompt) for prompt, _ in prompts_of(7, 6, seed=3)]
+    limits = [30, 30, 30, 30, 30, 1, 6, 12]
+    jobs = [Job(tokens, heat, [i * 31 + d for d in range(8)], limits) for i, tokens in enumerate(prompts)]
+    guessed = model.answer(jobs)
+    for guess in ([], [vocabulary.BAR, vocabulary.CLOSE] * 9, [vocabulary.MOVE] * 3):
+        monkeypatch.setattr(sampler, "expected", lambda prompt, written, rest, guess=guess: list(guess))
+        for (texts, index), (others, of) in zip(guessed, model.answer(jobs), strict=True):
+            for a, b in zip(index, of, strict=True):
+                assert texts[a][:3] == others[b][:3]
+                assert texts[a].logprob == pytest.approx(others[b].logprob, abs=1e-9)
+
+
 def test_shared_draws_follow_the_models_distribution_in_float32():
     """Of 20,000 draws of one prompt the first tokens occur as often as the logits say (chi-square)."""
     model = small_sampler(np.float32)
     tokens = vocabulary.encode(PROMPT)
     (texts, index) = model.answer([Job(tokens, 1.0, list(range(20_000)), [1] * 20_000)])[0]
     model.cache.reserve(1, len(tokens))
-    logits = model.transformer.prefill(np.array([tokens]), model.cache)[0].astype(float)
+    logits = model.transformer.read(np.array([tokens]), 0, np.arange(1), model.cache, 1)[0, 0].astype(float)
     wanted = np.exp(logits) / np.exp(logits).sum() * 20_000
     got = np.zeros(vocabulary.SIZE)
     for reply, count in zip(texts, np.bincount(index), strict=True):
@@ -103,7 +136,7 @@ def test_uniforms_are_uniform_and_uncorrelated_between_draws_and_places():
     """Neighbouring seeds and places give numbers in [0, 1) with the right mean, spread and no correlation."""
     with np.errstate(over="ignore"):
         keys = sampler._mix(np.arange(50_000, dtype=np.uint64) + sampler._GOLDEN)
-    a, b = sampler.uniforms(keys, 0), sampler.uniforms(keys, 1)
+    a, b = sampler.uniforms(keys, 0, 2).T
     assert 0 <= min(a.min(), b.min()) <= max(a.max(), b.max()) < 1
     assert abs(a.mean() - 0.5) < 0.006
     assert abs(a.var() - 1 / 12) < 0.002

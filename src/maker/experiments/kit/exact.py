@@ -34,18 +34,16 @@ def right_probability(sampler: Sampler, batch: data.Batch, temperatures: Sequenc
 
 
 def _forced(sampler: Sampler, tokens: data.Ints, prompt: int, temperatures: Sequence[float]) -> Floats:
-    """Return [temperatures, b]: log P of the given answers, token after token as when sampling."""
-    rows = np.arange(len(tokens))
-    total = np.zeros((len(temperatures), len(tokens)))
-    sampler.cache.reserve(len(tokens), tokens.shape[1])
-    logits = sampler.transformer.prefill(tokens[:, :prompt], sampler.cache)
-    for place in range(prompt, tokens.shape[1]):
-        for i, temperature in enumerate(temperatures):
-            warm = logits.astype(float) / temperature
-            warm -= warm.max(1, keepdims=True)
-            total[i] += warm[rows, tokens[:, place]] - np.log(np.exp(warm).sum(1))
-        if place < tokens.shape[1] - 1:
-            logits = sampler.transformer.step(tokens[:, place], place, sampler.cache)
+    """Return [temperatures, b]: log P of the given answers, every token given those before it."""
+    n, asked = len(tokens), tokens.shape[1] - prompt
+    sampler.cache.reserve(n, tokens.shape[1])
+    logits = sampler.transformer.read(tokens[:, :-1], 0, np.arange(n), sampler.cache, asked).astype(float)
+    total = np.zeros((len(temperatures), n))
+    for i, temperature in enumerate(temperatures):
+        warm = logits / temperature
+        warm -= warm.max(2, keepdims=True)
+        chosen = np.take_along_axis(warm, tokens[:, prompt:, None], 2)[..., 0]
+        total[i] = (chosen - np.log(np.exp(warm).sum(2))).sum(1)
     return total
 
 

@@ -1,11 +1,15 @@
 """Draws from the bundled model: exact sampling in which equal prefixes are computed once.
 
-Promises: every draw is sampled token by token from the model's own distribution at its own
-temperature. Token number i of a draw is picked by inverse CDF, in vocabulary order, with a uniform
-that is a function of (seed, i) alone; so a draw's text does not depend on which draws share its
-prompt, or its batch (exactly so in float64; in float32 rounding may differ with the batch's shape).
-Draws that have written the same tokens so far share one row of the batch; where they part, the
-row is copied. The context is 128 tokens: a reply that does not end before is cut, "length".
+Promises: every draw is sampled from the model's own distribution at its own temperature. Token number i of a draw is
+picked by inverse CDF, in vocabulary order, with a uniform that is a function of (seed, i) alone; so a draw's text does
+not depend on which draws share its prompt, on its batch, or on what was guessed (exactly so in float64; in float32
+rounding may differ with the batch's shape).
+
+Speculative decoding: the tokens that a row will probably write (`drafts.py`) are read in one go with its last token,
+and the model's distribution after each is at hand at once. Every draw picks from them with its own uniforms and goes
+along as long as its picks are the guessed tokens; its first other pick counts as well, for it rests on tokens of its
+own alone. Draws that have written the same tokens share one row; where they part, the row is copied. The
+context is 128 tokens: a reply that does not end before is cut, "length".
 
 Not covered: requests, processes, refusing prompts (`model.py`).
 """
@@ -13,18 +17,21 @@ Not covered: requests, processes, refusing prompts (`model.py`).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from maker.models.neural import vocabulary as v
+from maker.models.neural.drafts import OPENING, believed, expected
 from maker.models.neural.transformer import Array, Cache, Transformer
 
 CONTEXT = 128
 #: prompts decoded together: enough rows for the matrix products, few enough that keys and values stay cached
 LANES = 64
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_TOKENS = np.arange(v.SIZE)
 
 
 class Job(NamedTuple):
@@ -56,10 +63,27 @@ def _mix(z: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return z ^ (z >> np.uint64(31))
 
 
-def uniforms(keys: NDArray[np.uint64], place: int) -> NDArray[np.float64]:
-    """Return one uniform in [0, 1) for token number `place` of every draw; keys are mixed seeds."""
+def uniforms(keys: NDArray[np.uint64], place: int, count: int = 1) -> NDArray[np.float64]:
+    """Return uniforms in [0, 1), [draws, count], for tokens number `place` and after; keys are mixed seeds."""
     with np.errstate(over="ignore"):
-        return np.asarray((_mix(keys + np.uint64(place + 1) * _GOLDEN) >> np.uint64(11)) * 2.0**-53, np.float64)
+        steps = np.arange(place + 1, place + count + 1, dtype=np.uint64) * _GOLDEN
+        return np.asarray((_mix(keys[:, None] + steps) >> np.uint64(11)) * 2.0**-53, np.float64)
+
+
+@dataclass(slots=True)
+class _Row:
+    """Draws of one job that have written the same tokens so far.
+
+    slot: of the cache; it holds the prompt and all of `written` but the last token. guess: the tokens expected next;
+    left: how often the row's draws have left a guess.
+    """
+
+    job: int
+    slot: int
+    written: list[int]
+    guess: list[int]
+    left: int = 0
+    logprob: float = 0.0
 
 
 class Sampler:
@@ -82,119 +106,158 @@ class Sampler:
         return replies
 
 
+class _Picked(NamedTuple):
+    """What a pass came to: distinct ways on, from a row along `kept` guessed tokens by one more token of its own."""
+
+    row: NDArray[np.int64]
+    kept: NDArray[np.int64]
+    token: NDArray[np.int64]
+    gain: NDArray[np.float64]  # in log probability
+    draws: NDArray[np.int64]
+    way: NDArray[np.int64]  # of each of the draws
+
+
 class _Batch:
-    """Up to LANES prompts of equal length on their way to their replies; rows are distinct prefixes."""
+    """Up to LANES prompts of equal length on their way to their replies."""
 
     def __init__(self, sampler: Sampler, jobs: list[Job]) -> None:
         self.transformer, self.cache, self.jobs = sampler.transformer, sampler.cache, jobs
         self.prompt = len(jobs[0].tokens)
+        self.room = CONTEXT - self.prompt
         self.job_of = np.repeat(np.arange(len(jobs)), [len(job.seeds) for job in jobs])
         self.first_draw = np.searchsorted(self.job_of, np.arange(len(jobs)))
         seeds = np.array([seed & (2**64 - 1) for job in jobs for seed in job.seeds], np.uint64)
         with np.errstate(over="ignore"):
             self.keys = _mix(seeds + _GOLDEN)
         limits = np.array([limit for job in jobs for limit in job.limits])
-        self.limits = np.clip(limits, 1, CONTEXT - self.prompt)
-        # per row: temperature, log probability and tokens so far; per live draw: its number and its row
+        self.limits = np.clip(limits, 1, self.room)
         self.temperature = np.array([job.temperature for job in jobs])
-        self.logprob = np.zeros(len(jobs))
-        self.written = np.zeros((len(jobs), CONTEXT - self.prompt), np.int64)
-        self.live = np.arange(len(self.job_of))
-        self.row = self.job_of.copy()
+        self.rows = [_Row(i, i, [], OPENING) for i in range(len(jobs))]
+        self.row = self.job_of.copy()  # of every draw; -1 once it has its reply
+        self.waiting = {0: list(range(len(jobs)))}  # rows by the number of tokens they have written
+        self.free: list[int] = []
+        self.slots = len(jobs)
         self.replies: list[Answered] = [([], [-1] * len(job.seeds)) for job in jobs]
 
     def run(self) -> list[Answered]:
-        """Read the prompts, then write token after token until every draw has ended."""
+        """Read prompts and guesses until every draw has ended; rows that have written least come first."""
         self.cache.reserve(len(self.jobs) + 16, self.prompt + 32)
-        logits = self.transformer.prefill(np.array([job.tokens for job in self.jobs]), self.cache)
-        for place in range(CONTEXT - self.prompt):
-            chosen = self._pick(logits, place)
-            self.written[:, place] = chosen
-            self._finish(chosen, place + 1)
-            if not len(self.live):
-                return self.replies
-            self._drop_dead_rows()
-            self.cache.reserve(len(self.written), self.prompt + place + 1)
-            logits = self.transformer.step(self.written[:, place], self.prompt + place, self.cache)
-        raise AssertionError("a draw outlived the context: its limit was not kept")
+        while self.waiting:
+            written = min(self.waiting)
+            rows = self.waiting.pop(written)
+            guess = self._guesses(rows, written)
+            self._go_on(rows, guess, self._pick(rows, written, guess, self._read(rows, written, guess)))
+        return self.replies
 
-    def _pick(self, logits: Array, place: int) -> NDArray[np.int64]:
-        """Pick a token for every live draw; split rows whose draws part; return the token of each row."""
-        weight, top = self._weights(logits)
-        total = np.cumsum(weight, 1, dtype=np.float64)
-        rows = np.arange(len(top))
-        high = total[rows, top]
-        low = np.where(top > 0, total[rows, top - 1], 0.0)
-        aim = uniforms(self.keys[self.live], place) * total[self.row, -1]
-        token = top[self.row]
-        # a draw lands on its row's most probable token nearly always: search only for the others
-        other = np.flatnonzero((aim < low[self.row]) | (aim >= high[self.row]))
+    def _guesses(self, rows: list[int], written: int) -> NDArray[np.int64]:
+        """Return guesses [rows, as many as half of the rows have and the context holds], -1 after a guess's end."""
+        guesses = [believed(row.guess, row.left) for row in (self.rows[number] for number in rows)]
+        count = min(sorted(map(len, guesses))[len(guesses) // 2], self.room - written - 1)
+        return np.array([[*guess[:count], *[-1] * (count - len(guess))] for guess in guesses], np.int64)
+
+    def _read(self, rows: list[int], written: int, guess: NDArray[np.int64]) -> Array:
+        """Read what the rows' slots do not hold yet, and their guesses; return the logits [rows, 1 + guesses, v]."""
+        read = [self.rows[number] for number in rows]
+        known = np.array([row.written[-1:] or self.jobs[row.job].tokens for row in read])
+        tokens = np.concatenate([known, np.maximum(guess, 0)], 1)
+        place = self.prompt + written - 1 if written else 0
+        self.cache.reserve(self.slots, place + tokens.shape[1])
+        slots = np.array([row.slot for row in read])
+        return self.transformer.read(tokens, place, slots, self.cache, guess.shape[1] + 1)
+
+    def _pick(self, rows: list[int], written: int, guess: NDArray[np.int64], logits: Array) -> _Picked:
+        """Let every draw of the rows pick its tokens, as far as its picks are those guessed, and one more."""
+        n, count, _ = logits.shape
+        weight, top = self._weights(logits, rows)
+        total = weight.sum(2, dtype=np.float64)
+        low = np.where(top[..., None] > _TOKENS, weight, 0).sum(2, dtype=np.float64)
+        high = low + np.take_along_axis(weight, top[..., None], 2)[..., 0]
+        local = np.full(len(self.rows) + 1, -1)  # the last one for draws that have ended
+        local[rows] = np.arange(n)
+        draws = np.flatnonzero(local[self.row] >= 0)
+        mine = local[self.row[draws]]
+        aim = uniforms(self.keys[draws], written, count) * total[mine]
+        token = top[mine]
+        # a draw lands on the most probable token nearly always: search only for the others
+        other, at = np.nonzero((aim < low[mine]) | (aim >= high[mine]))
         if len(other):
-            token[other] = np.minimum((total[self.row[other]] <= aim[other, None]).sum(1), v.SIZE - 1)
-        chosen = top.copy()
-        chosen[self.row[::-1]] = token[::-1]  # a row goes on with the token of its first draw
-        parted = np.flatnonzero(token != chosen[self.row])
+            passed = np.cumsum(weight[mine[other], at], 1, dtype=np.float64) <= aim[other, at, None]
+            token[other, at] = np.minimum(passed.sum(1), v.SIZE - 1)
+        kept = (np.cumprod(token[:, :-1] == guess[mine], 1)).sum(1)
+        kept = np.minimum(kept, self.limits[draws] - written - 1)
+        key = (mine * count + kept) * v.SIZE + token[np.arange(len(draws)), kept]
+        key, way = np.unique(key, return_inverse=True)
+        source, own = np.divmod(key, v.SIZE)
+        row, stop = np.divmod(source, count)
         with np.errstate(divide="ignore"):
-            before = self.logprob
-            self.logprob = before + np.log(weight[rows, chosen] / total[:, -1])
-            if len(parted):
-                pair, branch = np.unique(self.row[parted] * v.SIZE + token[parted], return_inverse=True)
-                source, new = pair // v.SIZE, pair % v.SIZE
-                gain = np.log(weight[source, new] / total[source, -1])
-                self._split(source, before[source] + gain, place)
-                self.row[parted] = len(chosen) + branch
-                chosen = np.concatenate([chosen, new])
-        return np.asarray(chosen)
+            along = np.log(np.take_along_axis(weight[:, :-1], guess[..., None], 2)[..., 0] / total[:, :-1])
+            along = np.concatenate([np.zeros((n, 1)), np.cumsum(along, 1, dtype=np.float64)], 1)
+            gain = along[row, stop] + np.log(weight[row, stop, own] / total[row, stop])
+        return _Picked(row, stop, own, gain, draws, way)
 
-    def _weights(self, logits: Array) -> tuple[Array, NDArray[np.int64]]:
+    def _weights(self, logits: Array, rows: list[int]) -> tuple[Array, NDArray[np.int64]]:
         """Return exp((logits - largest) / temperature), not normalised, and the place of the largest."""
-        top = logits.argmax(1)
-        cold = self.temperature <= 0
-        scale = np.where(cold, 1.0, self.temperature).astype(logits.dtype)
-        weight = logits - logits[np.arange(len(top)), top][:, None]
-        weight /= scale[:, None]
+        top = logits.argmax(2)
+        temperature = self.temperature[[self.rows[number].job for number in rows]]
+        cold = temperature <= 0
+        scale = np.where(cold, 1.0, temperature).astype(logits.dtype)
+        logits -= np.take_along_axis(logits, top[..., None], 2)
+        logits /= scale[:, None, None]
         with np.errstate(under="ignore", over="ignore"):
-            np.exp(weight, out=weight)
+            weight = np.exp(logits, out=logits)
         if cold.any():
-            weight[cold] = np.arange(v.SIZE) == top[cold, None]
+            weight[cold] = top[cold][..., None] == _TOKENS
         return weight, top
 
-    def _split(self, source: NDArray[np.int64], logprob: Array, place: int) -> None:
-        """Append a copy of every row in `source`: the same tokens so far, the same cache."""
-        old = len(self.written)
-        target = np.arange(old, old + len(source))
-        self.cache.reserve(old + len(source), self.prompt + place + 1)
-        self.cache.copy_rows(source, target, self.prompt + place)
-        self.written = np.concatenate([self.written, self.written[source]])
-        self.temperature = np.concatenate([self.temperature, self.temperature[source]])
-        self.logprob = np.concatenate([self.logprob, logprob])
+    def _go_on(self, rows: list[int], guess: NDArray[np.int64], picked: _Picked) -> None:
+        """Make a row of every way on, hand out the replies of draws that have ended, and let the others wait."""
+        olds = [self.rows[number] for number in rows]
+        guessed = (guess >= 0).sum(1).tolist()
+        first = len(self.rows)
+        for source, kept, token, gain in zip(*(part.tolist() for part in picked[:4]), strict=True):
+            old = olds[source]
+            written = [*old.written, *old.guess[:kept], token]
+            left = old.left + (kept < guessed[source])
+            self.rows.append(_Row(old.job, -1, written, old.guess[kept:], left, old.logprob + gain))
+        self.row[picked.draws] = first + picked.way
+        done = (picked.token == v.END)[picked.way]
+        lengths = np.array([len(row.written) for row in self.rows[first:]])
+        done |= self.limits[picked.draws] <= lengths[picked.way]
+        self._finish(picked.draws[done])
+        goes_on = np.unique(picked.way[~done])
+        self._give_slots(olds, first + goes_on, picked.row[goes_on])
+        for number in (first + goes_on).tolist():
+            row = self.rows[number]
+            row.guess = expected(self.jobs[row.job].tokens, row.written, row.guess)
+            self.waiting.setdefault(len(row.written), []).append(number)
 
-    def _finish(self, chosen: NDArray[np.int64], tokens: int) -> None:
+    def _give_slots(self, olds: list[_Row], numbers: NDArray[np.int64], sources: NDArray[np.int64]) -> None:
+        """Let the first row that comes from each old one have its slot, and every other one a copy."""
+        first = set()
+        unused = set(range(len(olds))) - set(sources.tolist())
+        self.free += [olds[source].slot for source in unused]
+        for number, source in zip(numbers.tolist(), sources.tolist(), strict=True):
+            row, old = self.rows[number], olds[source]
+            if source not in first:
+                first.add(source)
+                row.slot = old.slot
+                continue
+            if not self.free:
+                self.free.append(self.slots)
+                self.slots += 1
+                self.cache.reserve(self.slots, 0)
+            row.slot = self.free.pop()
+            self.cache.copy(old.slot, row.slot, self.prompt + len(row.written) - 1)
+
+    def _finish(self, draws: NDArray[np.int64]) -> None:
         """Hand out the replies of draws that wrote the end token or met their limit."""
-        ended = chosen[self.row] == v.END
-        done = ended | (self.limits[self.live] <= tokens)
-        if not done.any():
-            return
-        made: dict[tuple[int, bool], int] = {}
-        for draw, row, stop in zip(self.live[done], self.row[done], ended[done], strict=True):
-            job = int(self.job_of[draw])
-            texts, index = self.replies[job]
-            key = (int(row), bool(stop))
-            if key not in made:
-                made[key] = len(texts)
-                finish = "stop" if stop else "length"
-                text = v.decode(self.written[row, :tokens].tolist())
-                texts.append(Text(text, tokens, finish, float(self.logprob[row])))
-            index[draw - self.first_draw[job]] = made[key]
-        self.live, self.row = self.live[~done], self.row[~done]
-
-    def _drop_dead_rows(self) -> None:
-        """Once more than a quarter of the rows has no live draw, close the gaps."""
-        used: NDArray[Any] = np.zeros(len(self.written), bool)
-        used[self.row] = True
-        rows = np.flatnonzero(used)
-        if len(rows) > 0.75 * len(used):
-            return
-        self.cache.copy_rows(rows, np.arange(len(rows)), None)
-        self.row = np.searchsorted(rows, self.row)
-        self.written, self.temperature, self.logprob = self.written[rows], self.temperature[rows], self.logprob[rows]
+        made: dict[int, int] = {}
+        for draw, number in zip(draws.tolist(), self.row[draws].tolist(), strict=True):
+            row = self.rows[number]
+            texts, index = self.replies[row.job]
+            if number not in made:
+                made[number] = len(texts)
+                finish = "stop" if row.written[-1] == v.END else "length"
+                texts.append(Text(v.decode(row.written), len(row.written), finish, row.logprob))
+            index[draw - self.first_draw[row.job]] = made[number]
+        self.row[draws] = -1

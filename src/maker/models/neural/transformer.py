@@ -1,18 +1,17 @@
-"""The bundled model's arithmetic in numpy: Llama family, key-value cache, many rows at a time.
+"""The bundled model's arithmetic in numpy: Llama family, key-value cache, many rows and many tokens at a time.
 
-Promises: `prefill` and `step` return the logits that the plain definition gives (RMSNorm, rotary
-positions, grouped keys and values, SwiGLU), to rounding; rows never see each other. Rewritten for
-speed, never in meaning: norm gains and the 1/sqrt(head_dim) are multiplied into the matrices, and
-the rotation is two products, of the projection and of its quarter-turned copy (more columns in
-the same matrix product, but a third of the passes over memory).
+Promises: `read` returns the logits that the plain definition gives (RMSNorm, rotary positions, grouped keys
+and values, SwiGLU), to rounding; rows never see each other, nor a token what comes after it. Rewritten for
+speed, never in meaning: norm gains, the 1/sqrt(head_dim) and the signs of the gate are multiplied into the matrices;
+a head's two halves are interleaved, so that the rotation is one complex product; what the first layer makes of
+a token is looked up; and softmax goes without the largest score, unless the sum then leaves a safe range.
 
-Shapes: n prompts or r rows, t tokens, h heads, e = head_dim, d = width. Not covered: tokens,
-sampling and draws (`model.py`).
+Shapes: n rows, t tokens, v = vocabulary, d = width. Not covered: tokens, sampling and draws (`sampler.py`).
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,29 +20,37 @@ from maker.models.neural.weights import Shape, Weights
 
 Array = NDArray[Any]
 _EPSILON = 1e-5
-#: prompts a prefill takes at once: their activations then stay in a processor's second cache
-_CHUNK = 16
+#: tokens read at once: enough for the matrix products, few enough that what is made of them stays in a second cache
+_CHUNK = 448
+#: between these, sums of exponentials have lost nothing in float32
+_LEAST, _MOST = 1e-20, 1e30
 
 
 class Cache:
-    """Keys and values, each [layers, rows, kv heads, places, e], grown on demand."""
+    """Keys and values side by side, [layers, slots, places, 2 * kv heads * head_dim], grown on demand."""
 
     def __init__(self, shape: Shape, dtype: Any) -> None:
-        empty = (shape.layers, 0, shape.kv_heads, 0, shape.head_dim)
-        self.keys: Array = np.zeros(empty, dtype)
-        self.values: Array = np.zeros(empty, dtype)
+        self.held: Array = np.zeros((shape.layers, 0, 0, 2 * shape.kv_heads * shape.head_dim), dtype)
 
-    def reserve(self, rows: int, places: int) -> None:
+    def reserve(self, slots: int, places: int) -> None:
         """Make room; what is there is kept."""
-        more_rows, more_places = max(rows - self.keys.shape[1], 0), max(places - self.keys.shape[3], 0)
-        if more_rows or more_places:
-            more = ((0, 0), (0, more_rows), (0, 0), (0, more_places), (0, 0))
-            self.keys, self.values = np.pad(self.keys, more), np.pad(self.values, more)
+        more_slots, more_places = max(slots - self.held.shape[1], 0), max(places - self.held.shape[2], 0)
+        if more_slots or more_places:
+            self.held = np.pad(self.held, ((0, 0), (0, more_slots), (0, more_places), (0, 0)))
 
-    def copy_rows(self, source: Array, target: Array, places: int | None) -> None:
-        """Copy the first `places` places (None: all) of rows `source` to rows `target`."""
-        self.keys[:, target, :, :places] = self.keys[:, source, :, :places]
-        self.values[:, target, :, :places] = self.values[:, source, :, :places]
+    def copy(self, source: int, target: int, places: int) -> None:
+        """Copy the first `places` places of one slot to another."""
+        self.held[:, target, :places] = self.held[:, source, :places]
+
+
+class _Layer(NamedTuple):
+    """The matrices of one layer: q; k and v; o; gate (negated) and up; down (negated)."""
+
+    q: Array
+    kv: Array
+    o: Array
+    gates: Array
+    down: Array
 
 
 class Transformer:
@@ -55,118 +62,112 @@ class Transformer:
         self.embed = weights["embed"].astype(dtype)
         self.head = (weights["norm"][:, None] * weights["head"]).astype(dtype)
         self.layers = [self._arrange(weights, layer) for layer in range(shape.layers)]
-        self._turns: tuple[Array, Array] = self._angles(64)
+        normed = self._norm(self.embed)
+        self._first = normed @ self.layers[0].q, normed @ self.layers[0].kv  # of every token
+        self._turns: Array = self._angles(64)
 
-    def _arrange(self, weights: Weights, layer: int) -> tuple[Array, Array, Array, Array]:
-        """Return (q, k, their quarter turns and v; o; gate and up; down) of one layer."""
+    def _arrange(self, weights: Weights, layer: int) -> _Layer:
+        """Return the matrices of one layer with everything multiplied in that can be."""
         w = {n: weights[f"{layer}.{n}"].astype(np.float64) for n in ("q", "k", "v", "o", "gate", "up", "down")}
         gain = weights[f"{layer}.norm_attention"].astype(np.float64)[:, None]
         feed = weights[f"{layer}.norm_feed"].astype(np.float64)[:, None]
-        q, k, v = gain * w["q"] * self.shape.head_dim**-0.5, gain * w["k"], gain * w["v"]
-        whole = [q, k, self._quarter(q), self._quarter(k), v]
-        parts = (whole, [w["o"]], [feed * w["gate"], feed * w["up"]], [w["down"]])
-        inward, outward, gates, down = (np.ascontiguousarray(np.concatenate(part, 1), self.dtype) for part in parts)
-        return inward, outward, gates, down
+        q, k = self._paired(gain * w["q"] * self.shape.head_dim**-0.5), self._paired(gain * w["k"])
+        kv, gates = np.concatenate([k, gain * w["v"]], 1), np.concatenate([-feed * w["gate"], feed * w["up"]], 1)
+        return _Layer(*(np.ascontiguousarray(m, self.dtype) for m in (q, kv, w["o"], gates, -w["down"])))
 
-    def _quarter(self, matrix: Array) -> Array:
-        """Turn the two halves (a, b) of every head's columns into (-b, a)."""
-        heads = matrix.reshape(len(matrix), -1, 2, self.shape.head_dim // 2)
-        return np.stack([-heads[:, :, 1], heads[:, :, 0]], 2).reshape(matrix.shape)
+    def _paired(self, matrix: Array) -> Array:
+        """Put next to each other the columns of a head that the rotation turns against each other."""
+        halves = matrix.reshape(len(matrix), -1, 2, self.shape.head_dim // 2)
+        return halves.swapaxes(2, 3).reshape(matrix.shape)
 
-    def _angles(self, places: int) -> tuple[Array, Array]:
-        """Return cos and sin [places, (heads + kv heads) e] of the rotation, for q and k side by side."""
+    def _angles(self, places: int) -> Array:
+        """Return the rotation as complex numbers [places, heads * head_dim / 2]."""
         half = self.shape.head_dim // 2
         angle = np.arange(places)[:, None] * self.shape.rope_base ** (-np.arange(half) / half)
-        wide = np.tile(angle, (1, 2 * (self.shape.heads + self.shape.kv_heads)))
-        return np.cos(wide).astype(self.dtype), np.sin(wide).astype(self.dtype)
-
-    def _turn(self, start: int, stop: int) -> tuple[Array, Array]:
-        if stop > len(self._turns[0]):
-            self._turns = self._angles(2 * stop)
-        return self._turns[0][start:stop], self._turns[1][start:stop]
+        turns = np.exp(1j * np.tile(angle, (1, self.shape.heads)))
+        return turns.astype(np.result_type(self.dtype, np.complex64))
 
     def _norm(self, x: Array) -> Array:
         """Divide every vector by its root mean square (the gain is in the matrix that follows)."""
-        square = np.einsum("...d,...d->...", x, x)
+        square = np.einsum("nd,nd->n", x, x)
         square /= self.shape.width
         square += self.dtype.type(_EPSILON)
         np.sqrt(square, out=square)
-        return x / square[..., None]  # type: ignore[no-any-return]
+        return np.asarray(x / square[:, None])
 
-    def _feed(self, x: Array, layer: int) -> Array:
-        """Return x plus the gated feed-forward of x; x: [.., d]."""
-        both = self._norm(x) @ self.layers[layer][2]
-        gate, up = both[..., : self.shape.hidden], both[..., self.shape.hidden :]
-        share = np.exp(-gate)
-        share += 1
-        np.divide(gate, share, out=share)
-        share *= up
-        x += share @ self.layers[layer][3]
-        return x
+    def read(self, tokens: NDArray[np.int64], place: int, slots: NDArray[np.int64], cache: Cache, asked: int) -> Array:
+        """Read tokens [n, t] at `place` and after it; return the logits [n, asked, v] after the last `asked` tokens.
 
-    def prefill(self, tokens: NDArray[np.int64], cache: Cache) -> Array:
-        """Read prompts of equal length, [n, t], into rows 0..n-1; return the logits [n, v] after the last token."""
-        with np.errstate(over="ignore", under="ignore"):
-            chunks = [self._prefill(tokens[at : at + _CHUNK], cache, at) for at in range(0, len(tokens), _CHUNK)]
+        slots: [n], the slots of the cache that hold the places before, and get these.
+        """
+        n, t = tokens.shape
+        if place + t > len(self._turns):
+            self._turns = self._angles(2 * (place + t))
+        step = max(1, _CHUNK // t)
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+            chunks = [
+                self._read(tokens[at : at + step], place, slots[at : at + step], cache, asked)
+                for at in range(0, n, step)
+            ]
         return np.concatenate(chunks)
 
-    def _prefill(self, tokens: NDArray[np.int64], cache: Cache, at: int) -> Array:
-        s = self.shape
-        n, t = tokens.shape
-        cos, sin = self._turn(0, t)
-        future = np.triu(np.full((t, t), -np.inf, self.dtype), 1)
-        x = self.embed[tokens]
-        for layer in range(s.layers):
-            last = layer == s.layers - 1
-            qk, v = self._project(self._norm(x), layer, cos, sin)
-            heads = qk.reshape(n, t, s.heads + s.kv_heads, s.head_dim).swapaxes(1, 2)
-            keys = np.ascontiguousarray(heads[:, s.heads :])
-            values = np.ascontiguousarray(v.reshape(n, t, s.kv_heads, s.head_dim).swapaxes(1, 2))
-            cache.keys[layer, at : at + n, :, :t] = keys
-            cache.values[layer, at : at + n, :, :t] = values
-            # after the last layer only the last place is asked for anything
-            query = np.ascontiguousarray(heads[:, : s.heads, -1:] if last else heads[:, : s.heads])
-            mixed = self._attend(query, keys, values, None if last else future)
-            x = x[:, -1:] if last else x
-            x += mixed.swapaxes(1, 2).reshape(n, x.shape[1], -1) @ self.layers[layer][1]
-            x = self._feed(x, layer)
-        return np.asarray(self._norm(x[:, -1]) @ self.head)
+    def _read(self, tokens: NDArray[np.int64], place: int, slots: NDArray[np.int64], cache: Cache, asked: int) -> Array:
+        s, (n, t), end = self.shape, tokens.shape, place + tokens.shape[1]
+        # neighbouring slots are read where they are, others copied
+        where = slice(slots[0], slots[0] + n) if np.array_equal(slots, np.arange(slots[0], slots[0] + n)) else slots
+        past = np.tri(t, end, place, self.dtype)
+        x, turns = self.embed[tokens.ravel()], self._turns[place:end]
+        for number, layer in enumerate(self.layers):
+            q, kv = self._project(x, tokens, number)
+            kv = kv.reshape(n, t, -1)
+            self._turn(kv, turns[:, : s.kv_heads * s.head_dim // 2])
+            cache.held[number, where, place:end] = kv
+            held = kv if place == 0 else cache.held[number, where, :end]
+            if number == s.layers - 1:  # after the last layer nobody looks at what came before
+                x, q = (a.reshape(n, t, -1)[:, t - asked :].reshape(n * asked, -1) for a in (x, q))
+                past, turns, t = past[t - asked :], turns[t - asked :], asked
+            q = q.reshape(n, t, -1)
+            self._turn(q, turns)
+            x += self._attend(q, held, past) @ layer.o
+            self._feed(x, layer)
+        return np.asarray(self._norm(x) @ self.head).reshape(n, asked, -1)
 
-    def step(self, tokens: NDArray[np.int64], place: int, cache: Cache) -> Array:
-        """Read one more token at `place` in each of rows 0..r-1, [r]; return the logits [r, v] after it."""
-        s = self.shape
-        r = len(tokens)
-        cos, sin = self._turn(place, place + 1)
-        x = self.embed[tokens]
-        with np.errstate(over="ignore", under="ignore"):
-            for layer in range(s.layers):
-                qk, v = self._project(self._norm(x), layer, cos, sin)
-                heads = qk.reshape(r, s.heads + s.kv_heads, s.head_dim)
-                cache.keys[layer, :r, :, place] = heads[:, s.heads :]
-                cache.values[layer, :r, :, place] = v.reshape(r, s.kv_heads, s.head_dim)
-                keys, values = cache.keys[layer, :r, :, : place + 1], cache.values[layer, :r, :, : place + 1]
-                x += self._attend(heads[:, : s.heads, None], keys, values, None).reshape(r, -1) @ self.layers[layer][1]
-                x = self._feed(x, layer)
-            return np.asarray(self._norm(x) @ self.head)
+    def _project(self, x: Array, tokens: NDArray[np.int64], number: int) -> tuple[Array, Array]:
+        """Return q, and k and v, of every token, not rotated."""
+        if number == 0:
+            return self._first[0][tokens.ravel()], self._first[1][tokens.ravel()]
+        normed, layer = self._norm(x), self.layers[number]
+        return normed @ layer.q, normed @ layer.kv
 
-    def _project(self, x: Array, layer: int, cos: Array, sin: Array) -> tuple[Array, Array]:
-        """Return q and k, rotated and side by side, and v."""
-        wide = x @ self.layers[layer][0]
-        width = cos.shape[1]
-        qk = wide[..., :width] * cos
-        qk += wide[..., width : 2 * width] * sin
-        return qk, wide[..., 2 * width :]
+    def _turn(self, wide: Array, turns: Array) -> None:
+        """Rotate the first columns of [n, t, ..] in place, as many as there are turns [t, ..] for."""
+        pairs = wide[..., : 2 * turns.shape[1]].view(turns.dtype)
+        pairs *= turns
 
-    def _attend(self, query: Array, keys: Array, values: Array, future: Array | None) -> Array:
-        """Mix values [r, kv, t, e] by softmax of query [r, h, q, e] times keys [r, kv, t, e] plus `future` [q, t]."""
-        r, h, q, e = query.shape
-        groups = self.shape.heads // self.shape.kv_heads
-        if groups > 1:
-            query = query.reshape(r, h // groups, groups * q, e)
-        score = query @ keys.swapaxes(2, 3)
-        if future is not None:
-            score += future if groups == 1 else np.tile(future, (groups, 1))
-        score -= score.max(-1, keepdims=True)
-        np.exp(score, out=score)
-        score /= score.sum(-1, keepdims=True)
-        return np.asarray((score @ values).reshape(r, h, q, e))
+    def _attend(self, query: Array, held: Array, past: Array) -> Array:
+        """Mix values by softmax of query [n, t, ..] times keys over the places that `past` [t, places] marks with 1."""
+        s, (n, t, _) = self.shape, query.shape
+        q = query.reshape(n, t, s.kv_heads, -1, s.head_dim).transpose(0, 2, 3, 1, 4)
+        keys, values = held.reshape(n, -1, 2, s.kv_heads, 1, s.head_dim).transpose(2, 0, 3, 4, 1, 5)
+        score = q @ keys.swapaxes(-1, -2)
+        share = np.exp(score)
+        share *= past
+        ones = np.ones((past.shape[1], 1), self.dtype)
+        total = share @ ones
+        if not (total.min() > _LEAST and total.max() < _MOST):
+            score[..., past == 0] = -np.inf
+            share = np.exp(score - score.max(-1, keepdims=True))
+            total = share @ ones
+        mixed = share @ values
+        mixed /= total
+        return mixed.transpose(0, 3, 1, 2, 4).reshape(n * t, -1)
+
+    def _feed(self, x: Array, layer: _Layer) -> None:
+        """Add to x [.., d] its gated feed-forward."""
+        both = self._norm(x) @ layer.gates
+        gate, up = both[:, : self.shape.hidden], both[:, self.shape.hidden :]
+        share = np.exp(gate)
+        share += 1
+        up *= gate
+        up /= share
+        x += up @ layer.down

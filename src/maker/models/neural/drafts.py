@@ -1,0 +1,57 @@
+"""Guesses at what the bundled model will write next: looked up in its prompt and in what its step wrote before.
+
+Promises: a guess costs time when it is wrong and changes nothing else: the sampler asks the model about every guessed
+token and keeps those that the draw would have written anyhow. Nothing here knows the right move. Once the model
+has written a move, its answer is guessed to be the prompt's stacks after that move, right or not; a draw that has
+left a guess is guessed to come back to it.
+
+Not covered: which tokens are kept (`sampler.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from maker.models.neural import vocabulary as v
+
+#: how a reply begins, before anything is known of it
+OPENING = [v.MOVE]
+#: the most tokens guessed at once; halved each time a draw leaves its guess, until it is sampled token by token
+_LONGEST = 48
+
+
+def believed(guess: list[int], left: int) -> list[int]:
+    """Return as much of a guess as is worth asking about, for a draw that has left its guesses `left` times."""
+    return guess[: _LONGEST >> left]
+
+
+def expected(prompt: Sequence[int], written: Sequence[int], rest: list[int]) -> list[int]:
+    """Return the tokens guessed to follow `written`; `rest` was guessed in the place of its last token and after."""
+    last = written[-1]
+    if v.MOVE_PEGS <= last < v.FIRST:
+        return _stacks_after(prompt, written[-2] - v.FIRST if len(written) > 1 else 0, last - v.MOVE_PEGS)
+    # a slip in copying: something was left out if the token comes later, else one token stands for another
+    return rest[rest.index(last) + 1 :] if last in rest else rest[1:]
+
+
+def _stacks_after(prompt: Sequence[int], disk: int, pegs: int) -> list[int]:
+    """Return the tokens of the prompt's stacks after `disk` went from peg to peg as the model wrote."""
+    stacks: list[list[int]] = [[]]
+    for token in reversed(prompt[:-1]):
+        if token == v.BAR:
+            stacks.append([])
+        elif token >= v.FIRST:
+            stacks[-1].append(token - (v.NEXT if token >= v.NEXT else v.FIRST))
+        else:
+            break  # the previous move
+    stacks = [stack[::-1] for stack in reversed(stacks)]
+    source, target = divmod(pegs, 3)
+    if max(source, target) < len(stacks) and disk in stacks[source]:
+        stacks[source].remove(disk)
+        stacks[target].append(disk)
+    tokens: list[int] = []
+    for stack in stacks:
+        tokens += [(v.NEXT if i else v.FIRST) + number for i, number in enumerate(stack)]
+        tokens.append(v.BAR)
+    tokens[-1] = v.CLOSE
+    return tokens
