@@ -101,11 +101,11 @@ def test_sharing_equals_one_by_one_sampling_draw_by_draw():
             assert texts[index[draw]].logprob == pytest.approx(single.logprob, abs=1e-9)
 
 
-@pytest.mark.parametrize("heat", [0.0, 1.0, 1.8, 2.6])
+@pytest.mark.parametrize("heat", [0.0, 1.8, 2.6])
 def test_guesses_change_no_token(heat, monkeypatch):
     """With good guesses, none, and wrong ones, every draw has the same text and probability."""
     model = build(dtype="float64")
-    prompts = [vocabulary.encode(prompt) for prompt, _ in prompts_of(7, 6, seed=3)]
+    prompts = [vocabulary.encode(prompt) for prompt, _ in prompts_of(5, 3, seed=3)]
     limits = [30, 30, 30, 30, 30, 1, 6, 12]
     jobs = [Job(tokens, heat, [i * 31 + d for d in range(8)], limits) for i, tokens in enumerate(prompts)]
     guessed = model.answer(jobs)
