@@ -183,7 +183,7 @@ class _Batch:
         if len(other):
             passed = np.cumsum(weight[mine[other], at], 1, dtype=np.float64) <= aim[other, at, None]
             token[other, at] = np.minimum(passed.sum(1), v.SIZE - 1)
-        kept = (np.cumprod(token[:, :-1] == guess[mine], 1)).sum(1)
+        kept = np.cumprod(token[:, :-1] == guess[mine], 1).sum(1)
         kept = np.minimum(kept, self.limits[draws] - written - 1)
         key = (mine * count + kept) * v.SIZE + token[np.arange(len(draws)), kept]
         key, way = np.unique(key, return_inverse=True)
@@ -233,13 +233,12 @@ class _Batch:
 
     def _give_slots(self, olds: list[_Row], numbers: NDArray[np.int64], sources: NDArray[np.int64]) -> None:
         """Let the first row that comes from each old one have its slot, and every other one a copy."""
-        first = set()
-        unused = set(range(len(olds))) - set(sources.tolist())
-        self.free += [olds[source].slot for source in unused]
+        goes_on = set(sources.tolist())
+        self.free += [old.slot for source, old in enumerate(olds) if source not in goes_on]
         for number, source in zip(numbers.tolist(), sources.tolist(), strict=True):
             row, old = self.rows[number], olds[source]
-            if source not in first:
-                first.add(source)
+            if source in goes_on:
+                goes_on.remove(source)
                 row.slot = old.slot
                 continue
             if not self.free:
