@@ -78,7 +78,7 @@ class Transformer:
     def _paired(self, matrix: Array) -> Array:
         """Put next to each other the columns of a head that the rotation turns against each other."""
         halves = matrix.reshape(len(matrix), -1, 2, self.shape.head_dim // 2)
-        return halves.swapaxes(2, 3).reshape(matrix.shape)
+        return np.asarray(halves.swapaxes(2, 3).reshape(matrix.shape))
 
     def _angles(self, places: int) -> Array:
         """Return the rotation as complex numbers [places, heads * head_dim / 2]."""
@@ -160,7 +160,7 @@ class Transformer:
             total = share @ ones
         mixed = share @ values
         mixed /= total
-        return mixed.transpose(0, 3, 1, 2, 4).reshape(n * t, -1)
+        return np.asarray(mixed.transpose(0, 3, 1, 2, 4).reshape(n * t, -1))
 
     def _feed(self, x: Array, layer: _Layer) -> None:
         """Add to x [.., d] its gated feed-forward."""
