@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from maker.experiments.avalanche.readers import error_rate
 from maker.experiments.collapse.coins import split
-from maker.experiments.collapse.policy import Policy
-from maker.experiments.collapse.training import CLIP, METHODS, Drawn, Method, _push, draw, taught, update
+from maker.experiments.collapse.policy import NO_HISTORY, Policy
+from maker.experiments.collapse.training import CLIP, METHODS, Drawn, Method, _push, _written, draw, taught, update
 
 WAYS = {method.name: method for method in METHODS}
 
@@ -68,3 +69,14 @@ def test_a_policy_learns_in_every_way(name):
     for _ in range(6):
         update(policy, WAYS[name], draw(policy, learned, rng), rng)
     assert (policy.table(learned) * learned.right).sum(1).mean() > before + 0.05
+
+
+def test_writers_who_err_are_known_by_their_record():
+    """Half of the rows are told a record; those with more wrong ones are wrong oftener, as the exact reader says."""
+    right = np.zeros((20_000, 3), np.int64)
+    said, wrong = _written(right, np.random.default_rng(0))
+    erred = said.any(1)
+    assert abs((wrong == NO_HISTORY).mean() - 0.5) < 0.02
+    for count in (0, 4):
+        rate = erred[wrong == count].mean() * 216 / 215  # an error hits the right answer now and then
+        assert abs(rate - error_rate(count, 8)) < 0.03

@@ -1,6 +1,6 @@
-"""Does a policy that lost its entropy lose what a vote adds, and do the ways to keep entropy give it back?
+"""Does a policy that lost its entropy lose what a vote adds? `maker experiment entropy-collapse`.
 
-`maker experiment entropy-collapse`. Small networks pay amounts with coins. They are taught, then trained by policy
+Small networks pay amounts with coins. They are taught, then trained by policy
 gradient, plainly and in five ways that are meant to keep entropy. At nine points of each training, all probabilities
 are computed exactly, and votes are played by the engine's rule, on questions learned from and on others.
 
@@ -19,7 +19,7 @@ from maker.experiments.collapse.coins import Questions, split
 from maker.experiments.collapse.law import Law, Mean, correlation, effective_rank, law, mean, velocity
 from maker.experiments.collapse.policy import NO_HISTORY, Policy
 from maker.experiments.collapse.training import METHODS, Method, draw, taught, update
-from maker.experiments.collapse.votes import ERROR, KS, MOST, Seen, seen
+from maker.experiments.collapse.votes import KS, MOST, Seen, seen
 from maker.experiments.kit.figure import legend, line, style
 from maker.experiments.kit.study import Options, Row, Study, short
 
@@ -71,8 +71,8 @@ class Look:
 def run(options: Options) -> Study:
     """Train policies in all ways, from the same taught one in each run, and look at them along the way."""
     options.no_model(NAME)
-    runs, updates, asked = options.size(4, 2), options.size(400, 40), options.size(147, 60)
-    lessons = options.size(1500, 200)
+    runs, updates, asked = options.size(4, 2), options.size(200, 40), options.size(100, 60)
+    lessons = options.size(1200, 200)
     looks = []
     for number in range(runs):
         rng = np.random.default_rng((options.seed, number))

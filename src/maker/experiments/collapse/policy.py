@@ -117,7 +117,7 @@ class Policy:
         each = (warm / warm.sum(1, keepdims=True)).reshape(number, heads, WORDS)
         whole = each[:, 0]
         for place in range(1, TOKENS):
-            after = each[:, _AT == place].reshape(number, -1)
+            after = each[:, np.equal(_AT, place)].reshape(number, -1)
             whole = np.repeat(whole, WORDS, 1) * after
         return whole
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from maker.experiments.collapse.coins import ANSWERS, TOKENS, Ints, Questions
-from maker.experiments.collapse.policy import NO_HISTORY, Floats, Policy, number_of, rows_of, seen
+from maker.experiments.collapse.policy import LAST, NO_HISTORY, Floats, Policy, number_of, rows_of, seen
 
 GROUP = 8
 QUESTIONS = 32  # of an update
@@ -43,7 +43,7 @@ METHODS = (
     Method("entropy bonus", 0.01),
     Method("Clip-higher", 0.28, 0.28),
     Method("Clip-Cov", 0.05),
-    Method("KL-Cov", 1.0),
+    Method("KL-Cov", 10.0),
     Method("GPPO"),
 )
 
@@ -60,20 +60,36 @@ class Drawn:
     entropy: float
 
 
-def taught(rng: np.random.Generator, learned: Questions, lessons: int) -> Policy:
-    """Return a policy that was shown right answers, any of them alike, 256 in each of so many lessons."""
+def taught(rng: np.random.Generator, learned: Questions, lessons: int, *, writers: bool = False) -> Policy:
+    """Return a policy that was shown right answers, any of them alike, 256 in each of so many lessons.
+
+    writers: it is shown what writers answer who err, each as often as it does, any rate from 0 to 1/2 alike; of half
+    of them it is told how many of the last eight answers were wrong.
+    """
     policy = Policy(rng)
     right = learned.right
     for _ in range(lessons):
         which = rng.integers(0, len(learned), 256)
         said = ANSWERS[(right[which] * rng.random((256, len(ANSWERS)))).argmax(1)]
-        x = seen(*rows_of(learned[which], said, np.full(256, NO_HISTORY)))
+        wrong = np.full(256, NO_HISTORY)
+        if writers:
+            said, wrong = _written(said, rng)
+        x = seen(*rows_of(learned[which], said, wrong))
         *layers, log = policy.forward(x)
         slope = np.exp(log)
         slope[np.arange(len(slope)), said.ravel()] -= 1
         policy.step(x, (layers[0], layers[1]), slope / len(slope), TEACHING)
     policy.rested()
     return policy
+
+
+def _written(right: Ints, rng: np.random.Generator) -> tuple[Ints, Ints]:
+    """Return what writers answer, and what is told of their histories."""
+    rate = rng.uniform(0, 0.5, len(right))
+    any_ = ANSWERS[rng.integers(0, len(ANSWERS), len(right))]
+    said = np.where(rng.random(len(right))[:, None] < rate[:, None], any_, right)
+    told = rng.random(len(right)) < 0.5
+    return said, np.where(told, rng.binomial(LAST, rate), NO_HISTORY)
 
 
 def draw(policy: Policy, learned: Questions, rng: np.random.Generator) -> Drawn:
