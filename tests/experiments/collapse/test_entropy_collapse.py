@@ -36,7 +36,9 @@ def test_a_model_is_not_asked():
 def test_a_loss_is_said_to_be_one_where_it_is_clear():
     """What the vote adds goes down in both runs; the other way's gain is above plain's at the end."""
     found = [*looks("plain", 0.0), *looks("kept", 0.2)]
-    said = experiment._bridge(found, 0)
+    said = experiment.shows(found, 0)
+    assert said.startswith("Yes: the vote adds 0.300 to the share of right steps before plain training and 0.000 after")
+    assert "kept by kept 0.200." in said
     assert "what the vote adds: 0.300 before, 0.000 after (down, -0.300" in said
     assert "what the vote adds up, +0.200" in experiment._against(found, "kept", 0)
 

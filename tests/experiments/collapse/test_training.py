@@ -22,10 +22,11 @@ def pushed(way, advantage, moved, **more):
 
 
 def test_what_is_clipped_pushes_no_more_but_in_gppo():
-    """Beyond the bound in the direction of its advantage a token has no gradient; in GPPO that of the bound."""
+    """Beyond the bound in the direction of its advantage a token has no gradient; in GPPO a share of the bound's."""
     advantage, moved = [1, 1, -1, -1], [0.5, -0.5, -0.5, 0.5]
     assert pushed("plain", advantage, moved) == pytest.approx([0, np.exp(-0.5), 0, -np.exp(0.5)])
-    assert pushed("GPPO", advantage, moved) == pytest.approx([1 + CLIP, np.exp(-0.5), -(1 - CLIP), -np.exp(0.5)])
+    kept = pushed("GPPO", advantage, moved, constant=0.5)
+    assert kept == pytest.approx([0.5 * (1 + CLIP), np.exp(-0.5), -0.5 * (1 - CLIP), -np.exp(0.5)])
     assert pushed("Clip-higher", [1.0], [0.24], high=0.28) == pytest.approx([np.exp(0.24)])
     assert pushed("plain", [1.0], [0.24]) == pytest.approx([0])
 

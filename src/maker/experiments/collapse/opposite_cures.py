@@ -74,7 +74,7 @@ class Trained:
 def run(options: Options) -> Study:
     """Train policies, and measure every illness under every cure."""
     options.no_model(NAME)
-    runs, updates, asked = options.size(4, 2), options.size(200, 40), options.size(200, 60)
+    runs, updates, asked = options.size(3, 2), options.size(200, 40), options.size(200, 60)
     trained = []
     for number in range(runs):
         trained.append(_trained(options.seed, number, options.size(1200, 200), updates, asked))
@@ -169,18 +169,20 @@ def table(found: dict[tuple[str, str], list[float]], seed: int) -> list[list[str
 
 def shows(found: dict[tuple[str, str], list[float]], seed: int) -> str:
     """Say what each cure does for each illness, and which does more."""
-    said = []
+    said, best = [], []
     for illness in ILLNESSES:
         first = mean(found[illness, "as it is"], seed)
         subtract, keep = (gain(found, illness, cure, seed) for cure in CURES[1:3])
         pairs = zip(found[illness, CURES[1]], found[illness, CURES[2]], strict=True)
         apart = mean([one - other for one, other in pairs], seed)
-        better = "the first more" if apart.low > 0 else "the second more" if apart.high < 0 else "neither clearly more"
+        better = CURES[1] if apart.low > 0 else CURES[2] if apart.high < 0 else "neither clearly"
+        best.append(f"{illness}: {better}")
         said.append(
             f"{illness.capitalize()}: {first.value:.3f} of the steps right as it is; subtracting context adds "
-            f"{_signed(subtract)}, keeping variety {_signed(keep)}: {better}; both end at "
-            f"{found_mean(found, illness, 'both'):.3f}."
+            f"{_signed(subtract)}, keeping variety {_signed(keep)}, both together "
+            f"{_signed(gain(found, illness, 'both', seed))}; the first less the second {_signed(apart)}."
         )
+    said.insert(0, f"What helps more, {'; '.join(best)}.")
     ladder = {cure: found_mean(found, "collapse", cure) for cure in CURES[4:]}
     said.append(
         "Of what both cures leave, on a checker's word: "

@@ -30,7 +30,7 @@ class Method:
     """A way to train by policy gradient.
 
     constant: of an entropy bonus, the nats' worth; of Clip-Cov, the share of tokens left out; of KL-Cov, the weight of
-    the penalty. high: the bound above which a ratio is clipped.
+    the penalty; of GPPO, the share of its gradient that a clipped token keeps. high: the bound above which a ratio is clipped.
     """
 
     name: str
@@ -40,11 +40,11 @@ class Method:
 
 METHODS = (
     Method("plain"),
-    Method("entropy bonus", 0.01),
-    Method("Clip-higher", 0.28, 0.28),
+    Method("entropy bonus", 0.03),
+    Method("Clip-higher", 0.0, 0.5),
     Method("Clip-Cov", 0.05),
     Method("KL-Cov", 10.0),
-    Method("GPPO"),
+    Method("GPPO", 0.1),
 )
 
 
@@ -134,9 +134,9 @@ def _push(method: Method, drawn: Drawn, now: Floats, rng: np.random.Generator) -
         push[top] -= method.constant * np.sign(moved[top])
         return push
     over, under = (a > 0) & (ratio > 1 + method.high), (a < 0) & (ratio < 1 - CLIP)
-    # what is clipped pushes no more, but in GPPO as it did at the bound
-    held = (a * (1 + method.high), a * (1 - CLIP)) if method.name == "GPPO" else (0.0, 0.0)
-    push = np.where(over, held[0], np.where(under, held[1], push)).astype(np.float32)
+    # what is clipped pushes no more, but in GPPO with a share of what it did at the bound
+    kept = method.constant * a if method.name == "GPPO" else 0.0
+    push = np.where(over, kept * (1 + method.high), np.where(under, kept * (1 - CLIP), push)).astype(np.float32)
     if method.name == "Clip-Cov":
         covariance = _covariance(a, now)
         able = np.flatnonzero((covariance > _COV[0]) & (covariance < _COV[1]))
