@@ -30,7 +30,7 @@ class Method:
     """A way to train by policy gradient.
 
     constant: of an entropy bonus, the nats' worth; of Clip-Cov, the share of tokens left out; of KL-Cov, the weight of
-    the penalty; of GPPO, the share of its gradient that a clipped token keeps. high: the bound above which a ratio is clipped.
+    the penalty; of GPPO, the share of its gradient that a clipped token keeps. high: above it a ratio is clipped.
     """
 
     name: str
