@@ -8,8 +8,23 @@ import pytest
 from maker.errors import TaskError
 from maker.experiments.collapse import opposite_cures as experiment
 from maker.experiments.collapse.coins import every
-from maker.experiments.collapse.opposite_cures import CLEAN, CURES, DIRTY, ILLNESSES, KEPT, PLAIN, Trained
-from maker.experiments.collapse.policy import Policy
+from maker.experiments.collapse.opposite_cures import (
+    ALONE,
+    AVALANCHE,
+    CLEAN,
+    COLLAPSE,
+    DIRTY,
+    KEPT,
+    OTHER,
+    PLAIN,
+    RIGHT,
+    SHOWN,
+    STAGES,
+    VOTE,
+    WARM,
+    Trained,
+)  # fmt: skip
+from maker.experiments.collapse.policy import NO_HISTORY, Policy
 from maker.experiments.kit.study import Options
 
 
@@ -21,34 +36,37 @@ def trained(seed):
 
 
 def test_each_cell_holds_what_it_says():
-    """One reply is the exact share under its history; rungs only ever add to what both cures do."""
+    """The avalanche is what a dirty history costs, and nothing on the state alone; rungs only ever add."""
     here = [trained(0), trained(1)]
     found = experiment.cells(here, 0)
-    assert set(found) == {(illness, cure) for illness in ILLNESSES for cure in CURES}
-    assert found["avalanche", "as it is"][0] == here[0].one("taught", DIRTY).mean()
-    assert found["collapse", "as it is"][1] == here[1].one(PLAIN.name, CLEAN).mean()
-    assert found["collapse", "keep variety"][0] == here[0].one(KEPT.name, CLEAN).mean()
-    for run in (0, 1):
-        assert found["avalanche", "both"][run] == found["collapse", "both"][run]
-        assert found["collapse", "both, and warmer"][run] >= found["collapse", "both"][run]
+    assert {stage for _, _, stage in found} == set(STAGES)
+    clean, dirty = (here[1].one("taught", wrong).mean() for wrong in (CLEAN, DIRTY))
+    assert found[AVALANCHE, SHOWN, "taught"][1] == 1 - dirty / clean
+    assert found[AVALANCHE, ALONE, "taught"] == [0, 0]
+    alone = here[0].one(KEPT.name, NO_HISTORY).mean()
+    assert found[COLLAPSE, ALONE, KEPT.name][0] == pytest.approx(found[RIGHT, VOTE, KEPT.name][0] - alone)
+    assert found[RIGHT, VOTE, "taught"][0] <= found[RIGHT, WARM, "taught"][0] <= found[RIGHT, OTHER, "taught"][0]
 
 
 def made(avalanche, collapse):
-    """Return cells of three runs: all .4 as they are, then these shares after each cure."""
-    cures = {"avalanche": avalanche, "collapse": collapse}
-    return {(illness, cure): [0.4 + 0.01 * run + (0 if cure == "as it is" else more) for run in range(3)]
-            for illness, (subtract, keep) in cures.items()
-            for cure, more in zip(CURES, (0, subtract, keep, 0.3, 0.3, 0.3), strict=True)}  # fmt: skip
+    """Return cells of three runs: loss to own errors, and what the vote adds, by stage."""
+    found = {}
+    for at, stage in enumerate(STAGES):
+        for run in range(3):
+            for key, value in (
+                ((AVALANCHE, SHOWN), avalanche[at]), ((AVALANCHE, ALONE), 0.0), ((COLLAPSE, SHOWN), collapse[at]),
+                ((COLLAPSE, ALONE), collapse[at]), ((RIGHT, VOTE), 0.4), ((RIGHT, WARM), 0.5), ((RIGHT, OTHER), 0.6),
+            ):  # fmt: skip
+                found.setdefault((*key, stage), []).append(value + 0.01 * run)
+    return found
 
 
 def test_opposite_cures_are_told_apart():
-    """The cure that adds more is named, and neither where they do not differ."""
-    said = experiment.shows(made((0.3, 0.1), (0.1, 0.3)), 0)
-    assert "subtracting context adds +0.300 (+0.300 to +0.300), keeping variety +0.100" in said
-    assert said.startswith("What helps more, avalanche: subtract context; collapse: keep variety.")
-    level = made((0.1, 0.1), (0.1, 0.1))
-    level["avalanche", CURES[1]] = [0.6, 0.4, 0.52]
-    assert "avalanche: neither clearly" in experiment.shows(level, 0)
+    """Each helps its own illness, or nothing is claimed: where variety kept gives the vote nothing."""
+    said = experiment.shows(made((0.2, 0.1, 0.2), (0.1, 0.05, 0.15)), 0)
+    assert said.startswith("Each cure helps its own illness alone here.")
+    assert "variety kept adds +0.100 (+0.100 to +0.100) of what the vote adds" in said
+    assert experiment.shows(made((0.2, 0.1, 0.2), (0.1, 0.05, 0.05)), 0).startswith("The cures are not told apart")
 
 
 def test_a_model_is_not_asked():

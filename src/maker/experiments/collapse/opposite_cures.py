@@ -10,6 +10,7 @@ Not covered: language models (`self-conditioning` asks some), and training on di
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -20,11 +21,11 @@ from maker.engine.ladder.rungs import WARMER
 from maker.experiments.avalanche.readers import expected
 from maker.experiments.collapse.coins import Questions, split
 from maker.experiments.collapse.law import Mean, mean
-from maker.experiments.collapse.policy import LAST, Policy
+from maker.experiments.collapse.policy import LAST, NO_HISTORY, Policy
 from maker.experiments.collapse.training import METHODS, draw, taught, update
 from maker.experiments.collapse.votes import raced
 from maker.experiments.kit.exact import Floats
-from maker.experiments.kit.figure import style
+from maker.experiments.kit.figure import legend, style
 from maker.experiments.kit.study import Options, Row, Study
 
 if TYPE_CHECKING:
@@ -38,16 +39,12 @@ K = 3
 RACES = 16  # of a question
 DIRTY, CLEAN = LAST // 2, 0  # wrong ones among the last eight answers
 TURNS = 40  # of the exact reader's histories, as in `self-conditioning`
-ILLNESSES = ("avalanche", "collapse")
-CURES = ("as it is", "subtract context", "keep variety", "both", "both, and warmer", "both, and another model")
-DONE = {
-    "as it is": "history shown, one reply",
-    "subtract context": f"state alone, vote k = {K}",
-    "keep variety": f"{KEPT.name} training, history shown, one reply",
-    "both": f"{KEPT.name} training, state alone, vote k = {K}",
-    "both, and warmer": f"what is not right is voted on again, {WARMER:g} warmer",
-    "both, and another model": "what is not right is voted on by another network",
-}
+STAGES = {"taught": "taught alone", PLAIN.name: "trained plainly", KEPT.name: f"variety kept ({KEPT.name})"}
+AVALANCHE, COLLAPSE = "avalanche: share of right replies lost to own errors", f"collapse: what a vote of k = {K} adds"
+SHOWN, ALONE = "history shown", "state alone"
+REPLY, VOTE, WARM, OTHER = "one reply, dirty history", "vote on the state alone", "+ warmer", "+ another network"
+RIGHT = "right steps"
+Cells = dict[tuple[str, str, str], list[float]]  # measure, what is done, stage -> a value for each run
 
 
 @dataclass(slots=True)
@@ -62,9 +59,9 @@ class Trained:
         right: Floats = (self.policies[policy].table(self.asked, wrong) * self.asked.right).sum(1)
         return right
 
-    def vote(self, policy: Policy, seed: int, heat: float = 1.0) -> Floats:
-        """Return P(the vote is right) of each question, of the state alone."""
-        won, ended = raced(policy.table(self.asked, heat=heat), RACES, np.random.default_rng(seed))
+    def vote(self, policy: Policy, seed: int, wrong: int = NO_HISTORY, heat: float = 1.0) -> Floats:
+        """Return P(the vote is right) of each question; without a history, unless one is told."""
+        won, ended = raced(policy.table(self.asked, wrong, heat), RACES, np.random.default_rng(seed))
         rows = np.repeat(np.arange(len(self.asked)), RACES)
         right = self.asked.right[rows, won[K - 1]] & (ended[K - 1] > 0)
         found: Floats = right.reshape(-1, RACES).mean(1)
@@ -98,7 +95,7 @@ def run(options: Options) -> Study:
            f"questions held back, probabilities of one reply exact, {RACES} races a question for a vote"),
         simulated="all of it: networks trained here, votes by their exact probabilities",
         seed=options.seed,
-        size=(11.0, 4.8),
+        size=(10.0, 4.8),
     )  # fmt: skip
 
 
@@ -115,113 +112,100 @@ def _trained(seed: int, number: int, lessons: int, updates: int, asked: int) -> 
     return Trained(held[np.arange(asked)], policies)
 
 
-def cells(trained: Sequence[Trained], seed: int) -> dict[tuple[str, str], list[float]]:
-    """Return the share of right steps of each run, by illness and cure."""
-    found: dict[tuple[str, str], list[float]] = {(illness, cure): [] for illness in ILLNESSES for cure in CURES}
-    # the avalanche is that of the policy that has its variety; the collapse that of one whose history is clean
-    sick = {"avalanche": ("taught", DIRTY), "collapse": (PLAIN.name, CLEAN)}
+def cells(trained: Sequence[Trained], seed: int) -> Cells:
+    """Return both symptoms and the share of right steps of each run, by what is done and how it was trained."""
+    found: Cells = defaultdict(list)
     for number, here in enumerate(trained):
         other = trained[(number + 1) % len(trained)]
-        both = here.vote(here.policies[KEPT.name], seed)
-        rungs = {
-            "both, and warmer": here.vote(here.policies[KEPT.name], seed + 1, 1 + WARMER),
-            "both, and another model": here.vote(other.policies[KEPT.name], seed + 2),
-        }
-        for illness, (policy, wrong) in sick.items():
-            values = {
-                "as it is": here.one(policy, wrong),
-                "subtract context": here.vote(here.policies[policy], seed),
-                "keep variety": here.one(KEPT.name, wrong),
-                "both": both,
-                **{name: both + (1 - both) * again for name, again in rungs.items()},
-            }
-            for cure, value in values.items():
-                found[illness, cure].append(float(value.mean()))
-    return found
+        for stage in STAGES:
+            policy = here.policies[stage]
+            clean, dirty, alone = (float(here.one(stage, wrong).mean()) for wrong in (CLEAN, DIRTY, NO_HISTORY))
+            vote = here.vote(policy, seed)
+            warm = vote + (1 - vote) * here.vote(policy, seed + 1, heat=1 + WARMER)
+            last = warm + (1 - warm) * here.vote(other.policies[stage], seed + 2)
+            found[AVALANCHE, SHOWN, stage].append(1 - dirty / clean)
+            found[AVALANCHE, ALONE, stage].append(0.0)  # what is not shown costs nothing
+            found[COLLAPSE, SHOWN, stage].append(float(here.vote(policy, seed, CLEAN).mean()) - clean)
+            found[COLLAPSE, ALONE, stage].append(float(vote.mean()) - alone)
+            for name, share in ((REPLY, dirty), (VOTE, vote.mean()), (WARM, warm.mean()), (OTHER, last.mean())):
+                found[RIGHT, name, stage].append(float(share))
+    return dict(found)
 
 
-def rows(found: dict[tuple[str, str], list[float]]) -> list[Row]:
+def rows(found: Cells) -> list[Row]:
     """Return a row for each run of each cell."""
     return [
-        {"illness": illness, "cure": cure, "done": DONE[cure], "run": number, "right": value}
-        for (illness, cure), values in found.items()
+        {"measure": measure, "done": done, "trained": stage, "run": number, "value": value}
+        for (measure, done, stage), values in found.items()
         for number, value in enumerate(values)
     ]
 
 
-def gain(found: dict[tuple[str, str], list[float]], illness: str, cure: str, seed: int) -> Mean:
-    """Return by how much a cure raises the share of right steps, run by run."""
-    pairs = zip(found[illness, cure], found[illness, "as it is"], strict=True)
-    return mean([after - before for after, before in pairs], seed)
+def table(found: Cells, seed: int) -> list[list[str]]:
+    """Return a line for each measure and what is done, a column for each way of training."""
+    lines = dict.fromkeys((measure, done) for measure, done, _ in found)
+    return [
+        ["measure", "what is done", *STAGES.values()],
+        *([*line, *(mean(found[(*line, stage)], seed).text() for stage in STAGES)] for line in lines),
+    ]
 
 
-def table(found: dict[tuple[str, str], list[float]], seed: int) -> list[list[str]]:
-    """Return a line for each cure."""
-    made = [["cure", "what is done", *(part for one in ILLNESSES for part in (f"{one}: right", "more than as it is"))]]
-    for cure in CURES:
-        line = [cure, DONE[cure]]
-        for illness in ILLNESSES:
-            more = "-" if cure == CURES[0] else gain(found, illness, cure, seed).text()
-            line += [mean(found[illness, cure], seed).text(), more]
-        made.append(line)
-    return made
+def apart(found: Cells, one: tuple[str, str, str], other: tuple[str, str, str], seed: int) -> Mean:
+    """Return by how much one cell is above another, run by run."""
+    return mean([a - b for a, b in zip(found[one], found[other], strict=True)], seed)
 
 
-def shows(found: dict[tuple[str, str], list[float]], seed: int) -> str:
-    """Say what each cure does for each illness, and which does more."""
-    said, best = [], []
-    for illness in ILLNESSES:
-        first = mean(found[illness, "as it is"], seed)
-        subtract, keep = (gain(found, illness, cure, seed) for cure in CURES[1:3])
-        pairs = zip(found[illness, CURES[1]], found[illness, CURES[2]], strict=True)
-        apart = mean([one - other for one, other in pairs], seed)
-        better = CURES[1] if apart.low > 0 else CURES[2] if apart.high < 0 else "neither clearly"
-        best.append(f"{illness}: {better}")
-        said.append(
-            f"{illness.capitalize()}: {first.value:.3f} of the steps right as it is; subtracting context adds "
-            f"{_signed(subtract)}, keeping variety {_signed(keep)}, both together "
-            f"{_signed(gain(found, illness, 'both', seed))}; the first less the second {_signed(apart)}."
-        )
-    said.insert(0, f"What helps more, {'; '.join(best)}.")
-    ladder = {cure: found_mean(found, "collapse", cure) for cure in CURES[4:]}
-    said.append(
-        "Of what both cures leave, on a checker's word: "
-        + "; ".join(f"{cure.removeprefix('both, and ')} ends at {value:.3f}" for cure, value in ladder.items())
-        + "."
-    )
+def shows(found: Cells, seed: int) -> str:
+    """Say what each cure does to each symptom, and what is left for the ladder."""
+    plain, kept = PLAIN.name, KEPT.name
+    ill = {stage: mean(found[AVALANCHE, SHOWN, stage], seed) for stage in STAGES}
+    kept_avalanche = apart(found, (AVALANCHE, SHOWN, kept), (AVALANCHE, SHOWN, plain), seed)
+    kept_collapse = apart(found, (COLLAPSE, ALONE, kept), (COLLAPSE, ALONE, plain), seed)
+    subtracted = apart(found, (COLLAPSE, ALONE, plain), (COLLAPSE, SHOWN, plain), seed)
     history, state = (expected(TURNS, DIRTY / LAST, window) for window in (None, 0))
-    said.append(
-        f"The exact reader of `self-conditioning`, half of whose history of {TURNS - 1} turns was shifted, is right "
-        f"with {history:.3f}, and with {state:.3f} on the state alone; it is not trained, so that nothing can keep "
-        "its variety."
+    opposite = ill["taught"].low > 0 and kept_collapse.low > 0 and kept_avalanche.high >= 0 and subtracted.low <= 0
+    ladder = {name: [float(np.mean(found[RIGHT, name, stage])) for stage in STAGES] for name in (VOTE, WARM, OTHER)}
+    rungs = "; ".join(
+        f"{said} {' -> '.join(f'{values[at]:.3f}' for values in ladder.values())}"
+        for at, said in enumerate(STAGES.values())
     )
-    return " ".join(said)
+    return (
+        f"{'Each cure helps its own illness alone here' if opposite else 'The cures are not told apart here'}. "
+        f"Avalanche: where half of its last eight answers are wrong, the taught network loses {ill['taught'].text()} "
+        f"of its right replies, the one trained plainly {ill[plain].text()}, with its variety kept {ill[kept].text()}; "
+        "on the state alone nothing is shown, and nothing lost. Variety kept "
+        f"{_moved(kept_avalanche)} of the loss, against plain training. Collapse: variety kept {_moved(kept_collapse)} "
+        f"of what the vote adds, against plain training; subtracting a clean history {_moved(subtracted)} of it. "
+        "Right steps by the vote on the state alone, then of what is not right, on a checker's word, warmer, then by "
+        f"another network: {rungs}. The exact reader of `self-conditioning`, half of whose history of {TURNS - 1} "
+        f"turns was shifted, is right with {history:.3f}, and with {state:.3f} on the state alone; it is not trained, "
+        "so that nothing can keep its variety: that cell cannot be measured."
+    )
 
 
-def found_mean(found: dict[tuple[str, str], list[float]], illness: str, cure: str) -> float:
-    """Return the mean of a cell."""
-    return float(np.mean(found[illness, cure]))
+def _moved(change: Mean) -> str:
+    """Say which way a difference goes, if it is clear of 0."""
+    way = "adds" if change.low > 0 else "takes" if change.high < 0 else "is not shown to change"
+    return f"{way} {change.value:+.3f} ({change.low:+.3f} to {change.high:+.3f})"
 
 
-def _signed(more: Mean) -> str:
-    return f"{more.value:+.3f} ({more.low:+.3f} to {more.high:+.3f})"
-
-
-def draw_figure(figure: Figure, found: dict[tuple[str, str], list[float]], seed: int) -> None:
-    """Draw the share of right steps of each cell as a bar, with its interval and its number."""
-    panels: Any = figure.subplots(1, 2, sharey=True)
-    titles = ("Avalanche: half of its last eight answers are wrong", "Collapse: trained until variety is gone")
-    names = [
-        "as it is", "subtract\ncontext:\nstate alone,\nvote", "keep\nvariety:\nKL-Cov\ntraining", "both",
-        "both,\nand\nwarmer", "both, and\nanother\nmodel",
-    ]  # fmt: skip
-    for axes, illness, title in zip(panels, ILLNESSES, titles, strict=True):
-        for number, cure in enumerate(CURES):
-            seen = mean(found[illness, cure], seed)
-            axes.bar(number, seen.value, color=style(number)["color"], width=0.7, alpha=0.85)
-            axes.errorbar([number], [seen.value], [[seen.value - seen.low], [seen.high - seen.value]], color="black",
-                          capsize=3)  # fmt: skip
-            axes.text(number, seen.high + 0.015, f"{seen.value:.2f}", ha="center")
-        axes.set_xticks(range(len(CURES)), names, fontsize=8.5)
-        axes.set(title=title, ylim=(0, 1))
-    panels[0].set_ylabel("share of right steps, questions held back")
+def draw_figure(figure: Figure, found: Cells, seed: int) -> None:
+    """Draw both symptoms, by training, with the history shown and on the state alone."""
+    panels: Any = figure.subplots(1, 2)
+    titles = ("Avalanche: right replies lost to own errors\n(half of its last eight answers are wrong)",
+              f"Collapse: what a vote adds (k = {K}):\na policy without variety has nothing to vote on")  # fmt: skip
+    for axes, measure, title in zip(panels, (AVALANCHE, COLLAPSE), titles, strict=True):
+        for side, done in enumerate((SHOWN, ALONE)):
+            for at, stage in enumerate(STAGES):
+                seen = mean(found[measure, done, stage], seed)
+                x = at + 0.4 * side - 0.2
+                axes.bar(x, seen.value, color=style(side)["color"], width=0.36, label=done if not at else None)
+                ends = [[seen.value - seen.low], [seen.high - seen.value]]
+                axes.errorbar([x], [seen.value], ends, color="black", capsize=3)
+                axes.text(x, max(seen.high, 0) + 0.003, f"{seen.value:.3f}", ha="center")
+        axes.set_xticks(range(len(STAGES)), [name.replace(" (", "\n(") for name in STAGES.values()])
+        axes.set_title(title)
+        axes.axhline(0, color="black", linewidth=0.8)
+    panels[0].set_ylabel("share of right replies lost")
+    panels[1].set_ylabel("right by vote less right by one reply")
+    legend(figure, panels[0], 2)
