@@ -193,7 +193,7 @@ def draw_figure(figure: Figure, found: Cells, seed: int) -> None:
     """Draw both symptoms, by training, with the history shown and on the state alone."""
     panels: Any = figure.subplots(1, 2)
     titles = ("Avalanche: right replies lost to own errors\n(half of its last eight answers are wrong)",
-              f"Collapse: what a vote adds (k = {K}):\na policy without variety has nothing to vote on")  # fmt: skip
+              f"Collapse: what a vote of k = {K} adds\nto the share of right steps")  # fmt: skip
     for axes, measure, title in zip(panels, (AVALANCHE, COLLAPSE), titles, strict=True):
         for side, done in enumerate((SHOWN, ALONE)):
             for at, stage in enumerate(STAGES):
