@@ -26,11 +26,14 @@ NAMES = {
     "look-ahead": "does a look ahead see through a favourite that is wrong?",
     "decomposition": "what does it cost to ask for several steps at once?",
     "self-conditioning": "does a reader that sees its own errors make more of them?",
+    "entropy-collapse": "does a policy that lost its entropy lose what a vote adds?",
+    "opposite-cures": "which cure helps which illness?",
 }
 _DIFFICULTY = dict.fromkeys(("decorrelation", "look-ahead"), "difficulty.")
 _AVALANCHE = dict.fromkeys(("self-conditioning",), "avalanche.")
 _VOTING = dict.fromkeys(("stopping-rules", "margins"), "voting.")
-_FOLDERS = _VOTING | _DIFFICULTY | _AVALANCHE  # those in a folder of their own
+_COLLAPSE = dict.fromkeys(("entropy-collapse", "opposite-cures"), "collapse.")
+_FOLDERS = _VOTING | _DIFFICULTY | _AVALANCHE | _COLLAPSE  # those in a folder of their own
 
 
 def load(name: str) -> Callable[[Options], Study]:
