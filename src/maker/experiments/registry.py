@@ -26,11 +26,13 @@ NAMES = {
     "look-ahead": "does a look ahead see through a favourite that is wrong?",
     "decomposition": "what does it cost to ask for several steps at once?",
     "self-conditioning": "does a reader that sees its own errors make more of them?",
+    "relay": "what is left of a document that is edited there and back, again and again?",
 }
 _DIFFICULTY = dict.fromkeys(("decorrelation", "look-ahead"), "difficulty.")
 _AVALANCHE = dict.fromkeys(("self-conditioning",), "avalanche.")
 _VOTING = dict.fromkeys(("stopping-rules", "margins"), "voting.")
-_FOLDERS = _VOTING | _DIFFICULTY | _AVALANCHE  # those in a folder of their own
+_RELAYING = dict.fromkeys(("relay",), "relaying.")
+_FOLDERS = _VOTING | _DIFFICULTY | _AVALANCHE | _RELAYING  # those in a folder of their own
 
 
 def load(name: str) -> Callable[[Options], Study]:

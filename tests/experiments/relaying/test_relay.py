@@ -1,0 +1,51 @@
+"""The experiment `relay`: what is left falls where nothing is voted on, and theory lies beside it."""
+
+from __future__ import annotations
+
+import pytest
+
+from maker.experiments.kit.study import Share
+from maker.experiments.relaying import relay
+from maker.experiments.relaying.editors import Reply
+from maker.experiments.relaying.trips import ARMS, Run
+from tiny import tiny
+
+
+def test_a_small_study_has_all_arms():
+    """Each arm has its runs and its line; what is simulated is called so."""
+    study = tiny("relay")
+    assert {row["arm"] for row in study.rows} == {arm.name for arm in ARMS}
+    assert len(study.table) == 1 + len(ARMS)
+    assert "simulated" in study.shows and "replies as right as measured ones" in study.simulated
+    study.draw(figure := pytest.importorskip("matplotlib.figure").Figure())
+    assert len(figure.axes) == 3
+
+
+def test_nothing_is_measured_of_a_model_that_cannot_do_it():
+    """Where hardly a single edit is right no ledger is sent on, and that is said with p."""
+    tried = {"JSON": relay.trials(lambda jobs: [Reply("?", 1)] * len(jobs), "JSON", 2, 5, 0)}
+    assert relay._hopeless(tried["JSON"])
+    assert relay.shows([], tried, 0) == "JSON: nothing to measure: p = nan of single edits."
+    assert relay.table([], tried, 0)[1][:2] == ["JSON", "single edits"]
+
+
+def test_an_edit_is_trusted_when_it_is_shown_to_be_right_more_often_than_not():
+    """Nine of ten is enough, seven is not; what never had a vote is not trusted."""
+    assert relay._trusted(Share(9, 10))
+    assert not relay._trusted(Share(7, 10))
+    assert not relay._trusted(Share(0, 0))
+
+
+def test_theory_is_the_product_over_the_edits():
+    """p^2 after a trip of one call each way, and p_sub^2 with a vote."""
+    tried = {(edit, back): Share(9, 10) for edit in range(5) for back in (False, True)}
+    assert relay.expected("JSON", ARMS[2], 2, tried) == pytest.approx([0.9**2, 0.9**4])
+    sub = 0.9**3 / (0.9**3 + 0.1**3)
+    assert relay.expected("JSON", ARMS[3], 1, tried) == pytest.approx([sub**2])
+
+
+def test_critical_drops_are_counted_with_their_share_of_the_loss():
+    """A tenth or more in one trip; gains do not count."""
+    run = Run("JSON", ARMS[0].name, 0, 10, scores=[0.95, 0.75, 0.8])
+    many, share = relay._critical([run])
+    assert (many, share) == (1, pytest.approx(0.8))
