@@ -31,5 +31,7 @@ def tiny(name: str, seed: int = 0):
         "stopping-rules",
         "margins",
         "self-conditioning",
+        "detectors",
+        "token-budget",
     )  # those that ask no model, or a reader of theirs
     return load(name)(Tiny(True, seed, None if name in own else "oracle:p=0.9,v=0.9,rho=0.1"))

@@ -32,7 +32,7 @@ from maker.task.load import builtin_tasks, load_task, task_parameters
 from maker.task.task import Task
 from maker.task.tools import INSTEAD, Tools
 
-Flags = str | Sequence[Flag] | None
+Flags = str | Sequence[Flag | str] | None
 
 
 class Asking(TypedDict, total=False):

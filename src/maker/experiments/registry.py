@@ -27,12 +27,15 @@ NAMES = {
     "decomposition": "what does it cost to ask for several steps at once?",
     "self-conditioning": "does a reader that sees its own errors make more of them?",
     "relay": "what is left of a document that is edited there and back, again and again?",
+    "detectors": "which signs betray a wrong reply?",
+    "token-budget": "what is one long answer worth against many short ones and a vote?",
 }
 _DIFFICULTY = dict.fromkeys(("decorrelation", "look-ahead"), "difficulty.")
 _AVALANCHE = dict.fromkeys(("self-conditioning",), "avalanche.")
 _VOTING = dict.fromkeys(("stopping-rules", "margins"), "voting.")
 _RELAYING = dict.fromkeys(("relay",), "relaying.")
-_FOLDERS = _VOTING | _DIFFICULTY | _AVALANCHE | _RELAYING  # those in a folder of their own
+_REPLIES = dict.fromkeys(("detectors", "token-budget"), "replies.")
+_FOLDERS = _VOTING | _DIFFICULTY | _AVALANCHE | _RELAYING | _REPLIES  # those in a folder of their own
 
 
 def load(name: str) -> Callable[[Options], Study]:

@@ -82,6 +82,7 @@ def _study(options: Options, editor: Any, forms: list[str], number: int, records
                 else "Few runs: traces say what can happen, not how often."
             )
         ),
+        answer=answer(runs, simulated=simulated),
         n=f"{number} ledgers of {records} records on {trips} round trips in each arm; {many} trials of each edit",
         simulated="all of it: replies as right as measured ones of a small model" if simulated else "nothing",
         seed=options.seed,
@@ -201,6 +202,18 @@ def shows(runs: Sequence[Run], tried: dict[str, Trials], seed: int) -> str:
     return " ".join(said)
 
 
+def answer(runs: Sequence[Run], *, simulated: bool) -> str:
+    """Answer the question in one sentence, of the first form."""
+    if not runs:
+        return ""
+    last = len(runs[0].scores)
+    left = {arm.name[0]: np.mean([one.scores[-1] for one in _of(runs, runs[0].form, arm)]) for arm in ARMS}
+    return (
+        f"Of a ledger handed on whole {left['A']:.0%} is left after {2 * last} edits, of one edited record by record "
+        f"{left['C']:.0%}, and with a vote {left['D']:.0%}{' (simulated)' if simulated else ''}."
+    )
+
+
 def _row(one: Run) -> Row:
     return {
         "form": one.form, "arm": one.arm, "run": one.number, "records": one.records, "trips": one.trips,
@@ -227,7 +240,7 @@ def draw(figure: Figure, runs: Sequence[Run], tried: dict[str, Trials] | None) -
                 row[1].plot(at, one.scores, color=style(number)["color"], alpha=0.35, linewidth=0.8)
             line(row[2], at, np.array([one.intact for one in mine]).mean(0).tolist(), number)
             if arm.name[0] in "CD":
-                theirs = expected(form, arm, len(at), tried and tried[form])
+                theirs = expected(form, arm, len(at), None if tried is None else tried[form])
                 row[2].plot(at, theirs, linestyle="--", color="black", linewidth=1)
         row[0].set(title=f"{form}: what is left, mean", ylabel="RS@n", xlabel="edits")
         row[1].set(title=f"runs of {ARMS[0].name[0]} and {ARMS[3].name[0]}, one by one", xlabel="edits")
@@ -241,4 +254,5 @@ def _marked(axes: Axes, at: Sequence[int], runs: Sequence[Run], number: int) -> 
     """Draw the intervals of the mean at a few places."""
     for edits_made in {at[-1] * part // 8 * 2 for part in (1, 2, 3, 4)} & set(at):
         kept = _kept(runs, edits_made, 0)
-        axes.vlines(edits_made + 0.4 * number, kept.low, kept.high, color=style(number)["color"])
+        if kept.low is not None and kept.high is not None:
+            axes.vlines(edits_made + 0.4 * number, kept.low, kept.high, color=style(number)["color"])
