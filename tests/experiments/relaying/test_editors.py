@@ -57,3 +57,10 @@ def test_what_is_kept_says_where_it_comes_from():
     """Each row has replies, a model and a source."""
     rows = list(csv.DictReader(editors.DATA.read_text().splitlines()))
     assert all(row["model"] and row["source"] and sum(int(row[fate]) for fate in FATES) > 0 for row in rows)
+
+
+def test_a_record_without_fields_has_nothing_left_to_spoil():
+    """Its id stays, whatever comes; a field is spoilt, or goes, from behind."""
+    assert [editors._met({"id": 1}, fate) for fate in ("right", "slipped", "misshapen")] == [{"id": 1}] * 3
+    assert editors._met({"id": 1, "a": 2, "b": 3}, "slipped") == {"id": 1, "a": 2, "b": 4}
+    assert editors._met({"b": 3, "id": 1}, "misshapen") == {"id": 1}

@@ -117,10 +117,13 @@ class SimulatedEditor:
 
 
 def _met(record: Record, fate: str) -> Record:
+    """Return what a fate makes of a record; one without fields has nothing left to spoil."""
+    names = [name for name in record if name != "id"]
+    if fate == "right" or not names:
+        return record
     if fate == "slipped":
-        key = next(name for name in reversed(record) if name != "id")
-        return {**record, key: slip(record[key])}
-    return dict(list(record.items())[:-1]) if fate == "misshapen" and len(record) > 1 else record
+        return {**record, names[-1]: slip(record[names[-1]])}
+    return {name: value for name, value in record.items() if name != names[-1]}
 
 
 def slip(value: Any) -> Any:

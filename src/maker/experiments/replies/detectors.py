@@ -146,8 +146,8 @@ def signs(sample: Sample, most: int) -> frozenset[str]:
 
 def hanoi_signs(text: str, disks: int) -> frozenset[str]:
     """Return the signs of a list of moves, `disk from to` on a line each: illegal, revisited."""
-    pegs = [list(range(disks, 0, -1)), [], []]
-    seen, found = {str(pegs)}, set()
+    pegs: list[list[int]] = [list(range(disks, 0, -1)), [], []]
+    seen, found = {str(pegs)}, set[str]()
     for line in text.splitlines():
         try:
             disk, start, end = map(int, line.strip(" []*").replace(",", " ").split())

@@ -73,13 +73,13 @@ class Answers:
 def run(options: Options) -> Study:
     """Ask the stand-in, or the model that was named."""
     if options.model is None:
-        thinker = StandIn(options.seed)
-        found = measured(options, thinker.name, thinker, options.size(100, 20), 6, LENGTHS, MOST)
+        name = StandIn.name
+        found = measured(options, name, StandIn(options.seed), options.size(100, 20), 6, LENGTHS, MOST)
     else:
         with ModelThinker(options.model, options.temperature, options.seed) as thinker:
-            found = measured(options, thinker.name, thinker, options.size(30, 6), options.size(3, 2),
+            name = thinker.name
+            found = measured(options, name, thinker, options.size(30, 6), options.size(3, 2),
                              LENGTHS[: options.size(len(LENGTHS), 3)], options.size(16, 5))  # fmt: skip
-    name = thinker.name
     return Study(
         name=NAME,
         question=QUESTION,
