@@ -42,7 +42,7 @@ Trials = dict[tuple[int, bool], Share]
 def run(options: Options) -> Study:
     """Send ledgers on their trips, by the simulated editor or the model that was named."""
     if options.model is None:
-        return _study(options, SimulatedEditor(options.seed), ["JSON"], options.size(40, 6), 12, options.size(50, 10),
+        return _study(options, SimulatedEditor(options.seed), ["JSON"], options.size(16, 4), 12, options.size(50, 10),
                       TRIALS)  # fmt: skip
     with ModelEditor(options.model, options.temperature, options.seed) as model:
         return _study(options, model, ["JSON", "CSV"][: options.size(2, 1)], options.size(3, 1),
