@@ -119,12 +119,7 @@ class DictSum(_Turns):
     """
 
     def __new__(
-        cls,
-        turns: int = 100,
-        keys: int = 2,
-        data_seed: int = 0,
-        design: str = "lines",
-        window: int | Literal["all"] = 0,
+        cls, turns: int = 100, keys: int = 2, data_seed: int = 0, design: str = "lines", window: Any = 0
     ) -> Any:
         """Return a task of the design that is asked for, with a history where one is."""
         if window != 0:
