@@ -119,11 +119,12 @@ class DictSum(_Turns):
     """
 
     def __new__(
-        cls, turns: int = 100, keys: int = 2, data_seed: int = 0, design: str = "lines", window: Any = 0
+        cls, turns: int = 100, keys: int = 2, data_seed: int = 0, design: Any = "lines", window: Any = 0
     ) -> Any:
         """Return a task of the design that is asked for, with a history where one is."""
         if window != 0:
-            return windowed(cls(turns, keys, data_seed, design), window)
+            plain: Any = cls(turns, keys, data_seed, design)
+            return windowed(plain, window)
         return Asked(turns, keys, data_seed) if design == "questions" else super().__new__(cls)
 
     def __init__(

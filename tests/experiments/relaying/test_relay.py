@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from maker.experiments.kit.study import Share
+from maker.experiments.kit.study import Options, Share
 from maker.experiments.relaying import relay
+from maker.experiments.relaying.documents import written
 from maker.experiments.relaying.editors import Reply
 from maker.experiments.relaying.trips import ARMS, Run
 from tiny import tiny
@@ -27,6 +28,39 @@ def test_nothing_is_measured_of_a_model_that_cannot_do_it():
     assert relay._hopeless(tried["JSON"])
     assert relay.shows([], tried, 0) == "JSON: nothing to measure: p = nan of single edits."
     assert relay.table([], tried, 0)[1][:2] == ["JSON", "single edits"]
+
+
+class Asked:
+    """A model that edits rightly, or says nothing of use; it counts what it was asked."""
+
+    name = "asked"
+
+    def __init__(self, able):
+        self.able, self.calls = able, 0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        pass
+
+    def __call__(self, jobs):
+        self.calls += len(jobs)
+        rights = [job.right() if self.able else [] for job in jobs]
+        return [Reply(right if isinstance(right, str) else written(right, job.form), 1)
+                for right, job in zip(rights, jobs, strict=True)]  # fmt: skip
+
+
+@pytest.mark.parametrize(("able", "said"), [(True, "RS@4 is A 1 (1 to 1)"), (False, "nothing to measure: p = nan")])
+def test_a_model_is_asked_little_when_it_is_quick(monkeypatch, able, said):
+    """At most 300 calls with --quick; what cannot edit at all ends after the single edits, with rows to keep."""
+    model = Asked(able)
+    monkeypatch.setattr(relay, "ModelEditor", lambda *_: model)
+    study = relay.run(Options(quick=True, model="some"))
+    assert model.calls <= 300
+    assert study.simulated == "nothing" and said in study.shows
+    assert len(study.rows) == (len(ARMS) if able else 1)
+    study.draw(pytest.importorskip("matplotlib.figure").Figure())
 
 
 def test_an_edit_is_trusted_when_it_is_shown_to_be_right_more_often_than_not():

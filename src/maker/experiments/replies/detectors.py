@@ -108,7 +108,8 @@ def run(options: Options) -> Study:
         shows=shows(replies),
         shows_not=(
             "Models that think long: few of these replies hold a thought, and the small steps of a run hold none at "
-            "all, so that a sign of wandering has nothing to speak of. Tasks at which every reply is wrong tell "
+            "all, so that a sign of wandering has nothing to speak of. A small answer that has not the form asked for "
+            "counts as wrong, whatever it says: that illegal ones are wrong is no finding, only how many. Tasks at which every reply is wrong tell "
             "nothing of a sign. What pays of one model at one task need not pay of another: measure yours with "
             "--model before you name a flag."
         ),
