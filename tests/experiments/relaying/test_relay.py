@@ -26,7 +26,9 @@ def test_nothing_is_measured_of_a_model_that_cannot_do_it():
     """Where hardly a single edit is right no ledger is sent on, and that is said with p."""
     tried = {"JSON": relay.trials(lambda jobs: [Reply("?", 1)] * len(jobs), "JSON", 2, 5, 0)}
     assert relay._hopeless(tried["JSON"])
-    assert relay.shows([], tried, 0) == "JSON: nothing to measure: p = nan of single edits."
+    assert relay.shows([], tried, 0) == "JSON: nothing to measure: no single edit came back in the form asked for."
+    few = {"JSON": {(0, False): Share(1, 50)}}
+    assert relay.shows([], few, 0) == "JSON: nothing to measure: p = 0.02 of single edits."
     assert relay.table([], tried, 0)[1][:2] == ["JSON", "single edits"]
 
 
@@ -51,7 +53,9 @@ class Asked:
                 for right, job in zip(rights, jobs, strict=True)]  # fmt: skip
 
 
-@pytest.mark.parametrize(("able", "said"), [(True, "RS@4 is A 1 (1 to 1)"), (False, "nothing to measure: p = nan")])
+@pytest.mark.parametrize(
+    ("able", "said"), [(True, "RS@4 is A 1 (1 to 1)"), (False, "nothing to measure: no single edit came back")]
+)
 def test_a_model_is_asked_little_when_it_is_quick(monkeypatch, able, said):
     """At most 300 calls with --quick; what cannot edit at all ends after the single edits, with rows to keep."""
     model = Asked(able)

@@ -191,7 +191,9 @@ def shows(runs: Sequence[Run], tried: dict[str, Trials], seed: int) -> str:
     said = []
     for form, seen in tried.items():
         if _hopeless(seen):
-            said.append(f"{form}: nothing to measure: p = {_all(seen).rate:.2g} of single edits.")
+            p = _all(seen)
+            why = f"p = {p.rate:.2g} of single edits" if p.n else "no single edit came back in the form asked for"
+            said.append(f"{form}: nothing to measure: {why}.")
             continue
         last = 2 * len(runs[0].scores)
         left = [f"{arm.name[0]} {_kept(_of(runs, form, arm), last, seed).text()}" for arm in ARMS]

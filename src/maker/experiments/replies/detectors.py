@@ -109,9 +109,9 @@ def run(options: Options) -> Study:
         shows_not=(
             "Models that think long: few of these replies hold a thought, and the small steps of a run hold none at "
             "all, so that a sign of wandering has nothing to speak of. A small answer that has not the form asked for "
-            "counts as wrong, whatever it says: that illegal ones are wrong is no finding, only how many. Tasks at which every reply is wrong tell "
-            "nothing of a sign. What pays of one model at one task need not pay of another: measure yours with "
-            "--model before you name a flag."
+            "counts as wrong, whatever it says: that illegal ones are wrong is no finding, only how many. Tasks at "
+            "which every reply is wrong tell nothing of a sign. What pays of one model at one task need not pay of "
+            "another: measure yours with --model before you name a flag."
         ),
         answer=answer(replies),
         n=f"{len(replies):,} replies of {', '.join(models)}, each by itself",
