@@ -115,7 +115,7 @@ def run(options: Options) -> Study:
         ),
         answer=answer(replies),
         n=f"{len(replies):,} replies of {', '.join(models)}, each by itself",
-        simulated="nothing",
+        simulated="nothing: these are replies of real models, not simulated ones",
         seed=options.seed,
         size=(11.0, 4.6),
     )
