@@ -11,9 +11,11 @@ sentence, with a bare number as answer, and an addition is four: of the ones of 
 hundreds and the carry. The model looks up, adds, subtracts and carries; the code cuts numbers into digits, and puts
 them together.
 
+With a `window` each prompt begins with the last so many steps, a line each: that much history, and no more.
+
 `done` compares the total with Python's exact sum; nothing that judges a single reply knows it.
 
-Not covered: prompts that hold the whole history (those are an experiment's, not the task's).
+Not covered: histories with errors (those are an experiment's, `self-conditioning`).
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import Any, ClassVar, Literal, NamedTuple
 
-from maker import Line, TaskError, View, bare
+from maker import Line, TaskError, View, bare, windowed
 
 WORDS = 40
 LARGEST = 99  # of a value, in either direction
@@ -96,21 +98,39 @@ class _Turns:
         self._exact = sum(self.dictionary[word] for word in self.asked)
         self._lists = [_listed(sorted(self.dictionary.items(), reverse=back)) for back in (False, True)]
 
+    def told(self, state: Any, action: int) -> str:
+        """Return the line about a step that a history shows."""
+        if state.value is None:
+            return f"{self.asked[state.added]}: {action}"
+        one, other = self._numbers(state)
+        return f"{one} {'-' if other < 0 else '+'} {abs(other)} = {action}"
+
+    def _numbers(self, state: Any) -> tuple[int, int]:
+        """Return what is added in a step that adds: in `lines` the total and the value in hand."""
+        return state.total, state.value
+
 
 class DictSum(_Turns):
     """The total of the values that all turns name.
 
-    turns: how many. keys: words named in a turn. data_seed: of dictionary and turns. design: see `designs`.
-    `dictionary` has the values, `asked` the words in order, keys of them a turn.
+    turns: how many. keys: words named in a turn. data_seed: of dictionary and turns. design: see `designs`. window:
+    steps that a prompt shows of those before, or "all". `dictionary` has the values, `asked` the words in order, keys
+    of them a turn.
     """
 
-    def __new__(cls, turns: int = 100, keys: int = 2, data_seed: int = 0, design: str = "lines") -> Any:
-        """Return a task of the design that is asked for."""
+    def __new__(
+        cls, turns: int = 100, keys: int = 2, data_seed: int = 0, design: Any = "lines", window: Any = 0
+    ) -> Any:
+        """Return a task of the design that is asked for, with a history where one is."""
+        if window != 0:
+            plain: Any = cls(turns, keys, data_seed, design)
+            return windowed(plain, window)
         return Asked(turns, keys, data_seed) if design == "questions" else super().__new__(cls)
 
     def __init__(
-        self, turns: int = 100, keys: int = 2, data_seed: int = 0, design: Literal["lines", "questions"] = "lines"
-    ) -> None:
+        self, turns: int = 100, keys: int = 2, data_seed: int = 0, design: Literal["lines", "questions"] = "lines",
+        window: int | Literal["all"] = 0,
+    ) -> None:  # fmt: skip
         super().__init__(turns, keys, data_seed)
         self.steps: int = 2 * turns * keys
 

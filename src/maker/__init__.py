@@ -51,6 +51,7 @@ from maker.task.plan import DEFAULT_SEGMENTS, Plan, Segment
 from maker.task.prompt import View
 from maker.task.task import Task
 from maker.task.tools import ToolCall, Turn
+from maker.task.window import windowed
 
 __version__ = "0.2.0"
 
@@ -58,9 +59,9 @@ __all__ = [
     "DEFAULT_SEGMENTS", "Acceptance", "Address", "Ambiguous", "Audit", "Budget", "Comparison", "Config", "Estimate",
     "Failure", "Infeasible", "InternalError", "JournalError", "JournalFull", "Limits", "Line", "MakerError", "Model",
     "ModelError", "Plan", "Prices", "Progress", "RedFlag", "Request", "Revote", "RunResult", "Sample", "Segment",
-    "Step", "Tally", "Task", "TaskError", "ToolCall", "Turn", "Undecided", "Verdict", "Verdicts", "View", "audit",
-    "audit_sync", "bare", "coarse", "compare", "compare_sync", "estimate", "estimate_map", "estimate_map_sync",
+    "Step", "Tally", "Task", "TaskError", "ToolCall", "Turn", "Undecided", "Verdict", "Verdicts", "View",
+    "audit", "audit_sync", "bare", "coarse", "compare", "compare_sync", "estimate", "estimate_map", "estimate_map_sync",
     "estimate_sync", "export", "flags", "keys", "ladder", "load_model", "load_task", "map", "map_sync", "openai_model",
     "reliable", "revote", "run", "run_sync", "solve", "solve_sync", "theory", "unvoted", "verify", "vote", "vote_sync",
-    "write_report",
+    "windowed", "write_report",
 ]  # fmt: skip

@@ -150,6 +150,22 @@ def test_designs_are_of_the_same_problem() -> None:
     assert {arm.name for arm in both.arms} == {"oracle:p=0.9 lines", "oracle:p=0.99 lines"}
 
 
+def test_windows_are_of_the_same_steps() -> None:
+    """Each window of each design is an arm, at the same places; what a history costs in tokens is seen."""
+    found = maker.compare_sync(
+        "dict-sum", models=["oracle:p=0.9"], designs=["lines", "questions"], windows=[0, "all"], steps=40
+    )
+    lines = {arm.design: arm.estimate for arm in found.arms if arm.design.startswith("lines")}
+    assert list(lines) == ["lines, window 0", "lines, window all"]
+    none, everything = lines.values()
+    assert none is not None and everything is not None
+    assert (none.p, none.n) == (everything.p, everything.n)
+    assert none.tokens_in is not None and everything.tokens_in is not None
+    assert none.tokens_in.value < everything.tokens_in.value
+    (pair,) = [pair for pair in found.pairs if {pair.one, pair.other} == set(lines)]
+    assert (pair.n, pair.one_wrong, pair.other_wrong) == (40, 0, 0)
+
+
 def test_without_a_truth_nothing_is_paired() -> None:
     """Each is graded by its own votes, which is said; none is dropped."""
     models = {"a": right_in(70), "b": right_in(95, 1)}
@@ -165,6 +181,8 @@ def test_without_a_truth_nothing_is_paired() -> None:
         (lambda: maker.compare_sync(Known(99), models="oracle:p=1"), "give a list of models"),
         (lambda: maker.compare_sync("hanoi", models=["oracle:p=1", "oracle:p=1"]), "two have the same name"),
         (lambda: maker.compare_sync(Known(99), models=["oracle:p=1"], designs="all"), "task given by its name"),
+        (lambda: maker.compare_sync("addition", models=["oracle:p=1"], windows=[1]), "no parameter 'window'"),
+        (lambda: maker.compare_sync("dict-sum", models=["oracle:p=1"], windows=["few"]), "window = 'few'"),
         (lambda: maker.compare_sync("template", models=["oracle:p=1"], designs="all"), "template has one design"),
         (lambda: maker.compare_sync("addition", models=["oracle:p=1"], designs="odd"), "no design 'odd'"),
         (lambda: maker.compare_sync(Known(99), models=["oracle:p=1"], steps=7), "steps = 7"),

@@ -441,3 +441,30 @@ def test_no_truth_is_reachable_from_what_a_flag_sees():
 def test_a_model_that_thinks_is_known_by_its_replies(sample, thinks, cut):
     """By a thought, by tokens of thought, or by a reply that was cut off before any answer."""
     assert (thoughtful(sample), cut_in_thought(sample)) == (thinks, cut)
+
+
+@pytest.mark.parametrize(
+    ("flag", "speaks", "silent"),
+    [
+        (flags.switch_words, ["Wait, no.", "Alternatively: 5", "Let me recheck."], ["I await 5", "the waiter"]),
+        (flags.several_finals, ["Answer: 5\nAnswer: 6", r"\boxed{1,000} or \boxed{2}", "the answer is 4. Answer: 5"],
+         ["Answer: 5\nAnswer: 5.", r"answer = 1,000 and \boxed{1000}", "5 or 6"]),
+        (flags.impossible, ["This is impossible.", "no valid solution", "it cannot be done"], ["possible", "solution"]),
+    ],
+)  # fmt: skip
+def test_smells_speak_on_their_words_alone(flag, speaks, silent):
+    """Each on its words, whatever the task is; a reply without text has none."""
+    assert {flag(Sample(text), _step(), []).kind for text in speaks} == {flag_name(flag)}
+    assert [flag(Sample(text), _step(), []) for text in [*silent, None, ""]] == [None] * (len(silent) + 2)
+
+
+def test_flags_are_named_in_a_list_or_a_text():
+    """Names stand for their flags in order, callables for themselves; no smell is in a chain that has other names."""
+    named = (*DEFAULT, flags.several_finals)
+    assert chain(["default", "several-finals"]) == chain("default,several-finals") == named
+    assert chain([flags.empty, "switch-words"]) == (flags.empty, flags.switch_words)
+    assert chain("paper,impossible") == (*PAPER, flags.impossible)
+    assert not {*flags.SMELLS.values()} & {*DEFAULT, *PAPER}
+    assert all(flags.BUILT_IN[flag_name(flag)] is flag for flag in flags.SMELLS.values())
+    with pytest.raises(TaskError, match="several-finals"):
+        chain("default,several")

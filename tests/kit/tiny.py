@@ -24,12 +24,14 @@ class Runs(Options):
 
 def tiny(name: str, seed: int = 0):
     """Run an experiment on a few simulated draws."""
-    if name in ("ladder", "look-ahead", "entropy-collapse", "opposite-cures"):
+    if name in ("ladder", "look-ahead", "entropy-collapse", "opposite-cures", "relay"):
         return load(name)(Runs(True, seed))
     own = (
         "scaling",
         "stopping-rules",
         "margins",
         "self-conditioning",
+        "detectors",
+        "token-budget",
     )  # those that ask no model, or a reader of theirs
     return load(name)(Tiny(True, seed, None if name in own else "oracle:p=0.9,v=0.9,rho=0.1"))

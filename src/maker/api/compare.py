@@ -1,4 +1,4 @@
-"""Several models, or designs of a task's steps, at the same states: which can do the run, and which most cheaply.
+"""Several models, or designs or windows of a task, at the same states: which can do the run, and which most cheaply.
 
 `compare` draws on all of them in turn, part by part (`drawing/looks.py`), within one account and one set of limits. An
 arm is dropped as soon as another is shown to err less (`theory/compare.py`, at 5% over all looks and all arms) and
@@ -14,6 +14,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass
+from itertools import product
 from typing import Any, Unpack
 
 from maker.api.drawing.arms import Arm, Arms, Entry
@@ -34,8 +35,9 @@ from maker.theory.planner import ENOUGH
 class Compared:
     """What one arm is, and what was seen of it.
 
-    name: unique among the arms. estimate: None where too little was seen, or hardly a reply could vote; dropped: it
-    was left before the others; reason: says why, "" where there is nothing to say beside the estimate.
+    name: unique among the arms. design: its design of the task's steps, and its window. estimate: None where too
+    little was seen, or hardly a reply could vote; dropped: it was left before the others; reason: says why, "" where
+    there is nothing to say beside the estimate.
     """
 
     name: str
@@ -101,6 +103,7 @@ async def compare(
     *,
     models: Sequence[AnyModel] | Mapping[str, AnyModel],
     designs: str | Sequence[str] = (),
+    windows: Sequence[int | str] = (),
     parameters: Mapping[str, Any] | None = None,
     steps: int | None = None,
     repeats: int = 2,
@@ -117,7 +120,8 @@ async def compare(
 
     task: an object or a name; parameters: of a task given by its name. models: as for `run`, by names of the caller's
     choice or in a list. designs: of the task's steps, each asked of each model: "all", or their names; only for a task
-    given by its name. Limits are of all arms together. steps, repeats, target, worst_case, paraphrase, total_steps,
+    given by its name. windows: likewise how many of the steps before a prompt shows, or "all"; each of each design.
+    Limits are of all arms together. steps, repeats, target, worst_case, paraphrase, total_steps,
     progress, pace, interrupted, asking: as for `estimate`; where steps is not given, the cheapest arm says what it is
     worth.
 
@@ -126,7 +130,7 @@ async def compare(
     an arm without an estimate. Raises TaskError for bad input, ModelError where none of the models can be used.
     """
     check_counts("compare", steps, repeats, total_steps)
-    made = _entries(task, models, designs, parameters)
+    made = _entries(task, models, designs, windows, parameters)
     arms: list[Arm] = []
 
     def shown(_count: int, _total: int) -> None:
@@ -153,22 +157,25 @@ compare_sync = twin(compare)
 
 def _entries(
     task: Task | str, models: Sequence[AnyModel] | Mapping[str, AnyModel], designs: str | Sequence[str],
-    parameters: Mapping[str, Any] | None,
+    windows: Sequence[int | str], parameters: Mapping[str, Any] | None,
 ) -> list[Entry]:  # fmt: skip
     """Return what makes each arm. Raises TaskError for what is none."""
     named = _named(models)
     given = dict(parameters or {})
     if not isinstance(task, str):
-        if designs or given:
-            raise TaskError("compare: designs and parameters are of a task given by its name; this one is made already")
+        if designs or windows or given:
+            raise TaskError(
+                "compare: designs, windows and parameters are of a task given by its name; this one is made already"
+            )
         return [Entry(name, "", task, model) for name, model in named.items()]
     entries = []
     for name, model in named.items():
-        wanted = _designs(task, model, given, designs)
-        for design in wanted:
-            arm = name if not design else design if len(named) == 1 else f"{name} {design}"
-            chosen = {"design": design} if design else {}
-            entries.append(Entry(arm, design, task_for(task, model, **{**given, **chosen}), model))
+        for design, window in product(_designs(task, model, given, designs), dict.fromkeys(windows) or [None]):
+            chosen: dict[str, Any] = {"design": design} if design else {}
+            chosen |= {} if window is None else {"window": window}
+            way = ", ".join(filter(None, [design, "" if window is None else f"window {window}"]))
+            arm = name if not way else way if len(named) == 1 else f"{name} {way}"
+            entries.append(Entry(arm, way, task_for(task, model, **{**given, **chosen}), model))
     return entries
 
 

@@ -32,15 +32,16 @@ from maker.task.load import builtin_tasks, load_task, task_parameters
 from maker.task.task import Task
 from maker.task.tools import INSTEAD, Tools
 
-Flags = str | Sequence[Flag] | None
+Flags = str | Sequence[Flag | str] | None
 
 
 class Asking(TypedDict, total=False):
     """The settings of asking, the same for vote, map, reliable, run, estimate and solve.
 
     flags: None for the default red flags, "paper" (whose first draw of each step is at temperature 0), or a list of
-    callables. limits: `Limits` or a dict, of this call; budget: a `Budget` that other calls take from, too. max_tokens:
-    of one reply; token_cap is its older name. The others, and the defaults of all: see `Config`.
+    callables, and of names such as "default" and "several-finals". limits: `Limits` or a dict, of this call; budget: a
+    `Budget` that other calls take from, too. max_tokens: of one reply; token_cap is its older name. The others, and the
+    defaults of all: see `Config`.
     """
 
     flags: Flags

@@ -52,7 +52,7 @@ OPTIONS: dict[str, tuple[Any, Any, str]] = {  # type, default (... for none), he
     "seed": (int, 0, "Seed of all draws."),
     "journal": (Path | None, None, "File to write; an existing one is resumed."),
     "segments": (int | None, None, "Pieces with known entry states run side by side."),
-    "flags": (str | None, None, 'Red flags: the default chain, or "paper".'),
+    "flags": (str | None, None, "Red flags: default, paper, or names: default,several-finals."),
     "temperature": (str, "0.1", "Of every draw; `server` leaves it to the server."),
     "first_temperature": (float | None, None, "Of each step's first draw; 0 as in the paper."),
     "system": (str | None, None, "Said to the model before every question: a text, or @FILE."),

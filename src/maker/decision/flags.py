@@ -30,6 +30,15 @@ _REFUSAL = re.compile(
     r"\s*(i['’]?m sorry|sorry,|i (can(no|['’])t|am unable|am not able|won['’]t)|as an ai\b)", re.IGNORECASE
 )
 
+# Signs of a reply that wanders, as words.
+_SWITCHES = re.compile(
+    r"\b(wait|alternatively|on second thought|let me (re-?check|start over|try again))\b", re.IGNORECASE
+)
+_IMPOSSIBLE = re.compile(r"\b(impossible|unsolvable|not possible|no (valid )?solution|cannot be (done|solved))\b", re.I)
+_FINAL = re.compile(
+    r"(?:\b(?:final answer|answer)\b[ \t]{0,3}(?:is|:|=)|\\boxed\{)[ \t*$]{0,9}([^\s*$}]{1,80})", re.IGNORECASE
+)
+
 
 @dataclass(slots=True, frozen=True)
 class RedFlag:
@@ -144,6 +153,24 @@ def copied(sample: Sample, step: Step, earlier: Sequence[Sample]) -> RedFlag | N
     return None
 
 
+def switch_words(sample: Sample, step: Step, earlier: Sequence[Sample]) -> RedFlag | None:
+    """Flag a reply that changes its mind half way: "wait", "alternatively"."""
+    found = _SWITCHES.search(sample.text or "")
+    return RedFlag("switch_words", found[0]) if found else None
+
+
+def several_finals(sample: Sample, step: Step, earlier: Sequence[Sample]) -> RedFlag | None:
+    """Flag a reply that gives more than one final answer, and not the same each time."""
+    found = dict.fromkeys(answer.rstrip(".,;").replace(",", "") for answer in _FINAL.findall(sample.text or ""))
+    return RedFlag("several_finals", ", ".join(found)[:80]) if len(found) > 1 else None
+
+
+def impossible(sample: Sample, step: Step, earlier: Sequence[Sample]) -> RedFlag | None:
+    """Flag a reply that says it cannot be done."""
+    found = _IMPOSSIBLE.search(sample.text or "")
+    return RedFlag("impossible", found[0]) if found else None
+
+
 def described(fault: Exception | None) -> str:
     """Return a parser's complaint in one line, even if it cannot say what it is."""
     try:
@@ -161,24 +188,35 @@ DEFAULT: tuple[Flag, ...] = (
     refused, empty, truncated, over_long, ambiguous, malformed, illegal, inconsistent, copied,
 )  # fmt: skip
 PAPER: tuple[Flag, ...] = (over_long, malformed)
+# In no chain unless they are named: whether one pays is for `maker experiment detectors` to say, of the model at hand.
+SMELLS: dict[str, Flag] = {
+    "switch-words": switch_words, "several-finals": several_finals, "impossible": impossible,
+}  # fmt: skip
+_CHAINS = {"default": DEFAULT, "paper": PAPER, **{name: (flag,) for name, flag in SMELLS.items()}}
 
 # These look at the step and at the text, finish reason and tokens of the sample alone: asked once, they say the same
 # again of a sample that has the same.
-_SELF_CONTAINED = frozenset(DEFAULT) - {copied}
+_SELF_CONTAINED = frozenset((*DEFAULT, *SMELLS.values())) - {copied}
 
 
-def chain(flags: str | Sequence[Flag] | None) -> tuple[Flag, ...]:
-    """Return the flags meant: None is the default chain, "paper" the published one, a list itself.
+def chain(flags: str | Sequence[Flag | str] | None) -> tuple[Flag, ...]:
+    """Return the flags meant: None is the default chain, "paper" the published one, a list its flags in order.
 
-    Raises TaskError for anything else.
+    In a list, or with commas in one text, "default", "paper" and the names of SMELLS stand for their flags. Raises
+    TaskError for anything else.
     """
     if flags is None:
         return DEFAULT
-    if flags == "paper":
-        return PAPER
-    if isinstance(flags, str) or not all(callable(flag) for flag in flags):
-        raise TaskError(f'flags = {flags!r}: give None, "paper", or a list of callables (sample, step, earlier)')
-    return tuple(flags)
+    made: list[Flag] = []
+    for one in flags.split(",") if isinstance(flags, str) else flags:
+        named = _CHAINS.get(one) if isinstance(one, str) else (one,) if callable(one) else None
+        if named is None:
+            raise TaskError(
+                f"flags = {flags!r}: give None, or a list (names with commas between them) of {', '.join(_CHAINS)}, "
+                "and in code of callables (sample, step, earlier)"
+            )
+        made += named
+    return tuple(made)
 
 
 def judge(sample: Sample, step: Step, earlier: Sequence[Sample], flags: Sequence[Flag]) -> RedFlag | None:
@@ -210,4 +248,4 @@ def flag_name(flag: Flag) -> str:
     return str(getattr(flag, "__name__", type(flag).__name__))
 
 
-BUILT_IN = {flag_name(flag): flag for flag in DEFAULT}
+BUILT_IN = {flag_name(flag): flag for flag in (*DEFAULT, *SMELLS.values())}

@@ -35,7 +35,7 @@ def section(study: Study) -> str:
     return f"""\
 ## {study.name}
 
-{study.question}
+{study.question}{f" **{study.answer}**" if study.answer else ""}
 
 ![{study.question}](figures/{study.name}.png)
 

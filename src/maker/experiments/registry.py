@@ -28,12 +28,19 @@ NAMES = {
     "self-conditioning": "does a reader that sees its own errors make more of them?",
     "entropy-collapse": "does a policy that lost its entropy lose what a vote adds?",
     "opposite-cures": "which cure helps which illness?",
+    "relay": "what is left of a document that is edited there and back, again and again?",
+    "detectors": "which signs betray a wrong reply?",
+    "token-budget": "what is one long answer worth against many short ones and a vote?",
 }
-_DIFFICULTY = dict.fromkeys(("decorrelation", "look-ahead"), "difficulty.")
-_AVALANCHE = dict.fromkeys(("self-conditioning",), "avalanche.")
-_VOTING = dict.fromkeys(("stopping-rules", "margins"), "voting.")
-_COLLAPSE = dict.fromkeys(("entropy-collapse", "opposite-cures"), "collapse.")
-_FOLDERS = _VOTING | _DIFFICULTY | _AVALANCHE | _COLLAPSE  # those in a folder of their own
+_FOLDERS = {  # those in a folder of their own
+    "voting.": ("stopping-rules", "margins"),
+    "difficulty.": ("decorrelation", "look-ahead"),
+    "avalanche.": ("self-conditioning",),
+    "collapse.": ("entropy-collapse", "opposite-cures"),
+    "relaying.": ("relay",),
+    "replies.": ("detectors", "token-budget"),
+}
+_FOLDER_OF = {name: folder for folder, names in _FOLDERS.items() for name in names}
 
 
 def load(name: str) -> Callable[[Options], Study]:
@@ -45,6 +52,6 @@ def load(name: str) -> Callable[[Options], Study]:
     if name not in NAMES:
         raise TaskError(f"there is no experiment {name!r}. Known: {', '.join(NAMES)}.")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    folder = _FOLDERS.get(name, "")
+    folder = _FOLDER_OF.get(name, "")
     module = importlib.import_module(f"maker.experiments.{folder}{name.replace('-', '_')}")
     return cast("Callable[[Options], Study]", module.run)

@@ -30,6 +30,8 @@ class Task(Protocol):
     `kind(state, step)`: a name for the kind of step, for estimates;
     `designs`: of the class, other ways to cut the work into steps and to ask, each name with a line about it; the
     constructor's parameter `design` takes one of them;
+    `told(state, action)`: a line about a step, for `windowed`, which puts the last steps in front of a prompt; the
+    constructor's parameter `window` says how many, or "all";
     `check(actions)`: an independent checker of the whole sequence, returning a complaint or None;
     `paraphrases(state, step)`: equivalent prompts, a list of `View`;
     `finer(state, step)`: a smaller Task whose `answer` is this step's action, for a ladder that splits steps;

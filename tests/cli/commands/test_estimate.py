@@ -151,6 +151,18 @@ def test_designs_are_compared_the_cheapest_feasible_first(tmp_path: Path) -> Non
     assert shell(*asked, "--designs", "mute")[0] == 2
 
 
+def test_windows_are_compared_on_the_same_states() -> None:
+    """Each has p of its own, in an object under its name; the pairs are told on the screen."""
+    asked = ["dict-sum", "--steps", "40", "--model", "oracle:p=0.9"]
+    code, out = shell(*asked, "--windows", "0,2", "--json")
+    said = json.loads(out)
+    assert (code, list(said["windows"])) == (3, ["window 0", "window 2"])
+    none, two = said["windows"].values()
+    assert none["p"] == two["p"] < 1
+    assert none["tokens"] < two["tokens"]
+    assert "pairs: window 0, window 2: 40 of the same states" in shell(*asked, "--windows", "0,2")[1]
+
+
 def test_designs_that_are_not_there_are_refused() -> None:
     """An unknown one is answered with the list; so is the option where a task has none."""
     result = CliRunner().invoke(app, ["estimate", "addition", "--model", "oracle:p=1", "--designs", "lines,odd"])

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from maker.errors import TaskError
-from maker.experiments.avalanche import readers
 from maker.experiments.avalanche.readers import ExactReader, ModelReader, error_rate, expected, number_in, prompt
 from maker.experiments.avalanche.totals import ARMS, Question, Turn, at_turn
+from maker.experiments.kit import speaker
 from maker.task.prompt import messages_of
 
 
@@ -63,7 +63,7 @@ def test_further_draws_of_a_question_have_seeds_of_their_own(monkeypatch):
             seen.extend(requests)
             return ["4"] * len(requests)
 
-    monkeypatch.setattr(readers, "load_model", lambda spec: Noting())
+    monkeypatch.setattr(speaker, "load_model", lambda spec: Noting())
     question = Question((), 1, 3)
     with ModelReader("any", 0.7, 0) as reader:
         assert reader([question], [3]) == [[4, 4, 4]]
@@ -74,5 +74,5 @@ def test_further_draws_of_a_question_have_seeds_of_their_own(monkeypatch):
 
 def test_models_that_read_other_words_are_refused():
     """The simulated model answers tasks alone."""
-    with pytest.raises(TaskError, match="reads no running totals"):
+    with pytest.raises(TaskError, match="reads no words"):
         ModelReader("oracle:p=0.9", 1.0, 0)

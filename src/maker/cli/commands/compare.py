@@ -62,13 +62,14 @@ def compare(
 
 def asked(
     label: str, task: str, models: Mapping[str, Any], parameters: Mapping[str, Any], designs: str | None,
-    settings: Mapping[str, Any], *, quiet: bool,
+    settings: Mapping[str, Any], *, quiet: bool, windows: str | None = None,
 ) -> Comparison:  # fmt: skip
     """Compare with a bar; the first interrupt stops it, and what is known by then is returned."""
     chosen = designs if designs in (None, "all") else designs.split(",")
     with shown_until_stopped(label, quiet=quiet) as (bar, interrupted):
-        return compare_sync(task, models=models, designs=chosen or (), parameters=parameters, **settings,
-                            **told(bar, label), interrupted=interrupted)  # fmt: skip
+        return compare_sync(task, models=models, designs=chosen or (), windows=windows.split(",") if windows else (),
+                            parameters=parameters, **settings, **told(bar, label),
+                            interrupted=interrupted)  # fmt: skip
 
 
 def compared_rows(found: Comparison) -> Rows:

@@ -29,11 +29,12 @@ from maker.theory.uneven.kinds import Kind
 
 SHOWN = 6  # kinds and flags on one screen
 Designs = Annotated[str | None, typer.Option(help="Compare designs of the task's steps: all, or NAME,NAME.")]
+Windows = Annotated[str | None, typer.Option(help="Compare how many steps before its own a prompt shows: 0,1,25,all.")]
 
 
 @with_settings(
-    f"ctx task model designs steps repeats target worst_case total_steps journal {ASKING} paraphrase concurrency "
-    f"max_calls max_tokens max_cost max_seconds patience {REACHING} quiet as_json",
+    f"ctx task model designs windows steps repeats target worst_case total_steps journal {ASKING} paraphrase "
+    f"concurrency max_calls max_tokens max_cost max_seconds patience {REACHING} quiet as_json",
     journal="File for the run to come, a new one: it takes the k and counts the paid draws.",
 )
 def estimate(
@@ -41,6 +42,7 @@ def estimate(
     task: TaskName,
     settings: dict[str, Any],
     designs: Designs = None,
+    windows: Windows = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -53,12 +55,15 @@ def estimate(
     """
     options = task_options(ctx.args)
     journal = settings.get("journal")
-    if designs is not None:
+    if designs is not None or windows is not None:
+        axis = "designs" if windows is None else "windows"
         if journal is not None:
-            raise TaskError("estimate: a journal is of the run of one design: leave --journal out, or --designs")
-        compared = asked("designs", task, {"": settings.pop("model")}, options, designs, settings, quiet=as_json)
-        said = {"designs": compared.as_json()["arms"], "stopped": compared.stopped, "exit_code": compared.exit_code}
-        say(said, compared_rows(compared), "maker estimate --designs", as_json=as_json, code=compared.exit_code)
+            raise TaskError(f"estimate: a journal is of the run of one design: leave --journal out, or --{axis}")
+        compared = asked(
+            axis, task, {"": settings.pop("model")}, options, designs, settings, quiet=as_json, windows=windows
+        )
+        said = {axis: compared.as_json()["arms"], "stopped": compared.stopped, "exit_code": compared.exit_code}
+        say(said, compared_rows(compared), f"maker estimate --{axis}", as_json=as_json, code=compared.exit_code)
     with shown_until_stopped("estimate", quiet=as_json) as (bar, interrupted):
         made = task_for(task, settings["model"], **options)
         found = estimate_sync(made, **settings, **told(bar, "estimate"), interrupted=interrupted)

@@ -13,7 +13,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -120,7 +120,7 @@ def follows(runs: Marks) -> float | None:
     return float(after[before].mean() / after.mean())
 
 
-def bootstrapped(runs: Marks, of: Callable[[Marks], float | None], seed: int) -> Measure:
+def bootstrapped(runs: NDArray[Any], of: Callable[[NDArray[Any]], float | None], seed: int) -> Measure:
     """Return a measure of runs with its interval over runs; what many resamples do not reach has no upper end."""
     rng = np.random.default_rng(seed)
     drawn = [of(runs[rng.integers(0, len(runs), len(runs))]) for _ in range(RESAMPLES)]

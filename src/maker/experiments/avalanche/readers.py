@@ -14,20 +14,12 @@ import functools
 import math
 import re
 from collections.abc import Sequence
-from typing import Self
 
 import numpy as np
-from anyio.from_thread import start_blocking_portal
 
-from maker.decision.address import Address, draw_seeds, seed_key
-from maker.decision.ending import Stop
-from maker.decision.sample import Request, Sample
-from maker.errors import ModelError, TaskError
+from maker.decision.sample import Request
 from maker.experiments.avalanche.totals import SHIFTS, Question
-from maker.models import load_model
-from maker.sending.budget.limits import Limits
-from maker.sending.budget.usage import Usage
-from maker.sending.dispatcher import Dispatcher
+from maker.experiments.kit.speaker import Speaker
 from maker.task.prompt import prompt_of
 
 _NUMBER = re.compile(r"-?\d+")
@@ -111,38 +103,19 @@ def number_in(text: str | None) -> int | None:
     return int(said) if _NUMBER.fullmatch(said) else None
 
 
-class ModelReader:
-    """A language model as a reader; a context manager that ends its connections.
-
-    Raises TaskError for a model that reads no such question, ModelError when it cannot be used or is lost.
-    """
+class ModelReader(Speaker):
+    """A language model as a reader; see `Speaker` for what it raises."""
 
     def __init__(self, spec: str, temperature: float, seed: int) -> None:
-        self.name = f"{spec}, T = {temperature:g}"
-        self._temperature, self._key = temperature, seed_key(seed)
-        self._dispatcher = Dispatcher(load_model(spec), Limits(concurrency=2), Usage())
-        traits = self._dispatcher.traits
-        if traits.needs_truth or traits.lockstep:
-            raise TaskError(f"{spec} reads no running totals: give a language model, http://HOST:PORT/v1#NAME")
+        super().__init__(spec, temperature, seed)
         self._asked: dict[tuple[int, int, str], int] = {}
-
-    def __enter__(self) -> Self:
-        self._context = start_blocking_portal()
-        self._portal = self._context.__enter__()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        close = self._dispatcher.traits.close
-        if close is not None:
-            self._portal.call(close)
-        self._context.__exit__(None, None, None)
 
     def __call__(self, questions: Sequence[Question], draws: Sequence[int]) -> list[list[int | None]]:
         """Bring so many replies to each question."""
         requests = [
             request for one, many in zip(questions, draws, strict=True) for request in self._requests(one, many)
         ]
-        read = iter([number_in(sample.text) for sample in self._portal.call(self._draw, requests)])
+        read = iter([number_in(sample.text) for sample in self.send(requests)])
         return [[next(read) for _ in range(many)] for many in draws]
 
     def _requests(self, question: Question, many: int) -> list[Request]:
@@ -152,15 +125,4 @@ class ModelReader:
         first = self._asked.get(where, 0)
         self._asked[where] = first + many
         step = question.number << 32 | question.turn
-        return [
-            Request(Address("experiment", step, draw), text, draw_seeds(self._key, step, draw // 8)[draw % 8],
-                    self._temperature, TOKENS)
-            for draw in range(first, first + many)
-        ]  # fmt: skip
-
-    async def _draw(self, requests: Sequence[Request]) -> list[Sample]:
-        """Send all requests, two at once."""
-        try:
-            return await self._dispatcher.draw(requests)
-        except Stop as stop:
-            raise ModelError(f"{stop} An experiment keeps no journal: it begins again.") from None
+        return [self.request(step, draw, text, TOKENS) for draw in range(first, first + many)]

@@ -56,7 +56,8 @@ class Study:
     question: in one line. rows: everything counted, one dict each, all with the same keys.
     table: what a person reads, a header and rows of text. draw: fills an empty figure.
     shows, shows_not: a paragraph each, in plain words, with the figures found. n: what was drawn, in
-    words. simulated: what of it is simulated, in words. size: of the figure, in inches.
+    words. simulated: what of it is simulated, in words. size: of the figure, in inches. answer: to the question, in
+    one sentence.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Study:
     seed: int
     size: tuple[float, float] = (9.0, 4.2)
     files: dict[str, str] = field(default_factory=dict)
+    answer: str = ""
 
 
 @dataclass(slots=True, frozen=True)
