@@ -21,6 +21,7 @@ SMALL = {
     "invoices": {"invoices": 8},
     "multiplication": {"x": 907, "y": 46},
     "relay": {"records": 3, "trips": 6},
+    "river": {"pairs": 3},
     "sorting": {"numbers": [5, -3, 5, 0, 12]},
     "template": {"text": "abc xyz abc xyz"},
 }
@@ -31,12 +32,14 @@ DESIGNED = (
     "invoices",
     "multiplication",
     "relay",
+    "river",
     "sorting",
 )  # tasks with a design "questions", whose replies are bare values
 SMALL |= {f"{name} questions": {**SMALL[name], "design": "questions"} for name in DESIGNED}
 ANSWERS = {
     "addition": "10022", "checkers": "BBBB_RRRR", "dict-sum": None, "hanoi": [[], [], [4, 3, 2, 1]], "invoices": None,
-    "multiplication": "41722", "relay": None, "sorting": [-3, 0, 5, 5, 12], "template": "def abc def abc",
+    "multiplication": "41722", "relay": None,
+    "river": ["a1", "a2", "a3", "A1", "A2", "A3"], "sorting": [-3, 0, 5, 5, 12], "template": "def abc def abc",
 }  # fmt: skip
 OURS = sorted(set(SMALL) - {"hanoi"})
 BARE = [name for name in OURS if "questions" in name]
@@ -272,6 +275,15 @@ def test_no_prompt_holds_its_answer_because_of_the_run(name):
         ("relay", {"trips": 10**9}, "at most 2,000,000 steps"),
         ("relay", {"records": 0, "design": "questions"}, "records = 0"),
         ("relay", {"design": "odd"}, "no design 'odd'. It has: lines: a whole edit"),
+        ("river", {"pairs": 0}, "pairs = 0: give 1 or more"),
+        (
+            "river",
+            {"pairs": 4, "boat": 2},
+            "no way across for more than 3 pairs in a boat for 2. Give at most 3 pairs, or",
+        ),
+        ("river", {"pairs": 6}, "pairs = 6, boat = 3: there is no way across for more than 5 pairs"),
+        ("river", {"pairs": 6, "design": "questions"}, "no way across"),
+        ("river", {"boat": 4}, "boat = 4: give 2 or 3"),
         ("template", {"text": ""}, "text = ''"),
         ("template", {"text": "A"}, "text = 'A'"),
         ("template", {"by": 26}, "by = 26"),
