@@ -15,6 +15,7 @@ from maker.testing import check_journal, check_task
 
 SMALL = {
     "addition": {"x": 9075, "y": 947},
+    "blocks": {"n": 6},
     "checkers": {"n": 4},
     "dict-sum": {"turns": 4, "keys": 3},
     "hanoi": {"disks": 4},
@@ -27,6 +28,7 @@ SMALL = {
 }
 DESIGNED = (
     "addition",
+    "blocks",
     "checkers",
     "dict-sum",
     "invoices",
@@ -37,7 +39,8 @@ DESIGNED = (
 )  # tasks with a design "questions", whose replies are bare values
 SMALL |= {f"{name} questions": {**SMALL[name], "design": "questions"} for name in DESIGNED}
 ANSWERS = {
-    "addition": "10022", "checkers": "BBBB_RRRR", "dict-sum": None, "hanoi": [[], [], [4, 3, 2, 1]], "invoices": None,
+    "addition": "10022", "blocks": [[6, 3, 5, 2, 4, 1], [], []], "checkers": "BBBB_RRRR", "dict-sum": None, "hanoi": [[], [], [4, 3, 2, 1]],
+    "invoices": None,
     "multiplication": "41722", "relay": None,
     "river": ["a1", "a2", "a3", "A1", "A2", "A3"], "sorting": [-3, 0, 5, 5, 12], "template": "def abc def abc",
 }  # fmt: skip
@@ -124,7 +127,7 @@ def test_rivals_are_wrong_and_hardly_ever_flagged(name):
         passed = [rival for rival in rivals if judge(Sample(task.render(rival)), step, [], DEFAULT) is None]
         assert rivals and canonical(action) not in map(canonical, rivals)
         assert passed == rivals or (
-            len(rivals) == 1 and name.split()[0] in ("checkers", "hanoi", "invoices", "sorting", "template")
+            len(rivals) == 1 and name.split()[0] in ("blocks", "checkers", "hanoi", "invoices", "sorting", "template")
         )
 
 
@@ -257,6 +260,9 @@ def test_no_prompt_holds_its_answer_because_of_the_run(name):
         ("sorting", {"size": 10_001}, "size = 10001"),
         ("sorting", {"numbers": [2, 1], "size": 2}, "not both"),
         ("sorting", {"numbers": [2, 1], "data_seed": 0}, "not both"),
+        ("blocks", {"n": 7}, "n = 7: give an even number from 2 to 1,000"),
+        ("blocks", {"n": 0}, "n = 0"),
+        ("blocks", {"n": 1002, "design": "questions"}, "n = 1002"),
         ("checkers", {"n": 0}, "n = 0: give 1 to 10,000"),
         ("checkers", {"n": 10_001}, "n = 10001"),
         ("checkers", {"n": None}, "n = None"),
