@@ -26,11 +26,13 @@ NAMES = {
     "look-ahead": "does a look ahead see through a favourite that is wrong?",
     "decomposition": "what does it cost to ask for several steps at once?",
     "self-conditioning": "does a reader that sees its own errors make more of them?",
+    "execution-gap": "does a run fail because it does not know what to do, or in doing it?",
 }
 _DIFFICULTY = dict.fromkeys(("decorrelation", "look-ahead"), "difficulty.")
 _AVALANCHE = dict.fromkeys(("self-conditioning",), "avalanche.")
 _VOTING = dict.fromkeys(("stopping-rules", "margins"), "voting.")
-_FOLDERS = _VOTING | _DIFFICULTY | _AVALANCHE  # those in a folder of their own
+_GAP = dict.fromkeys(("execution-gap",), "gap.")
+_FOLDERS = _VOTING | _DIFFICULTY | _AVALANCHE | _GAP  # those in a folder of their own
 
 
 def load(name: str) -> Callable[[Options], Study]:

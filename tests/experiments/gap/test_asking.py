@@ -102,6 +102,7 @@ def test_the_algorithm_stands_in_the_prompt_or_not():
         (PROGRAM, "repeat 2\nmove 0 2", "length", "overrun"),
         (PROGRAM, "move 0 2\nmove 0 2", "stop", "illegal"),
         (PROGRAM, "def solve(): ...", "stop", "format"),
+        (PROGRAM, "No solution.", "stop", "impossible"),
     ],
 )
 def test_what_ends_an_arm(arm, text, finish, failure):

@@ -75,6 +75,10 @@ class Asked:
         self._told = told(puzzle, given=given)
         self._next = f"Write the next move of a shortest solution alone, as {puzzle.form.shape}."
 
+    def key(self, model: str) -> tuple[object, ...]:
+        """Return the key of the run that this would be."""
+        return model, self._puzzle.name, self._puzzle.size, self._arm, self._given, self._k, self._number
+
     def run(self, model: str) -> Run:
         """Carry the run out."""
         arms = {ONE_CALL: self._one_call, BY_MOVE: self._by_move, STATE: self._by_state, OPERATION: self._by_operation,
@@ -180,6 +184,8 @@ class Asked:
         why = programs.run(puzzle, sample.text or "", walk.move)
         if why and sample.finish_reason == "length":
             why = "overrun"
+        elif why == "format" and _NO_WAY.search(sample.text or ""):
+            why = "impossible"
         if why or not walk.solved:
             walk.fail(why or "stopped early")
 
