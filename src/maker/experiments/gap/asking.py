@@ -164,7 +164,8 @@ class Asked:
     def _vote(self, prompt: Any, tokens: int, step: int, state: Any, read: Callable[[Sample], Any]) -> Any:
         """Return what k votes ahead decide, None where nothing does. read: the answer of a reply, None for no vote."""
         most = 4 * self._k
-        race, answers, drawn = first_to_ahead(self._k, most, most), {}, 0
+        race, drawn = first_to_ahead(self._k, most, most), 0
+        answers: dict[bytes | None, Any] = {}
         need = next(race)
         while True:
             samples = self._ask(prompt, tokens, step, state, need, drawn)

@@ -19,8 +19,13 @@ repeat VALUE (does so often what stands between it and its `end`)
 if VALUE < VALUE (does what stands between it and its `end` if that is so; also > and =)
 move {move}
 A VALUE is a whole number or a NAME. A NAME is a word in small letters. There is nothing else, no else and no function.
-{known}Answer with the program alone."""
-_MOVES = {"hanoi": "FROM_PEG TO_PEG", "checkers": "FROM_PLACE TO_PLACE", "river": "NAMES, as in: move a1 A1",
+{known}Two equal moves, for example:
+repeat 2
+move {example}
+end
+
+Answer with the program alone."""
+_MOVES = {"hanoi": "FROM_PEG TO_PEG", "checkers": "FROM_PLACE TO_PLACE", "river": "PASSENGERS",
           "blocks": "FROM_STACK TO_STACK"}  # fmt: skip
 _KNOWN = {
     "hanoi": "You may read top0, top1 and top2, the top disk of each peg, 99 for an empty peg.\n",
@@ -28,12 +33,14 @@ _KNOWN = {
     "river": "",
     "blocks": "You may read top0, top1 and top2, the top block of each stack, and count0, count1 and count2.\n",
 }
+_EXAMPLE = {"river": "a1 A1"}  # of a move; of the others 0 1
 _NOTHING = 99  # the top of an empty stack
 
 
 def told(puzzle: Puzzle) -> str:
     """Return what a model is told of the language for a puzzle."""
-    return _TOLD.format(move=_MOVES[puzzle.name], known=_KNOWN[puzzle.name])
+    return _TOLD.format(move=_MOVES[puzzle.name], known=_KNOWN[puzzle.name],
+                        example=_EXAMPLE.get(puzzle.name, "0 1"))  # fmt: skip
 
 
 def run(puzzle: Puzzle, text: str, move: Callable[[Move | None], bool]) -> str:

@@ -53,7 +53,7 @@ class Puzzle:
         self.form = FORMS[name]
         self.task: Any = load_task(name, **{self.form.parameter: size})
         self.asked: Any = load_task(name, **{self.form.parameter: size}, design="questions")
-        self.moves = int(self.task.steps)
+        self.moves = self.task.steps or 0  # all four know theirs
         self.start: Any = self.task.initial_state()
         told = self.task.prompt(self.start, 0).split("\n\n")
         self.rules, self.algorithm = (
@@ -67,7 +67,8 @@ class Puzzle:
             return f'last = "{state.last}" (the colour that moved last)\nrow = "{self.task.answer(state)}"'
         if self.name == "blocks":
             return f"stacks = {self.task.answer(state)} (each from the bottom to the top)"
-        return str(self.task.prompt(state, 0)).rpartition("\n\n")[2].partition("\n")[2]
+        told = str(self.task.prompt(state, 0)).rpartition("\n\n")[2].partition("\n")[2]
+        return f"{told} (each peg from the bottom to the top)" if self.name == "hanoi" else told
 
     def played(self, state: Any, move: Move) -> Any:
         """Return the state after a move, None where the rules do not allow it."""

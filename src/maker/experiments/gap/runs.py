@@ -23,7 +23,7 @@ Not covered: runs whose model could not be reached.
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Self
@@ -82,7 +82,7 @@ class Run:
     @classmethod
     def read(cls, row: dict[str, str]) -> Self:
         """Return the run of a row of a file."""
-        read = {"str": str, "int": int, "bool": lambda text: text == "1"}
+        read: dict[str, Callable[[str], Any]] = {"str": str, "int": int, "bool": lambda text: text == "1"}
         return cls(**{one.name: read[str(one.type)](row[one.name]) for one in fields(cls)})
 
 
