@@ -93,6 +93,7 @@ def test_the_algorithm_stands_in_the_prompt_or_not():
         (ONE_CALL, "[1, 0, 2]\n[1, 0, 2]", "stop", "illegal"),
         (BY_MOVE, "[1, 0, 2] or [1, 0, 1]", "stop", "format"),
         (BY_MOVE, "It is solved.", "stop", "stopped early"),
+        (BY_MOVE, "move = []", "stop", "stopped early"),
         (BY_MOVE, "[1, 0, 2]", "stop", "illegal"),
         (STATE, "[9, 0, 2]", "stop", "undecided"),
         (STATE, "[1, 0, 2]", "stop", "undecided"),

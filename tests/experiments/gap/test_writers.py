@@ -36,12 +36,13 @@ def test_a_draw_depends_on_its_number_alone():
 
 
 def test_a_broken_program_does_not_solve():
-    """A program that is wrong lacks a line, always the same."""
-    puzzle = Puzzle("blocks", 8)
-    texts = {sample.text for sample in Simulated(1)(ask(puzzle, PROGRAM), 40, 0)}
-    assert len(texts) == 2
-    ended = {Asked(puzzle, PROGRAM, False, 1, number, Simulated(1)).run("some").failure for number in range(20)}
-    assert "" in ended and len(ended) == 2
+    """A program that is wrong lacks a line, always the same, and that a line it needs."""
+    for name, size in (("blocks", 8), ("hanoi", 3)):
+        puzzle = Puzzle(name, size)
+        texts = {sample.text for sample in Simulated(0)(ask(puzzle, PROGRAM), 40, 0)}
+        assert len(texts) == 2
+        ended = {Asked(puzzle, PROGRAM, False, 1, number, Simulated(0)).run("some").failure for number in range(20)}
+        assert "" in ended and len(ended) == 2
 
 
 def test_one_call_goes_on_after_an_error():

@@ -34,7 +34,7 @@ MOVE_TOKENS = 32
 ANSWER_TOKENS = 12
 PROGRAM_TOKENS = 320
 _NO_WAY = re.compile(r"impossible|unsolvable|no solution|cannot be solved", re.IGNORECASE)
-_FINISHED = re.compile(r"\b(?:solved|done|finished|complete)", re.IGNORECASE)
+_FINISHED = re.compile(r"\b(?:solved|done|finished|complete)|\[\s*\]", re.IGNORECASE)  # [] is no move
 
 
 @dataclass(slots=True, frozen=True)

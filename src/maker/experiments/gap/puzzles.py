@@ -38,7 +38,7 @@ FORMS = {
     "blocks": _Form("n", "Blocks World", "stack 0 holds {goal}, from the bottom to the top",
                     "[block, from_stack, to_stack]", r"\[\d{1,4}, \d{1,4}, \d{1,4}\]", (1, 0, 0)),
 }  # fmt: skip
-_LIST = re.compile(r"\[[^\[\]]{0,80}\]")
+_LIST = re.compile(r"\[[^\[\]]{1,80}\]")
 
 
 class Puzzle:

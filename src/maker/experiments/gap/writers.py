@@ -17,6 +17,7 @@ from maker.decision.sample import Sample
 from maker.experiments.gap import programs
 from maker.experiments.gap.asking import BY_MOVE, ONE_CALL, OPERATION, PROGRAM, STATE, Ask
 from maker.experiments.gap.puzzles import Puzzle, written
+from maker.experiments.gap.runs import Walk
 from maker.experiments.kit.speaker import Speaker
 from maker.task.prompt import prompt_of
 
@@ -79,11 +80,12 @@ class Simulated:
         return self._fixed(ask.puzzle, ask.step).choice(ask.puzzle.asked.rivals(ask.state, ask.step))
 
     def _broken(self, puzzle: Puzzle, text: str) -> str:
-        """Return the program without one of its lines that makes a move or counts."""
+        """Return the program without one of its lines that it needs, always the same one."""
         lines = text.splitlines()
         able = [at for at, line in enumerate(lines) if line.split()[0] in ("set", "add", "move")]
-        del lines[self._fixed(puzzle, "program").choice(able)]
-        return "\n".join(lines)
+        self._fixed(puzzle, "program").shuffle(able)
+        without = ("\n".join(lines[:at] + lines[at + 1 :]) for at in able)
+        return next(shorter for shorter in without if not _solves(puzzle, shorter))
 
     def _fixed(self, puzzle: Puzzle, where: object) -> random.Random:
         """Return what picks a wrong answer: the same at the same place."""
@@ -107,6 +109,12 @@ class ModelWriter(Speaker):
         return self.send(
             [self.request(step, (ask.run << 16) + draw, text, ask.tokens) for draw in range(first, first + draws)]
         )
+
+
+def _solves(puzzle: Puzzle, text: str) -> bool:
+    """Say whether a program solves a puzzle."""
+    walk = Walk(puzzle)
+    return not programs.run(puzzle, text, walk.move) and walk.solved and not walk.failure
 
 
 def _where(ask: Ask) -> str:
