@@ -39,9 +39,8 @@ DESIGNED = (
 )  # tasks with a design "questions", whose replies are bare values
 SMALL |= {f"{name} questions": {**SMALL[name], "design": "questions"} for name in DESIGNED}
 ANSWERS = {
-    "addition": "10022", "blocks": [[6, 3, 5, 2, 4, 1], [], []], "checkers": "BBBB_RRRR", "dict-sum": None, "hanoi": [[], [], [4, 3, 2, 1]],
-    "invoices": None,
-    "multiplication": "41722", "relay": None,
+    "addition": "10022", "blocks": [[6, 3, 5, 2, 4, 1], [], []], "checkers": "BBBB_RRRR", "dict-sum": None,
+    "hanoi": [[], [], [4, 3, 2, 1]], "invoices": None, "multiplication": "41722", "relay": None,
     "river": ["a1", "a2", "a3", "A1", "A2", "A3"], "sorting": [-3, 0, 5, 5, 12], "template": "def abc def abc",
 }  # fmt: skip
 OURS = sorted(set(SMALL) - {"hanoi"})
