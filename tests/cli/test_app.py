@@ -39,7 +39,7 @@ def test_the_same_command_resumes(maker, tmp_path):
 @pytest.mark.parametrize(
     ("args", "code", "words"),
     [
-        (["run", "nope", "--model", "oracle:p=0.9"], 2, "Built in: addition, checkers"),
+        (["run", "nope", "--model", "oracle:p=0.9"], 2, "Built in: addition, blocks, checkers"),
         (["run", "hanoi", "--diks", "3", "--model", "oracle:p=0.9"], 2, "no parameter 'diks'"),
         (["run", "hanoi", "--disks", "many", "--model", "oracle:p=0.9"], 2, "disks = 'many'"),
         (["run", "hanoi", "--disks", "65", "--model", "oracle:p=0.9"], 2, "1 to 64"),

@@ -24,7 +24,7 @@ class Runs(Options):
 
 def tiny(name: str, seed: int = 0):
     """Run an experiment on a few simulated draws."""
-    if name in ("ladder", "look-ahead", "entropy-collapse", "opposite-cures", "relay"):
+    if name in ("ladder", "look-ahead", "entropy-collapse", "opposite-cures", "relay", "execution-gap"):
         return load(name)(Runs(True, seed))
     own = (
         "scaling",

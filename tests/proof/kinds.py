@@ -35,6 +35,8 @@ TASKS: dict[str, dict[str, Any]] = {
     "relay": {"records": 20, "trips": 10},
     "checkers": {"n": 6},
     "invoices": {"invoices": 40},
+    "river": {"pairs": 3},
+    "blocks": {"n": 40},
 }
 
 

@@ -15,28 +15,33 @@ from maker.testing import check_journal, check_task
 
 SMALL = {
     "addition": {"x": 9075, "y": 947},
+    "blocks": {"n": 6},
     "checkers": {"n": 4},
     "dict-sum": {"turns": 4, "keys": 3},
     "hanoi": {"disks": 4},
     "invoices": {"invoices": 8},
     "multiplication": {"x": 907, "y": 46},
     "relay": {"records": 3, "trips": 6},
+    "river": {"pairs": 3},
     "sorting": {"numbers": [5, -3, 5, 0, 12]},
     "template": {"text": "abc xyz abc xyz"},
 }
 DESIGNED = (
     "addition",
+    "blocks",
     "checkers",
     "dict-sum",
     "invoices",
     "multiplication",
     "relay",
+    "river",
     "sorting",
 )  # tasks with a design "questions", whose replies are bare values
 SMALL |= {f"{name} questions": {**SMALL[name], "design": "questions"} for name in DESIGNED}
 ANSWERS = {
-    "addition": "10022", "checkers": "BBBB_RRRR", "dict-sum": None, "hanoi": [[], [], [4, 3, 2, 1]], "invoices": None,
-    "multiplication": "41722", "relay": None, "sorting": [-3, 0, 5, 5, 12], "template": "def abc def abc",
+    "addition": "10022", "blocks": [[6, 3, 5, 2, 4, 1], [], []], "checkers": "BBBB_RRRR", "dict-sum": None,
+    "hanoi": [[], [], [4, 3, 2, 1]], "invoices": None, "multiplication": "41722", "relay": None,
+    "river": ["a1", "a2", "a3", "A1", "A2", "A3"], "sorting": [-3, 0, 5, 5, 12], "template": "def abc def abc",
 }  # fmt: skip
 OURS = sorted(set(SMALL) - {"hanoi"})
 BARE = [name for name in OURS if "questions" in name]
@@ -121,7 +126,7 @@ def test_rivals_are_wrong_and_hardly_ever_flagged(name):
         passed = [rival for rival in rivals if judge(Sample(task.render(rival)), step, [], DEFAULT) is None]
         assert rivals and canonical(action) not in map(canonical, rivals)
         assert passed == rivals or (
-            len(rivals) == 1 and name.split()[0] in ("checkers", "hanoi", "invoices", "sorting", "template")
+            len(rivals) == 1 and name.split()[0] in ("blocks", "checkers", "hanoi", "invoices", "sorting", "template")
         )
 
 
@@ -254,6 +259,9 @@ def test_no_prompt_holds_its_answer_because_of_the_run(name):
         ("sorting", {"size": 10_001}, "size = 10001"),
         ("sorting", {"numbers": [2, 1], "size": 2}, "not both"),
         ("sorting", {"numbers": [2, 1], "data_seed": 0}, "not both"),
+        ("blocks", {"n": 7}, "n = 7: give an even number from 2 to 1,000"),
+        ("blocks", {"n": 0}, "n = 0"),
+        ("blocks", {"n": 1002, "design": "questions"}, "n = 1002"),
         ("checkers", {"n": 0}, "n = 0: give 1 to 10,000"),
         ("checkers", {"n": 10_001}, "n = 10001"),
         ("checkers", {"n": None}, "n = None"),
@@ -272,6 +280,15 @@ def test_no_prompt_holds_its_answer_because_of_the_run(name):
         ("relay", {"trips": 10**9}, "at most 2,000,000 steps"),
         ("relay", {"records": 0, "design": "questions"}, "records = 0"),
         ("relay", {"design": "odd"}, "no design 'odd'. It has: lines: a whole edit"),
+        ("river", {"pairs": 0}, "pairs = 0: give 1 or more"),
+        (
+            "river",
+            {"pairs": 4, "boat": 2},
+            "no way across for more than 3 pairs in a boat for 2. Give at most 3 pairs, or",
+        ),
+        ("river", {"pairs": 6}, "pairs = 6, boat = 3: there is no way across for more than 5 pairs"),
+        ("river", {"pairs": 6, "design": "questions"}, "no way across"),
+        ("river", {"boat": 4}, "boat = 4: give 2 or 3"),
         ("template", {"text": ""}, "text = ''"),
         ("template", {"text": "A"}, "text = 'A'"),
         ("template", {"by": 26}, "by = 26"),

@@ -31,6 +31,7 @@ NAMES = {
     "relay": "what is left of a document that is edited there and back, again and again?",
     "detectors": "which signs betray a wrong reply?",
     "token-budget": "what is one long answer worth against many short ones and a vote?",
+    "execution-gap": "does a run fail because it does not know what to do, or in doing it?",
 }
 _FOLDERS = {  # those in a folder of their own
     "voting.": ("stopping-rules", "margins"),
@@ -38,6 +39,7 @@ _FOLDERS = {  # those in a folder of their own
     "avalanche.": ("self-conditioning",),
     "collapse.": ("entropy-collapse", "opposite-cures"),
     "relaying.": ("relay",),
+    "gap.": ("execution-gap",),
     "replies.": ("detectors", "token-budget"),
 }
 _FOLDER_OF = {name: folder for folder, names in _FOLDERS.items() for name in names}

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from maker.errors import TaskError
 from maker.experiments.kit.study import Options
 from tiny import Tiny
 
@@ -40,6 +41,20 @@ def test_without_matplotlib_rows_are_written_all_the_same(maker, tmp_path, monke
     assert (tmp_path / "convergence.csv").exists() and not (tmp_path / "convergence.png").exists()
 
 
+def test_an_experiment_knows_its_folder(maker, tmp_path, monkeypatch):
+    """What a model was asked can be kept where rows and figure will be."""
+    known = []
+
+    def experiment(options):
+        """Note the options."""
+        known.append(options)
+        raise TaskError("enough")
+
+    monkeypatch.setattr("maker.cli.commands.experiment.load", lambda name: experiment)
+    assert maker("experiment", "any", "--out", tmp_path)[0] == 2
+    assert known[0].out == tmp_path
+
+
 @pytest.mark.parametrize(
     ("args", "said"),
     [
@@ -49,6 +64,7 @@ def test_without_matplotlib_rows_are_written_all_the_same(maker, tmp_path, monke
         (["stopping-rules", "--model", "oracle"], "asks no model"),
         (["error-rate", "--seed", "-1"], "--seed -1"),
         (["error-rate", "--model", "oracle:q=1"], "no parameter 'q'"),
+        (["execution-gap", "--model", "oracle:p=0.9"], "reads no words"),
     ],
 )
 def test_bad_input_is_one_message_and_exit_2(maker, tmp_path, args, said):

@@ -43,7 +43,7 @@ def experiment(
     tell = functools.partial(typer.echo, err=True)
     if not can_draw():
         tell(NO_FIGURE)
-    study = run(Options(quick, seed, model, temperature, (lambda _line: None) if as_json else tell))
+    study = run(Options(quick, seed, model, temperature, (lambda _line: None) if as_json else tell, out))
     write(study, out)
     if as_json:
         print_json({key: getattr(study, key) for key in _TOLD})

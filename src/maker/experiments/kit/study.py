@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from maker import theory
@@ -30,7 +31,8 @@ class Options:
     """How an experiment runs.
 
     quick: fewer draws, under 30 seconds. seed: of all draws. model: ask this one instead of the
-    experiment's own, at `temperature`. say: hears what is going on.
+    experiment's own, at `temperature`. say: hears what is going on. out: folder in which an experiment may keep what
+    a model was asked so far, to go on from there.
     """
 
     quick: bool = False
@@ -38,6 +40,7 @@ class Options:
     model: str | None = None
     temperature: float = 0.1
     say: Callable[[str], None] = lambda _line: None
+    out: Path | None = None
 
     def size(self, full: int, quick: int) -> int:
         """Return how many of something to draw."""
