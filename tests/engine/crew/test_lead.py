@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import json
+import random
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +16,9 @@ import pytest
 import maker
 from maker.engine.course import Course
 from maker.engine.crew import lead as crew
+from maker.engine.crew import order
 from maker.engine.crew import processes
+from maker.engine.crew.launcher import Lost
 from maker.engine.crew.stretch import Stretch
 from maker.engine.ladder import rungs as ladder
 from maker.engine.result import Progress
@@ -24,7 +31,7 @@ DISKS, MODEL = 9, "oracle:p=0.97,v=0.95"
 def two_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let short runs have a crew of two, whatever the machine has."""
     monkeypatch.setattr(processes, "FEWEST_STEPS", 200)
-    monkeypatch.setattr(crew, "JOB_STEPS", 40)
+    monkeypatch.setattr(processes, "JOB_STEPS", 40)
     monkeypatch.setattr(processes, "_cores", lambda: 2)
 
 
@@ -179,3 +186,92 @@ def test_few_steps_are_done_here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes, "fresh_interpreter", None)
     monkeypatch.setattr(processes, "FEWEST_STEPS", 2**DISKS)
     assert run().solved
+
+
+# -- workers that fail in every way, in this process ---------------------------------------------------------------
+
+
+class Faulty:
+    """A launcher whose workers decide here, and fail as a seed says.
+
+    A worker may not start, be lost before or after it has decided, say what it said before, or too little, cut off or
+    of another step, and it may take long. faults: what happened.
+    """
+
+    aim = None
+    job = 12
+    model = "oracle:p=0.95,v=0.9"
+
+    def __init__(self, seed: int, *, trusted: bool, share: float = 0.3) -> None:
+        self.random, self.trusted, self.share = random.Random(seed), trusted, share
+        self.faults: list[str] = []
+        self.said: list[list[bytes]] = []
+
+    async def count(self, lanes: int, steps: int) -> int:
+        return min(3, lanes)
+
+    @contextlib.asynccontextmanager
+    async def worker(self, told: bytes) -> AsyncIterator[Any]:
+        if self.random.random() < self.share / 3:
+            self.faults.append("start")
+            raise Lost("nobody", "there is no room")
+        yield FaultyWorker(self, order.Worker(told))
+
+
+class FaultyWorker:
+    """One of them."""
+
+    name = "faulty"
+
+    def __init__(self, launcher: Faulty, worker: order.Worker) -> None:
+        self.launcher, self.worker = launcher, worker
+
+    async def ask(self, told: bytes, answers: int) -> list[bytes]:
+        launcher, chance = self.launcher, self.launcher.random
+        fault = chance.choice(FAULTS) if chance.random() < launcher.share else "delayed"
+        launcher.faults.append(fault)
+        for _ in range(chance.randrange(5)):
+            await asyncio.sleep(0)
+        if fault == "lost before":
+            raise Lost(self.name, "killed")
+        found = await self.worker.decide(json.loads(told))
+        launcher.said.append(found)
+        if fault == "lost after":
+            raise Lost(self.name, "killed")
+        if fault == "repeated":
+            return chance.choice(launcher.said)
+        if fault == "torn":
+            return [answer[: chance.randrange(len(answer))] for answer in found]
+        if fault == "few":
+            return found[1:]
+        return found
+
+
+FAULTS = ["lost before", "lost after", "repeated", "torn", "few"]
+
+
+def with_workers(launcher: Any, monkeypatch: pytest.MonkeyPatch, path: Path | None = None, **changed: Any) -> Any:
+    """Carry out a short Hanoi with the workers of a launcher."""
+    with monkeypatch.context() as patch:
+        patch.setattr("maker.api.run.hired", lambda workers, model: contextlib.nullcontext(launcher))
+        return run(path, **{"task": maker.load_task("hanoi", disks=6), "model": Faulty.model, **changed})
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+def test_whatever_workers_do_the_run_is_the_same(
+    trusted: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lost, late, repeated and torn answers change nothing: 50 rounds, each to the chain and bill of one process."""
+    model, task = Faulty.model, maker.load_task("hanoi", disks=6)
+    with monkeypatch.context() as patch:
+        patch.setattr(processes, "_cores", lambda: 1)
+        alone = told(run(task=task, model=model))
+    seen: set[str] = set()
+    for seed in range(50):
+        launcher = Faulty(seed, trusted=trusted)
+        path = tmp_path / f"{seed}.db" if seed % 10 == 0 else None
+        assert told(with_workers(launcher, monkeypatch, path)) == alone, seed
+        if path is not None:
+            check_journal(path)
+        seen.update(launcher.faults)
+    assert seen == {*FAULTS, "delayed", "start"}

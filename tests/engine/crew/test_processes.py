@@ -61,9 +61,10 @@ async def test_a_process_that_ends_is_lost(said: bytes) -> None:
 @pytest.mark.parametrize(("cores", "lanes", "steps", "count"), [
     (1, 8, 10**6, 0), (4, 1, 10**6, 0), (4, 8, 19_999, 0), (4, 8, 20_000, 4), (4, 3, 10**6, 3), (64, 64, 10**6, 8),
 ])  # fmt: skip
-def test_as_many_as_are_worth_it(
+@pytest.mark.asyncio
+async def test_as_many_as_are_worth_it(
     cores: int, lanes: int, steps: int, count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One a core and a lane, eight at most; none on one core, for one lane and for a short run."""
     monkeypatch.setattr(processes, "_cores", lambda: cores)
-    assert processes.Processes().count(lanes, steps) == count
+    assert await processes.Processes().count(lanes, steps) == count

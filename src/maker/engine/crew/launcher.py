@@ -1,7 +1,7 @@
 """What it takes to have others decide: a way to start a worker, to ask it, and to know that it is lost.
 
-Processes of this machine keep it (`processes.py`). What is handed out, checked and journaled is the same whoever does
-(`lead.py`).
+Two keep it: processes of this machine (`processes.py`) and actors of a Ray cluster (`cluster.py`). What is handed out,
+checked and journaled is the same for both (`lead.py`).
 
 Not covered: what the messages say (`order.py`, `stretch.py`).
 """
@@ -23,7 +23,10 @@ class Lost(Exception):
 class Worker(Protocol):
     """Somebody at work. name: for a person to find it by."""
 
-    name: object
+    @property
+    def name(self) -> object:
+        """What it is called."""
+        ...
 
     async def ask(self, told: bytes, answers: int) -> list[bytes]:
         """Tell it something and wait for so many answers. Raises Lost when it cannot answer any more."""
@@ -31,9 +34,20 @@ class Worker(Protocol):
 
 
 class Launcher(Protocol):
-    """Who starts workers."""
+    """Who starts workers.
 
-    def count(self, lanes: int, steps: int) -> int:
+    model: the specification that they make their model from, None where a model that is `replicable` says it itself.
+    trusted: what they send is taken if it leads to the state that the plan knows; else each of its votes is counted
+    again here first. job: steps of a worker's first job. aim: seconds that a job should take, to which the later ones
+    are fitted; None for jobs that stay as they are.
+    """
+
+    model: str | None
+    trusted: bool
+    job: int
+    aim: float | None
+
+    async def count(self, lanes: int, steps: int) -> int:
         """Say how many are worth starting for so many lanes with so many steps to go; 0 for none."""
         ...
 

@@ -8,10 +8,10 @@ chain, samples and account are those of a run without a crew.
 A crew only ever saves time. What a lost worker had is handed out again, and the one who started it starts another, if
 the lost one had brought anything. An answer counts by its address: one that is late, repeated or torn is not taken. A
 stretch that ends early or leaves the path that the plan knows ends the crew, and the run goes on alone, as it does
-when nobody is left.
+when nobody is left; but where no step needs another one, only its lane waits for that.
 
-Not covered: how workers are started and asked (`launcher.py`); runs with limits on the whole, changed steps, or red
-flags of the caller's own: they have no crew.
+Not covered: how workers are started and asked (`launcher.py`), and how an answer is checked (`taking.py`); runs with
+limits on the whole, changed steps, or red flags of the caller's own: they have no crew.
 """
 
 from __future__ import annotations
@@ -21,19 +21,20 @@ import json
 import struct
 from collections import deque
 from collections.abc import Callable
+from time import monotonic
 from typing import Any
 
 from maker.decision.ending import Stop, copied_too_often
 from maker.engine.course import Course
 from maker.engine.crew.launcher import Launcher, Lost, Worker
-from maker.engine.crew.order import order_of
+from maker.engine.crew.order import SIDE_BY_SIDE, NoOrderError, one_by_one, order_of
 from maker.engine.crew.stretch import Stretch
+from maker.engine.crew.taking import catch_up, is_known, recount
 from maker.engine.front import Lane
-from maker.errors import ungrouped
+from maker.errors import TaskError, ungrouped
 from maker.log import log
-from maker.task.canonical import canonical, digest
 
-JOB_STEPS = 1_000  # of one job at most, some 40 ms: so far is an interrupt or a crash behind
+MOST_STEPS = 4_000  # of one job that is fitted to its time: so many are counted at once, with nothing else done
 
 Lease = list[tuple[Lane, int]]  # lanes, and how many steps of each
 
@@ -45,35 +46,59 @@ async def lead(
 
     report: called after each job. Raises Stop as a run does; then and on cancellation all workers have ended.
     """
-    order = None if _capped(course) else order_of(course)
-    if order is None:
-        return
     lanes = course.front.open_lanes()
-    count = launcher.count(len(lanes), sum(map(_left, lanes)))
-    if not count:
+    if len(lanes) < 2:
+        if launcher.model is not None and course.front.waiting:
+            log.warning("crew.none", why="its steps follow one another, so that nothing can be decided side by side")
         return
-    crew = Crew(course, order, launcher, [lane for lane in lanes if is_known(course, lane)], interrupted, report)
+    if (order := _order(course, launcher)) is None:
+        return
+    if not (count := await launcher.count(len(lanes), sum(map(_left, lanes)))):
+        return
+    width = 1 if one_by_one(course.dispatcher.traits) else min(SIDE_BY_SIDE, -(-len(lanes) // count))
+    known = [lane for lane in lanes if is_known(course, lane)]
+    crew = Crew(course, order, launcher, known, width, interrupted, report)
     with ungrouped():
         async with asyncio.TaskGroup() as group:
             for _ in range(count):
                 group.create_task(crew.employ())
 
 
+def _order(course: Course, launcher: Launcher) -> bytes | None:
+    """Return what workers must know, None where they can decide nothing.
+
+    Raises TaskError where somebody asked for workers and can have them by asking otherwise.
+    """
+    try:
+        if _capped(course):
+            raise NoOrderError("limits on the whole run are not kept by workers: leave out the limits, or the workers")
+        return order_of(course, launcher.model)
+    except NoOrderError as reason:
+        if launcher.model is None:
+            return None
+        if not course.escalations and not course.abandoned:
+            raise TaskError(f"workers: {reason}") from None
+        log.warning("crew.none", why=str(reason))
+        return None
+
+
 class Crew:
     """Leases of one run: lanes that are free, and how many leases are out.
 
-    starting: who waits for a worker to begin; called off when there is nothing left to do.
+    width: lanes that a worker has side by side. starting: who waits for a worker to begin; called off when there is nothing left to do.
     """
 
     def __init__(
-        self, course: Course, order: bytes, launcher: Launcher, lanes: list[Lane],
+        self, course: Course, order: bytes, launcher: Launcher, lanes: list[Lane], width: int,
         interrupted: Callable[[], bool] | None, report: Callable[[], None],
     ) -> None:  # fmt: skip
         self.course, self._order, self._launcher = course, order, launcher
         self._lanes = deque(lanes)
         self._interrupted, self._report = interrupted, report
+        self._width = width
         self._out = 0
-        self._over = False  # the next step is not a plain one
+        self._apart: set[int] = set()  # segments whose next step is not a plain one
+        self._over = False  # as long as that is not decided, nothing else is worth deciding
         self._news = asyncio.Event()
         self.starting: set[asyncio.Task[Any]] = set()
 
@@ -88,9 +113,11 @@ class Crew:
             try:
                 async with self._launcher.worker(self._order) as worker:
                     self.starting.discard(own)
-                    while lease := await self._lease():
+                    steps = self._launcher.job
+                    while lease := await self._lease(steps):
+                        begun = monotonic()
                         await self._work(worker, lease)
-                        brought = True
+                        brought, steps = True, self._fitted(steps, monotonic() - begun)
             except Lost as lost:
                 log.warning("crew.lost", process=lost.name, detail=str(lost))
             finally:
@@ -101,24 +128,43 @@ class Crew:
         """Nothing is left to hand out, and nothing can come back."""
         return self._over or _capped(self.course) or not (self._lanes or self._out)
 
-    async def _lease(self) -> Lease:
-        """Take lanes, and so many steps of each, as one message is worth; none when the crew is done."""
+    def _fitted(self, steps: int, seconds: float) -> int:
+        """Return how many steps the next job of a worker should have, whose last one took so long."""
+        aim = self._launcher.aim
+        return steps if aim is None else max(1, min(MOST_STEPS, 4 * steps, int(steps * aim / max(seconds, 1e-6))))
+
+    async def _lease(self, steps: int) -> Lease:
+        """Take lanes with about so many steps together; none when the crew is done."""
         while not self._lanes and not self._done:
             await self._news.wait()  # what another one has may be free again
         lease: Lease = []
-        free = 0 if self._done else JOB_STEPS
+        free = 0 if self._done else steps
+        each = max(1, steps // self._width)
         while self._lanes and free > 0:
             lane = self._lanes.popleft()
-            steps = min(_left(lane), JOB_STEPS)
-            lease.append((lane, steps))
-            free -= steps
+            lease.append((lane, min(_left(lane), each)))
+            free -= lease[-1][1]
         self._out += bool(lease)
         return lease
+
+    def _take(self, worker: Worker, lane: Lane, stretch: Stretch) -> bool:
+        """Take what a worker has decided; False where it leaves the known path. Raises Lost for what it cannot know."""
+        if self._launcher.trusted:
+            return catch_up(self.course, lane, stretch)
+        if not recount(self.course, lane, stretch):
+            raise Lost(worker.name, f"the votes that it sends for step {lane.index} do not say what it says")
+        return True
+
+    def _not_plain(self, lane: Lane) -> None:
+        """Leave a step to the ordinary driver: at once, unless no other one needs it."""
+        self._apart.add(lane.segment.index)
+        self._over = self._over or not self.course.plan.independent
 
     def _free(self, lease: Lease) -> None:
         """End a lease: what is not decided of it can be handed out again."""
         self._out -= 1
-        self._lanes.extendleft(lane for lane, _ in reversed(lease) if not self.course.front.finished(lane))
+        left = (lane for lane, _ in reversed(lease) if lane.segment.index not in self._apart)
+        self._lanes.extendleft(lane for lane in left if not self.course.front.finished(lane))
         self._news.set()
         self._news = asyncio.Event()
         if self._done:
@@ -131,14 +177,17 @@ class Crew:
         try:
             await self.course.dispatcher.budget.until_resumed()
             answers = await worker.ask(json.dumps(told).encode(), len(told))
+            if len(answers) != len(lease):
+                raise Lost(worker.name, f"it sends {len(answers)} answers to {len(lease)} questions")
             for (lane, steps), answer in zip(lease, answers, strict=True):
                 stretch = _stretch(worker, answer, lane.index, steps)
-                if not catch_up(self.course, lane, stretch) or stretch.steps < steps:
-                    self._over = True
-                    return
+                if not self._take(worker, lane, stretch) or stretch.steps < steps:
+                    self._not_plain(lane)
         finally:
             self._free(lease)
         self._report()
+        if self._over:
+            return  # whatever else ends the run, the step that was left open comes first
         if (copied := copied_too_often(self.course.usage, self.course.sampled)) is not None:
             raise copied
         if self._interrupted is not None and self._interrupted():
@@ -167,28 +216,3 @@ def _stretch(worker: Worker, answer: bytes, first: int, steps: int) -> Stretch:
     if stretch.first != first or stretch.steps > steps:
         raise Lost(worker.name, f"it answers for step {stretch.first}, and was asked for {steps} from step {first}")
     return stretch
-
-
-def is_known(course: Course, lane: Lane) -> bool:
-    """Say whether a lane stands where the plan says that it does, so that another process can go on from there."""
-    return lane.poll is None and canonical(course.plan.state_at(lane.index)) == canonical(lane.state)
-
-
-def catch_up(course: Course, lane: Lane, stretch: Stretch) -> bool:
-    """Journal what another process has decided, and advance the lane by it. Raises Stop as `Front.advance` does.
-
-    False, and nothing has changed, if that leads to another state than the plan knows at that step.
-    """
-    if not stretch.steps:
-        return True
-    state = course.plan.state_at(lane.index + stretch.steps)
-    if digest(canonical(state)) != stretch.state_digest:
-        return False
-    for record in stretch.records:
-        course.journal.append(record)
-    course.usage.add(stretch.usage)
-    course.opened += stretch.steps
-    course.sampled += stretch.steps
-    course.front.catch_up(lane, stretch.score, stretch.hashes, state, stretch.state_digest)
-    course.journal.commit_if_due()
-    return True

@@ -26,6 +26,7 @@ from maker.engine.crew.order import Worker
 from maker.models.process import collect_seldom, fresh_interpreter
 
 FEWEST_STEPS = 20_000  # still to do; for less, starting processes takes longer than they save
+JOB_STEPS = 1_000  # of one job at most, some 40 ms: so far is an interrupt or a crash behind
 MOST_PROCESSES = 8  # one process journals for all
 
 _SIZE = struct.Struct("<Q")
@@ -55,7 +56,14 @@ class Process:
 class Processes:
     """Starts them: one a core, which are taken at their word when they lead to the states that the plan knows."""
 
-    def count(self, lanes: int, steps: int) -> int:
+    model = None
+    trusted = True
+    aim = None
+
+    def __init__(self) -> None:
+        self.job = JOB_STEPS
+
+    async def count(self, lanes: int, steps: int) -> int:
         """Say how many are worth starting: one a core, and none for a short run or a single core."""
         count = min(_cores(), MOST_PROCESSES, lanes)
         return count if count > 1 and steps >= FEWEST_STEPS else 0
@@ -100,8 +108,8 @@ async def serve(source: IO[bytes], target: IO[bytes]) -> None:
     worker = Worker(_read(source))
     _write(target, b"")
     while True:
-        for first, steps in json.loads(_read(source)):
-            _write(target, await worker.decide(first, steps))
+        for answer in await worker.decide(json.loads(_read(source))):
+            _write(target, answer)
 
 
 def _read(source: IO[bytes]) -> bytes:
