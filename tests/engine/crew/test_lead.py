@@ -16,8 +16,7 @@ import pytest
 import maker
 from maker.engine.course import Course
 from maker.engine.crew import lead as crew
-from maker.engine.crew import order
-from maker.engine.crew import processes
+from maker.engine.crew import order, processes
 from maker.engine.crew.launcher import Lost
 from maker.engine.crew.stretch import Stretch
 from maker.engine.ladder import rungs as ladder

@@ -19,8 +19,8 @@ class Fake:
     def __init__(self, told: bytes) -> None:
         assert told == b"order"
 
-    async def decide(self, first: int, steps: int) -> bytes:
-        return b"%d+%d" % (first, steps)
+    async def decide(self, job: list[list[int]]) -> list[bytes]:
+        return [b"%d+%d" % (first, steps) for first, steps in job]
 
 
 def message(content: bytes) -> bytes:

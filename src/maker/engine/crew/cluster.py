@@ -47,7 +47,9 @@ class Ray:
 
     def __post_init__(self) -> None:
         if self.workers is not None and self.workers < 1:
-            raise TaskError(f"workers = {self.workers}: give 1 or more, or None for as many as the cluster has room for")
+            raise TaskError(
+                f"workers = {self.workers}: give 1 or more, or None for as many as the cluster has room for"
+            )
         if not 0 < self.cpus_per_worker < float("inf"):
             raise TaskError(f"cpus_per_worker = {self.cpus_per_worker}: give a number above 0")
 

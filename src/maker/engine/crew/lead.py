@@ -85,7 +85,8 @@ def _order(course: Course, launcher: Launcher) -> bytes | None:
 class Crew:
     """Leases of one run: lanes that are free, and how many leases are out.
 
-    width: lanes that a worker has side by side. starting: who waits for a worker to begin; called off when there is nothing left to do.
+    width: lanes that a worker has side by side. starting: who waits for a worker to begin; called off when there is
+    nothing left to do.
     """
 
     def __init__(

@@ -34,7 +34,7 @@ class NoOrderError(Exception):
 
 
 def one_by_one(traits: Traits) -> bool:
-    """Say whether a worker decides its stretches one after another: the model answers at once, and a batch saves it none."""
+    """Say whether a worker decides its stretches one after another: its model answers at once, alone as in a batch."""
     return traits.lockstep and traits.replicable
 
 

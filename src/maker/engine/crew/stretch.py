@@ -60,8 +60,9 @@ class Stretch:
     def encode(self) -> bytes:
         """Return it as bytes."""
         head = json.dumps({
-            "first": self.first, "steps": self.steps, "state_digest": self.state_digest.hex(), "records": list(map(len, self.records)),
-            "score": _fields(self.score), "usage": _fields(self.usage),
+            "first": self.first, "steps": self.steps, "state_digest": self.state_digest.hex(),
+            "records": list(map(len, self.records)), "score": _fields(self.score),
+            "usage": _fields(self.usage),
         }).encode()  # fmt: skip
         return b"".join((_LENGTH.pack(len(head)), head, self.hashes, *self.records))
 
