@@ -274,3 +274,58 @@ def test_whatever_workers_do_the_run_is_the_same(
             check_journal(path)
         seen.update(launcher.faults)
     assert seen == {*FAULTS, "delayed", "start"}
+
+
+ITEMS = '''
+from maker import Plan
+
+
+class Items:
+    name, steps = "items", 40
+    parameters = {}
+
+    def plan(self, segments=40):
+        return Plan.chain(self.steps, int, segments, independent=True)
+
+    def initial_state(self):
+        return 0
+
+    def prompt(self, state, step):
+        return f"What is {step} + 1?"
+
+    def truth(self, state, step):
+        return step + 1
+
+    def parse(self, text):
+        return int(text)
+
+    def legal(self, state, action):
+        return True
+
+    def apply(self, state, action):
+        return state + 1
+
+    def done(self, state):
+        return state == self.steps
+
+    def answer(self, state):
+        return state
+'''
+
+
+def test_items_are_decided_in_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no step needs another one, those that do not decide wait for the run itself, and workers go on."""
+    (tmp_path / "items.py").write_text(ITEMS)
+    task = maker.load_task(f"{tmp_path}/items.py:Items")
+    changed = {"task": task, "k": 3, "segments": 40, "limits": {"max_votes": 12}, "ladder": [],
+               "model": "oracle:p=0.99,v=0.9,hard=0.1,p_hard=0.5"}  # fmt: skip
+    alone = run(**changed)
+    assert 0 < len(alone.failed) < 20
+    for seed in range(5):
+        launcher = Faulty(seed, trusted=False, share=0.2)
+        launcher.model = changed["model"]
+        found = with_workers(launcher, monkeypatch, **changed)
+        assert (found.steps, found.samples, found.failed) == (alone.steps, alone.samples, alone.failed)
+        assert {verdict.step: verdict for verdict in found.verdicts()}.keys() == {
+            verdict.step: verdict for verdict in alone.verdicts()
+        }.keys()

@@ -176,6 +176,10 @@ class Hand:
     async def ready(self) -> None:
         """Answer when the order was understood."""
 
+    async def process(self) -> int:
+        """Return the number of its process."""
+        return os.getpid()
+
     async def decide(self, told: bytes) -> Sequence[bytes]:
         """Return the stretches of a job."""
         import json  # noqa: PLC0415 -- likewise
