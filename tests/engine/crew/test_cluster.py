@@ -1,6 +1,6 @@
 """Workers of a cluster: the same run as in one process, whatever becomes of its actors.
 
-A stand-in for Ray answers here, in this process; with Ray itself the same is shown by `tests/whole/test_ray.py` (`make cluster`).
+A stand-in for Ray answers here, in this process; Ray itself is asked in `tests/whole/test_ray.py` (`make cluster`).
 """
 
 from __future__ import annotations

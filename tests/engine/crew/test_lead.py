@@ -276,7 +276,7 @@ def test_whatever_workers_do_the_run_is_the_same(
     assert seen == {*FAULTS, "delayed", "start"}
 
 
-ITEMS = '''
+ITEMS = """
 from maker import Plan
 
 
@@ -310,7 +310,7 @@ class Items:
 
     def answer(self, state):
         return state
-'''
+"""
 
 
 def test_items_are_decided_in_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Taking stretches: what is counted again stands as a run would have it, and what its votes do not bear out does not."""
+"""Taking stretches: what is counted again stands as a run has it, and what its votes do not bear out does not."""
 
 from __future__ import annotations
 
@@ -67,16 +67,19 @@ async def test_both_ways_lead_to_the_same(take: Any, course: Course) -> None:
 
 
 @pytest.mark.asyncio
-async def test_records_that_do_not_follow_are_not_taken(course: Course) -> None:
-    """Records that are missing, twice, of another step, or more than were decided: what came before them stands."""
+@pytest.mark.parametrize(("spoil", "taken"), [
+    (lambda records: records[1:], 0), (lambda records: [*records[:1], *records], None),
+    (lambda records: records[::-1], 0), (lambda records: [b"{}", *records], 0),
+    (lambda records: [*records[:-1], records[-1][:9]], STEPS - 1), (lambda records: records[:-1], STEPS - 1),
+    (lambda records: [*records, records[-1]], STEPS),
+])  # fmt: skip
+async def test_records_that_do_not_follow_are_not_taken(spoil: Any, taken: int | None, course: Course) -> None:
+    """Records that are missing, twice, cut off or in another order: what came before them stands, and no more."""
     stretch, lane = await decided(course), lane_of(course)
-    records = stretch.records
-    for wrong in (records[1:], records[:1] * 2, records[::-1], [b"{}", *records], records[:-1] + [records[-1][:9]]):
-        before = lane.index
-        assert not recount(course, lane, replace(stretch, records=wrong))
-        assert lane.index >= before
-        assert lane.poll is None
-    assert not recount(course, lane, stretch), "it begins where the lane no longer is"
+    assert not recount(course, lane, replace(stretch, records=spoil(stretch.records)))
+    assert lane.poll is None
+    assert taken is None or (lane.index, course.front.steps) == (FIRST + taken, taken)
+    assert not recount(course, lane, stretch) or not taken, "it begins where the lane no longer is"
 
 
 @pytest.mark.asyncio
