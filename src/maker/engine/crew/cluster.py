@@ -160,7 +160,8 @@ class Actor:
         except TimeoutError:
             raise Lost(self.name, f"it says nothing for {seconds:g} s") from None
         except Exception as error:
-            raise Lost(self.name, f"{type(error).__name__}: {str(error).strip().splitlines()[-1:]}") from error
+            first, *_, last = [type(error).__name__, *filter(str.strip, str(error).splitlines())]
+            raise Lost(self.name, f"{first}: {last.strip()}") from error
 
 
 class Hand:

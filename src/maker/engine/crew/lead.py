@@ -132,7 +132,9 @@ class Crew:
     def _fitted(self, steps: int, seconds: float) -> int:
         """Return how many steps the next job of a worker should have, whose last one took so long."""
         aim = self._launcher.aim
-        return steps if aim is None else max(1, min(MOST_STEPS, 4 * steps, int(steps * aim / max(seconds, 1e-6))))
+        if aim is None:
+            return steps
+        return max(self._width, min(MOST_STEPS, 4 * steps, int(steps * aim / max(seconds, 1e-6))))
 
     async def _lease(self, steps: int) -> Lease:
         """Take lanes with about so many steps together; none when the crew is done."""
