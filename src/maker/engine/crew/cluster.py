@@ -26,6 +26,8 @@ from maker.engine.crew.processes import Processes
 from maker.errors import ModelError, TaskError
 from maker.models import over_http
 
+__all__ = ["Ray"]  # what is public
+
 FIRST_STEPS = 64  # of a worker's first job: that says how long a step takes
 JOB_SECONDS = 1.0  # that a job should take; so far is an interrupt or a lost worker behind
 ANSWER_SECONDS = 300.0  # a worker that says nothing for so long is lost
@@ -85,9 +87,10 @@ def hired(workers: Workers, model: AnyModel) -> Iterator[Launcher]:
 class Cluster:
     """Starts actors, and waits for what they say."""
 
-    trusted = False
-    aim = JOB_SECONDS
-    job = FIRST_STEPS
+    model: str | None
+    trusted: bool = False
+    aim: float | None = JOB_SECONDS
+    job: int = FIRST_STEPS
 
     def __init__(self, cluster: Ray, model: str) -> None:
         self._told, self.model = cluster, model

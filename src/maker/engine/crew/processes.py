@@ -56,9 +56,9 @@ class Process:
 class Processes:
     """Starts them: one a core, which are taken at their word when they lead to the states that the plan knows."""
 
-    model = None
-    trusted = True
-    aim = None
+    model: str | None = None
+    trusted: bool = True
+    aim: float | None = None
 
     def __init__(self) -> None:
         self.job = JOB_STEPS
