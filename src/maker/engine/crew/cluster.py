@@ -101,7 +101,8 @@ class Cluster:
 
     async def count(self, lanes: int, steps: int) -> int:
         """Say how many are worth starting: as many as were asked for, or as there is room for, and one a lane."""
-        return min(self._told.workers or await to_thread.run_sync(self._room), lanes)
+        count = self._told.workers
+        return min(await to_thread.run_sync(self._room) if count is None else count, lanes)
 
     def _room(self) -> int:
         """Return how many workers the cluster has room for now."""
