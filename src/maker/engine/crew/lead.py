@@ -77,7 +77,7 @@ def _order(course: Course, launcher: Launcher) -> bytes | None:
         if launcher.model is None:
             return None
         if not course.escalations and not course.abandoned:
-            raise TaskError(f"workers: {reason}") from None
+            raise TaskError(f"workers can decide nothing of this run: {reason}") from None
         log.warning("crew.none", why=str(reason))
         return None
 
