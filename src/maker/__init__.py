@@ -24,6 +24,7 @@ from maker.decision.flags import RedFlag
 from maker.decision.race import Tally, Verdict
 from maker.decision.sample import Failure, Model, Prices, Request, Sample
 from maker.decision.step import Step
+from maker.engine.crew import cluster
 from maker.engine.ladder import rungs as ladder
 from maker.engine.result import Progress, RunResult
 from maker.errors import (
@@ -59,9 +60,9 @@ __all__ = [
     "DEFAULT_SEGMENTS", "Acceptance", "Address", "Ambiguous", "Audit", "Budget", "Comparison", "Config", "Estimate",
     "Failure", "Infeasible", "InternalError", "JournalError", "JournalFull", "Limits", "Line", "MakerError", "Model",
     "ModelError", "Plan", "Prices", "Progress", "RedFlag", "Request", "Revote", "RunResult", "Sample", "Segment",
-    "Step", "Tally", "Task", "TaskError", "ToolCall", "Turn", "Undecided", "Verdict", "Verdicts", "View",
-    "audit", "audit_sync", "bare", "coarse", "compare", "compare_sync", "estimate", "estimate_map", "estimate_map_sync",
-    "estimate_sync", "export", "flags", "keys", "ladder", "load_model", "load_task", "map", "map_sync", "openai_model",
-    "reliable", "revote", "run", "run_sync", "solve", "solve_sync", "theory", "unvoted", "verify", "vote", "vote_sync",
-    "windowed", "write_report",
+    "Step", "Tally", "Task", "TaskError", "ToolCall", "Turn", "Undecided", "Verdict", "Verdicts", "View", "audit",
+    "audit_sync", "bare", "cluster", "coarse", "compare", "compare_sync", "estimate", "estimate_map",
+    "estimate_map_sync", "estimate_sync", "export", "flags", "keys", "ladder", "load_model", "load_task", "map",
+    "map_sync", "openai_model", "reliable", "revote", "run", "run_sync", "solve", "solve_sync", "theory", "unvoted",
+    "verify", "vote", "vote_sync", "windowed", "write_report",
 ]  # fmt: skip

@@ -10,7 +10,8 @@ It is made at its first use, because structlog is a third of the time that `impo
 | run.epoch      | warning | settings were changed on purpose: run, number, changed                                 |
 | run.escalation | warning | a step that did not decide is asked otherwise: step, rung, reason, change              |
 | map.apart      | warning | all answers to the first items differ in one field alone: field, items, advice         |
-| crew.lost      | warning | a process that helped is gone, the run goes on alone: process (its id), detail         |
+| crew.lost      | warning | a worker is gone, what it had is decided by others: process (its name), detail         |
+| crew.none      | warning | workers were asked for, and none can help: why                                         |
 | run.steering   | info    | somebody steers a run under way: set, extend, pause, ... as ordered                    |
 | run.unsteered  | info    | no socket can be had beside the journal, the run goes on without: journal, detail      |
 | run.close      | info    | a run has ended: run, solved, stopped                                                  |

@@ -15,6 +15,7 @@ FILES = {path.relative_to(SOURCE).as_posix(): ast.parse(path.read_text()) for pa
 # Files whose test stands elsewhere: what they promise is seen only in company, or is seen best there.
 ELSEWHERE = {
     "whole/test_run.py": ["api/run.py", "engine/book.py", "engine/course.py", "engine/front.py", "engine/loop.py"],
+    "engine/crew/test_lead.py": ["engine/crew/launcher.py"],
     "engine/solve/test_solver.py": ["api/solve.py"],
     "engine/ladder/test_escalations.py": [
         "engine/senders.py",

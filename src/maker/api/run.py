@@ -18,6 +18,7 @@ from maker.api.sync import twin
 from maker.decision.config import KeepSamples
 from maker.decision.sample import AnyModel
 from maker.engine.course import Course
+from maker.engine.crew.cluster import Workers, hired
 from maker.engine.ladder.rungs import Rung, make_ladder, models_of
 from maker.engine.loop import Loop
 from maker.engine.result import Progress, RunResult
@@ -43,11 +44,11 @@ async def run(
     accept_change: Sequence[str] = (),
     progress: Callable[[Progress], None] | None = None,
     interrupted: Callable[[], bool] | None = None,
+    workers: Workers = None,
     **asking: Unpack[Asking],
 ) -> RunResult:
     """Carry out a task step by step, each step decided by first-to-ahead-by-k.
 
-    task, model: objects, or names as on the command line. k: the margin, or "auto": from a small calibration, so that
     task, model: objects, or names as on the command line. k: the margin, or "auto": from a small calibration, so that
     the whole run is right with probability `target`, or "table": from the same, a margin that widens where votes
     disagree. worst_case: k "auto" relies on nothing but what was seen, whatever the shape of difficulty, and is refused
@@ -61,7 +62,8 @@ async def run(
     called with what is acknowledged, at most ten times a second. interrupted: asked between waves, and while calls wait
     to be made; True ends the run once what is out has come.
     accept_change: settings that may differ from the journal's ("k", "temperature", "prompt", ...), or that a server
-    may change in mid-run ("model", "fingerprint"); each is journaled, and begins a new epoch.
+    may change in mid-run ("model", "fingerprint"); each is journaled, and begins a new epoch. workers: "ray" or a
+    `maker.cluster.Ray`, whose workers decide steps (docs/cluster.md); None for this machine's own cores.
 
     Returns a RunResult; a stop is in its `stopped`, not raised. Raises TaskError (also Infeasible),
     ModelError, JournalError. On failure or cancellation the journal keeps all that was acknowledged;
@@ -76,9 +78,9 @@ async def run(
         segments=len(plan.segments), keep_samples=keep_samples, paraphrase=paraphrases or paraphrase,
         tools=getattr(task, "tools", None),
     ) as (senders, config, red_flags):  # fmt: skip
-        with Journal(journal) as book:
+        with hired(workers, model) as launcher, Journal(journal) as book:
             begin = partial(Course, task, senders, config, book, plan, red_flags, tuple(accept_change), rungs)
-            return await Loop(begin, progress, interrupted).carry_out()
+            return await Loop(begin, progress, interrupted, launcher).carry_out()
 
 
 run_sync = twin(run)

@@ -24,7 +24,9 @@ import anyio.lowlevel
 from maker.decision.ending import Stop, copied_too_often
 from maker.engine.book import result_of
 from maker.engine.course import Course
-from maker.engine.crew.processes import lead
+from maker.engine.crew.launcher import Launcher
+from maker.engine.crew.lead import lead
+from maker.engine.crew.processes import Processes
 from maker.engine.front import Lane
 from maker.engine.result import Progress, Reporter, RunResult
 from maker.engine.steering.orders import Steering
@@ -44,8 +46,9 @@ class Loop:
 
     def __init__(
         self, begin: Callable[[Abandoned], Course], progress: Callable[[Progress], None] | None,
-        interrupted: Callable[[], bool] | None,
+        interrupted: Callable[[], bool] | None, launcher: Launcher | None = None,
     ) -> None:  # fmt: skip
+        self.launcher = launcher or Processes()
         self.begin = begin
         self.course = course = begin(Abandoned())
         self.journal, self.traits = course.journal, course.dispatcher.traits
@@ -87,7 +90,7 @@ class Loop:
                 async with self.reporter.workers():
                     await course.choose_k()
             if course.stop is None:
-                await lead(course, self.steering.interrupted, self.reporter.report)
+                await lead(course, self.launcher, self.steering.interrupted, self.reporter.report)
                 await self._advance_all()
         except Stop as stop:
             course.stop = stop

@@ -192,6 +192,14 @@ def test_the_bundled_model_is_asked_as_it_reads(maker: Any) -> None:
     assert (code, json.loads(out)["solved"]) == (0, True)
 
 
+def test_workers_that_could_not_help_are_not_started(maker: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where steps follow one another the command says so in a line, joins no cluster, and goes on here."""
+    monkeypatch.setattr("maker.engine.crew.cluster._imported", lambda: None)
+    code, _, err = maker(*HANOI, "--segments", "1", "--workers", "ray")
+    assert code == 0
+    assert "follow one another" in err
+
+
 HANOI = ("run", "hanoi", "--disks", "3", "--k", "2", "--model", "oracle")
 
 

@@ -1,244 +1,70 @@
-"""A crew: a long run in several processes is the run that one process makes."""
+"""Workers that are processes: what is said over their pipes, and when they are worth starting."""
 
 from __future__ import annotations
 
 import io
 import json
 import struct
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-import maker
-from maker.engine.course import Course
-from maker.engine.crew import processes as crew
-from maker.engine.crew.stretch import Stretch
-from maker.engine.ladder import rungs as ladder
-from maker.engine.result import Progress
-from maker.errors import MakerError
-from maker.testing import check_journal
-from maker.theory.votes.tables import Table
-
-DISKS, MODEL = 9, "oracle:p=0.97,v=0.95"
+from maker.engine.crew import processes
+from maker.engine.crew.launcher import Lost
 
 
-@pytest.fixture(autouse=True)
-def two_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let short runs have a crew of two, whatever the machine has."""
-    monkeypatch.setattr(crew, "FEWEST_STEPS", 200)
-    monkeypatch.setattr(crew, "JOB_STEPS", 40)
-    monkeypatch.setattr(crew, "_cores", lambda: 2)
+class Fake:
+    """A worker that says what it was asked for."""
+
+    def __init__(self, told: bytes) -> None:
+        assert told == b"order"
+
+    async def decide(self, job: list[list[int]]) -> list[bytes]:
+        return [b"%d+%d" % (first, steps) for first, steps in job]
 
 
-@pytest.fixture
-def jobs(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Count the steps that each stretch brought."""
-    brought: list[int] = []
-    catch_up = crew.catch_up
-
-    def noted(course: Course, lane: Any, stretch: Stretch) -> bool:
-        brought.append(stretch.steps)
-        return catch_up(course, lane, stretch)
-
-    monkeypatch.setattr(crew, "catch_up", noted)
-    return brought
-
-
-def run(path: Path | None = None, **changed: Any) -> maker.RunResult:
-    """Carry out a Hanoi that a crew takes part in."""
-    settings = {"task": maker.load_task("hanoi", disks=DISKS), "model": MODEL, "k": 4, "segments": 8}
-    settings.update(changed)
-    return maker.run_sync(settings.pop("task"), journal=path, **settings)
-
-
-def told(result: maker.RunResult) -> dict[str, Any]:
-    """Return what a run says of itself, but for the time and the file."""
-    return {key: value for key, value in result.as_json().items() if key not in ("seconds", "journal", "replayed")}
-
-
-@pytest.fixture
-def alone(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """Return what the same run says without a crew."""
-    with monkeypatch.context() as patch:
-        patch.setattr(crew, "_cores", lambda: 1)
-        return told(run())
-
-
-def test_a_crew_changes_nothing(tmp_path: Path, alone: dict[str, Any], jobs: list[int]) -> None:
-    """State, chain, samples, flags, tokens and scores are those of one process; the journal verifies."""
-    result = run(tmp_path / "run.db")
-    assert told(result) == alone
-    assert sum(jobs) == result.steps == 2**DISKS - 1
-    check_journal(tmp_path / "run.db")
-
-
-def test_where_wins_are_doubted_there_is_no_crew(jobs: list[int]) -> None:
-    """Other processes have no ladder: where it is asked about wins too, the run goes on alone."""
-    assert run(ladder=[ladder.look_ahead(2, wins=True)]).solved
-    assert jobs == []
-
-
-def test_an_interrupted_crew_resumes(tmp_path: Path, alone: dict[str, Any], jobs: list[int]) -> None:
-    """Stopped after a few jobs, the run goes on with another crew, and ends as if nothing had happened."""
-    path = tmp_path / "run.db"
-    first = run(path, interrupted=lambda: len(jobs) >= 3)
-    assert first.stopped == "interrupted"
-    assert 0 < first.steps < 2**DISKS - 1
-    result = run(path)
-    assert told(result) == alone
-    assert result.replayed == first.steps
-    check_journal(path)
-
-
-def test_a_lost_process_costs_time_alone(
-    alone: dict[str, Any], jobs: list[int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """When the processes are killed, the run goes on alone to the same end."""
-    processes, start = [], crew.fresh_interpreter
-
-    def started(*arguments: Any, **settings: Any) -> Any:
-        processes.append(start(*arguments, **settings))
-        return processes[-1]
-
-    def kill(seen: Progress) -> None:
-        if jobs:
-            for process in processes:
-                process.kill()
-
-    monkeypatch.setattr(crew, "fresh_interpreter", started)
-    monkeypatch.setattr("maker.engine.result.REPORT_SECONDS", 0.0)
-    assert told(run(progress=kill)) == alone
-    assert 0 < sum(jobs) < 2**DISKS - 1
-    assert all(process.returncode is not None for process in processes)
-
-
-def test_no_process_can_be_started(alone: dict[str, Any], jobs: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where no interpreter is found the run goes on alone."""
-    monkeypatch.setattr(sys, "executable", "/nowhere/python")
-    assert told(run()) == alone
-    assert jobs == []
-
-
-def test_what_a_process_sends_is_not_trusted(
-    alone: dict[str, Any], jobs: list[int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A stretch whose state is not the plan's is not taken, and neither are bytes that are no stretch."""
-    decode = Stretch.decode
-
-    def other(content: bytes) -> Stretch:
-        stretch = decode(content)
-        stretch.state_digest = bytes(16)
-        return stretch
-
-    for broken in (other, lambda content: decode(content[:50])):
-        monkeypatch.setattr(Stretch, "decode", broken)
-        jobs.clear()
-        assert told(run()) == alone
-
-
-@pytest.mark.parametrize(("model", "stopped"), [
-    ("oracle:p=0.9,v=0", "undecided"), ("oracle:p=0.99,copies=0.3", "copied"), ("oracle:p=0.52", "join_mismatch"),
-])  # fmt: skip
-def test_a_stop_is_the_same_stop(model: str, stopped: str) -> None:
-    """What ends a run of one process ends that of a crew."""
-    assert run(model=model, k=2).stopped == stopped
-
-
-def test_lanes_off_the_path_stay_here(alone: dict[str, Any], jobs: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only lanes that stand where the plan says are handed out."""
-    monkeypatch.setattr(crew, "is_known", lambda _, lane: lane.segment.index == 3)
-    assert told(run()) == alone
-    assert sum(jobs) == 2**DISKS // 8
-
-
-def flagged(sample: maker.Sample, step: maker.Step, earlier: Any) -> None:
-    """Flag nothing, as a flag of the caller's own may."""
-
-
-@pytest.mark.parametrize("changed", [
-    {"limits": {"max_steps": 400}}, {"limits": {"max_calls": 100_000}}, {"limits": {"max_seconds": 1000.0}},
-    {"flags": [flagged]}, {"segments": 1}, {"model": "oracle:p=0.97,latency=1e-9"},
-])  # fmt: skip
-def test_no_crew_where_a_run_is_not_plain(changed: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Limits on the whole run, flags of the caller's own, one segment and waiting models start no process."""
-    monkeypatch.setattr(crew, "fresh_interpreter", None)
-    assert run(**changed).steps >= 400
-
-
-def test_no_crew_for_a_task_that_cannot_be_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A task that was changed after it was made, or made by other means than `load_task`, stays in this process."""
-    monkeypatch.setattr(crew, "fresh_interpreter", None)
-    task = maker.load_task("hanoi", disks=DISKS)
-    monkeypatch.setattr(task, "legal", task.legal)
-    assert run(task=task).solved
-    subclass = type("Own", (type(task),), {})
-    assert run(task=subclass(disks=DISKS)).solved
-
-
-def test_few_steps_are_done_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A short run starts no process."""
-    monkeypatch.setattr(crew, "fresh_interpreter", None)
-    monkeypatch.setattr(crew, "FEWEST_STEPS", 2**DISKS)
-    assert run().solved
-
-
-class Order:
-    """The order of a run, as it would be sent."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.order: dict[str, Any] = {}
-        order = crew._order
-
-        def kept(course: Course) -> None:
-            self.order = order(course) or {}
-
-        with monkeypatch.context() as patch:
-            patch.setattr(crew, "_order", kept)
-            run()
-
-    async def serve(self, *messages: object) -> list[bytes]:
-        """Return what a process answers to the order and to jobs."""
-        told = b"".join(
-            struct.pack("<Q", len(content)) + content
-            for content in (json.dumps(message).encode() for message in (self.order, *messages))
-        )
-        target = io.BytesIO()
-        with pytest.raises(EOFError):
-            await crew.serve(io.BytesIO(told), target)
-        answers, content = [], target.getvalue()
-        while content:
-            end = 8 + struct.unpack("<Q", content[:8])[0]
-            answers.append(content[8:end])
-            content = content[end:]
-        return answers
+def message(content: bytes) -> bytes:
+    """Return a message as it travels."""
+    return struct.pack("<Q", len(content)) + content
 
 
 @pytest.mark.asyncio
 async def test_a_process_answers_each_part_of_a_job(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The order is answered by nothing, a job by one stretch for each of its parts."""
-    answers = await Order(monkeypatch).serve([[0, 5], [64, 7]], [[5, 2]])
-    assert answers[0] == b""
-    assert [Stretch.decode(answer).steps for answer in answers[1:]] == [5, 7, 2]
+    """The order is answered by nothing, a job by one stretch for each of its parts, until the input ends."""
+    monkeypatch.setattr(processes, "Worker", Fake)
+    jobs = [json.dumps(job).encode() for job in ([[0, 5], [64, 7]], [[5, 2]])]
+    target = io.BytesIO()
+    with pytest.raises(EOFError):
+        await processes.serve(io.BytesIO(b"".join(map(message, (b"order", *jobs)))), target)
+    assert target.getvalue() == b"".join(map(message, (b"", b"0+5", b"64+7", b"5+2")))
+
+
+class Ended:
+    """A process whose pipes are closed at its other end."""
+
+    pid = 7
+
+    def __init__(self, said: bytes) -> None:
+        self.stdin, self.stdout = io.BytesIO(), io.BytesIO(said)
 
 
 @pytest.mark.asyncio
-async def test_a_process_votes_by_the_table_of_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A table of margins travels with the order: at the same least margin its steps take more votes."""
-    order = Order(monkeypatch)
-    votes = []
-    for table in (None, Table(order.order["k"], tuple(range(order.order["k"] + 1, 90, 4)), 90)):
-        order.order["table"] = table and table.as_note()
-        (_, answer) = await order.serve([[0, 60]])
-        votes.append(Stretch.decode(answer).usage.voted)
-    assert votes[1] > votes[0]
+@pytest.mark.parametrize("said", [b"", message(b"one")[:-1], message(b"one")])
+async def test_a_process_that_ends_is_lost(said: bytes) -> None:
+    """Whether it says nothing, half a message or half of what was asked for, who asked hears that it has ended."""
+    process: Any = Ended(said)
+    with pytest.raises(Lost, match="it has ended") as caught:
+        await processes.Process(process).ask(b"{}", 2)
+    assert caught.value.name == 7
 
 
+@pytest.mark.parametrize(("cores", "lanes", "steps", "count"), [
+    (1, 8, 10**6, 0), (4, 1, 10**6, 0), (4, 8, 19_999, 0), (4, 8, 20_000, 4), (4, 3, 10**6, 3), (64, 64, 10**6, 8),
+])  # fmt: skip
 @pytest.mark.asyncio
-async def test_a_process_refuses_another_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where task or settings made again are not those of the header, nothing is decided."""
-    order = Order(monkeypatch)
-    order.order["header"]["prompt"] = "another"
-    with pytest.raises(MakerError, match="prompt"):
-        await order.serve()
+async def test_as_many_as_are_worth_it(
+    cores: int, lanes: int, steps: int, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One a core and a lane, eight at most; none on one core, for one lane and for a short run."""
+    monkeypatch.setattr(processes, "_cores", lambda: cores)
+    assert await processes.Processes().count(lanes, steps) == count

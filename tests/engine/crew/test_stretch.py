@@ -14,7 +14,7 @@ from maker.decision.method import Method
 from maker.decision.sample import Failure, Model, Request, Sample
 from maker.decision.wave import Wave
 from maker.engine.course import Course
-from maker.engine.crew.processes import is_known
+from maker.engine.crew.lead import is_known
 from maker.engine.crew.stretch import Stretch, run_stretch
 from maker.engine.front import Front, Lane
 from maker.journal.records import decode

@@ -25,21 +25,23 @@ from maker.cli.options import (
     with_settings,
 )
 from maker.cli.screen import note, run_rows, safe
+from maker.cli.workers import Address, CpusPerWorker, NumWorkers, Workers, workers_of
 from maker.decision.sample import Model, Request
 from maker.decision.telling.rows import Rows
 from maker.engine.calibrate import announced
 from maker.engine.ladder.rungs import Rung, another_model, finer, go_back, look_ahead, more_votes, refine, reword
 from maker.errors import TaskError
 from maker.models import over_http
+from maker.task.plan import plan_of
 
 _PLAIN: dict[str, Rung] = {"more-votes": more_votes, "refine": refine, "reword": reword, "finer": finer}
-_NOT_ASKED = ("journal", "ladder", "accept_change", "keep_samples")  # what changes no first request
+_NOT_ASKED = ("journal", "ladder", "accept_change", "keep_samples", "workers")  # what changes no first request
 
 
 @with_settings(
     f"ctx task model k target worst_case journal segments {ASKING} paraphrase keep_samples "
     f"concurrency hedge max_steps max_votes max_flags max_calls max_tokens max_cost on_limit {REACHING} accept_change "
-    "ladder max_seconds patience dry_run quiet as_json",
+    "ladder max_seconds patience workers address num_workers cpus_per_worker dry_run quiet as_json",
     target="Wanted probability that the whole run is right (k auto or table).",
     accept_change="A setting that may differ from the journal's: k, temperature, model, ...",
 )
@@ -58,6 +60,10 @@ def run(
             "other answers have votes against); or none."
         ),
     ] = None,
+    workers: Workers = None,
+    address: Address = None,
+    num_workers: NumWorkers = None,
+    cpus_per_worker: CpusPerWorker = 1.0,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be asked and what it would take; nothing is sent.")
     ] = False,
@@ -68,6 +74,8 @@ def run(
     prices, concurrency = ctx.params["prices"], ctx.params["concurrency"]
     settings["k"] = _k(k)
     settings["ladder"] = read_ladder(ladder, lambda name: named_model(name, concurrency, **_table(prices, name)))
+    if (cluster := workers_of(workers, address, num_workers, cpus_per_worker)) is not None:
+        settings["workers"] = cluster
     made = task_for(task, settings["model"], **task_options(ctx.args))
     if dry_run:
         seen = preview_sync(made, **{name: value for name, value in settings.items() if name not in _NOT_ASKED})
@@ -77,6 +85,8 @@ def run(
     paid = any(not isinstance(model, str) or over_http(model) for model in models)
     if settings["k"] in ("auto", "table") and paid and not as_json and not (journal and journal.exists()):
         note(f"maker: {announced(made, k, worst_case=settings['worst_case'])}")
+    if cluster is not None and len(plan_of(made, settings.get("segments")).segments) < 2:
+        note("maker: the steps follow one another, so workers could decide nothing side by side: none is started")
     result = shown(run_sync, made, settings, task, quiet=as_json)
     say_result(result, result.as_json(), run_rows(result), "maker run", as_json=as_json)
 

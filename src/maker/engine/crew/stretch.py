@@ -6,7 +6,7 @@ goes on from there and meets the same, because it is made for models whose repli
 
 As bytes a stretch is, little endian: the length of its head u32, the head in JSON, then hashes and records.
 
-Not covered: the journal, the run's limits and its ladder (`engine/course.py`), and other processes (`processes.py`).
+Not covered: the journal, the run's limits and its ladder (`engine/course.py`), and who asks for it (`lead.py`).
 """
 
 from __future__ import annotations
@@ -41,10 +41,11 @@ _LENGTH = struct.Struct("<I")
 class Stretch:
     """What was decided.
 
-    records: the waves, as a journal keeps them. hashes: of the steps, one after another. state_digest: that after
-    the last of them. score, usage: what is counted of them, and what they took.
+    first: the number of its first step. records: the waves, as a journal keeps them. hashes: of the steps, one after
+    another. state_digest: that after the last of them. score, usage: what is counted of them, and what they took.
     """
 
+    first: int
     score: Score
     usage: Usage = field(default_factory=Usage)
     records: list[bytes] = field(default_factory=list)
@@ -59,8 +60,9 @@ class Stretch:
     def encode(self) -> bytes:
         """Return it as bytes."""
         head = json.dumps({
-            "steps": self.steps, "state_digest": self.state_digest.hex(), "records": list(map(len, self.records)),
-            "score": _fields(self.score), "usage": _fields(self.usage),
+            "first": self.first, "steps": self.steps, "state_digest": self.state_digest.hex(),
+            "records": list(map(len, self.records)), "score": _fields(self.score),
+            "usage": _fields(self.usage),
         }).encode()  # fmt: skip
         return b"".join((_LENGTH.pack(len(head)), head, self.hashes, *self.records))
 
@@ -74,10 +76,12 @@ class Stretch:
         score.waves = Counter({int(waves): steps for waves, steps in score.waves.items()})
         usage.flags = Counter(usage.flags)
         end = at + head["steps"] * DIGEST_SIZE
-        stretch = cls(score, usage, [], content[at:end], bytes.fromhex(head["state_digest"]))
+        stretch = cls(head["first"], score, usage, [], content[at:end], bytes.fromhex(head["state_digest"]))
         for size in head["records"]:
             stretch.records.append(content[end : end + size])
             end += size
+        if end != len(content):
+            raise ValueError(f"it is {len(content)} bytes long, and its head says {end}")
         return stretch
 
 
@@ -91,7 +95,7 @@ async def run_stretch(task: Task, model: Model, method: Method, first: int, stat
     method: that of the run. first: the number of the first step; state: the one before it.
     Raises what `model.draw` raises beside MakerError.
     """
-    stretch = Stretch(Score.of(task))
+    stretch = Stretch(first, Score.of(task))
     rules, hashes = Rules.of(task), []
     waves: list[Wave] = []  # of one step
 
