@@ -7,11 +7,13 @@ what was paid for, and how often.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 from aiohttp import web
+from anyio.from_thread import start_blocking_portal
 
 from maker.testing.replies import Received, Reply, completion
 
@@ -20,9 +22,11 @@ Answer = Callable[[dict[str, Any]], str]
 
 @dataclass
 class Plan:
-    """How one batch goes. looks: at which it is still at work. ended: its last status. output, errors: make of all the
-    lines that are due what its files hold. lost: the reply to its creation never comes. refused: a status, of its
-    creation; failed: the codes of its errors.
+    """How one batch goes.
+
+    looks: at which it is still at work. ended: its last status. output, errors: make of all the lines that are due
+    what its files hold. lost: the reply to its creation never comes. refused: a status, of its creation; failed: the
+    codes of its errors.
     """
 
     looks: int = 1
@@ -60,14 +64,20 @@ class BatchServer:
         self.plain: list[dict[str, Any]] = []
         self.fetched: list[str] = []
         self.refuses: tuple[str, ...] = ()  # fields of a body
+        self.refuses_in_batches: tuple[str, ...] = ()
         self.port = 0
         self._files: dict[str, bytes] = {}
         self._runner: web.AppRunner | None = None
 
     @property
+    def url(self) -> str:
+        """The base URL, once the server has started."""
+        return f"http://127.0.0.1:{self.port}/v1"
+
+    @property
     def spec(self) -> str:
         """The specification of a model on this server."""
-        return f"http://127.0.0.1:{self.port}/v1#m"
+        return f"{self.url}#m"
 
     @property
     def drawn(self) -> list[str]:
@@ -93,6 +103,16 @@ class BatchServer:
         assert self._runner is not None
         await self._runner.cleanup()
 
+    def __enter__(self) -> BatchServer:
+        with ExitStack() as begun:
+            portal = begun.enter_context(start_blocking_portal())
+            begun.enter_context(portal.wrap_async_context_manager(self))
+            self._thread = begun.pop_all()
+        return self
+
+    def __exit__(self, *reason: object) -> None:
+        self._thread.close()
+
     def _completion(self, body: dict[str, Any], number: int) -> dict[str, Any]:
         received = Received(number, 0.0, "", body, {})
         return completion(received, Reply(self.answer(body)), f"chatcmpl-{body['seed']:x}c0ffee{number:08x}")
@@ -100,12 +120,12 @@ class BatchServer:
     async def _complete(self, request: web.Request) -> web.Response:
         body = orjson.loads(await request.read())
         self.plain.append(body)
-        if (ill := self._ill(body)) is not None:
+        if (ill := self._ill(body, self.refuses)) is not None:
             return _json(ill, 400)
         return _json(self._completion(body, len(self.plain)))
 
-    def _ill(self, body: dict[str, Any]) -> dict[str, Any] | None:
-        named = [name for name in self.refuses if name in body]
+    def _ill(self, body: dict[str, Any], fields: tuple[str, ...]) -> dict[str, Any] | None:
+        named = [name for name in fields if name in body]
         return {"error": {"message": f"Unsupported parameter: '{named[0]}'", "param": named[0]}} if named else None
 
     async def _put(self, request: web.Request) -> web.Response:
@@ -160,7 +180,7 @@ class BatchServer:
             return
         lines = []
         for number, line in enumerate(begun.asked):
-            ill = self._ill(line["body"])
+            ill = self._ill(line["body"], self.refuses + self.refuses_in_batches)
             body = ill or self._completion(line["body"], number)
             response = {"status_code": 400 if ill else 200, "request_id": "r", "body": body}
             lines.append(orjson.dumps({"id": "b", "custom_id": line["custom_id"], "response": response, "error": None}))

@@ -308,4 +308,4 @@ def _standing(told: Told) -> str:
     known = isinstance(counts, dict)
     done = [count for name in ("completed", "failed", "total") if known and type(count := counts.get(name)) is int]
     status = str(told.get("status"))[:20]
-    return f"{status}, {done[0] + done[1]:,} of {done[2]:,} done" if len(done) == 3 else status  # noqa: PLR2004
+    return f"{status}, {done[0] + done[1]:,} of {done[2]:,} done" if len(done) == 3 else status
