@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import inspect
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Sized
 from pathlib import Path
 from typing import Any, Generic, Required, Self, TypeVar, Unpack, overload
 
@@ -213,6 +213,23 @@ class Items(Generic[Item]):
     def answer(self, state: int) -> int:
         """Return the number of items; the answers are in the verdicts."""
         return state
+
+
+def truth_of(answers: Sequence[Any], count: int, reader: Reader[Any]) -> Callable[[Any, int], Any]:
+    """Return the `truth` of a map: what the vote counts for the right answer. Raises TaskError for what is none."""
+    if isinstance(answers, (str, bytes)) or not isinstance(answers, Sequence) or len(answers) != count:
+        said = f"{len(answers)} are given" if isinstance(answers, Sized) else f"{answers!r:.80} is given"
+        raise TaskError(f"estimate_map: answers: give a list of the right answers, one an item: {count}. {said}")
+    right = []
+    for at, answer in enumerate(answers):
+        try:
+            right.append(reader.given(answer))
+            canonical(right[-1])
+        except (ValueError, TypeError) as error:
+            raise TaskError(
+                f"estimate_map: answers[{at}] = {answer!r:.80} is none that a reply could give: {error}"
+            ) from None
+    return lambda _, step: right[step]
 
 
 def _asker(prompt: Asker[Any]) -> Callable[[Any], Prompt]:

@@ -32,8 +32,8 @@ from maker.models.openai.health import PROBE_PROMPT
 from maker.models.openai.http.wire import Wire
 from maker.models.openai.refusal import Trouble
 from maker.models.openai.request import Dialect
+from maker.theory.needs import BATCH_SHARE
 
-SHARE = 0.5  # of the price of a call by itself
 FIRST_LOOK, LONGEST_LOOK, LONGER = 2.0, 60.0, 1.5  # seconds between looks at a batch, and how they grow
 FETCHES = 3  # of a file that is torn
 _ENDED = ("completed", "expired", "cancelled", "failed")
@@ -293,8 +293,8 @@ def _cheaper(prices: Prices | None) -> Prices | None:
     """Return prices of draws in batches."""
     if prices is None:
         return None
-    cached = None if prices.cached is None else SHARE * prices.cached
-    return Prices(input=SHARE * prices.input, output=SHARE * prices.output, cached=cached)
+    cached = None if prices.cached is None else BATCH_SHARE * prices.cached
+    return Prices(input=BATCH_SHARE * prices.input, output=BATCH_SHARE * prices.output, cached=cached)
 
 
 def _lost(begun: Trouble) -> bool:
