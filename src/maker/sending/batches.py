@@ -101,7 +101,7 @@ class Batches:
                 lost = [address for address, its in self._tags.items() if its == tag]
                 draws = [(address.step, address.draw) for address in lost]
                 self._append({"tag": tag, "run": lost[0].run, "draws": draws, "given_up": True})
-                log.warning("batch.given_up", batch=self._shown(tag), draws=len(draws))
+                log.warning("batch.dropped", batch=self._shown(tag), draws=len(draws))
                 self._lose(lost)
         elif under_way and not self.used:
             raise Stop("batch_under_way", f"{len(self._tags)} draws are with the server as a batch "

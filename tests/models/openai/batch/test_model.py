@@ -90,7 +90,7 @@ async def test_the_verdicts_are_those_of_call_by_call(tmp_path):
     assert list(batched.answers()) == list(plain.answers())
     assert len(server.drawn) == len(set(server.drawn)) == plain.result.samples
     assert 1 < len(server.batches) == max(plain.result.waves)
-    maker.verify(tmp_path / "b.db")
+    assert maker.verify(tmp_path / "b.db").problem is None
 
 
 @served
@@ -298,6 +298,30 @@ async def test_half_the_price_is_counted(tmp_path):
         plain = await asked(server, batch=False, model=priced)
         batched = await asked(server, model=priced)
     assert batched.cost == pytest.approx(plain.cost / 2)
+
+
+@served
+async def test_money_ends_where_the_limit_is(tmp_path):
+    """A wave goes out as far as its draws are paid for at the most, batch after batch, and the cost stays within."""
+    async with BatchServer() as server:
+        priced = openai_model(server.url, "m", prices={"input": 1e4, "output": 1e4})
+        part = await asked(server, tmp_path / "b.db", model=priced, max_tokens=10, limits={"max_cost": 0.6})
+    assert part.stopped == "max_cost"
+    assert 0 < part.cost <= 0.6
+    assert len(server.batches) > 1
+    assert len(server.drawn) == len(set(server.drawn)) < 3 * len(ITEMS)
+
+
+@served
+async def test_a_fault_of_ours_costs_no_batch(tmp_path):
+    """What cannot be read because of a bug is left to the server, and read by the next call."""
+    async with BatchServer() as server:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(module, "_standing", lambda told: 1 / 0)
+            with pytest.raises(ModelError, match=r"cannot be read \(ZeroDivisionError.*It goes on at the server"):
+                await asked(server, tmp_path / "b.db")
+        done = await asked(server, tmp_path / "b.db")
+    assert (done.stopped, len(server.drawn), done.result.usage.cancelled) == (None, 21, 0)
 
 
 @served

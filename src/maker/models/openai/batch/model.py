@@ -22,8 +22,9 @@ from typing import TypeVar
 import anyio
 
 from maker.decision.address import Address
+from maker.decision.ending import Stop
 from maker.decision.sample import Book, Desk, Failure, Prices, Reply, Request, Sample, desk
-from maker.errors import ModelError
+from maker.errors import MakerError, ModelError
 from maker.log import log
 from maker.models.openai.batch.lines import Line, Lines, files, name_of, request_line
 from maker.models.openai.batch.server import Server, Told
@@ -207,11 +208,14 @@ class Batched:
         try:
             ended = await self._ended(wave, identity)
             lines = await self._lines(wave, identity, ended, {name_of(request.address) for request in asked})
-        except BaseException:
+            replies = {one.address: await self._reply(tag, one, lines.came.get(name_of(one.address)), ended)
+                       for one in asked}  # fmt: skip
+        except BaseException as error:
             log.warning("batch.left", batch=identity, draws=len(asked))
-            raise
-        replies = {one.address: await self._reply(tag, one, lines.came.get(name_of(one.address)), ended)
-                   for one in asked}  # fmt: skip
+            if not isinstance(error, Exception) or isinstance(error, (MakerError, Stop)):
+                raise
+            detail = f"batch {identity} cannot be read ({type(error).__name__}: {error}). It goes on at the server"
+            raise ModelError(f"{detail}; the same call reads it.") from error  # else its draws would count as failed
         samples = sum(isinstance(reply, Sample) for reply in replies.values())
         log.info("batch.read", batch=identity, status=ended["status"], asked=len(asked), samples=samples,
                  torn=lines.torn, strange=lines.strange, doubled=lines.doubled)  # fmt: skip
@@ -305,7 +309,7 @@ def _lost(begun: Trouble) -> bool:
 def _standing(told: Told) -> str:
     """Return how a batch stands, for a person."""
     counts = told.get("request_counts")
-    known = isinstance(counts, dict)
-    done = [count for name in ("completed", "failed", "total") if known and type(count := counts.get(name)) is int]
+    given = counts if isinstance(counts, dict) else {}
+    done = [count for name in ("completed", "failed", "total") if type(count := given.get(name)) is int]
     status = str(told.get("status"))[:20]
     return f"{status}, {done[0] + done[1]:,} of {done[2]:,} done" if len(done) == 3 else status

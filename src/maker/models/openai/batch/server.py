@@ -60,9 +60,10 @@ class Server:
             told = await self._ask("GET", "/batches", query=query)
             if isinstance(told, Trouble):
                 return told
-            listed = [one for one in told.get("data") or () if isinstance(one, dict)]
+            data = told.get("data")
+            listed = [one for one in data if isinstance(one, dict)] if isinstance(data, list) else []
             for one in listed:
-                if (one.get("metadata") or {}).get(MARK) == tag:
+                if isinstance(one.get("metadata"), dict) and one["metadata"].get(MARK) == tag:
                     return _identity(one)
             if not told.get("has_more") or not listed:
                 break
