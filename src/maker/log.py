@@ -33,6 +33,12 @@ It is made at its first use, because structlog is a third of the time that `impo
 | model.back     | warning | it answers again: seconds (that it was gone)                                           |
 | model.takes    | warning | what a server was found to take, once it has answered: said                            |
 | model.probe    | debug   | a short request was sent to see whether the endpoint is well: step, well               |
+| batch.sent     | info    | a batch is with the server: batch (its id), bytes (of its file)                        |
+| batch.read     | info    | it was read: batch, status, asked, samples, torn, strange and doubled (lines)          |
+| batch.left     | warning | nobody waits for it any more, it goes on at the server: batch, draws                   |
+| batch.dropped  | warning | as accepted, it is left for good, its draws count as paid: batch (or its tag), draws   |
+| batch.retry    | debug   | the server told nothing of a batch, it is asked again: detail, wait (seconds)          |
+| batch.torn     | debug   | a file of a batch is torn or too short, and is fetched again: batch, fetch, torn       |
 | serve.bug      | error   | the proxy met an error of its own while it answered a request: error                   |
 """
 

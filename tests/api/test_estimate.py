@@ -15,7 +15,7 @@ import maker
 from adding import Adding
 from gathered import probed
 from maker import theory
-from maker.decision.sample import Failure, Request, Sample
+from maker.decision.sample import Failure, Prices, Request, Sample
 from maker.errors import Infeasible, ModelError, TaskError
 from maker.models.oracle import Oracle
 from maker.task.plan import Plan
@@ -291,6 +291,19 @@ def test_designs_are_named_where_the_one_that_was_measured_cannot_do_it() -> Non
     task = maker.load_task("addition", x=10**40, y=3)
     assert "designs of its steps: lines, questions" in maker.estimate_sync(task, model="oracle:p=0.3", steps=60).reason
     assert "designs" not in maker.estimate_sync(task, model="oracle:p=0.99", steps=60).reason
+
+
+def test_a_map_in_batches_is_estimated_at_half_the_price() -> None:
+    """The draws of the estimate are the same and cost what they cost; the map counts half, and no seconds."""
+    model = ScriptedModel(lambda request: Sample("yes", 10, 2))
+    model.prices = Prices(input=2.0, output=8.0)
+
+    def estimated(**how: bool) -> maker.Estimate:
+        return maker.estimate_map_sync("{item}?", range(40), answers=["yes"] * 40, model=model, steps=40, **how)
+
+    plainly, found = estimated(), estimated(batch=True)
+    assert plainly.cost is not None and found.cost == plainly.cost.times(0.5)
+    assert (found.seconds, found.draws) == (None, plainly.draws)
 
 
 def test_tokens_money_and_time_are_projected() -> None:

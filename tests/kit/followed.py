@@ -18,6 +18,7 @@ from typing import Any
 
 from typer.testing import CliRunner
 
+from batching import BatchServer
 from maker.cli.app import app
 from maker.errors import MakerError
 from maker.testing import FaultServer
@@ -47,7 +48,7 @@ def tutorial_reply() -> Callable[[Any], Any]:
 class Reader:
     """Whoever follows a page, in the working folder."""
 
-    def __init__(self, page: str, server: FaultServer) -> None:
+    def __init__(self, page: str, server: FaultServer | BatchServer) -> None:
         self._server = server
         for name, code in files_of(page).items():
             Path(name).write_text(code.replace(WRITTEN, server.url))

@@ -47,6 +47,15 @@ def test_a_figure_that_one_reply_lacks_is_not_guessed():
     assert found.tokens_out is not None and found.samples is not None
 
 
+def test_batches_cost_half_and_take_nobody_knows_how_long():
+    """Tokens and samples stay what they are."""
+    plainly = needs([100] * 30, [10] * 30)
+    found = plainly.in_batches()
+    assert (found.cost, found.seconds) == (plainly.cost.times(0.5), None)
+    assert (found.samples, found.tokens) == (plainly.samples, plainly.tokens)
+    assert needs([None] * 30, [10] * 30).in_batches().cost is None
+
+
 def test_json_has_no_infinity():
     """What is not finite is null."""
     assert [plain(number) for number in (1.5, float("inf"), float("nan"))] == [1.5, None, None]

@@ -8,14 +8,14 @@ Not covered: going on. An estimate that a limit stopped says what it has seen.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence, Sized
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Unpack
 
-from maker.api.answers import Reader, reader_of
+from maker.api.answers import reader_of
 from maker.api.drawing.looks import MOST, SHARE, Goal, Looks, draw, probing
-from maker.api.map import Asker, Item, Items, Rewording
+from maker.api.map import Asker, Item, Items, Rewording, truth_of
 from maker.api.opened import Asking, task_for
 from maker.api.sync import twin
 from maker.decision.ending import Stop
@@ -23,7 +23,6 @@ from maker.decision.sample import AnyModel
 from maker.decision.telling.rows import html_of
 from maker.engine.probe import Pace, Probe
 from maker.errors import Infeasible, ModelError, TaskError
-from maker.task.canonical import canonical
 from maker.task.task import Task, task_name
 from maker.theory.evidence import Evidence
 from maker.theory.findings import Entropy, FlagEffect, Lengths, entropy, flag_effects, lengths
@@ -208,6 +207,7 @@ async def estimate_map(
     target: float = 0.95,
     worst_case: bool = False,
     total_steps: int | None = None,
+    batch: bool = False,
     progress: Callable[[int, int], None] | None = None,
     **asking: Unpack[Asking],
 ) -> Estimate:
@@ -221,7 +221,8 @@ async def estimate_map(
     get wrong alike for right. With answers to some items only, give these items, and total_steps for all.
     steps: how many random items to draw on; a tenth of all where it is not given, 30 at least and 1,000 at most. Where
     there are fewer items, they are gone round again and again. repeats, target, worst_case, total_steps, progress:
-    as for `estimate`.
+    as for `estimate`. batch: the map will be asked in batches, which cost half, and how long those take nobody knows;
+    the draws of the estimate itself are ordinary calls.
 
     Returns and raises as `estimate` does; an item that stays undecided is one that errs, and no failure.
     """
@@ -230,42 +231,25 @@ async def estimate_map(
     if not len(items):
         raise TaskError("estimate_map: items is empty: there is nothing to draw on")
     if answers is not None:
-        task.truth = _truth(answers, len(items), reader)  # type: ignore[attr-defined]  # only where it is known
+        task.truth = truth_of(answers, len(items), reader)  # type: ignore[attr-defined]  # only where it is known
     if steps is None:
         steps = min(max(ENOUGH, len(items) // SHARE), MOST)
     return await _estimated(
         estimate_map, task, model, asking, steps, repeats, target, total_steps, worst_case=worst_case,
-        progress=progress, paraphrase=paraphrases is not None,
+        progress=progress, paraphrase=paraphrases is not None, batch=batch,
     )  # fmt: skip
 
 
 estimate_map_sync = twin(estimate_map)
 
 
-def _truth(answers: Sequence[Any], count: int, reader: Reader[Any]) -> Callable[[Any, int], Any]:
-    """Return the `truth` of a map: what the vote counts for the right answer. Raises TaskError for what is none."""
-    if isinstance(answers, (str, bytes)) or not isinstance(answers, Sequence) or len(answers) != count:
-        said = f"{len(answers)} are given" if isinstance(answers, Sized) else f"{answers!r:.80} is given"
-        raise TaskError(f"estimate_map: answers: give a list of the right answers, one an item: {count}. {said}")
-    right = []
-    for at, answer in enumerate(answers):
-        try:
-            right.append(reader.given(answer))
-            canonical(right[-1])
-        except (ValueError, TypeError) as error:
-            raise TaskError(
-                f"estimate_map: answers[{at}] = {answer!r:.80} is none that a reply could give: {error}"
-            ) from None
-    return lambda _, step: right[step]
-
-
 async def _estimated(
     caller: Callable[..., Any], task: Task, model: AnyModel, asking: Asking, steps: int | None, repeats: int,
-    target: float, total_steps: int | None, *, worst_case: bool, paraphrase: bool, **showing: Any,
+    target: float, total_steps: int | None, *, worst_case: bool, paraphrase: bool, batch: bool = False, **showing: Any,
 ) -> Estimate:  # fmt: skip
     """Draw on a task and sum up; the arguments are those of `estimate`, and so is what it raises."""
     check_counts("estimate", steps, repeats, total_steps)
-    goal = Goal.of(task, total_steps, target, worst_case=worst_case)
+    goal = Goal.of(task, total_steps, target, worst_case=worst_case, batch=batch)
     async with probing(caller, task, model, asking, goal, paraphrase=paraphrase, **showing) as (probe, _):
         return summed(probe, goal, await _draw(probe, goal, steps, repeats))
 
@@ -313,6 +297,8 @@ def summed(probe: Probe, goal: Goal, stopped: str | None) -> Estimate:
         plan, found, [reply.tokens_in for reply in replies], [reply.tokens_out for reply in replies],
         [reply.latency for reply in replies], probe.dispatcher.prices, probe.pace, parallel=hasattr(task, "plan"),
     )  # fmt: skip
+    if goal.batch:
+        needs = needs.in_batches()
     notes = [plan.reason]
     if probe.against == "agreement":
         notes.append("Graded by agreement with votes: what most samples of a step get wrong alike stays hidden.")

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import inspect
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Sized
 from pathlib import Path
 from typing import Any, Generic, Required, Self, TypeVar, Unpack, overload
 
@@ -28,6 +28,7 @@ from maker.decision.config import validated
 from maker.decision.sample import AnyModel
 from maker.engine.result import Progress
 from maker.errors import TaskError
+from maker.models import in_batches
 from maker.sending.budget.limits import Limits, make_limits
 from maker.task.canonical import canonical, digest
 from maker.task.plan import Plan
@@ -54,6 +55,7 @@ class MapAsking(Asking, total=False):
     concurrency: int | None
     accept_change: Sequence[str]
     progress: Callable[[Progress], None] | None
+    batch: bool
 
 
 @overload
@@ -93,6 +95,7 @@ async def map(
     paraphrases: Rewording[Item] = None,
     accept_change: Sequence[str] = (),
     progress: Callable[[Progress], None] | None = None,
+    batch: bool = False,
     **asking: Unpack[Asking],
 ) -> Verdicts[Any]:
     """Ask a model about each item, until one answer to each is k votes ahead of every other.
@@ -101,7 +104,9 @@ async def map(
     callable is asked once for every item at the start, and again when an item is due. items: any sequence that is the
     same when the call is repeated. paraphrases: further wordings, asked in turn with the prompt: item -> list of
     prompts, or a list of templates. concurrency: of the limits; draws in flight at once. journal,
-    accept_change and progress: as in `run`; the others as in `vote`.
+    accept_change and progress: as in `run`; the others as in `vote`. batch: each wave of all items goes to the server
+    as one batch (OpenAI's Batch API), which takes up to a day and counts half the prices; stopped, it goes on
+    there, and the same call reads it.
 
     Returns Verdicts, each with what its item took (`usage`, `cost`); what ended it early is in its `stopped`, items
     that stay without a verdict are in its `failed`; neither is raised. Raises TaskError, ModelError, JournalError. On
@@ -116,7 +121,8 @@ async def map(
     asking["limits"] = bounds
     task = Items.of(prompt, items, reader, paraphrases)
     result = await run(
-        task, model=model, k=k, journal=journal, segments=min(len(items), MOST_SEGMENTS) or 1,
+        task, model=in_batches(model) if batch else model, k=k, journal=journal,
+        segments=min(len(items), MOST_SEGMENTS) or 1,
         paraphrases=paraphrases is not None, accept_change=accept_change, progress=progress, **asking,
     )  # fmt: skip
     return Verdicts(result, items, reader)
@@ -207,6 +213,23 @@ class Items(Generic[Item]):
     def answer(self, state: int) -> int:
         """Return the number of items; the answers are in the verdicts."""
         return state
+
+
+def truth_of(answers: Sequence[Any], count: int, reader: Reader[Any]) -> Callable[[Any, int], Any]:
+    """Return the `truth` of a map: what the vote counts for the right answer. Raises TaskError for what is none."""
+    if isinstance(answers, (str, bytes)) or not isinstance(answers, Sequence) or len(answers) != count:
+        said = f"{len(answers)} are given" if isinstance(answers, Sized) else f"{answers!r:.80} is given"
+        raise TaskError(f"estimate_map: answers: give a list of the right answers, one an item: {count}. {said}")
+    right = []
+    for at, answer in enumerate(answers):
+        try:
+            right.append(reader.given(answer))
+            canonical(right[-1])
+        except (ValueError, TypeError) as error:
+            raise TaskError(
+                f"estimate_map: answers[{at}] = {answer!r:.80} is none that a reply could give: {error}"
+            ) from None
+    return lambda _, step: right[step]
 
 
 def _asker(prompt: Asker[Any]) -> Callable[[Any], Prompt]:

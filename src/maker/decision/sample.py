@@ -186,6 +186,8 @@ class Traits(NamedTuple):
     for its answer, which the token cap counts; they are asked for and held, too (None). native_tools: it reads the
     `tools` of a request (False). turns: of a pool, what each model says of itself whose turn it is at draws 0, 1, ...,
     and then from the first again (none). widen: has it bear so many calls at once, where it was made for fewer (None).
+    whole: over a network, and yet all requests of a wave go in one call (False). left: says for a person what goes on
+    without this process (None).
     """
 
     name: str
@@ -203,6 +205,8 @@ class Traits(NamedTuple):
     native_tools: bool = False
     turns: tuple[Traits, ...] = ()
     widen: Callable[[int], None] | None = None
+    whole: bool = False
+    left: Callable[[], str] | None = None
 
     @classmethod
     def of(cls, model: Model) -> Traits:
@@ -216,7 +220,8 @@ class Traits(NamedTuple):
             close=getattr(model, "aclose", None), bears=getattr(model, "bears", None),
             pace=getattr(model, "pace", None), room=getattr(model, "room", None),
             native_tools=getattr(model, "native_tools", False), turns=getattr(model, "turns", ()),
-            widen=getattr(model, "widen", None),
+            widen=getattr(model, "widen", None), whole=getattr(model, "whole", False),
+            left=getattr(model, "left", None),
         )  # fmt: skip
 
     @staticmethod
@@ -227,6 +232,11 @@ class Traits(NamedTuple):
         if isinstance(model, (list, tuple)):
             return pool_name(map(Traits.name_of, model))
         return str(getattr(model, "name", getattr(model, "__qualname__", type(model).__name__)))
+
+    @property
+    def gathers(self) -> bool:
+        """All requests of a wave go in one call."""
+        return self.lockstep or self.whole
 
     @property
     def needs_truth(self) -> bool:
@@ -255,8 +265,35 @@ def readable(replies: Any, count: int) -> list[Reply]:
     return read
 
 
+class Book(Protocol):
+    """The batches of a run, each under a tag. ids: of the server, by tag; "" where it may not have that batch."""
+
+    ids: dict[str, str]
+
+    def tag_of(self, address: Address) -> str | None:
+        """Return the tag of the batch that has a draw, None where none has it."""
+        ...
+
+    async def begin(self, addresses: Sequence[Address]) -> str:
+        """Note that these draws are about to be one batch; return its tag once that is durable."""
+        ...
+
+    async def named(self, tag: str, identity: str) -> None:
+        """Note the id that the server gave to a batch; return once that is durable."""
+        ...
+
+
 class Desk(Protocol):
     """What a driver offers a model while it draws."""
+
+    @property
+    def batches(self) -> Book | None:
+        """The batches of the run, None where nothing is kept of it."""
+        ...
+
+    def wait(self, wait: Awaitable[None]) -> Awaitable[None]:
+        """Await a long wait; what is returned raises Stop where the run ends meanwhile."""
+        ...
 
     async def pay(self, request: Request, send: Callable[[Request], Awaitable[Reply]]) -> Reply:
         """Await `send(request)`, a call beside the draws: held, booked and made durable as a draw is.

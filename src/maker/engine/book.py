@@ -100,8 +100,9 @@ def result_of(book: Book, senders: Senders, stop: Stop | None, **own: Any) -> Ru
     """Return how a run went. stop: what ended it early. own: the fields that differ from one kind of run to another."""
     usage, receipts, journal = book.account.usage, book.account.receipts, book.journal
     observable = receipts is not None and senders.paid and not senders.simulated
+    detail = " ".join(filter(None, (str(stop or ""), senders.left)))
     told: dict[str, Any] = {
-        "stopped": stop.kind if stop else None, "detail": str(stop or ""), "exit_code": stop.exit_code if stop else 0,
+        "stopped": stop.kind if stop else None, "detail": detail, "exit_code": stop.exit_code if stop else 0,
         "usage": usage, "samples": usage.voted + usage.flagged, "flagged": usage.flagged, "flags": dict(usage.flags),
         "journal": journal.path, "replayed": book.replayed, "model": book.header["model"],
         "simulated": senders.simulated, "cost": senders.cost,

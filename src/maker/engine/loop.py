@@ -14,8 +14,10 @@ Not covered: where the run stands (`course.py`), and planning k beyond a small c
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Sequence
+from itertools import accumulate
 from typing import Any
 
 import anyio
@@ -106,13 +108,14 @@ class Loop:
     async def _advance_all(self) -> None:
         self._news = anyio.Event()
         own, segments = self.course.dispatcher, len(self.course.plan.segments)
-        slots, begun, at_work, width = own.slots, 0, 0, LANES if self.traits.lockstep else 1
+        width = LANES if self.traits.lockstep else segments if self.traits.whole else 1
+        slots, begun, at_work = own.slots, 0, 0
         wanted = asyncio.Event()
 
         def staff() -> None:
             """Have as many at work as are worth it now, and one more for each who waits for a late call."""
             nonlocal begun, at_work
-            workers = self.traits.callers if self.traits.lockstep else min(own.lanes, segments)
+            workers = self.traits.callers if self.traits.gathers else min(own.lanes, segments)
             while begun < workers + slots.late.lent:
                 begun, at_work = begun + 1, at_work + 1
                 group.start_soon(work)
@@ -192,7 +195,7 @@ class Loop:
                 await course.look_ahead(lane)
         for sender, theirs in course.senders.by_sender(ready, course.escalations):
             if not course.rolled_back:
-                await self._wave(theirs, sender)
+                await self._wave(_within(theirs, sender), sender)
 
     async def _wave(self, lanes: Sequence[Lane], sender: Dispatcher) -> None:
         """Take one wave of lanes that ask the same model."""
@@ -239,6 +242,16 @@ class Loop:
             if lane.poll is not None or left >= 0:
                 allowed.append(lane)
         return allowed
+
+
+def _within(lanes: Sequence[Lane], sender: Dispatcher) -> Sequence[Lane]:
+    """Return the lanes whose draws may be made in one call: all, or as many as there are calls left, and at least one.
+
+    Where each lane has calls of its own, the limit stops the one that has none left.
+    """
+    left = sender.budget.calls_left if sender.traits.whole else math.inf
+    most = sum(needed <= left for needed in accumulate(lane.poll.need for lane in lanes if lane.poll is not None))
+    return lanes if most == len(lanes) else lanes[: max(1, most)]
 
 
 def _first_aside(course: Course) -> Stop:

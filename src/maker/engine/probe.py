@@ -171,7 +171,7 @@ class Probe:
 
     def _at_once(self) -> int:
         traits = self.dispatcher.traits
-        if self.progress is None or traits.simulated or traits.lockstep:
+        if self.progress is None or traits.simulated or traits.gathers:
             return BATCH
         if len(self._marks) < 2:  # nothing came yet
             return FIRST

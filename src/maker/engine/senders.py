@@ -92,6 +92,7 @@ class Senders:
         """Let all that send over a network keep these receipts."""
         for sender in self:
             sender.receipts = None if sender.traits.lockstep else receipts
+            receipts.batches.used = receipts.batches.used or sender.traits.whole
 
     @property
     def simulated(self) -> bool:
@@ -129,6 +130,11 @@ class Senders:
     def pace(self) -> str:
         """What holds sending back, "" when nothing does."""
         return next((told for sender in self if sender.traits.pace and (told := sender.traits.pace())), "")
+
+    @property
+    def left(self) -> str:
+        """What goes on without this process, "" for nothing."""
+        return " ".join(told for sender in self if sender.traits.left and (told := sender.traits.left()))
 
     def _add(self, name: str, model: Model, *, finer: bool) -> None:
         own = self.own

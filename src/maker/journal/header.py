@@ -27,7 +27,8 @@ FIXED = frozenset({"version", "task", "parameters", "steps", "segments"})  # wit
 FUNCTIONS = frozenset({"key", "parse"})  # parameters of a map that say which function it was given
 _KNOWN = (
     "version", "task", "parameters", "steps", "code", "prompt", "model", "simulated", *Config.model_fields,
-    *sorted(FUNCTIONS), "fingerprint",  # (of the server) no fields, but it may be accepted that they change
+    *sorted(FUNCTIONS), "fingerprint", "batch",  # no fields, but it may be accepted that they change: the last two are
+    # of the server, and of batches that it has and nobody is to wait for
 )  # fmt: skip
 _KINDS: dict[str, Any] = {
     "version": int, "run": str, "task": str, "parameters": dict, "steps": int | None, "code": str, "prompt": str,

@@ -103,13 +103,17 @@ class Calibration:
 
 @dataclass(slots=True, frozen=True)
 class Reserve:
-    """Draws of a step that are about to be sent: their numbers, and the tokens and dollars they take at most."""
+    """Draws of a step that are about to be sent: their numbers, and the tokens and dollars they take at most.
+
+    batched: they go out with a `Batch`, and were not sent where no batch has them.
+    """
 
     run: str
     step: int
     draws: list[int]
     tokens: list[int]
     cost: list[float]
+    batched: bool = False
 
     @classmethod
     def of(cls, note: dict[str, Any]) -> Reserve:
@@ -120,8 +124,34 @@ class Reserve:
             raise ValueError("lists of unequal length")
         return cls(
             str(said["run"]), count(said["step"]), list(map(count, draws)), list(map(count, tokens)),
-            list(map(amount, cost)),
+            list(map(amount, cost)), said.get("batched") is True,
         )  # fmt: skip
+
+
+@dataclass(slots=True, frozen=True)
+class Batch:
+    """Draws that a server was, or is about to be, given as one batch. tag: what it is found by on the server.
+
+    id: the server's, in a later note without draws. given_up: nobody waits for these draws any more.
+    """
+
+    tag: str
+    run: str = ""
+    draws: tuple[tuple[int, int], ...] = ()
+    id: str = ""
+    given_up: bool = False
+
+    @classmethod
+    def of(cls, note: dict[str, Any]) -> Batch:
+        """Return what a journaled note says."""
+        said = note["batch"]
+        draws = tuple((count(step), count(draw)) for step, draw in said.get("draws", ()))
+        return cls(str(said["tag"]), str(said.get("run", "")), draws, str(said.get("id", "")), "given_up" in said)
+
+    @property
+    def addresses(self) -> list[Address]:
+        """Where its draws belong."""
+        return [Address(self.run, step, draw) for step, draw in self.draws]
 
 
 @dataclass(slots=True, frozen=True)
@@ -246,6 +276,7 @@ Note = (
     | Escalation
     | Ahead
     | Reserve
+    | Batch
     | Receipt
     | ServerChange
     | Takes
@@ -262,6 +293,7 @@ _KINDS: dict[str, tuple[Any, tuple[str, ...]]] = {
     "usage": (Unshown, ("failed", "cancelled", "lost_in", "lost_out")),
     "epoch": (Epoch, ("number", "changed", "header")),
     "reserve": (Reserve, ("run", "step", "draws", "tokens", "cost")),
+    "batch": (Batch, ("tag",)),
     "sample": (Receipt, ("run", "step", "draw", "spent")),
     "failure": (Receipt, ("run", "step", "draw", "detail", "spent")),
     "change": (ServerChange, ("what", "from", "to")),

@@ -10,7 +10,7 @@ import importlib
 import typing
 from typing import Any
 
-from maker.decision.sample import AnyModel, Model, Prices
+from maker.decision.sample import AnyModel, Model, Prices, Traits
 from maker.errors import TaskError
 from maker.models.named import Named, named, names
 from maker.models.own import from_callable, from_client
@@ -18,7 +18,7 @@ from maker.models.pool import pool_of
 from maker.models.providers import OVER_HTTP, from_spec, merged
 from maker.task.load import construct
 
-__all__ = ["MODELS", "from_callable", "from_client", "load_model", "over_http", "pool_of", "style_of"]
+__all__ = ["MODELS", "from_callable", "from_client", "in_batches", "load_model", "over_http", "pool_of", "style_of"]
 
 MODELS = ("neural", "oracle", "openai", "http")
 
@@ -71,6 +71,18 @@ def load_model(
     module, made = ("neural", "NeuralModel") if name == "neural" else ("oracle", "Oracle")
     model = getattr(importlib.import_module(f"maker.models.{module}"), made)  # `import maker` itself loads no model
     return typing.cast("Model", construct(model, name, values))
+
+
+def in_batches(model: AnyModel) -> Model:
+    """Return a model over HTTP, asked in batches. Raises TaskError for any other, ModelError as `load_model` does."""
+    made = load_model(model) if isinstance(model, str) else model
+    batch = importlib.import_module("maker.models.openai.batch.model")
+    if not isinstance(made, batch.OpenAI):
+        raise TaskError(
+            f"batch=True: {Traits.name_of(made)} takes no batches: give one model "
+            "of one server that has OpenAI's Batch API, such as openai:NAME"
+        )
+    return typing.cast("Model", batch.Batched(made))
 
 
 def _named(spec: str) -> Named | None:

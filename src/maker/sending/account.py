@@ -18,7 +18,7 @@ from typing import Any
 from maker.decision.address import Address
 from maker.decision.sample import Sample
 from maker.decision.wave import Wave
-from maker.journal.notes import Calibration, Note, Receipt, Reserve, ServerChange, Takes, Unshown
+from maker.journal.notes import Batch, Calibration, Note, Receipt, Reserve, ServerChange, Takes, Unshown
 from maker.sending.budget.usage import Usage
 from maker.sending.receipts import Receipts
 
@@ -45,7 +45,7 @@ class Account:
             usage.dispatched += note.failed + note.cancelled
             usage.tokens_in += note.lost_in
             usage.tokens_out += note.lost_out
-        elif isinstance(note, Reserve | Receipt | ServerChange | Takes):
+        elif isinstance(note, Reserve | Batch | Receipt | ServerChange | Takes):
             if self.receipts is not None:
                 self.receipts.replay(note)
         else:

@@ -12,9 +12,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from functools import partial
-from typing import Any
 
 import anyio
 from anyio.lowlevel import checkpoint
@@ -30,6 +29,7 @@ from maker.sending.budget.usage import Spent, Usage, spent_on
 from maker.sending.draw import FREE, Draw, answered, in_calls, unanswered
 from maker.sending.late import Call
 from maker.sending.outage import refuse_long_pause
+from maker.sending.payer import Payer
 from maker.sending.receipts import Receipts
 from maker.sending.slots import Slots
 from maker.sending.turns import Turns
@@ -48,9 +48,10 @@ jitter = random.random
 class Dispatcher:
     """Sends draws to one model within the limits, and repeats those that failed.
 
-    In lock-step all requests go in one call; otherwise each goes alone (or `model.n` of one step together),
-    at most `limits.concurrency` calls at once. Safe under cancellation: what was in flight is booked as cancelled.
-    `receipts`, if set, makes reservations and samples durable; a slot's next call then waits for its last sample to be.
+    In lock-step, and to a model that takes a wave as a whole, all requests go in one call; otherwise each goes alone
+    (or `model.n` of one step together), at most `limits.concurrency` calls at once. Safe under cancellation: what was
+    in flight is booked as cancelled. `receipts`, if set, makes reservations and samples durable; a slot's next call
+    then waits for its last sample to be.
     beside: the dispatcher of the run's own model, with which this one of another model shares account, limits and
     slots; name: what that one is called. shared: a budget that others take from, too.
     """
@@ -114,7 +115,7 @@ class Dispatcher:
             return []
         self.budget.hold_calls(len(requests))
         draws = self._bounded(list(map(Draw, requests)))
-        at = desk.set(self)
+        at = desk.set(Payer(self.budget, self._turns, self.receipts))
         try:
             await self.budget.in_time(self._send_all(draws))
         except BaseException as error:
@@ -153,7 +154,7 @@ class Dispatcher:
         for draw in draws:
             draw.held = self.bounding
         calls = in_calls(draws, self.traits.together)
-        return self._send(draws) if self.traits.lockstep else self.slots.each(calls, self._send)
+        return self._send(draws) if self.traits.gathers else self.slots.each(calls, self._send)
 
     async def _hold_again(self, draws: list[Draw]) -> None:
         """Hold draws that failed; where failures have used up their room, others have the slot until there is some."""
@@ -224,8 +225,8 @@ class Dispatcher:
         await (self._lent if failures[0].wait else self.budget.pause)(anyio.sleep(wait))
 
     def _lent(self, wait: Awaitable[None]) -> Awaitable[None]:
-        """Lend the slot of a call to others while it waits; in lock-step there is none."""
-        return self.budget.pause(wait if self.traits.lockstep else self.slots.lend(wait))
+        """Lend the slot of a call to others while it waits; where all go in one call there is none."""
+        return self.budget.pause(wait if self.traits.gathers else self.slots.lend(wait))
 
     async def _call(self, draws: list[Draw]) -> list[tuple[Draw, Failure]]:
         """Make one call and book what came of it; return what failed. If late, it is made again, or lends its slot."""
@@ -236,9 +237,9 @@ class Dispatcher:
         self.budget.sent(count)
         try:
             if self.receipts is not None:
-                await self.receipts.reserve(asked, [draw.bound for draw in draws])
+                await self.receipts.reserve(asked, [draw.bound for draw in draws], batched=self.traits.whole)
             self.out += count
-            call = None if self.traits.lockstep else self.slots.late.begin(Call())
+            call = None if self.traits.gathers else self.slots.late.begin(Call())
             try:
                 if call is None or to.hedges is None:  # no coroutine between: cold by then, they cost the most
                     replies = readable(await self.model.draw(asked), count)
@@ -310,36 +311,6 @@ class Dispatcher:
             self.usage.tokens_in += reply.tokens_in or 0
             self.usage.tokens_out += reply.tokens_out or 0
         return failed
-
-    async def pay(self, request: Request, send: Callable[[Request], Awaitable[Reply]]) -> Reply:
-        """Send one call that is no draw, and book it as one that brought no sample. Raises Stop before it is sent."""
-        await self.budget.until_resumed()
-        asked = self._turns.of(request)
-        bound = self.budget.send_beside(request, asked.traits.prices)
-        try:
-            if self.receipts is not None:
-                await self.receipts.reserve([request], [bound])
-            reply = await send(request)
-        except BaseException:
-            self.budget.cancelled([bound])
-            raise
-        finally:
-            self.budget.give_back([bound])
-        asked.outage.hear([reply])
-        spent = spent_on(reply, bound, asked.traits.prices)
-        self.budget.failed(spent)
-        if self.receipts is not None:
-            self.receipts.fail(request, Failure("transient", "not a draw: a probe of the model's"), spent)
-        return reply
-
-    def found(self, model: str, takes: Mapping[str, Any]) -> None:
-        """Keep with the run what a model was found to take."""
-        if self.receipts is not None:
-            self.receipts.found(model, takes)
-
-    def recall(self, model: str) -> Mapping[str, Any] | None:
-        """Return what the run keeps of a model, or None."""
-        return None if self.receipts is None else self.receipts.takes.get(model)
 
 
 def _backoff(tries: int, failures: Sequence[Failure], *, proven: bool) -> float:

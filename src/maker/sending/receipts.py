@@ -15,6 +15,7 @@ Not covered: in-process models, whose draws cost nothing, and limits (`limits.py
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 from maker.decision.address import Address, ahead_of
@@ -22,10 +23,11 @@ from maker.decision.ending import Stop
 from maker.decision.sample import Failure, Request, Sample
 from maker.decision.wave import tell
 from maker.errors import JournalError
-from maker.journal.notes import Receipt, Reserve, ServerChange, Takes
+from maker.journal.notes import Batch, Receipt, Reserve, ServerChange, Takes
 from maker.journal.records import encode_receipt
 from maker.journal.writer import Journal
 from maker.log import log
+from maker.sending.batches import ACCEPT, Batches
 from maker.sending.budget.usage import FIGURES, Spent, Usage
 from maker.task.prompt import fingerprint
 
@@ -39,7 +41,7 @@ class Receipts:
     accepted: changes of "model" or "fingerprint" that do not stop the run. temperature: of the draws. `known` are
     samples that came and were not judged yet, `ahead` those that an estimate drew for the run, by step. used: there
     are any receipts. A run may ask several models (`asked`, "" for its own), each at several servers: what each says of
-    its maker is watched apart.
+    its maker is watched apart. batches: those that servers have.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class Receipts:
         self.known: dict[Address, Sample] = {}
         self.ahead: dict[int, dict[Address, Sample]] = {}
         self.takes: dict[str, Mapping[str, Any]] = {}  # what models were found to take, by name
+        self.batches = Batches(journal, usage, accepted=ACCEPT in self.accepted)
         self.used = False
         self._adopted: set[int] = set()  # open steps
         self._open: dict[Address, Spent] = {}  # reserved by an earlier process and not settled so far
@@ -61,8 +64,22 @@ class Receipts:
 
     # -- live ------------------------------------------------------------------------------------------
 
-    def reserve(self, requests: Sequence[Request], bounds: Sequence[Spent]) -> Awaitable[None]:
-        """Note that these draws are about to be sent; what is returned is to be awaited until that is durable."""
+    def reserve(
+        self, requests: Sequence[Request], bounds: Sequence[Spent], *, batched: bool = False
+    ) -> Awaitable[None]:
+        """Note that these draws are about to be sent; what is returned is to be awaited until that is durable.
+
+        They are of one step, unless they are `batched`: about to go out as a batch, which makes a note of its own.
+        """
+        if batched:
+            for _, each in groupby(zip(requests, bounds, strict=True), lambda one: one[0].address.step):
+                theirs, most = zip(*each, strict=True)
+                self._reserve(theirs, most, {"batched": True})
+        else:
+            self._reserve(requests, bounds, {})
+        return self.journal.committed()
+
+    def _reserve(self, requests: Sequence[Request], bounds: Sequence[Spent], how: Mapping[str, bool]) -> None:
         first = requests[0].address
         draws: list[int] = []
         tokens: list[int] = []
@@ -71,13 +88,14 @@ class Receipts:
             draws.append(request.address.draw)
             tokens.append(bound.assumed)
             cost.append(bound.cost)
-        self._append("reserve", {"run": first.run, "step": first.step, "draws": draws, "tokens": tokens, "cost": cost})
-        return self.journal.committed()
+        noted = {"run": first.run, "step": first.step, "draws": draws, "tokens": tokens, "cost": cost, **how}
+        self._append("reserve", noted)
 
     def fail(self, request: Request, failure: Failure, spent: Spent) -> None:
         """Note a draw that brought no reply; it will be durable with the next reservation."""
         told = {"cost": 0.0} if spent.free else {}
         noted = {**_address(request.address), "detail": failure.detail, "spent": list(spent[:FIGURES]), **told}
+        self.batches.settled(request.address)
         self._append("failure", noted)
 
     def keep(self, samples: Sequence[tuple[Request, Sample, Spent]], asked: str = "") -> None:
@@ -92,6 +110,7 @@ class Receipts:
             note["spent"] = list(spent[:FIGURES])
             tell(sample, note)
             self._append("sample", note)
+            self.batches.settled(request.address)
             self._mark(sample)
         self.journal.commit_soon()
         for _, sample, _ in samples:
@@ -150,19 +169,22 @@ class Receipts:
 
     # -- replay ----------------------------------------------------------------------------------------
 
-    def replay(self, note: Reserve | Receipt | ServerChange | Takes) -> None:
+    def replay(self, note: Reserve | Batch | Receipt | ServerChange | Takes) -> None:
         """Take a journaled note. Raises JournalError for a sample that was never reserved."""
         self.used = True
         match note:
+            case Batch():
+                self.batches.take(note)
             case Reserve():
-                for draw, tokens, cost in zip(note.draws, note.tokens, note.cost, strict=True):
+                self.batches.reserve(note)
+                for draw, tokens, cost in () if note.batched else zip(note.draws, note.tokens, note.cost, strict=True):
                     address = Address(note.run, note.step, draw)
                     if address in self._open:  # whose process was killed, or which was hedged: no reply settles it
                         self.usage.cancel([self._open[address]])
                     self._open[address] = Spent(assumed=tokens, cost=cost)
                     self.usage.dispatched += 1
             case Receipt(sample=None):
-                self._open.pop(note.address, None)
+                self._settle(note.address)
                 self.usage.fail(Spent(*note.spent, free=note.free))
             case Receipt():
                 self._came(note)
@@ -174,9 +196,13 @@ class Receipts:
                 self._unaccepted.pop(of, None)
 
     def close_replay(self) -> None:
-        """Book what was reserved and never settled. Raises Stop for a change of model that is not accepted."""
+        """Book what was reserved and never settled. Raises Stop for a change of model that is not accepted.
+
+        So it does for batches that nobody would read.
+        """
         self.usage.cancel(self._open.values())
         self._open.clear()
+        self.batches.close_replay()
         for of, said in self._unaccepted.items():
             self._change(of, said)
 
@@ -215,6 +241,7 @@ class Receipts:
             self.usage.lose(samples.values())
         self.known.clear()
         self.ahead.clear()
+        self.batches.forget()
 
     def forget_step(self, run: str, step: int) -> None:
         """Drop the samples of one step that were not judged, as `forget` drops those of all."""
@@ -222,8 +249,12 @@ class Receipts:
             dropped = [address for address in self.known if (address.run, address.step) == (run, step)]
             self.usage.lose([self.known.pop(address) for address in dropped])
 
+    def _settle(self, address: Address) -> bool:
+        """Take a draw from those that are out; False where it was not among them."""
+        return self.batches.settle(address) or self._open.pop(address, None) is not None
+
     def _came(self, note: Receipt) -> None:
-        if self._open.pop(note.address, None) is None:
+        if not self._settle(note.address):
             raise JournalError(
                 f"{self.journal.path}: a sample note contradicts itself: {note.address} was not reserved"
             )

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from maker import theory
 from maker.theory.evidence import Evidence
 from maker.theory.planner import Amount, Projection
 
+BATCH_SHARE = 0.5  # of the price of a call by itself, that one in a batch costs
 _MOST_WAVES_K = 50  # beyond it the waves of a step are not worked out
 
 
@@ -54,6 +55,10 @@ class Needs:
                 cost = samples * (told.times(prices.input / 1e6) + written.times(prices.output / 1e6))
         seconds = _seconds(plan, found, latencies, samples, pace, parallel=parallel)
         return cls(samples, told, written, tokens, cost, seconds)
+
+    def in_batches(self) -> Needs:
+        """Return the needs of the same run where samples come in batches: at half the price, whenever they come."""
+        return replace(self, cost=None if self.cost is None else self.cost.times(BATCH_SHARE), seconds=None)
 
 
 def plain(number: float) -> float | None:

@@ -6,11 +6,14 @@ import io
 import json
 import sys
 import time
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import maker
+from batching import BatchServer, Plan
 from maker.cli import app as cli
 from maker.decision.sample import Request
 from maker.models.openai import client as openai
@@ -34,6 +37,33 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(openai, "GRACE", 0.1)
     monkeypatch.setattr(settle, "FIRST_BACKOFF", 0.001)
     monkeypatch.setattr(settle, "LONGEST_AT_START", 0.02)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--segments", 1, "--model", UNREACHABLE), "so each would be a batch"),
+        (("--model", "oracle:p=1"), "takes no batches"),
+        (("--model", UNREACHABLE, "--model", f"{UNREACHABLE}2"), "takes no batches"),
+    ],
+)
+def test_what_cannot_be_asked_in_batches_is_refused(
+    options: tuple[object, ...], says: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One step at a time, a model in this process and a pool are told before anything is sent."""
+    code, told = call(capsys, monkeypatch, "--batch", *options)
+    assert (code, says in told) == (2, True), told
+
+
+def test_a_run_is_asked_in_batches(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """All segments of a run share a batch, wave for wave; nothing goes out call by call but the first short request."""
+    task = maker.load_task("hanoi", disks=3)
+    right = {
+        task.prompt(task.plan().state_at(i), i): task.render(task.truth(task.plan().state_at(i), i)) for i in range(7)
+    }
+    with BatchServer(lambda body: right.get(body["messages"][-1]["content"], "OK"), repeat(Plan(looks=0))) as server:
+        code, told = call(capsys, monkeypatch, "--batch", "--model", server.spec)
+        assert (code, len(server.batches), len(server.drawn), len(server.plain)) == (0, 1, 14, 1), told
 
 
 @pytest.mark.usefixtures("hasty")

@@ -17,6 +17,7 @@ from maker.sending import dispatcher as module
 from maker.sending.budget.limits import Budget, Limits
 from maker.sending.budget.usage import TEMPLATE_TOKENS, Usage
 from maker.sending.dispatcher import Dispatcher
+from maker.sending.payer import Payer
 
 PROMPT = "prompt"
 CAP = 50
@@ -162,7 +163,7 @@ async def test_a_call_beside_a_draw_never_waits_for_it() -> None:
                 async def send(_: Request) -> Sample:
                     return Sample("ok", 1, 1)
 
-                await sender.pay(short, send)
+                await Payer(sender.budget, sender._turns, sender.receipts).pay(short, send)
             return await super().draw(batch)
 
     model = Probing([Failure("again", "put differently")])

@@ -20,7 +20,7 @@ from maker.api.sync import twin
 from maker.decision.address import Address
 from maker.decision.ending import Stop
 from maker.decision.flags import cut_off, thoughtful
-from maker.decision.sample import AnyModel, Failure, Model, Reply, Request, Sample, Traits, desk, readable
+from maker.decision.sample import AnyModel, Book, Failure, Model, Reply, Request, Sample, Traits, desk, readable
 from maker.errors import MakerError, TaskError, ungrouped
 from maker.models import style_of
 from maker.models.own import failure_of
@@ -72,6 +72,8 @@ check_sync = twin(check)
 
 class Visit:
     """One look at a model. It is the desk where the model's probes are paid for: by the count of calls alone."""
+
+    batches: Book | None = None
 
     def __init__(
         self, model: Model, clock: Callable[[], float], sleep: Callable[[float], Awaitable[None]],
@@ -202,6 +204,10 @@ class Visit:
         reply = await send(request)
         self._book(reply)
         return reply
+
+    def wait(self, wait: Awaitable[None]) -> Awaitable[None]:
+        """Await a wait."""
+        return wait
 
     def found(self, model: str, takes: Mapping[str, Any]) -> None:
         """Keep what the model was found to take; of several servers, what any of them refuses."""

@@ -71,7 +71,7 @@ async def probing(
 class Goal:
     """What is planned for: steps, whether they are the task's own, and the wanted P(whole run right).
 
-    worst_case: whether that is to be reached whatever the shape of difficulty.
+    worst_case: whether that is to be reached whatever the shape of difficulty. batch: the run is asked in batches.
     """
 
     steps: int
@@ -79,13 +79,16 @@ class Goal:
     known: bool
     target: float
     worst_case: bool = False
+    batch: bool = False
 
     @classmethod
-    def of(cls, task: Task, total_steps: int | None, target: float, *, worst_case: bool = False) -> Goal:
+    def of(
+        cls, task: Task, total_steps: int | None, target: float, *, worst_case: bool = False, batch: bool = False
+    ) -> Goal:
         """Return it; a million steps where neither the caller nor the task says how many."""
         own = guarded(lambda: task.steps, None, "steps")
         total = total_steps or own or UNKNOWN_STEPS
-        return cls(total, total == own, bool(total_steps or own), target, worst_case)
+        return cls(total, total == own, bool(total_steps or own), target, worst_case, batch)
 
 
 class Looks:

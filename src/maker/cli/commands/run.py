@@ -26,13 +26,14 @@ from maker.cli.options import (
 )
 from maker.cli.screen import note, run_rows, safe
 from maker.cli.workers import Address, CpusPerWorker, NumWorkers, Workers, workers_of
-from maker.decision.sample import Model, Request
+from maker.decision.sample import AnyModel, Model, Request
 from maker.decision.telling.rows import Rows
 from maker.engine.calibrate import announced
 from maker.engine.ladder.rungs import Rung, another_model, finer, go_back, look_ahead, more_votes, refine, reword
 from maker.errors import TaskError
-from maker.models import over_http
+from maker.models import in_batches, over_http
 from maker.task.plan import plan_of
+from maker.task.task import Task
 
 _PLAIN: dict[str, Rung] = {"more-votes": more_votes, "refine": refine, "reword": reword, "finer": finer}
 _NOT_ASKED = ("journal", "ladder", "accept_change", "keep_samples", "workers")  # what changes no first request
@@ -41,7 +42,7 @@ _NOT_ASKED = ("journal", "ladder", "accept_change", "keep_samples", "workers")  
 @with_settings(
     f"ctx task model k target worst_case journal segments {ASKING} paraphrase keep_samples "
     f"concurrency hedge max_steps max_votes max_flags max_calls max_tokens max_cost on_limit {REACHING} accept_change "
-    "ladder max_seconds patience workers address num_workers cpus_per_worker dry_run quiet as_json",
+    "ladder max_seconds patience workers address num_workers cpus_per_worker dry_run batch quiet as_json",
     target="Wanted probability that the whole run is right (k auto or table).",
     accept_change="A setting that may differ from the journal's: k, temperature, model, ...",
 )
@@ -67,6 +68,9 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be asked and what it would take; nothing is sent.")
     ] = False,
+    batch: Annotated[
+        bool, typer.Option("--batch", help="Ask about all segments at once, in batches: half the price, within a day.")
+    ] = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -87,8 +91,18 @@ def run(
         note(f"maker: {announced(made, k, worst_case=settings['worst_case'])}")
     if cluster is not None and len(plan_of(made, settings.get("segments")).segments) < 2:
         note("maker: the steps follow one another, so workers could decide nothing side by side: none is started")
+    if batch:
+        settings["model"] = _in_batches(settings["model"], made, settings.get("segments"))
     result = shown(run_sync, made, settings, task, quiet=as_json)
     say_result(result, result.as_json(), run_rows(result), "maker run", as_json=as_json)
+
+
+def _in_batches(model: AnyModel, task: Task, segments: int | None) -> Model:
+    """Return a model asked in batches. Raises TaskError for a task that would have one step in each."""
+    if len(plan_of(task, segments).segments) == 1 and task.steps != 1:
+        raise TaskError("--batch: the steps of this task follow each other, so each would be a batch, and take up to a "
+                        "day. It is for tasks with many --segments, or whose steps are independent")  # fmt: skip
+    return in_batches(model)
 
 
 def _preview_rows(seen: Preview) -> Rows:

@@ -14,7 +14,7 @@ import sqlite3
 from maker.decision.address import ROUND
 from maker.decision.race import VoteUsage
 from maker.decision.wave import known
-from maker.journal.notes import Note, Receipt, Reserve
+from maker.journal.notes import Batch, Note, Receipt, Reserve
 from maker.journal.steps import StoredStep
 
 _COLUMNS = "step, draw, calls, samples, tokens_in, tokens_out, assumed, cost, unpriced"
@@ -36,9 +36,14 @@ class Paid:
         match note:
             case Reserve(run=self._run, step=step):
                 for draw, tokens, cost in zip(note.draws, note.tokens, note.cost, strict=True):
-                    self._lose(step, draw)  # hedged, or of a process that was killed: one reply settles one of them
+                    again = note.batched and (step, draw) in self._out  # by a process that waits for the same batch
+                    if not again:  # hedged, or of a process that was killed: one reply settles one of them
+                        self._lose(step, draw)
+                        self._add(step, draw, calls=1)
                     self._out[step, draw] = tokens, cost
-                    self._add(step, draw, calls=1)
+            case Batch(run=self._run, given_up=True):
+                for step, draw in note.draws:
+                    self._lose(step, draw)
             case Receipt(address=at) if at.run == self._run:
                 self._any = True
                 self._out.pop((at.step, at.draw), None)

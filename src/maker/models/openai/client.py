@@ -39,6 +39,7 @@ from maker.models.openai.http.reach import Reach
 from maker.models.openai.http.wire import Wire
 from maker.models.openai.negotiate import Negotiator
 from maker.models.openai.refusal import REFUSED, Asked, Trouble
+from maker.models.openai.reply import read_reply
 from maker.models.openai.request import Dialect, encode_request, extra_mark
 from maker.models.openai.schema import unwrapped
 from maker.models.openai.target import Target
@@ -146,14 +147,9 @@ class OpenAI:
                 calls = [group.create_task(self._ask([requests[i] for i in part])) for part in parts]
         return [reply for call in calls for reply in call.result()]
 
-    async def _ask(self, alike: Sequence[Request]) -> Sequence[Reply]:
+    async def _ask(self, alike: Sequence[Request]) -> list[Reply]:
         """Send one call for requests that share a prompt, and judge what comes of it."""
-        if self._first_use is None:
-            self._first_use = self._clock()
-        negotiator = self.negotiator
-        if not self._proven:
-            negotiator.recall()
-        request, dialect = alike[0], negotiator.dialect
+        dialect, request = self.recalled(), alike[0]
         if request.tools is not None and "tools" in dialect.refused:
             detail = f"{self._target.origin} takes no tools for {self._target.model}. {INSTEAD}"
             return [Failure("fatal", detail)] * len(alike)
@@ -162,10 +158,14 @@ class OpenAI:
             reply = await self._judge(request, outcome, dialect, len(alike))
             billed_once = reply if reply.tokens_in is None else replace(reply, tokens_in=0, tokens_out=0)
             return [reply] + [billed_once] * (len(alike) - 1)
+        return self._learned(request, outcome, dialect)
+
+    def _learned(self, request: Request, outcome: list[Reply], dialect: Dialect) -> list[Reply]:
+        """Learn from what came, and return it as it is meant in a dialect."""
         self._proven = True
-        negotiator.took(request, dialect)
+        self.negotiator.took(request, dialect)
         if dialect.thinks or any(map(thoughtful, outcome)):
-            negotiator.thinks(dialect)
+            self.negotiator.thinks(dialect)
             outcome = [_of_thinker(one, request) if isinstance(one, Sample) else one for one in outcome]
         if self._suspects:
             self._suspects.pop(_identity(request), None)
@@ -178,8 +178,7 @@ class OpenAI:
     async def _send(self, request: Request, choices: int, dialect: Dialect, seconds: float) -> list[Reply] | Trouble:
         """Wait for the gate, exchange once, and tell the gate what came of it."""
         body = encode_request(request, self._target, dialect, choices, self._extra)
-        asked = Asked(self._target.origin, self._target.model, request.prompt, self._wire.secrets, choices,
-                      request.max_tokens, request.tools is not None)  # fmt: skip
+        asked = self._asked(request, choices)
         gate = self._gate
         try:
             ticket = await gate.enter(self.timeout)
@@ -210,6 +209,37 @@ class OpenAI:
             log.debug("model.reply", model=self.name, step=request.address.step, draw=request.address.draw,
                       outcome=outcome.failure.kind if isinstance(outcome, Trouble) else "sample")  # fmt: skip
         return outcome
+
+    def _asked(self, request: Request, choices: int) -> Asked:
+        return Asked(self._target.origin, self._target.model, request.prompt, self._wire.secrets, choices,
+                     request.max_tokens, request.tools is not None)  # fmt: skip
+
+    # -- by another way (`batch/`) ----------------------------------------------------------------------
+
+    @property
+    def wire(self) -> Wire | Borrowed:
+        """What exchanges requests."""
+        return self._wire
+
+    def recalled(self) -> Dialect:
+        """Return what the server takes, as far as this process or the run knows."""
+        if self._first_use is None:
+            self._first_use = self._clock()
+        if not self._proven:
+            self.negotiator.recall()
+        return self.negotiator.dialect
+
+    def encoded(self, request: Request, dialect: Dialect) -> bytes:
+        """Return the body that asks for one reply in a dialect. Raises TaskError for a prompt that JSON cannot hold."""
+        return encode_request(request, self._target, dialect, 1, self._extra)
+
+    async def read(self, request: Request, dialect: Dialect, status: int, body: bytes) -> Reply:
+        """Return what a reply means that came by another way: what it would as the answer to a draw."""
+        outcome = read_reply(status, {}, body, self._asked(request, 1), 0.0)
+        if isinstance(outcome, Trouble):
+            return await self._judge(request, outcome, dialect, 1)
+        (reply,) = self._learned(request, outcome, dialect)
+        return replace(reply, latency=None) if isinstance(reply, Sample) else reply
 
     # -- what went wrong ------------------------------------------------------------------------------
 

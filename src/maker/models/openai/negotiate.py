@@ -171,6 +171,10 @@ class Negotiator:
         if note is not None:
             self.dialect = FOUND[self._key] = of_note(note)
 
+    def knows(self, request: Request) -> bool:
+        """Say whether a request with the same settings was answered in this process."""
+        return _settings(request) in self._well
+
     def took(self, request: Request, dialect: Dialect) -> None:
         """Note that a request was answered."""
         self._well.add(_settings(request))

@@ -55,9 +55,19 @@ class Target:
         return cls(origin, base + _CHAT, model, "chat", f"openai:{model}" if base == OPENAI else f"{base}#{model}")
 
     @property
+    def route(self) -> str:
+        """The last part of its URL, which is the same at all servers."""
+        return _CHAT if self.api == "chat" else _PLAIN
+
+    @property
+    def base(self) -> str:
+        """What all URLs of the server begin with."""
+        return self.url.removesuffix(self.route)
+
+    @property
     def listing(self) -> str:
         """Where the server lists its models."""
-        return self.url.removesuffix(_CHAT if self.api == "chat" else _PLAIN) + "/models"
+        return self.base + "/models"
 
 
 _EXPECTED = "the address of a model is http://HOST:PORT/v1#NAME (or https://)."

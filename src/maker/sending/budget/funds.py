@@ -125,6 +125,11 @@ class Funds:
                 purse.unsent(count)
             raise
 
+    @property
+    def calls_left(self) -> float:
+        """Calls that may still be made; infinite without a limit."""
+        return min(purse.calls_left for purse in self._purses)
+
     def sent(self, count: int) -> None:
         """Book calls that go out now."""
         for purse in self._purses:

@@ -17,6 +17,7 @@ Not covered: a server that takes more than the most; its bounds grow from then o
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 from collections import deque
 from collections.abc import Sequence
@@ -99,6 +100,13 @@ class Purse:
                     f"{calls} of {most} calls{self._whose} are used{self.cause}. Raise max_calls{self._then}.",
                 )
             self._calls += count
+
+    @property
+    def calls_left(self) -> float:
+        """Calls that may still be made; infinite without a limit."""
+        with self._lock:
+            most = self.caps.max_calls
+            return math.inf if most is None else most - self.usage.dispatched - self._calls
 
     def sent(self, count: int) -> None:
         """Book calls that go out now."""

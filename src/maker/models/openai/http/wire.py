@@ -57,9 +57,9 @@ class Wire:
 
     async def exchange(self, body: bytes, asked: Asked, seconds: float, noticed: Noticed) -> list[Reply] | Trouble:
         """Post a body and return what came of it within `seconds`; `noticed` sees status and headers at once."""
-        line = self._line
+        line = self._line  # `_at`, without a coroutine for every call
         if line is None or line.session.closed or line.loop is not asyncio.get_running_loop():
-            line = self._line = await line_of(self, self.target.origin, self.key, self._reach)
+            line = await self._at()
         began = time.monotonic()
         try:
             with line.deadline(seconds):
@@ -76,6 +76,38 @@ class Wire:
             return _trouble(error, self.target.origin, seconds)
         told = response.status, response.headers, whole, asked, time.monotonic() - began
         return read_reply(*told) if len(whole) < LARGE else await asyncio.to_thread(read_reply, *told)
+
+    async def fetch(
+        self, method: str, path: str, body: bytes | None = None, *, seconds: float, most: int,
+        kind: str = "application/json", query: Mapping[str, str] | None = None,
+    ) -> tuple[int, Mapping[str, str], bytes] | Trouble:  # fmt: skip
+        """Ask something else than for a completion; return status, headers and the whole body, or why none came.
+
+        path: behind the address that all routes of the server begin with. kind: of the body. most: bytes of the answer.
+        """
+        line = await self._at()
+        try:
+            with line.deadline(seconds):
+                response = await line.session.request(
+                    method,
+                    self.target.base + path,
+                    data=body,
+                    headers={**(self._headers or {}), "Content-Type": kind},
+                    allow_redirects=False,
+                    proxy=self._proxy,
+                    params={**(self._query or {}), **(query or {})} or None,
+                )
+                whole = await _read(response, lambda *_: None, most)
+        except (aiohttp.ClientError, OSError, ValueError, BadBody) as error:
+            return _trouble(error, self.target.origin, seconds)
+        return response.status, response.headers, whole
+
+    async def _at(self) -> Line:
+        """Return the running loop's line."""
+        line = self._line
+        if line is None or line.session.closed or line.loop is not asyncio.get_running_loop():
+            line = self._line = await line_of(self, self.target.origin, self.key, self._reach)
+        return line
 
     async def listed(self, seconds: float) -> bytes:
         """Return what the server says of the models it has, b"" for nothing; asked after an exchange, beside it."""

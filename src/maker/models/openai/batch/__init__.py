@@ -1,0 +1,1 @@
+"""Asking in batches, by the interface that OpenAI has for it."""
