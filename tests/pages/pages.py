@@ -19,7 +19,10 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "kit"))
 
@@ -32,7 +35,7 @@ WIDTHS = (390, 1280)
 JOURNALS = ("format-2-finished", "format-2-escalated", "format-2-solve", "format-2-stopped")
 SETTLED = "new Promise(done => setTimeout(done, 1500))"  # news come every half a second
 WIDE = "document.scrollingElement.scrollWidth - innerWidth"
-SHOWN = """[...document.querySelectorAll("[hidden]")].filter(one => getComputedStyle(one).display !== "none")
+SHOWN = """[...document.querySelectorAll("[hidden]")].filter(one => one.checkVisibility({opacityProperty: true}))
   .map(one => `hidden, and shown all the same: ${one.outerHTML.slice(0, 160)}`)"""
 AXE = """axe.run(document, {resultTypes: ["violations"]}).then(found => found.violations
   .filter(one => ["serious", "critical"].includes(one.impact))
@@ -79,6 +82,22 @@ def viewed(folder: Path) -> Iterator[str]:
             process.terminate()
 
 
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """Serve the files of a folder on loopback; yield the address."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(folder))) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
 async def look_at_all(axe: str, pictures: Path | None) -> list[str]:
     """Return what is wrong with any page."""
     wrong: list[str] = []
@@ -101,8 +120,10 @@ async def look_at_all(axe: str, pictures: Path | None) -> list[str]:
                 report = write_report(folder / f"{name}.journal", folder / f"{name}.html")
                 for dark in (False, True):
                     wrong += await look(tab, report.as_uri(), axe, f"report {name}", dark=dark, pictures=pictures)
-            for page in sorted(SITE.rglob("*.html")):
-                wrong += await look(tab, page.as_uri(), axe, str(page.relative_to(SITE)), pictures=pictures)
+            with served(SITE) as address:
+                for page in sorted(SITE.rglob("*.html")):
+                    name = page.relative_to(SITE).as_posix()
+                    wrong += await look(tab, f"{address}/{name}", axe, name, pictures=pictures)
     return wrong
 
 
