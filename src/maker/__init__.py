@@ -15,6 +15,7 @@ from maker.api.reading.unvoted import unvoted
 from maker.api.reliable import reliable
 from maker.api.run import run, run_sync
 from maker.api.solve import solve, solve_sync
+from maker.api.telemetry.telemetry import telemetry
 from maker.api.verdicts import Verdicts
 from maker.api.vote import vote, vote_sync
 from maker.decision import flags
@@ -63,6 +64,6 @@ __all__ = [
     "Step", "Tally", "Task", "TaskError", "ToolCall", "Turn", "Undecided", "Verdict", "Verdicts", "View", "audit",
     "audit_sync", "bare", "cluster", "coarse", "compare", "compare_sync", "estimate", "estimate_map",
     "estimate_map_sync", "estimate_sync", "export", "flags", "keys", "ladder", "load_model", "load_task", "map",
-    "map_sync", "openai_model", "reliable", "revote", "run", "run_sync", "solve", "solve_sync", "theory", "unvoted",
-    "verify", "vote", "vote_sync", "windowed", "write_report",
+    "map_sync", "openai_model", "reliable", "revote", "run", "run_sync", "solve", "solve_sync", "telemetry", "theory",
+    "unvoted", "verify", "vote", "vote_sync", "windowed", "write_report",
 ]  # fmt: skip

@@ -1,7 +1,8 @@
 """One structlog logger for the effects, on top of the standard `logging` logger "maker".
 
 Silent below WARNING until the user configures `logging`; keys never enter it, model text never does.
-It is made at its first use, because structlog is a third of the time that `import maker` would take.
+It is made at its first use, because structlog is a third of the time that `import maker` would take. One listener may
+hear all events, at whatever level, before they become text (`listen`).
 
 | event          | level   | when, and its fields                                                                   |
 |----------------|---------|----------------------------------------------------------------------------------------|
@@ -14,14 +15,17 @@ It is made at its first use, because structlog is a third of the time that `impo
 | crew.none      | warning | workers were asked for, and none can help: why                                         |
 | run.steering   | info    | somebody steers a run under way: set, extend, pause, ... as ordered                    |
 | run.unsteered  | info    | no socket can be had beside the journal, the run goes on without: journal, detail      |
-| run.close      | info    | a run has ended: run, solved, stopped                                                  |
+| run.close      | info    | a run has ended: run, solved, stopped (by a limit, or by the error that it raised)     |
 | solve.open     | info    | as run.open, of a problem in words: run, replayed                                      |
 | solve.limit    | debug   | a decision met a limit: step                                                           |
 | solve.close    | info    | as run.close: run, stopped                                                             |
+| step.wave      | debug   | a wave was counted: run, step, samples, flags, won, seconds                            |
 | model.retry    | warning | draws failed and will be sent again: failures, detail (of the first), wait (seconds)   |
 | model.hedge    | info    | a call takes far longer than its like and is made once more: step, draws               |
 | model.changed  | warning | the server's model or fingerprint changed, as accepted: what, before, now              |
-| model.reply    | debug   | one exchange has ended: model, step, draw, outcome ("sample", or the failure's kind)   |
+| model.reply    | debug   | one exchange has ended: run, step, draw, outcome ("sample", or the failure's kind);    |
+|                |         | model, server, api, choices, temperature, max_tokens, seed, seconds, status,           |
+|                |         | tokens_in, tokens_out; of a sample finish (reasons), named (the model), id             |
 | model.refused  | debug   | a request was refused and waits: model, status, limit (of requests out at once)        |
 | model.closed   | debug   | most of a round was refused, everybody waits: seconds, limit                           |
 | model.slower   | debug   | the limit of requests out at once went down: limit, ceiling                            |
@@ -45,6 +49,7 @@ It is made at its first use, because structlog is a third of the time that `impo
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, MutableMapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
@@ -54,10 +59,26 @@ if TYPE_CHECKING:
 _standard = logging.getLogger("maker")
 _standard.addHandler(logging.NullHandler())
 
+Listener = Callable[[str, MutableMapping[str, Any]], None]  # the event, and its fields with the event among them
+
+_listener: Listener | None = None
+
 
 def debugging() -> bool:
     """Say whether debug events are wanted: asked first where there is one for every call."""
-    return _standard.isEnabledFor(logging.DEBUG)
+    return _listener is not None or _standard.isEnabledFor(logging.DEBUG)
+
+
+def listen(listener: Listener | None) -> None:
+    """Have a listener hear every event from now on, in the context in which it happens; None: nobody any more."""
+    global _listener  # noqa: PLW0603 -- the process has one log
+    _listener = listener
+
+
+def _heard(_logger: Any, _method: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    if _listener is not None:
+        _listener(fields["event"], fields)
+    return fields
 
 
 @cache
@@ -68,6 +89,7 @@ def _logger() -> Any:
         logging.getLogger("maker"),
         wrapper_class=structlog.stdlib.BoundLogger,
         processors=[
+            _heard,
             structlog.stdlib.filter_by_level,
             structlog.stdlib.add_log_level,
             structlog.processors.KeyValueRenderer(key_order=["event"]),

@@ -20,7 +20,7 @@ TERMS = (
     "Table of margins", "Tally", "Verdict", "Undecided", "Lost step", "Ladder", "p", "v", "rho", "Effective votes",
     "Target", "Feasible", "Calibration", "Journal", "Epoch", "Chain", "Head", "Budget",
 )  # fmt: skip
-NEEDS = {"notebooks": "pandas"}
+NEEDS = {"notebooks": "pandas", "telemetry": "opentelemetry.sdk"}
 MEASURED = re.compile(r"\| (\d+ of \d+) \| (0\.\d\d to \d\.\d\d) \|")
 
 
@@ -100,6 +100,7 @@ def test_every_command_prints_what_its_page_shows(page: Path, tmp_path: Path, mo
         pytest.importorskip(NEEDS[page.stem])
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr("maker.log._listener", None)  # a page may turn telemetry on
     text = page.read_text()
     by_page = {"batch": BatchServer(friendly, repeat(Plan(looks=0)))}
     with by_page.get(page.stem) or FaultServer(tutorial_reply(), models=["small"]) as server:

@@ -10,7 +10,8 @@ import json
 import os
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,17 @@ def keep(file: Path, said: dict[str, Any]) -> None:
     """Add a result to a file."""
     with file.open("a") as out:
         out.write(json.dumps(said) + "\n")
+
+
+def each(numbers: Iterable[int], known: Iterable[dict[str, Any]], one: Callable[[int], None], at_once: int) -> None:
+    """Make the tries of some numbers that are not known yet, so many side by side. one: makes a try, and keeps it."""
+    made = {said["try"] for said in known}
+    left = [number for number in numbers if number not in made]
+    if at_once == 1:  # in this thread, where Ctrl-C reaches it
+        list(map(one, left))
+        return
+    with ThreadPoolExecutor(at_once) as pool:
+        list(pool.map(one, left))
 
 
 def interval(right: int, n: int) -> tuple[float, float]:

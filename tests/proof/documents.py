@@ -21,7 +21,6 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "kit"))
 
 import maker
 from maker.journal.story import Story
-from proving import FOLDER, ask, interval, keep, kept
+from proving import FOLDER, ask, each, interval, keep, kept
 
 AT_ONCE, TEMPERATURE = 4, 0.7
 RECORDS, TRIPS, TRIES, RUNS = 12, 10, 10, 1
@@ -57,9 +56,8 @@ def tried(work: str) -> dict[str, list[dict[str, Any]]]:
     return found
 
 
-def each(work: str, way: str, tries: int, one: Callable[[int], dict[str, Any]], at_once: int = AT_ONCE) -> None:
+def make(work: str, way: str, tries: int, one: Callable[[int], dict[str, Any]], at_once: int = AT_ONCE) -> None:
     """Make the tries of a way that were not made yet, and keep what comes of each."""
-    known = {said["try"] for said in tried(work)[way]}
 
     def made(number: int) -> None:
         begun = time.monotonic()
@@ -68,8 +66,7 @@ def each(work: str, way: str, tries: int, one: Callable[[int], dict[str, Any]], 
         keep(FOLDER / "documents.jsonl", said)
         print(json.dumps(said), file=sys.stderr, flush=True)
 
-    with ThreadPoolExecutor(at_once) as pool:
-        list(pool.map(made, [number for number in range(tries) if number not in known]))
+    each(range(tries), tried(work)[way], made, at_once)
 
 
 # -- the ledger ------------------------------------------------------------------------------------------------
@@ -127,9 +124,9 @@ def relay(model: str) -> None:
         said = ran(ledger(number, "questions"), model, 3, FOLDER / f"relay-{number}.journal")
         return {name: value for name, value in said.items() if name != "state"}
 
-    each("relay", "maker, k = 3", RUNS, voted, at_once=1)
-    each("relay", "one call an edit of one record", TRIES, lambda number: edited(model, number, 1))
-    each("relay", "one call an edit of all records", TRIES, lambda number: edited(model, number, RECORDS))
+    make("relay", "maker, k = 3", RUNS, voted, at_once=1)
+    make("relay", "one call an edit of one record", TRIES, lambda number: edited(model, number, 1))
+    make("relay", "one call an edit of all records", TRIES, lambda number: edited(model, number, RECORDS))
 
 
 def ran(task: Any, model: str, k: int, journal: Path) -> dict[str, Any]:
@@ -207,8 +204,8 @@ def invoices(model: str) -> None:
             read = (*state.invoices[0],) if state.invoices else state.fields
             return {**said, "fields": sum(map(lambda one, other: one == other, read, task.drawn[0].fields))}
 
-        each("invoices", f"maker, k = {k}", INVOICES, voted, at_once=2)
-    each("invoices", "maker, k = 1", INVOICES, recounted)
+        make("invoices", f"maker, k = {k}", INVOICES, voted, at_once=2)
+    make("invoices", "maker, k = 1", INVOICES, recounted)
     for way in ("lines", "JSON", "lines after four examples"):
 
         def single(number: int, way: str = way) -> dict[str, Any]:
@@ -219,7 +216,7 @@ def invoices(model: str) -> None:
             right = fields(task, said["reply"])
             return {"right": all(right), "fields": sum(right), "reply": said["reply"], "tokens": said["tokens"]}
 
-        each("invoices", f"one call, as {way}", INVOICES, single)
+        make("invoices", f"one call, as {way}", INVOICES, single)
 
 
 # -- the table -------------------------------------------------------------------------------------------------

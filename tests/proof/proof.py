@@ -21,7 +21,6 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,7 +30,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "kit"))
 import maker
 from maker.experiments import side_by_side
 from maker.experiments.side_by_side import ALOUD, TEMPERATURE
-from proving import FOLDER, ask, interval, keep, kept
+from proving import FOLDER, ask, each, interval, keep, kept
 
 TRIES, AT_ONCE = 10, 4
 MOST_TOKENS = 2048  # of a single call's reply
@@ -140,7 +139,6 @@ def note(**said: Any) -> None:
 def single(name: str, row: Row, model: str) -> None:
     """Ask in single calls what was not asked yet."""
     for way in prompts():
-        known = {said["try"] for said in tried()[name, way]}
 
         def one(number: int, way: str = way) -> None:
             task = task_of(row, number)
@@ -149,16 +147,13 @@ def single(name: str, row: Row, model: str) -> None:
             said = ask(model, words, number, TEMPERATURE, MOST_TOKENS)
             note(row=name, way=way, **{"try": number}, right=holds(said["reply"], right), **said)
 
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            list(pool.map(one, [number for number in range(TRIES) if number not in known]))
+        each(range(TRIES), tried()[name, way], one, AT_ONCE)
 
 
 def voted(name: str, row: Row, model: str) -> None:
     """Let maker do what it has not done yet; a run that was cut off goes on."""
-    known = {said["try"] for said in tried()[name, "maker"]}
-    for number in range(row.runs):
-        if number in known:
-            continue
+
+    def one(number: int) -> None:
         task, begun = task_of(row, number), time.monotonic()
         result = maker.run_sync(
             task, model=model, k=row.k, temperature=TEMPERATURE, max_tokens=24, limits=LIMITS,
@@ -166,11 +161,13 @@ def voted(name: str, row: Row, model: str) -> None:
         )  # fmt: skip
         if result.stopped:
             print(f"{name} {number}: stopped by {result.stopped}: {result.detail}", file=sys.stderr, flush=True)
-            continue
+            return
         usage = result.usage
         note(row=name, way="maker", **{"try": number}, right=result.solved, tokens=usage.tokens_in + usage.tokens_out,
              seconds=round(time.monotonic() - begun, 1), steps=result.steps, samples=result.samples,
              wrong=result.wrong, flagged=result.flagged)  # fmt: skip
+
+    each(range(row.runs), tried()[name, "maker"], one, at_once=1)
 
 
 def counted(tries: list[dict[str, Any]]) -> tuple[int, int, float, float]:

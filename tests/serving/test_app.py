@@ -186,6 +186,39 @@ def test_a_response_is_parsed_and_streamed(client: openai.OpenAI):
     assert (kinds[0], kinds[-1]) == ("response.created", "response.completed")
 
 
+FLAT = {"type": "function", **WEATHER["function"]}  # as a response has it
+
+
+def test_a_response_calls_what_was_voted_on(client: openai.OpenAI):
+    """The call is an item of its own; it goes back with its result, and the next response is in words."""
+    asked = [{"role": "user", "content": "weather"}]
+    found = client.responses.create(model="m", input=asked, tools=[FLAT])
+    (call,) = found.output
+    assert (call.type, call.name, json.loads(call.arguments)) == (
+        "function_call",
+        "weather",
+        {"city": "Rome", "days": 2},
+    )
+    assert (found.maker["decided"], found.maker["margin"], found.tools[0].name) == (True, 3, "weather")
+    result = {"type": "function_call_output", "call_id": call.call_id, "output": "21 degrees"}
+    after = client.responses.create(model="m", input=[*asked, call, result], tools=[FLAT])
+    assert (after.output_text, [item.type for item in after.output]) == ("It is 21 degrees.", ["message"])
+
+
+def test_a_response_with_a_call_is_streamed(client: openai.OpenAI):
+    """The client builds up the call from the events, which come in the documented order."""
+    choice = {"type": "function", "name": "weather"}
+    with client.responses.stream(model="m", input="weather", tools=[FLAT], tool_choice=choice) as stream:
+        events = list(stream)
+        (call,) = stream.get_final_response().output
+    assert (call.name, json.loads(call.arguments)) == ("weather", {"city": "Rome", "days": 2})
+    assert [event.type.removeprefix("response.") for event in events] == [
+        "created", "in_progress", "output_item.added", "function_call_arguments.delta", "function_call_arguments.done",
+        "output_item.done", "completed",
+    ]  # fmt: skip
+    assert [event.sequence_number for event in events] == list(range(7))
+
+
 def test_a_stream_gives_the_decided_answer(client: openai.OpenAI):
     """The pieces are the answer, the vote is in the last one, and usage comes where it was asked for."""
     with client.chat.completions.create(

@@ -97,6 +97,36 @@ def test_a_response_is_read_as_messages():
             response(json.dumps(bad).encode(), {})
 
 
+def test_calls_of_a_response_are_read_as_a_chats():
+    """Calls join what was said before them, results follow by their ids, and tools are nested as a chat has them."""
+    function = {"name": "look", "parameters": {"type": "object", "properties": {}}}
+    calls = [{"type": "function_call", "call_id": name, "name": "look", "arguments": "{}"} for name in "ab"]
+    said = {"role": "assistant", "content": [{"type": "output_text", "text": "I look"}]}
+    done = {"type": "function_call_output", "call_id": "b", "output": [{"type": "input_text", "text": "nothing"}]}
+    told = {"input": [*HELLO, said, *calls, done], "tools": [{"type": "function", **function, "strict": None}],
+            "tool_choice": {"type": "function", "name": "look"}}  # fmt: skip
+    asked = response(json.dumps(told).encode(), {})
+    made = [{"id": name, "type": "function", "function": {"name": "look", "arguments": "{}"}} for name in "ab"]
+    assert asked.prompt == [
+        *HELLO, {"role": "assistant", "content": "I look", "tool_calls": made},
+        {"role": "tool", "tool_call_id": "b", "content": "nothing"},
+    ]  # fmt: skip
+    choice = {"type": "function", "function": {"name": "look"}}
+    assert asked.tools == ([{"type": "function", "function": function}], choice)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [{"tools": [{"type": "web_search"}]}, {"tools": [{"type": "function"}]}, {"tool_choice": {"type": "allowed_tools"}},
+     {"input": [{"type": "reasoning", "content": "hm"}]}, {"input": [{"type": "function_call", "arguments": "{}"}]},
+     {"input": [{"content": "hello"}]}, {"conversation": "c"}, {"tool_choice": "required"}],
+)  # fmt: skip
+def test_what_a_response_cannot_ask_for_is_named(bad: dict[str, Any]):
+    """Tools that run elsewhere, other items, and a conversation that is kept elsewhere are refused by their field."""
+    with pytest.raises(Refused, match="|".join(bad)):
+        response(json.dumps({"input": "hello", **bad}).encode(), {})
+
+
 def test_a_header_that_is_no_number_is_refused():
     """It is not taken for the default."""
     with pytest.raises(Refused, match="no number"):

@@ -14,6 +14,7 @@ import sys
 
 import typer
 
+from maker.api.telemetry.telemetry import telemetry
 from maker.cli.commands import (
     audit,
     check,
@@ -72,6 +73,8 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):  # what a terminal's encoding lacks is written as an escape
             stream.reconfigure(errors="backslashreplace")
     try:
+        if os.environ.get("MAKER_OTEL"):
+            telemetry()
         code = app(standalone_mode=False) or 0
         if code == INTERRUPTED:
             raise KeyboardInterrupt

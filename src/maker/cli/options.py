@@ -112,12 +112,17 @@ def with_settings(order: str, **helps: str) -> Callable[[Callable[..., None]], C
     return added
 
 
+def said(**options: Any) -> dict[str, Any]:
+    """Return the options that were given, by name."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
 def _settings(*, model: list[str] | None = None, **given: Any) -> dict[str, Any]:
     """Return what options say, under the names that the settings have; what was not given is left to its default.
 
     Where the command itself names the model, what is for reaching it is left to that, as `reaching`.
     """
-    given = {name: value for name, value in given.items() if value is not None}
+    given = said(**given)
     reaching = {name: given.pop(name) for name in REACHING.split() if name in given}
     limits = {name: given.pop(name) for name in Limits.model_fields if name in given}
     given["temperature"] = _temperature(given["temperature"])

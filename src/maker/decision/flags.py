@@ -52,8 +52,10 @@ Flag = Callable[[Sample, Step, Sequence[Sample]], RedFlag | None]
 
 
 def empty(sample: Sample, step: Step, earlier: Sequence[Sample]) -> RedFlag | None:
-    """Flag a reply without content."""
+    """Flag a reply without content; one that was cut off in its thought is `truncated`."""
     if sample.text is None or not sample.text.strip():
+        if cut_off(sample) and (sample.reasoning or sample.tokens_reasoning):
+            return None
         tools = sample.finish_reason in ("tool_calls", "function_call")
         return RedFlag("empty", "tool calls came instead of text" if tools else "the reply has no text")
     return None

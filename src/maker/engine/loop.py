@@ -66,6 +66,13 @@ class Loop:
 
     async def carry_out(self) -> RunResult:
         """Replay, calibrate if need be, advance to the end or to a stop, and say how it went."""
+        try:
+            return await self._carry_out()
+        except BaseException as error:
+            log.info("run.close", run=self.course.header["run"], solved=False, stopped=type(error).__name__)
+            raise
+
+    async def _carry_out(self) -> RunResult:
         self.course.abandoned = rolled_back(self.journal)
         self.course.replay()
         async with self.steering.taken():

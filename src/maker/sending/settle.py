@@ -7,11 +7,13 @@ Not covered: sending (`dispatcher.py`), and whether many polls share a wave or e
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Sequence
 
 from maker.decision.poll import Poll
 from maker.decision.sample import Request, Sample
 from maker.decision.wave import Wave
+from maker.log import debugging, log
 from maker.sending.budget.usage import Usage
 
 Draw = Callable[[Sequence[Request]], Awaitable[Sequence[Sample]]]
@@ -23,6 +25,7 @@ async def settle(polls: Sequence[Poll], draw: Draw, usage: Usage | None = None) 
     usage: where it is booked. Each poll is then either won, stuck, or open for its next wave. Raises what `draw`
     raises; polls are then as they were.
     """
+    began = time.monotonic() if debugging() else None
     samples = await draw([request for poll in polls for request in poll.requests()])
     waves, at = [], 0
     for poll in polls:
@@ -31,7 +34,16 @@ async def settle(polls: Sequence[Poll], draw: Draw, usage: Usage | None = None) 
         if usage is not None:
             usage.book(wave)
         waves.append(wave)
+    if began is not None:
+        _tell(polls, waves, time.monotonic() - began)
     return waves
+
+
+def _tell(polls: Sequence[Poll], waves: Sequence[Wave], seconds: float) -> None:
+    for poll, wave in zip(polls, waves, strict=True):
+        flags = [facts["flag"] for facts in wave.extras.values() if "flag" in facts]
+        log.debug("step.wave", run=poll.method.run, step=wave.step, samples=len(wave), flags=flags, won=poll.won,
+                  seconds=seconds)  # fmt: skip
 
 
 async def decide(

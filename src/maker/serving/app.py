@@ -103,7 +103,7 @@ class Proxy:
         try:
             await _while_there(request, vote, AT_ONCE if question.stream else None)
             if not question.stream:
-                return _json(form.whole(await vote, self._voter.name))
+                return _json(form.whole(await vote, self._voter.name, question))
             if vote.done():
                 vote.result()
         except BaseException:

@@ -3,7 +3,10 @@
 Promises: nothing that could change an answer is dropped in silence. A field that is not carried out here is refused by
 its name, unless it has the value that changes nothing; fields that are about bookkeeping alone are taken and ignored.
 
-Not covered: tools but in chats; images and other parts that are no text, which go to the upstream as they are.
+A request of /v1/responses is read as the chat that it stands for, with its items as messages and a chat's tools.
+
+Not covered: tools in text completions, and those that OpenAI's own servers run; images and other parts that are no
+text, which go to the upstream as they are, and only from chats.
 """
 
 from __future__ import annotations
@@ -31,10 +34,14 @@ _CHANGES_NOTHING: Mapping[str, Sequence[Any]] = {
     "tool_choice": ("none", "auto"), "best_of": (1,), "echo": (False,), "background": (False,),
     "truncation": ("disabled",), "modalities": (["text"],),
 }  # fmt: skip
-_TOOLS = "tools are voted on at /v1/chat/completions alone: ask there"
-_REMEDIES = {"n": "one voted answer is given to a request: leave n out", "tools": _TOOLS, "tool_choice": _TOOLS}
+_TOOLS = "tools are voted on at /v1/chat/completions and /v1/responses: ask there"
+_WHOLE = "no conversation is kept here: send all of it as input"
+_REMEDIES = {"n": "one voted answer is given to a request: leave n out", "tools": _TOOLS, "tool_choice": _TOOLS,
+             "previous_response_id": _WHOLE, "conversation": _WHOLE}  # fmt: skip
 _EITHER = "calls are the answer where tools are offered: ask for response_format in a request of its own"
 _ONE_CALL = "calls are voted on as they come, one or several: leave parallel_tool_calls out, or offer no tools"
+_FUNCTION = ("name", "description", "parameters", "strict")  # what a chat's tool says of its function
+_NAMED = {"content": ("role",), "arguments": ("call_id", "name"), "output": ("call_id",)}  # of items, by their text
 _VOTING = ("k", "max_votes", "max_flags", "max_calls", "max_tokens", "max_cost", "max_seconds")  # of one request
 
 
@@ -80,14 +87,17 @@ class _Format(BaseModel):
     json_schema: dict[str, Any] | None = None
 
 
-class _Chat(_Body):
+class _WithTools(_Body):
+    tools: list[dict[str, Any]] | None = None
+    tool_choice: str | dict[str, Any] | None = None
+    parallel_tool_calls: bool | None = None
+
+
+class _Chat(_WithTools):
     messages: list[dict[str, Any]] = Field(min_length=1)
     max_tokens: int | None = Field(default=None, ge=1)
     max_completion_tokens: int | None = Field(default=None, ge=1)
     response_format: _Format | None = None
-    tools: list[dict[str, Any]] | None = None
-    tool_choice: str | dict[str, Any] | None = None
-    parallel_tool_calls: bool | None = None
 
 
 class _Completion(_Body):
@@ -95,7 +105,7 @@ class _Completion(_Body):
     max_tokens: int | None = Field(default=None, ge=1)
 
 
-class _Response(_Body):
+class _Response(_WithTools):
     input: str | list[dict[str, Any]] = Field(min_length=1)
     instructions: str | None = None
     max_output_tokens: int | None = Field(default=None, ge=1)
@@ -111,7 +121,7 @@ def chat(body: bytes, headers: Mapping[str, str]) -> Question:
     return replace(asked, tools=_tools(told, schema))
 
 
-def _tools(told: _Chat, schema: dict[str, Any] | None) -> tuple[list[dict[str, Any]], Any] | None:
+def _tools(told: _WithTools, schema: dict[str, Any] | None) -> tuple[list[dict[str, Any]], Any] | None:
     """Return the tools that may be called, with the choice. Raises Refused for what is none, and beside a schema."""
     if told.tool_choice == "none" or (not told.tools and told.tool_choice in (None, "auto")):
         return None
@@ -136,9 +146,9 @@ def completion(body: bytes, headers: Mapping[str, str]) -> Question:
 
 
 def response(body: bytes, headers: Mapping[str, str]) -> Question:
-    """Read a request of /v1/responses: texts, and a schema. Raises Refused."""
+    """Read a request of /v1/responses: texts, calls and their results; a schema, or tools. Raises Refused."""
     told = _read(_Response, body)
-    messages = [_message(item) for item in told.input] if isinstance(told.input, list) else told.input
+    messages = _messages(told.input) if isinstance(told.input, list) else told.input
     if told.instructions:
         spoken = messages if isinstance(messages, list) else [{"role": "user", "content": messages}]
         messages = [{"role": "system", "content": told.instructions}, *spoken]
@@ -146,19 +156,58 @@ def response(body: bytes, headers: Mapping[str, str]) -> Question:
     kind = form.get("type") if isinstance(form, dict) else None
     if kind not in ("text", "json_object", "json_schema"):
         raise Refused(400, "text.format: its type is text, json_object or json_schema", param="text.format")
-    return _question(told, messages, _schema(kind, form), told.max_output_tokens, headers)
+    schema = _schema(kind, form)
+    told.tools = [_nested(tool, "tools") for tool in told.tools or ()]
+    if isinstance(told.tool_choice, dict):
+        told.tool_choice = _nested(told.tool_choice, "tool_choice")
+    asked = _question(told, messages, schema, told.max_output_tokens, headers)
+    return replace(asked, tools=_tools(told, schema))
+
+
+def _nested(tool: dict[str, Any], where: str) -> dict[str, Any]:
+    """Return a tool of a response, or a choice of one, as a chat has it. Raises Refused for another than a function."""
+    if (kind := tool.get("type")) != "function":
+        raise Refused(400, f"{where}: type {str(kind)[:40]!r} is not carried out here, your own functions alone are",
+                      code="unsupported", param=where)  # fmt: skip
+    told = {name: tool[name] for name in _FUNCTION if tool.get(name) is not None}
+    return {"type": kind, "function": told}
+
+
+def _messages(items: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the items of a response's input as messages of a chat: calls belong to what was said before them."""
+    messages: list[dict[str, Any]] = []
+    for item in items:
+        message = _message(item)
+        if "tool_calls" in message and messages and messages[-1]["role"] == "assistant":
+            messages[-1].setdefault("tool_calls", []).extend(message["tool_calls"])
+        else:
+            messages.append(message)
+    return messages
 
 
 def _message(item: dict[str, Any]) -> dict[str, Any]:
-    """Return an item of a response's input as a message of a chat; only texts are read."""
-    content, kind = item.get("content"), item.get("type", "message")
+    """Return one item as a message; texts, calls of functions and their results are read. Raises Refused."""
+    kind = item.get("type", "message")
+    where = {"message": "content", "function_call": "arguments", "function_call_output": "output"}.get(str(kind), "")
+    text = _text(item.get(where))
+    names = _NAMED.get(where, ())
+    if text is None or not all(isinstance(item.get(name), str) for name in names):
+        raise Refused(400, f"input: an item of type {str(kind)[:40]!r} is not read here, or not in this form: give "
+                      "messages of text, function_call and function_call_output", param="input")  # fmt: skip
+    if where == "content":
+        return {"role": item["role"], "content": text}
+    if where == "output":
+        return {"role": "tool", "tool_call_id": item["call_id"], "content": text}
+    call = {"id": item["call_id"], "type": "function", "function": {"name": item["name"], "arguments": text}}
+    return {"role": "assistant", "content": None, "tool_calls": [call]}
+
+
+def _text(content: Any) -> str | None:
+    """Return a text, or parts that are texts as one; None for what is neither."""
     if isinstance(content, list) and all(isinstance(part, dict) and isinstance(part.get("text"), str)
                                          for part in content):  # fmt: skip
-        content = "".join(part["text"] for part in content)
-    if kind != "message" or not isinstance(content, str) or not isinstance(item.get("role"), str):
-        raise Refused(400, f"input: an item of type {str(kind)[:40]!r} is not read here: give messages of text",
-                      param="input")  # fmt: skip
-    return {"role": item["role"], "content": content}
+        return "".join(part["text"] for part in content)
+    return content if isinstance(content, str) else None
 
 
 def _read(model: type[B], body: bytes) -> B:

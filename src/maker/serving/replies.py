@@ -21,7 +21,7 @@ from maker.serving.voting import Answered
 Made = dict[str, Any]
 
 
-def chat_reply(given: Answered, model: str) -> Made:
+def chat_reply(given: Answered, model: str, _: Question) -> Made:
     """Return a chat completion."""
     message: Made = {"role": "assistant", "content": given.text, "refusal": None}
     if given.calls:
@@ -45,7 +45,7 @@ def chat_events(given: Answered, model: str, question: Question) -> Iterator[byt
     yield b"data: [DONE]\n\n"
 
 
-def completion_reply(given: Answered, model: str) -> Made:
+def completion_reply(given: Answered, model: str, _: Question) -> Made:
     """Return a text completion."""
     choice = {"index": 0, "text": given.text, "logprobs": None, "finish_reason": given.finish}
     return {**_head("cmpl", "text_completion", model), "choices": [choice], "usage": _usage(given),
@@ -54,7 +54,7 @@ def completion_reply(given: Answered, model: str) -> Made:
 
 def completion_events(given: Answered, model: str, question: Question) -> Iterator[bytes]:
     """Yield a text completion as a stream's events."""
-    whole = completion_reply(given, model)
+    whole = completion_reply(given, model, question)
     usage = whole.pop("usage")
     yield _event(whole)
     if question.counted:
@@ -62,16 +62,26 @@ def completion_events(given: Answered, model: str, question: Question) -> Iterat
     yield b"data: [DONE]\n\n"
 
 
-def response_reply(given: Answered, model: str) -> Made:
-    """Return a response with one message."""
-    part: Made = {"type": "output_text", "text": given.text, "annotations": []}
+def response_reply(given: Answered, model: str, question: Question) -> Made:
+    """Return a response: what is said as a message, where anything is, and an item for each call."""
     cut = given.finish == "length"
     status = "incomplete" if cut else "completed"
-    message = {"type": "message", "id": _name("msg"), "role": "assistant", "status": status, "content": [part]}
+    tools, choice = question.tools or ([], "none")
+    if isinstance(choice, dict):
+        choice = {"type": "function", **choice["function"]}
+    output: list[Made] = []
+    if given.text is not None or not given.calls:
+        part = {"type": "output_text", "text": given.text or "", "annotations": []}
+        output.append({"type": "message", "id": _name("msg"), "role": "assistant", "status": status, "content": [part]})
+    output += [
+        {"type": "function_call", "id": _name("fc"), "call_id": call["id"], **call["function"], "status": "completed"}
+        for call in given.calls
+    ]
     return {
         "id": _name("resp"), "object": "response", "created_at": int(time.time()), "model": model, "status": status,
-        "error": None, "incomplete_details": {"reason": "max_output_tokens"} if cut else None, "output": [message],
-        "parallel_tool_calls": False, "tool_choice": "none", "tools": [], "maker": given.told,
+        "error": None, "incomplete_details": {"reason": "max_output_tokens"} if cut else None, "output": output,
+        "parallel_tool_calls": bool(tools), "tool_choice": choice or "auto",
+        "tools": [{"type": "function", **tool["function"]} for tool in tools], "maker": given.told,
         "usage": {
             "input_tokens": given.tokens_in, "output_tokens": given.tokens_out,
             "total_tokens": given.tokens_in + given.tokens_out, "input_tokens_details": {"cached_tokens": 0},
@@ -82,26 +92,33 @@ def response_reply(given: Answered, model: str) -> Made:
 
 def response_events(given: Answered, model: str, question: Question) -> Iterator[bytes]:
     """Yield a response as a stream's events, in the order that clients build it up by."""
-    whole = response_reply(given, model)
-    (message,) = whole["output"]
-    (part,) = message["content"]
-    at = {"item_id": message["id"], "output_index": 0, "content_index": 0}
-    opened = {**message, "status": "in_progress", "content": []}
+    whole = response_reply(given, model, question)
     begun = {**whole, "status": "in_progress", "output": [], "usage": None, "incomplete_details": None}
-    ended = f"response.{whole['status']}"
-    events: tuple[tuple[str, Made], ...] = (
-        ("response.created", {"response": begun}),
-        ("response.in_progress", {"response": begun}),
-        ("response.output_item.added", {"output_index": 0, "item": opened}),
-        ("response.content_part.added", {**at, "part": {**part, "text": ""}}),
-        ("response.output_text.delta", {**at, "delta": given.text, "logprobs": []}),
-        ("response.output_text.done", {**at, "text": given.text, "logprobs": []}),
-        ("response.content_part.done", {**at, "part": part}),
-        ("response.output_item.done", {"output_index": 0, "item": message}),
-        (ended, {"response": whole}),
-    )  # fmt: skip
+    events: list[tuple[str, Made]] = [(f"response.{kind}", {"response": begun}) for kind in ("created", "in_progress")]
+    for index, item in enumerate(whole["output"]):
+        at = {"output_index": index}
+        inside = _call_events(item) if item["type"] == "function_call" else _message_events(item)
+        empty = {**item, "status": "in_progress"} | ({"arguments": ""} if "arguments" in item else {"content": []})
+        events.append(("response.output_item.added", {**at, "item": empty}))
+        events += [(kind, {"item_id": item["id"], **at, **told}) for kind, told in inside]
+        events.append(("response.output_item.done", {**at, "item": item}))
+    events.append((f"response.{whole['status']}", {"response": whole}))
     for number, (kind, told) in enumerate(events):
         yield b"event: %s\n" % kind.encode() + _event({"type": kind, "sequence_number": number, **told})
+
+
+def _message_events(item: Made) -> Iterator[tuple[str, Made]]:
+    (part,) = item["content"]
+    at = {"content_index": 0}
+    yield "response.content_part.added", {**at, "part": {**part, "text": ""}}
+    yield "response.output_text.delta", {**at, "delta": part["text"], "logprobs": []}
+    yield "response.output_text.done", {**at, "text": part["text"], "logprobs": []}
+    yield "response.content_part.done", {**at, "part": part}
+
+
+def _call_events(item: Made) -> Iterator[tuple[str, Made]]:
+    yield "response.function_call_arguments.delta", {"delta": item["arguments"]}
+    yield "response.function_call_arguments.done", {"name": item["name"], "arguments": item["arguments"]}
 
 
 def failed_event(body: Made) -> bytes:
@@ -113,7 +130,7 @@ class Form(NamedTuple):
     """What one route reads and writes."""
 
     read: Callable[[bytes, Any], Question]
-    whole: Callable[[Answered, str], Made]
+    whole: Callable[[Answered, str, Question], Made]
     events: Callable[[Answered, str, Question], Iterator[bytes]]
 
 

@@ -21,14 +21,16 @@ from maker.serving.refused import Refused
 _JSON: TypeAdapter[Any] = TypeAdapter(Any)
 
 
-def reader_of_schema(schema: dict[str, Any]) -> Reader[Any]:
-    """Return the reader of the answers that fit a schema. Raises Refused for one that cannot be followed."""
+def reader_of_schema(schema: dict[str, Any], field: str = "response_format") -> Reader[Any]:
+    """Return the reader of the answers that fit a schema. Raises Refused for one that cannot be followed.
+
+    field: where the client has put it, for the message.
+    """
     try:
         check_schema(schema)
     except (ValueError, TypeError, AttributeError, RecursionError, re.error) as error:
         why = "it is nested too deep" if isinstance(error, RecursionError) else str(error)[:200]
-        raise Refused(400, f"response_format: this JSON schema cannot be followed: {why}",
-                      param="response_format") from None  # fmt: skip
+        raise Refused(400, f"{field}: this JSON schema cannot be followed: {why}", param=field) from None
 
     def fitting(value: Any) -> Any:
         return _counted(checked(value, schema))

@@ -132,6 +132,13 @@ def test_hostile_words_stay_text(hostile):
     assert not re.search("[\0\x07\x1b\u202e\u2066\u200b\ufeff\ud800]", page)
 
 
+def test_tables_that_scroll_are_reached_by_keys(hostile):
+    """Each part that may scroll sideways takes the focus, and has a name to hear then."""
+    scrolls = re.findall(r'<div class="scroll"([^>]*)>', render_report(collect(hostile)))
+    assert len(scrolls) >= 3
+    assert [one for one in scrolls if not re.fullmatch(r' tabindex="0" role="region" aria-label="[^"]+"', one)] == []
+
+
 def test_the_policy_allows_one_style_sheet_and_nothing_else(hostile):
     """The policy has default-src 'none' and the hash of the page's own style sheet, which comes before any text."""
     page = render_report(collect(hostile))

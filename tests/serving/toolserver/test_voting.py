@@ -76,7 +76,7 @@ def test_a_schema_is_voted_on(allowance: Allowance):
     [
         (Question("x"), "no two replies agree"), (Question("x", ["a", "b"], {"type": "string"}), "either"),
         (Question("x", ["a"]), "2 to 100"), (Question("x", ["a", "a"]), "2 to 100"), (Question("x", []), "2 to 100"),
-        (Question("x", schema={"type": "nonsense"}), "answer_schema: give one .*nonsense"),
+        (Question("x", schema={"type": "nonsense"}), "^answer_schema: this JSON schema cannot be followed: .*nonsense"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_voted_on_takes_nothing(allowance: Allowance, question: Question, said: str):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import enum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from maker.cli.options import OPTIONS, Extra, Header, Prices, Query, Timeout, named_model
+from maker.cli.options import OPTIONS, Extra, Header, Prices, Query, Timeout, named_model, said
 from maker.cli.screen import safe
 from maker.errors import TaskError
 from maker.models import load_model, pool_of
@@ -64,8 +64,7 @@ def serve(
         from maker.serving.voting import Rules, Voter  # noqa: PLC0415
     except ImportError as error:
         raise TaskError(f"serve: {error.name} is not installed: pip install 'maker[serve]'") from None
-    told: dict[str, Any] = {"prices": prices, "timeout": timeout, "header": header, "extra": extra, "query": query}
-    reaching = {name: value for name, value in told.items() if value is not None}
+    reaching = said(prices=prices, timeout=timeout, header=header, extra=extra, query=query)
     named = {spec: named_model(spec, **reaching) for spec in model}
     made = {spec: load_model(one) if isinstance(one, str) else one for spec, one in named.items()}
     if max_cost_per_key is not None and not auth_key:

@@ -108,6 +108,9 @@ class Solver:
             async with self.steering.taken(), self.reporter.workers() as group:
                 for decision in list(self.tree.open.values()):
                     group.start_soon(self._decide, decision, group)
+        except BaseException as error:
+            log.info("solve.close", run=self.header["run"], stopped=type(error).__name__)
+            raise
         finally:
             self.book.note_usage()
         return self.book.close(self._result())

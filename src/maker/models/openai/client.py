@@ -185,7 +185,7 @@ class OpenAI:
         except Held as held:
             detail = f"{self._target.origin} asked for a pause, {held.seconds:.0f} s of it are left"
             return Trouble(Failure("transient", detail, held.seconds))
-        counted = False
+        began, counted = self._clock(), False
 
         def noticed(status: int, headers: Mapping[str, str]) -> None:
             nonlocal counted
@@ -206,8 +206,10 @@ class OpenAI:
         finally:
             gate.leave(ticket)
         if debugging():
-            log.debug("model.reply", model=self.name, step=request.address.step, draw=request.address.draw,
-                      outcome=outcome.failure.kind if isinstance(outcome, Trouble) else "sample")  # fmt: skip
+            where, to = request.address, self._target
+            log.debug("model.reply", run=where.run, step=where.step, draw=where.draw, model=to.model, server=to.origin,
+                      api=to.api, choices=choices, temperature=request.temperature, max_tokens=request.max_tokens,
+                      seed=request.seed, seconds=self._clock() - began, **_came(outcome))  # fmt: skip
         return outcome
 
     def _asked(self, request: Request, choices: int) -> Asked:
@@ -296,6 +298,22 @@ def _of_thinker(sample: Sample, request: Request) -> Reply:
     if request.max_tokens < ROOM and cut_in_thought(sample):
         return Failure("again", "the reply ended before its answer began", None, sample.tokens_in, sample.tokens_out)
     return apart(sample)
+
+
+def _came(outcome: list[Reply] | Trouble) -> dict[str, Any]:
+    """Return what is told of an exchange's end: nothing of what the model wrote."""
+    if isinstance(outcome, Trouble):
+        failure, status = outcome.failure, outcome.status or None
+        return {"outcome": failure.kind, "status": status, "tokens_in": failure.tokens_in,
+                "tokens_out": failure.tokens_out}  # fmt: skip
+    samples = [one for one in outcome if isinstance(one, Sample)]
+    first = samples[0] if samples else Sample(None)
+    read, written = [one.tokens_in for one in samples], [one.tokens_out for one in samples]
+    return {
+        "outcome": "sample", "status": 200, "tokens_in": None if None in read else sum(filter(None, read)),
+        "tokens_out": None if None in written else sum(filter(None, written)),
+        "finish": [one.finish_reason for one in samples], "named": first.model, "id": first.response_id,
+    }  # fmt: skip
 
 
 def _cut(sample: Sample, stops: Sequence[str]) -> Sample:

@@ -65,10 +65,9 @@ class Question:
                             "prose makes no sense, since no two replies agree")  # fmt: skip
         if self.schema is not None:
             try:
-                return reader_of_schema(self.schema)
+                return reader_of_schema(self.schema, "answer_schema")
             except Refused as why:
-                said = str(why).partition(": ")[2]  # what comes first names the field of another interface
-                raise TaskError(f"answer_schema: give one that can be followed: {said}") from None
+                raise TaskError(str(why)) from None
         options = tuple(dict.fromkeys(self.options or ()))
         if not 2 <= len(options) <= MOST_OPTIONS:
             raise TaskError(f"options: give 2 to {MOST_OPTIONS} different texts; {len(options)} are given")

@@ -113,7 +113,7 @@ function steps(id, rows, empty) {
     const button = made("button", whole.format(one.step));
     button.type = "button";
     button.dataset.step = one.step;
-    button.setAttribute("aria-label", `Samples of step ${one.step}`);
+    button.setAttribute("aria-label", `Samples of step ${whole.format(one.step)}`);
     button.addEventListener("click", () => samples(one.step));
     return [button, one.samples, one.margin, one.entropy, one.flagged, one.rounds];
   }), empty);

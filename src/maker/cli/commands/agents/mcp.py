@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import signal
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from maker import __version__
-from maker.cli.options import OPTIONS, Extra, Header, Prices, Query, Timeout, named_model
+from maker.cli.options import OPTIONS, Extra, Header, Prices, Query, Timeout, named_model, said
 from maker.decision.sample import Traits
 from maker.errors import TaskError
 from maker.models import load_model
@@ -49,8 +49,7 @@ def mcp(
         raise TaskError(f"mcp: {error.name} is not installed: pip install 'maker[mcp]'") from None
     if not root.is_dir():
         raise TaskError(f"--root {root}: there is no such folder. Make it first.")
-    given: dict[str, Any] = {"prices": prices, "timeout": timeout, "header": header, "extra": extra, "query": query}
-    told = {name: value for name, value in given.items() if value is not None}
+    told = said(prices=prices, timeout=timeout, header=header, extra=extra, query=query)
     named = named_model(model, **told)
     asked = load_model(named) if isinstance(named, str) else named
     must_have_prices(make_limits({"max_calls": max_calls, "max_cost": max_cost}), Traits.of(asked).prices)
