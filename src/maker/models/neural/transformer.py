@@ -78,14 +78,14 @@ class Transformer:
     def _paired(self, matrix: Array) -> Array:
         """Put next to each other the columns of a head that the rotation turns against each other."""
         halves = matrix.reshape(len(matrix), -1, 2, self.shape.head_dim // 2)
-        return np.asarray(halves.swapaxes(2, 3).reshape(matrix.shape))
+        return halves.swapaxes(2, 3).reshape(matrix.shape)
 
     def _angles(self, places: int) -> Array:
         """Return the rotation as complex numbers [places, heads * head_dim / 2]."""
         half = self.shape.head_dim // 2
         angle = np.arange(places)[:, None] * self.shape.rope_base ** (-np.arange(half) / half)
         turns = np.exp(1j * np.tile(angle, (1, self.shape.heads)))
-        return turns.astype(np.result_type(self.dtype, np.complex64))
+        return np.asarray(turns.astype(np.result_type(self.dtype, np.complex64)))
 
     def _norm(self, x: Array) -> Array:
         """Divide every vector by its root mean square (the gain is in the matrix that follows)."""
