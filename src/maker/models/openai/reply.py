@@ -63,6 +63,7 @@ _LONGEST_NAME = 200  # characters of an id, a model or a finish reason that are 
 _SPEAKS = WAIT | {400, 401, 402, 403, 404, 405, 413, 415, 422}  # the status says it all, whatever the body is
 _DEAREST = 1e4  # dollars that one reply may cost
 _LEAST_BITS = 40.0  # of what an id can say: with less, honest replies share one now and then
+_FEWEST, _MANY = 7, 13  # characters that say so much: of digits and letters of both kinds; of digits alone
 _BETWEEN = {"-", "_"}  # the parts of an id
 _ANY_BUT_WORDS = re.compile(r"[0-9]|[a-z][A-Z]")
 _PREFIX = re.compile(r"[A-Za-z]+[-_]")  # of an id: the same in all
@@ -229,8 +230,12 @@ def telling(identity: str) -> bool:
     """
     prefix = _PREFIX.match(identity)
     rest = identity[prefix.end() :] if prefix else identity
+    if len(rest) < _FEWEST:
+        return False
     if len(set(rest) - _BETWEEN) < 2 or not _ANY_BUT_WORDS.search(rest):  # zeros, or words: the same in all replies
         return False
+    if len(rest) >= _MANY and rest.isalnum() and _DIGIT(rest):  # nearly always
+        return True
     letters = (10 if _DIGIT(rest) else 0) + (26 if _SMALL(rest) else 0) + (26 if _CAPITAL(rest) else 0)
     said = len(rest) if rest.isalnum() else sum(map(str.isalnum, rest))
     return letters > 0 and said * math.log2(letters) >= _LEAST_BITS
