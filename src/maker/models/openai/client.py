@@ -182,7 +182,7 @@ class OpenAI:
                       request.max_tokens, request.tools is not None)  # fmt: skip
         gate = self._gate
         try:
-            ticket = await gate.enter(self.timeout)
+            ticket = gate.enter_at_once() or await gate.enter(self.timeout)
         except Held as held:
             detail = f"{self._target.origin} asked for a pause, {held.seconds:.0f} s of it are left"
             return Trouble(Failure("transient", detail, held.seconds))
