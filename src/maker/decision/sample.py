@@ -249,6 +249,8 @@ Reply = Sample | Failure
 
 def readable(replies: Any, count: int) -> list[Reply]:
     """Return what a draw gave as samples and failures; text alone is a sample. Raises ModelError for anything else."""
+    if type(replies) is list and len(replies) == count == 1 and type(replies[0]) is Sample:  # nearly always, over HTTP
+        return [replies[0]]
     if type(replies) is not list and (not isinstance(replies, Sequence) or isinstance(replies, str)):
         raise ModelError(f"the model gave a {type(replies).__name__}, not a list of replies. Mend the model's draw().")
     if len(replies) != count:

@@ -251,7 +251,8 @@ class Dispatcher:
             finally:
                 self.out -= count
                 if call is not None:
-                    call.replied = any(isinstance(reply, Sample) for reply in replies)
+                    for reply in replies:  # one nearly always
+                        call.replied = call.replied or isinstance(reply, Sample)
                     self.slots.late.end(call)
                 if self.traits.bears is not None and self.limits.concurrency is None:
                     self.slots.resize(self.bears())

@@ -41,10 +41,11 @@ class Turns:
         each = {of.name: asked(of, of.name) for of in traits.turns} or {"": asked(traits, name)}
         self._each = tuple(each.values())
         self._turns = tuple(each[of.name] for of in traits.turns) or self._each
+        self._only = self._each[0] if len(self._each) == 1 else None
 
     def of(self, request: Request) -> Asked:
         """Return the model whose turn a draw is."""
-        return self._turns[request.address.draw % len(self._turns)]
+        return self._only or self._turns[request.address.draw % len(self._turns)]
 
     @property
     def gone(self) -> str:
@@ -64,6 +65,6 @@ class Turns:
 
     def bounds(self, draws: Sequence[Draw], bounds: Bounds) -> list[Spent]:
         """Return the most that each draw can take. bounds: the same for requests to one model."""
-        if len(self._each) == 1:
-            return bounds([draw.request for draw in draws], self._each[0].traits.prices)
+        if self._only is not None:
+            return bounds([draw.request for draw in draws], self._only.traits.prices)
         return [bounds([draw.request], self.prices(draw))[0] for draw in draws]

@@ -181,7 +181,7 @@ class OpenAI:
         asked = self._asked(request, choices)
         gate = self._gate
         try:
-            ticket = await gate.enter(self.timeout)
+            ticket = gate.enter_at_once() or await gate.enter(self.timeout)
         except Held as held:
             detail = f"{self._target.origin} asked for a pause, {held.seconds:.0f} s of it are left"
             return Trouble(Failure("transient", detail, held.seconds))

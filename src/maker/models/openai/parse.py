@@ -24,8 +24,10 @@ _PIECE = 2**16  # bytes that are looked at in one go
 
 def crowded(body: bytes, tokens: int) -> bool:
     """Say whether a body has more values than a reply of so many tokens has, what looks like some in a text aside."""
+    if len(body) <= _LEAST:  # nearly always
+        return False
     most = max(_LEAST, _A_TOKEN * tokens)
-    if len(body) <= most or _marks(body) <= most:  # nearly always
+    if len(body) <= most or _marks(body) <= most:
         return False
     plain = body.replace(b"\\\\", b"").replace(b'\\"', b"")
     if plain.count(b'"') > 2 * most:

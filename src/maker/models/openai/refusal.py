@@ -180,7 +180,8 @@ def _label(error: Any, name: str) -> str:
 
 def clean(text: str, asked: Asked) -> str:
     """Return a server's words on one line, without the key and without what could steer a terminal."""
-    text = asked.scrubbed(text)
+    if asked.secrets:
+        text = asked.scrubbed(text)
     if len(text) <= LONGEST_WORDS and text.isprintable() and text.isascii() and " " not in text:
         return text
     text = text[: 4 * LONGEST_WORDS].encode("utf-8", "replace").decode()

@@ -63,6 +63,8 @@ _LONGEST_NAME = 200  # characters of an id, a model or a finish reason that are 
 _SPEAKS = WAIT | {400, 401, 402, 403, 404, 405, 413, 415, 422}  # the status says it all, whatever the body is
 _DEAREST = 1e4  # dollars that one reply may cost
 _LEAST_BITS = 40.0  # of what an id can say: with less, honest replies share one now and then
+_FEWEST, _MANY = 7, 13  # characters that say so much: of digits and letters of both kinds; of digits alone
+_ALL_THAT_MOST_TELL = {"prompt_tokens", "completion_tokens", "total_tokens"}  # of their usage
 _BETWEEN = {"-", "_"}  # the parts of an id
 _ANY_BUT_WORDS = re.compile(r"[0-9]|[a-z][A-Z]")
 _PREFIX = re.compile(r"[A-Za-z]+[-_]")  # of an id: the same in all
@@ -119,7 +121,9 @@ def _good(reply: dict[str, Any], asked: Asked, latency: float) -> list[Reply] | 
     mark, identity = _name(reply.get("system_fingerprint"), asked), _name(reply.get("id"), asked)
     if identity is not None and not telling(identity):
         identity = None
-    cached, cost, latency = _cached(usage), _cost(usage), round(latency, 6)
+    told_more = not usage.keys() <= _ALL_THAT_MOST_TELL
+    cached, cost = (_cached(usage), _cost(usage)) if told_more else (None, None)
+    latency = round(latency, 6)
     for sample in samples:
         sample.tokens_in, sample.tokens_out = tokens_in, tokens_out
         if isinstance(sample, Sample):
@@ -129,13 +133,17 @@ def _good(reply: dict[str, Any], asked: Asked, latency: float) -> list[Reply] | 
         _share_out(samples, choices, asked)
     elif isinstance(samples[0], Failure):
         return Trouble(samples[0], 200, own=True)
-    details = usage.get("completion_tokens_details") or usage.get("output_tokens_details")
-    if not details and "reasoning_tokens" in usage:
-        details = usage
+    details = _details(usage) if told_more else None
     for sample in samples:
         if isinstance(sample, Sample) and (details or sample.reasoning):
             sample.tokens_reasoning = _thought_in(details, sample, len(choices))
     return samples
+
+
+def _details(usage: dict[str, Any]) -> Any:
+    """Return what a server says of the tokens written, None for nothing."""
+    told = usage.get("completion_tokens_details") or usage.get("output_tokens_details")
+    return usage if not told and "reasoning_tokens" in usage else told
 
 
 def _share_out(samples: list[Reply], choices: list[Any], asked: Asked) -> None:
@@ -229,8 +237,12 @@ def telling(identity: str) -> bool:
     """
     prefix = _PREFIX.match(identity)
     rest = identity[prefix.end() :] if prefix else identity
+    if len(rest) < _FEWEST:
+        return False
     if len(set(rest) - _BETWEEN) < 2 or not _ANY_BUT_WORDS.search(rest):  # zeros, or words: the same in all replies
         return False
+    if len(rest) >= _MANY and rest.isalnum() and _DIGIT(rest):  # nearly always
+        return True
     letters = (10 if _DIGIT(rest) else 0) + (26 if _SMALL(rest) else 0) + (26 if _CAPITAL(rest) else 0)
     said = len(rest) if rest.isalnum() else sum(map(str.isalnum, rest))
     return letters > 0 and said * math.log2(letters) >= _LEAST_BITS

@@ -23,7 +23,7 @@ _AROUND = b" \t\r\n\xef\xbb\xbf"
 
 def is_stream(body: bytes, content_type: str) -> bool:
     """Say whether a body is a stream of events."""
-    return "text/event-stream" in content_type or _BEGINS.match(body) is not None
+    return "text/event-stream" in content_type or (not body.startswith(b"{") and _BEGINS.match(body) is not None)
 
 
 def joined(body: bytes, tokens: int) -> dict[str, Any] | None:

@@ -54,12 +54,13 @@ def spent_on(reply: Sample | Failure, bound: Spent, prices: Prices | None) -> Sp
     tokens_in, tokens_out = reply.tokens_in, reply.tokens_out
     told, cached, free = 0.0, 0, False
     if isinstance(reply, Sample):
-        told, cached = reply.cost or 0.0 if prices is None else 0.0, reply.cached or 0
-        free = prices is None and reply.cost == 0
+        cached = reply.cached or 0
+        if prices is None and reply.cost is not None:
+            told, free = reply.cost or 0.0, reply.cost == 0
     if tokens_in is None or tokens_out is None:
         known = (tokens_in or 0) + (tokens_out or 0)
         return Spent(tokens_in or 0, tokens_out or 0, max(0, bound.assumed - known), bound.cost or told, 0, free)
-    cached = min(cached, tokens_in)
+    cached = min(cached, tokens_in) if cached else 0
     cost = prices.cost(tokens_in, tokens_out, cached) if prices else told
     return Spent(tokens_in, tokens_out, 0, cost, cached, free)
 

@@ -409,6 +409,23 @@ def test_random_traffic_loses_no_slot(ceiling):
     check()
 
 
+def test_a_slot_that_is_free_is_had_at_once():
+    """Where all are taken, or somebody waits for one, nobody slips by; each ticket counts as one of `enter`."""
+    door = Gate(1)
+
+    async def come() -> None:
+        ticket = door.enter_at_once()
+        assert ticket is not None and door.out == 1 and door.enter_at_once() is None
+        waiter = asyncio.create_task(door.enter(10))
+        await asyncio.sleep(0)
+        door.leave(ticket)
+        assert door.enter_at_once() is None  # it is the waiter's
+        door.leave(await waiter)
+        assert door.out == 0
+
+    asyncio.run(come())
+
+
 def test_a_gate_outlives_its_loop():
     """Waiters and timers of a loop that is gone do not stop those of the next one; the window still holds."""
     door = Gate(8)

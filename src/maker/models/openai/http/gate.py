@@ -127,14 +127,18 @@ class Gate:
 
     # -- one request ---------------------------------------------------------------------------------
 
+    def enter_at_once(self) -> Ticket | None:
+        """Return a ticket, as `enter` does, where a slot is free and nobody waits: it costs no coroutine; else None."""
+        return None if self._waiting or not self._free() else self._take()
+
     async def enter(self, patience: float) -> Ticket:
         """Wait for a slot and return the ticket that `good`, `refused`, `slowed` and `leave` ask for.
 
         Raises Held when the endpoint lets nothing through for `patience` seconds. Every entry is
         paired with one `leave`; cancelled while waiting, it holds nothing.
         """
-        if not self._waiting and self._free():
-            return self._take()
+        if (ticket := self.enter_at_once()) is not None:
+            return ticket
         loop = asyncio.get_running_loop()
         if loop is not self._loop:  # the loop before this one is gone, and its waiters and timer with it
             self._loop, self._ringing = loop, None
@@ -287,7 +291,7 @@ class Gate:
     # -- waking --------------------------------------------------------------------------------------
 
     def _free(self) -> bool:
-        if self.out + self._spent >= self.limit:
+        if self.out + self._spent >= round(self._limit):
             return False
         return not self._ajar or (not self._first_out and self._clock() >= self.opens_at)
 

@@ -71,7 +71,10 @@ class Wire:
                     proxy=self._proxy,
                     params=self._query,
                 )
-                whole = await _read(response, noticed, most_bytes(asked.choices * asked.tokens))
+                noticed(response.status, response.headers)
+                whole = _at_hand(response)
+                if whole is None:
+                    whole = await _read(response, most_bytes(asked.choices * asked.tokens))
         except (aiohttp.ClientError, OSError, ValueError, BadBody) as error:  # a deadline is an OSError, too
             return _trouble(error, self.target.origin, seconds)
         told = response.status, response.headers, whole, asked, time.monotonic() - began
@@ -123,7 +126,7 @@ class Wire:
                     proxy=self._proxy,
                     params=self._query,
                 )
-                whole = await _read(response, lambda *_: None, MOST_LISTED)
+                whole = await _read(response, MOST_LISTED)
         except (aiohttp.ClientError, OSError, ValueError, BadBody):
             return b""
         return whole if response.status == 200 else b""
@@ -135,15 +138,17 @@ class Wire:
             await line.leave(self)
 
 
-async def _read(response: aiohttp.ClientResponse, noticed: Noticed, most: int) -> bytes:
+def _at_hand(response: aiohttp.ClientResponse) -> bytes | None:
+    """Return a body that came with its headers, as short ones do; its connection is free. None where `_read` has to."""
+    content = response.content
+    return content.read_nowait() if content.is_eof() and not response.headers.get("Content-Encoding") else None
+
+
+async def _read(response: aiohttp.ClientResponse, most: int) -> bytes:
     """Return the whole body of a reply whose headers are there, and free its connection."""
     try:
-        headers, content = response.headers, response.content
-        noticed(response.status, headers)
-        encoding = headers.get("Content-Encoding", "")
-        if content.is_eof() and not encoding:  # a short body comes with its headers; its connection is free
-            return content.read_nowait()
-        whole = await read_body(content.iter_any(), encoding, response.content_length, most)
+        encoding = response.headers.get("Content-Encoding", "")
+        whole = await read_body(response.content.iter_any(), encoding, response.content_length, most)
     except BaseException:
         response.close()  # what is unread must not be taken for the next reply
         raise
