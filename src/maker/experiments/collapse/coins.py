@@ -40,7 +40,8 @@ class Questions:
     @property
     def right(self) -> Bools:
         """Of each question, which of the 216 answers are right."""
-        return self.coins @ ANSWERS.T == self.amounts[:, None]
+        right: Bools = self.coins @ ANSWERS.T == self.amounts[:, None]
+        return right
 
 
 def every() -> Questions:

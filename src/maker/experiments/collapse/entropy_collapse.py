@@ -285,7 +285,8 @@ def draw_figure(figure: Figure, looks: Sequence[Look]) -> None:
     """Draw entropy, the law, lost steps, what the vote adds, right steps by k, and effective rank."""
     panels = figure.subplots(2, 3)
     methods = list(dict.fromkeys(look.method for look in looks))
-    points = range(len({look.updates for look in looks}))
+    updates = sorted({look.updates for look in looks})
+    points = range(len(updates))
     values: list[tuple[Callable[[Look], float], Callable[[Look], float], str, str, str]] = [
         (lambda look: look.updates, lambda look: look.entropy, "updates", "token entropy, nats", "entropy falls"),
         (lambda look: float(np.exp(look.entropy)), lambda look: look.heard.p, "e^H", "reward, questions learned from",
@@ -307,7 +308,7 @@ def draw_figure(figure: Figure, looks: Sequence[Look]) -> None:
     for number, method in enumerate(methods):
         ends = (0, -1) if method == PLAIN else (-1,)
         for at in ends:
-            share = [float(np.mean(of(looks, method, at, lambda look, k=k: look.asked.right[k - 1]))) for k in KS]
-            line(last, list(KS), share, number, linestyle="-" if at else ":")
+            every = [look.asked.right for look in looks if (look.method, look.updates) == (method, updates[at])]
+            line(last, list(KS), np.mean(every, 0).tolist(), number, linestyle="-" if at else ":")
     last.set(xlabel="k", ylabel="right steps, held back", title="after training; dotted: before")
     legend(figure, panels[0][0], len(methods))

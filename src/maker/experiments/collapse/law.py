@@ -70,7 +70,7 @@ def velocity(ranks: Sequence[float]) -> list[float]:
 
 
 def correlation(one: Sequence[float], other: Sequence[float]) -> float:
-    """Return Pearson's correlation; 0 where one of them never changes."""
-    if np.ptp(one) == 0 or np.ptp(other) == 0:
+    """Return Pearson's correlation; 0 where one of them never changes, or there are fewer than two."""
+    if len(one) < 2 or np.ptp(one) == 0 or np.ptp(other) == 0:
         return 0.0
     return float(np.corrcoef(one, other)[0, 1])

@@ -10,6 +10,7 @@ Not covered: what it is trained for (`training.py`).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,7 +84,7 @@ class Policy:
         logits -= logits.max(1, keepdims=True)
         return first, second, logits - np.log(np.exp(logits).sum(1, keepdims=True))
 
-    def step(self, x: Floats, layers: tuple[Floats, Floats], slope: Floats, rate: float) -> None:
+    def step(self, x: Floats, layers: tuple[Floats, Floats], slope: NDArray[Any], rate: float) -> None:
         """Go one step downhill. layers: those of `forward`. slope: of the loss, by each logit. rate: of learning."""
         first, second = layers
         w2, w3 = self.weights[2], self.weights[4]
@@ -115,7 +116,7 @@ class Policy:
         *_, log = self.forward(seen(rows, np.tile(_HEADS, (number, 1)), np.tile(_AT, number), told))
         warm = np.exp((log - log.max(1, keepdims=True)).astype(float) / heat)
         each = (warm / warm.sum(1, keepdims=True)).reshape(number, heads, WORDS)
-        whole = each[:, 0]
+        whole: NDArray[np.float64] = each[:, 0]
         for place in range(1, TOKENS):
             after = each[:, np.equal(_AT, place)].reshape(number, -1)
             whole = np.repeat(whole, WORDS, 1) * after

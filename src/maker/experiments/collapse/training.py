@@ -128,7 +128,7 @@ def _push(method: Method, drawn: Drawn, now: Floats, rng: np.random.Generator) -
     """Return by how much each token's log P is pushed up: the negative slope of the loss by it."""
     a, moved = drawn.advantage, now - drawn.old
     ratio = np.exp(moved)
-    push = a * ratio
+    push: Floats = a * ratio
     if method.name == "KL-Cov":  # nothing is clipped: the tokens of most covariance are held to where they were
         top = np.argsort(-_covariance(a, now))[: round(_TOP * len(a))]
         push[top] -= method.constant * np.sign(moved[top])
@@ -146,4 +146,5 @@ def _push(method: Method, drawn: Drawn, now: Floats, rng: np.random.Generator) -
 
 def _covariance(a: Floats, log: Floats) -> Floats:
     """Return each token's part in the covariance of advantage and log P."""
-    return (a - a.mean()) * (log - log.mean())
+    parts: Floats = (a - a.mean()) * (log - log.mean())
+    return parts
