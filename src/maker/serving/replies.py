@@ -98,7 +98,8 @@ def response_events(given: Answered, model: str, question: Question) -> Iterator
     for index, item in enumerate(whole["output"]):
         at = {"output_index": index}
         inside = _call_events(item) if item["type"] == "function_call" else _message_events(item)
-        empty = {**item, "status": "in_progress"} | ({"arguments": ""} if "arguments" in item else {"content": []})
+        blank: Made = {"arguments": ""} if "arguments" in item else {"content": []}
+        empty = {**item, "status": "in_progress", **blank}
         events.append(("response.output_item.added", {**at, "item": empty}))
         events += [(kind, {"item_id": item["id"], **at, **told}) for kind, told in inside]
         events.append(("response.output_item.done", {**at, "item": item}))

@@ -159,7 +159,7 @@ class Spans:
         if fields["choices"] > 1:
             about["gen_ai.request.choice.count"] = fields["choices"]
         span = self._tracer.start_span(
-            f"{about['gen_ai.operation.name']} {fields['model']}", above and _under(above), SpanKind.CLIENT, about,
+            f"{about['gen_ai.operation.name']} {fields['model']}", None if above is None else _under(above), SpanKind.CLIENT, about,
             start_time=_ago(fields["seconds"]),
         )  # fmt: skip
         if failed:

@@ -100,7 +100,7 @@ class Wire:
                     proxy=self._proxy,
                     params={**(self._query or {}), **(query or {})} or None,
                 )
-                whole = await _read(response, lambda *_: None, most)
+                whole = await _read(response, most)
         except (aiohttp.ClientError, OSError, ValueError, BadBody) as error:
             return _trouble(error, self.target.origin, seconds)
         return response.status, response.headers, whole
