@@ -1,7 +1,7 @@
 """Write docs/experiments.md, docs/figures and their rows, all anew: `python -m maker.experiments.page`.
 
 Every figure, table and sentence of the page comes from the runs that this makes, at full size; nothing on
-it is written by hand but the introduction below.
+it is written by hand but the introduction below and the answers that follow it (`answers.py`).
 
 Not covered: the bundled model's card (`training/card.py`).
 """
@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
+from maker.experiments.answers import ANSWERS
 from maker.experiments.kit.files import can_draw, write
 from maker.experiments.kit.study import Options, Study, markdown
 from maker.experiments.registry import NAMES, load
@@ -68,8 +70,14 @@ def main() -> None:
         write(study, options.docs / "figures", parquet=False)
         parts[name] = section(study)
         print(f"{name}: {time.perf_counter() - began:.0f} s")
+    page.write_text(whole(parts, options.seed))
+
+
+def whole(parts: Mapping[str, str], seed: int) -> str:
+    """Return the page: introduction, answers, and the part of each experiment."""
+    answers = [f"- **[{name}](#{name})**: {NAMES[name]} {ANSWERS[name]}\n" for name in NAMES if name in parts]
     body = "\n".join(parts[name] for name in NAMES if name in parts)
-    page.write_text(_INTRODUCTION.format(seed=options.seed) + "\n" + body)
+    return f"{_INTRODUCTION.format(seed=seed)}\n{''.join(answers)}\n{body}"
 
 
 def _parts(text: str) -> dict[str, str]:

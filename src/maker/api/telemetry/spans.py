@@ -159,8 +159,8 @@ class Spans:
         if fields["choices"] > 1:
             about["gen_ai.request.choice.count"] = fields["choices"]
         span = self._tracer.start_span(
-            f"{about['gen_ai.operation.name']} {fields['model']}", None if above is None else _under(above), SpanKind.CLIENT, about,
-            start_time=_ago(fields["seconds"]),
+            f"{about['gen_ai.operation.name']} {fields['model']}", None if above is None else _under(above),
+            SpanKind.CLIENT, about, start_time=_ago(fields["seconds"]),
         )  # fmt: skip
         if failed:
             span.set_status(Status(StatusCode.ERROR, fields["outcome"]))
