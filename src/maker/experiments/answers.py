@@ -49,8 +49,8 @@ ANSWERS = {
         " .149 is kept, with KL-Cov .137."
     ),
     "opposite-cures": (
-        "Each its own alone: history taken away ends the avalanche and does nothing for the vote, variety kept "
-        "helps the vote and makes the avalanche no smaller."
+        "By the sign of each illness its own: history taken away ends the avalanche and does nothing for the "
+        "vote; variety kept helps the vote, and keeps more of the avalanche than plain training does."
     ),
     "relay": (
         "Of a ledger handed on whole 1% is left after 100 edits, of one edited record by record 71%, with a vote "
