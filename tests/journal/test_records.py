@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from maker.decision.wave import FLAGGED, UNKNOWN_TOKENS, Wave, encode_text  # fmt: skip
 from maker.errors import JournalError
-from maker.journal.records import NOTE, WAVE, decode, encode_note, encode_receipt, encode_wave  # fmt: skip
+from maker.journal.records import MOST, NOTE, WAVE, decode, encode_note, encode_receipt, encode_wave  # fmt: skip
 from maker.task.canonical import digest
 
 exactly = settings(derandomize=True, max_examples=50, deadline=None)
@@ -41,7 +41,7 @@ def _waves(draw):
         st.sampled_from(["flag", "finish", "id", "logprob", "model", "latency"]), _finite, min_size=1
     )
     return Wave(
-        step=draw(st.integers(0, 2**64 - 1)),
+        step=draw(st.integers(0, MOST)),
         first=draw(st.integers(0, 2**32 - 1)),
         draws=[number for entry in draws for number in entry],
         texts=draw(st.lists(st.tuples(st.booleans(), st.binary(max_size=20)), max_size=4)),

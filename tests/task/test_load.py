@@ -73,7 +73,7 @@ def test_a_dash_in_a_name_is_an_underscore_in_its_file():
     """`dict-sum` is listed so and found in dict_sum.py, by either spelling; its parameters are known by either too."""
     assert "dict-sum" in builtin_tasks() and "dict_sum" not in builtin_tasks()
     assert (load_task("dict-sum", turns="3").name, load_task("dict_sum", turns=3).steps) == ("dict-sum", 12)
-    assert list(task_parameters("dict-sum")) == ["turns", "keys", "data_seed", "design"]
+    assert list(task_parameters("dict-sum")) == ["turns", "keys", "data_seed", "design", "window"]
 
 
 @pytest.mark.parametrize(("given", "numbers"), [("3,1,2", (3, 1, 2)), ("-3, 1", (-3, 1)), ([2, 1], (2, 1))])
