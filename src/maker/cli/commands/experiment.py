@@ -17,6 +17,7 @@ from maker.experiments.registry import NAMES, load
 
 NO_FIGURE = "no figure will be drawn: matplotlib is missing, install it with `pip install 'maker[plots]'`"
 
+POOLED = "decorrelation"  # the experiment that asks two models in turn
 _TOLD = ("name", "question", "seed", "n", "simulated", "shows", "shows_not", "files", "rows")  # what a program reads
 
 
@@ -28,7 +29,8 @@ def experiment(
         "maker-experiments"
     ),
     model: Annotated[
-        str | None, typer.Option(help="Ask this model instead, thousands of times: begin with --quick.")
+        list[str] | None,
+        typer.Option(help="Ask this model instead, thousands of times: begin with --quick. Twice: a pool of two."),
     ] = None,
     temperature: Annotated[float, typer.Option(help="Of every draw of --model.")] = 0.1,
     as_json: Json = False,
@@ -40,15 +42,23 @@ def experiment(
     if seed < 0:
         raise TaskError(f"--seed {seed}: give a whole number of 0 or more")
     run = load(name)
+    asked, partner = _models(name, model or [])
     tell = functools.partial(typer.echo, err=True)
     if not can_draw():
         tell(NO_FIGURE)
-    study = run(Options(quick, seed, model, temperature, (lambda _line: None) if as_json else tell, out))
+    study = run(Options(quick, seed, asked, temperature, (lambda _line: None) if as_json else tell, out, partner))
     write(study, out)
     if as_json:
         print_json({key: getattr(study, key) for key in _TOLD})
     else:
         _show(study)
+
+
+def _models(name: str, given: list[str]) -> tuple[str | None, str | None]:
+    """Return the model to ask and its partner in a pool; one experiment alone takes a partner."""
+    if len(given) > 2 or (len(given) == 2 and name != POOLED):
+        raise TaskError(f"experiment {name}: --model is given {len(given)} times. Once, or twice for {POOLED}.")
+    return (*given, None, None)[:2]
 
 
 def _show(study: Study) -> None:

@@ -31,8 +31,8 @@ class Options:
     """How an experiment runs.
 
     quick: fewer draws, under 30 seconds. seed: of all draws. model: ask this one instead of the
-    experiment's own, at `temperature`. say: hears what is going on. out: folder in which an experiment may keep what
-    a model was asked so far, to go on from there.
+    experiment's own, at `temperature`. partner: a second model, for an experiment that asks two. say: hears what is
+    going on. out: folder in which an experiment may keep what a model was asked so far, to go on from there.
     """
 
     quick: bool = False
@@ -41,6 +41,7 @@ class Options:
     temperature: float = 0.1
     say: Callable[[str], None] = lambda _line: None
     out: Path | None = None
+    partner: str | None = None
 
     def size(self, full: int, quick: int) -> int:
         """Return how many of something to draw."""
