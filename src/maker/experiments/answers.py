@@ -32,7 +32,10 @@ ANSWERS = {
         "can do worse."
     ),
     "ladder": ("All rungs together let .84 of the runs finish where .12 do without, none of them with a wrong result."),
-    "decorrelation": ("Other words: 1 of 1,500 steps is lost, where plain draws lose 65 and warmer ones 70."),
+    "decorrelation": (
+        "Other words: 1 of 1,500 steps is lost, where plain draws lose 65 and warmer ones 70; of a language model's 20 "
+        "comparisons nothing is shown but that a weak partner in a pool costs steps."
+    ),
     "look-ahead": (
         "As a check of wins that others voted against, in .62 of the runs, where no k does in any; as a rung for "
         "steps that do not decide, in none."
