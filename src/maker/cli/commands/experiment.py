@@ -58,7 +58,7 @@ def _models(name: str, given: list[str]) -> tuple[str | None, str | None]:
     """Return the model to ask and its partner in a pool; one experiment alone takes a partner."""
     if len(given) > 2 or (len(given) == 2 and name != POOLED):
         raise TaskError(f"experiment {name}: --model is given {len(given)} times. Once, or twice for {POOLED}.")
-    return (*given, None, None)[:2]
+    return given[0] if given else None, given[1] if len(given) == 2 else None
 
 
 def _show(study: Study) -> None:

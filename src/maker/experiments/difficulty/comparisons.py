@@ -13,6 +13,7 @@ import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from maker.decision.sample import Sample
@@ -45,8 +46,8 @@ def ways(*, pool: bool) -> dict[str, list[Part]]:
         "plain": [plain],
         "plain, once more": [plain],
         f"warmer by {WARMER:g}": [Part(WARM, _plain)],
-        "other words": [Part(OWN, lambda task, at=at: _views(task)[at]) for at in range(2)],
-        "personas": [Part(OWN, lambda task, line=line: under(line, _plain(task))) for line in PERSONAS],
+        "other words": [Part(OWN, partial(_view, at)) for at in range(2)],
+        "personas": [Part(OWN, partial(_persona, line)) for line in PERSONAS],
         "examples, in either order": [plain, Part(OWN, _exchanged)],
     }
     if pool:
@@ -59,8 +60,12 @@ def _plain(task: Any) -> str:
     return prompt_of(task.prompt(task.initial_state(), 0), "a step's prompt is")
 
 
-def _views(task: Any) -> list[str]:
-    return [view.prompt for view in views(task, task.initial_state(), 0)]
+def _view(at: int, task: Any) -> str:
+    return views(task, task.initial_state(), 0)[at].prompt
+
+
+def _persona(line: str, task: Any) -> str:
+    return under(line, _plain(task))
 
 
 def _exchanged(task: Any) -> str:
