@@ -16,6 +16,8 @@ from dataclasses import dataclass
 
 SEED_BLOCK = 8  # seeds that one hash gives
 
+_AHEAD = "@"  # stands in no other name of a run
+
 _seeds = struct.Struct("<8Q").unpack
 _seed_input = struct.Struct("<QQ").pack
 
@@ -34,7 +36,12 @@ def ahead_of(run: str, prompt: str) -> str:
 
     prompt: the fingerprint of what they asked; where the run asks otherwise there, they are not its draws.
     """
-    return f"{run}@{prompt}"
+    return f"{run}{_AHEAD}{prompt}"
+
+
+def is_ahead(run: str) -> bool:
+    """Say whether a name is one that `ahead_of` gives."""
+    return _AHEAD in run
 
 
 def seed_key(seed: int, epoch: int = 0, branch: int = 0, question: bytes = b"") -> bytes:

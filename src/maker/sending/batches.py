@@ -59,7 +59,8 @@ class Batches:
 
     def settled(self, address: Address) -> None:
         """Forget a draw that has been answered, or that failed."""
-        self._tags.pop(address, None)
+        if self._tags:  # of a run without batches no address is hashed
+            self._tags.pop(address, None)
 
     def _append(self, said: dict[str, object]) -> None:
         self._journal.append(encode_note({"batch": said}))
@@ -68,6 +69,8 @@ class Batches:
 
     def reserve(self, note: Reserve) -> None:
         """Take a journaled reservation: of draws that go out in a batch, or of others, which no batch has then."""
+        if not note.batched and not self._reserved:
+            return
         for draw, tokens, cost in zip(note.draws, note.tokens, note.cost, strict=True):
             address = Address(note.run, note.step, draw)
             if note.batched:
@@ -87,7 +90,7 @@ class Batches:
     def settle(self, address: Address) -> bool:
         """Book as sent a draw that was answered, or failed; False where it went out in no batch."""
         self.settled(address)
-        if self._reserved.pop(address, None) is None:
+        if not self._reserved or self._reserved.pop(address, None) is None:
             return False
         self._usage.dispatched += 1
         return True

@@ -18,7 +18,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from maker.decision.address import Address, ahead_of
+from maker.decision.address import Address, ahead_of, is_ahead
 from maker.decision.ending import Stop
 from maker.decision.sample import Failure, Request, Sample
 from maker.decision.wave import tell
@@ -261,7 +261,7 @@ class Receipts:
         assert note.sample is not None, "this receipt is of a sample"
         self.usage.spend(Spent(*note.spent, free=note.free))
         sample, address = note.sample, note.address
-        kept = self.ahead.setdefault(address.step, {}) if "@" in address.run else self.known
+        kept = self.ahead.setdefault(address.step, {}) if is_ahead(address.run) else self.known
         kept[address] = sample
         self._mark(sample)
         self._unaccepted.update(self._changes(sample, note.asked))

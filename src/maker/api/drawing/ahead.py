@@ -62,10 +62,10 @@ def shares(course: Course) -> bool:
 
 def settle(course: Course, probe: Probe) -> None:
     """Note what an estimate found, with the k of the run; nothing where voting is infeasible."""
-    counted = Counter(draw.flag for draw in probe.apart)
+    flags = Counter(draw.flag for draw in probe.apart if draw.flag is not None)
+    valid = len(probe.apart) - flags.total()
     wrong = sum(sum(step.voted(step.again if probe.run else [*step.draws, *step.again])) for step in probe.seen)
-    valid = counted.pop(None, 0)
-    found = seen_by(probe, valid, min(wrong, valid), {kind: n for kind, n in counted.items() if kind is not None})
+    found = seen_by(probe, valid, min(wrong, valid), flags)
     try:
         planned = chosen(found, course.plan.steps, course.config)
     except Infeasible:
