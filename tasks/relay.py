@@ -9,9 +9,9 @@ that does not hold. With one segment the run goes on with what it has, and `done
 ledger is still the first one.
 
 Two designs of its steps. In `lines` a step is a whole edit of a record, answered with the record. In `questions` an
-edit is a few small ones, each of a part of the record: rename one field, say which digit or which field comes last,
-write an amount in cents, nest three fields, take one out again, take a date apart. The model makes each of these edits
-and writes what comes out, the code cuts the part out of the record and puts the answer in its place.
+edit is a few small ones, each of a part of the record: rename one field, say which field comes first or which digit
+last, write an amount in cents, nest three fields, take one out again, take a date apart. The model makes each of these
+edits and writes what comes out, the code cuts the part out of the record and puts the answer in its place.
 
 Red flags may use what an edit does not change (the record's id) and the form it asks for (names, order and kinds
 of fields), never values.
@@ -48,7 +48,7 @@ _HERE = re.compile(r"\brecord[ \t]*=[ \t]*")
 _TAIL = re.compile(r"[ \t]*(?:[.;`*]+[ \t]*)?(?:[\r\n]|\Z)")
 _FENCE = re.compile(r"\A```[a-z]*\n(.*)\n```\Z", re.DOTALL)
 _WORD = r"[a-z]{2,20}|[0-9.-]{1,20}"
-_WHICH_LAST = "What is the last item in this list? "
+_WHICH_FIRST, _WHICH_LAST = "What is the first item in this list? ", "What is the last item in this list? "
 _FIRST = ("Ada", "Ben", "Cleo", "Dora", "Emil", "Finn", "Gwen", "Hugo", "Iris", "Jon")
 _LAST = ("Hill", "Marsh", "Stone", "Field", "Brook", "Wood", "Lake", "Ford", "Moor", "Dale")
 _THINGS = ("paper", "two boxes", "repair of the roof", "tea and bread", "train fare", "seed", "lamp oil", "rent", "ink")
@@ -218,16 +218,18 @@ def _renaming(old: str, new: str, form: Form) -> Small:
 
 
 def _ordering(place: int) -> Small:
-    """Return the question which of the fields from a place on comes last; that field is moved to the place."""
+    """Return the question which of the fields from a place on comes first; that field is moved to the front.
+
+    Asked which comes last, to move it to the place, small models err on some of these very lists, always alike.
+    """
 
     def put(record: Record, answer: str) -> Record:
-        keys = [key for key in record if key != answer]
-        return {key: record[key] for key in (*keys[:place], answer, *keys[place:])}
+        return {answer: record[answer], **record}
 
     return Small(
-        "last of a list", _WHICH_LAST, lambda record: ", ".join([*record][place:]), lambda record: [*record][-1], put,
-        lambda record, answer: answer in [*record][place:],
-        ((_WHICH_LAST, "red, blue, green", "green"), (_WHICH_LAST, "town, size", "size")),
+        "first of a list", _WHICH_FIRST, lambda record: ", ".join([*record][place:]),
+        lambda record: [*record][place], put, lambda record, answer: answer in [*record][place:],
+        tuple((_WHICH_FIRST, shown, shown.split(", ")[0]) for shown in ("red, blue, green", "town, size", "plum")),
     )  # fmt: skip
 
 
@@ -249,7 +251,7 @@ def _cutting(second: bool) -> Small:
     return Small(
         "last of a list", _WHICH_LAST, lambda record: ", ".join(digits(record)), lambda record: digits(record)[-1], put,
         lambda _record, answer: len(answer) == 1 and answer.isdigit(),
-        ((_WHICH_LAST, "4, 0, 7", "7"), (_WHICH_LAST, "2, 6, 6, 1, 0", "0")),
+        tuple((_WHICH_LAST, digits, digits[-1]) for digits in ("4, 0, 7", "2, 6, 6, 1, 0", "3, 8, 3, 5, 8", "7, 2")),
     )  # fmt: skip
 
 
@@ -290,7 +292,7 @@ QUESTIONS: dict[str, tuple[tuple[Small, ...], tuple[Small, ...]]] = {
                tuple((amount, cents) for cents, amount in _AMOUNTS),
                lambda answer: {"cents": int(answer)}, lambda record: str(record["amount"])),),
     ),
-    "order": (tuple(map(_ordering, range(4))),) * 2,
+    "order": (tuple(map(_ordering, range(1, 5))),) * 2,
     "nest": (
         (_part("nest", "Put this object into an object with the one key details: ", _NESTED,
                lambda record: json.dumps({"details": {key: record[key] for key in _NESTED}}),

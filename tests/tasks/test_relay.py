@@ -172,7 +172,7 @@ def test_what_is_asked():
     last = "What is the last item in this list? "
     assert asked(1, 0)[0] == [(f"{last}1, 2, 0, 5", "5"), (f"{last}1, 2, 0", "0")]
     assert asked(1, 1)[0] == [("Write this amount in cents: 12.05", "1205")]
-    assert asked(2, 0)[0][1] == (f"{last}id, date, payee, cents", "cents")
+    assert asked(2, 0)[0][1] == ("What is the first item in this list? payee, cents, note", "payee")
     nested = '{"payee": "Ada Hill", "cents": 1205, "note": "tea and bread"}'
     assert asked(3, 0)[0] == [
         (f"Put this object into an object with the one key details: {nested}", f'{{"details": {nested}}}')
@@ -195,6 +195,7 @@ def test_examples_are_right_and_are_read(edit):
         for _, part, answer in small.examples:
             assert task.parse(answer) == answer
             assert small.kind != "last of a list" or part.endswith(answer)
+            assert small.kind != "first of a list" or part.startswith(answer)
 
 
 @pytest.mark.parametrize("cents", [0, 7, 10, 99, 100, 123456])
@@ -231,6 +232,7 @@ def test_a_wrong_answer_of_the_right_form_is_legal():
     for kind, good, bad in (
         ("rename", '{"booked": "1999-01-01"}', '{"date": "1999-01-01"}'),
         ("amount to cents", "7", "7.00"), ("last of a list", "0", "10"),
+        ("first of a list", "payee", "id"),
         ("nest", '{"details": {"payee": "x", "cents": 0, "note": "y"}}', '{"payee": "x", "cents": 0, "note": "y"}'),
         ("take out", '{"payee": "x"}', "x"), ("split a date", '{"year": 1, "month": 1, "day": 1}', "1-1-1"),
         ("join a date", "1999-01-01", "1999-1-1"),
