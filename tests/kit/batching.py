@@ -7,14 +7,13 @@ what was paid for, and how often.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 from aiohttp import web
-from anyio.from_thread import start_blocking_portal
 
+from maker.testing.faults import InThread
 from maker.testing.replies import Received, Reply, completion
 
 Answer = Callable[[dict[str, Any]], str]
@@ -50,7 +49,7 @@ class Begun:
     seen: list[str] = field(default_factory=list)
 
 
-class BatchServer:
+class BatchServer(InThread):
     """answer: body -> text. plans: of batches in their order, good ones after the last.
 
     faults: statuses of the next calls about batches and their files that are answered so, creations and uploads apart.
@@ -102,16 +101,6 @@ class BatchServer:
     async def __aexit__(self, *reason: object) -> None:
         assert self._runner is not None
         await self._runner.cleanup()
-
-    def __enter__(self) -> BatchServer:
-        with ExitStack() as begun:
-            portal = begun.enter_context(start_blocking_portal())
-            begun.enter_context(portal.wrap_async_context_manager(self))
-            self._thread = begun.pop_all()
-        return self
-
-    def __exit__(self, *reason: object) -> None:
-        self._thread.close()
 
     def _completion(self, body: dict[str, Any], number: int) -> dict[str, Any]:
         received = Received(number, 0.0, "", body, {})

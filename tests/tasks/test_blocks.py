@@ -1,41 +1,33 @@
 """Blocks World: the strategy against a search, the closed form, the rule, the independent checkers."""
 
 import sys
-from collections import deque
+from itertools import permutations
 
 import pytest
 
 import maker
+from breadth import shortest
 from maker.testing import check_task
 
 Blocks = type(maker.load_task("blocks", n=2))
 module = sys.modules[Blocks.__module__]
 
 
-def shortest(start, goal):
-    """Return how many moves the shortest solution has, by a search from the rules alone."""
-    reached, queue = {start: 0}, deque([start])
-    while queue:
-        stacks = queue.popleft()
-        if stacks == goal:
-            return reached[stacks]
-        for source in range(3):
-            for target in range(3):
-                if source != target and stacks[source]:
-                    after = [*stacks]
-                    after[target] += stacks[source][-1:]
-                    after[source] = stacks[source][:-1]
-                    if tuple(after) not in reached:
-                        reached[tuple(after)] = reached[stacks] + 1
-                        queue.append(tuple(after))
-    return None
+def moved(stacks):
+    """Yield the stacks after each move that the rules allow."""
+    for source, target in permutations(range(3), 2):
+        if stacks[source]:
+            after = [*stacks]
+            after[target] += stacks[source][-1:]
+            after[source] = stacks[source][:-1]
+            yield tuple(after)
 
 
 @pytest.mark.parametrize("n", [2, 4, 6])
 def test_no_way_is_shorter(n):
     """The steps of the task are those of a breadth-first search."""
     task = Blocks(n)
-    assert task.steps == shortest(task.initial_state(), (task.goal, (), ()))
+    assert task.steps == shortest(task.initial_state(), lambda stacks: stacks == (task.goal, (), ()), moved)
 
 
 @pytest.mark.parametrize("design", Blocks.designs)

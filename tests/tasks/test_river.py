@@ -1,12 +1,12 @@
 """River Crossing: sizes that can be solved, the strategy against a search, the rule, the independent checkers."""
 
 import sys
-from collections import deque
 from itertools import combinations
 
 import pytest
 
 import maker
+from breadth import shortest
 from maker.testing import check_task
 
 River = type(maker.load_task("river", pairs=1))
@@ -20,28 +20,26 @@ def safe(people):
     return not agents or all(number in agents for kind, number in people if kind == "a")
 
 
-def shortest(pairs, boat):
-    """Return how many crossings the shortest way has, by a search from the rules alone; None if there is no way."""
+def crossings(pairs, boat):
+    """Return how many crossings the shortest way has, by the words of the rule; None if there is no way."""
     everybody = frozenset((kind, number) for kind in "aA" for number in range(1, pairs + 1))
-    reached, queue = {(everybody, 0): 0}, deque([(everybody, 0)])
-    while queue:
-        left, side = queue.popleft()
-        if not left:
-            return reached[left, side]
+
+    def after(place):
+        left, side = place
         here = everybody - left if side else left
         for many in range(1, boat + 1):
             for load in map(frozenset, combinations(here, many)):
-                after = left | load if side else left - load
-                if (after, 1 - side) not in reached and safe(load) and safe(after) and safe(everybody - after):
-                    reached[after, 1 - side] = reached[left, side] + 1
-                    queue.append((after, 1 - side))
-    return None
+                then = left | load if side else left - load
+                if safe(load) and safe(then) and safe(everybody - then):
+                    yield then, 1 - side
+
+    return shortest((everybody, 0), lambda place: not place[0], after)
 
 
 @pytest.mark.parametrize(("pairs", "boat"), [*SIZES, (4, 2), (6, 3)])
 def test_known_sizes_are_those_with_a_way_across(pairs, boat):
     """The number of crossings is that of a breadth-first search; a size next to the last has none, and is refused."""
-    assert module.CROSSINGS[boat].get(pairs) == shortest(pairs, boat)
+    assert module.CROSSINGS[boat].get(pairs) == crossings(pairs, boat)
     if pairs not in module.CROSSINGS[boat]:
         with pytest.raises(maker.TaskError, match="no way across"):
             River(pairs, boat)

@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import orjson
 from anyio.from_thread import start_blocking_portal
@@ -38,7 +38,21 @@ Told = Reply | str | int | None
 Script = Iterable[Told] | Callable[[Received], Told]
 
 
-class FaultServer:
+class InThread:
+    """Lets what is used by `async with` be used by `with` as well: it then runs in a thread with a loop of its own."""
+
+    def __enter__(self) -> Self:
+        with ExitStack() as begun:
+            portal = begun.enter_context(start_blocking_portal())
+            begun.enter_context(portal.wrap_async_context_manager(self))  # type: ignore[arg-type]  # the heir is one
+            self._thread = begun.pop_all()
+        return self
+
+    def __exit__(self, *reason: object) -> None:
+        self._thread.close()
+
+
+class FaultServer(InThread):
     """A server that follows a script.
 
     script: replies in order of arrival, and good ones after the last; or a callable Received -> reply. A reply
@@ -59,7 +73,6 @@ class FaultServer:
             told = iter(script)
             self._next = lambda _: next(told, None)
         self._runner: web.ServerRunner | None = None
-        self._thread = ExitStack()  # what `with` has begun
 
     @property
     def url(self) -> str:
@@ -92,16 +105,6 @@ class FaultServer:
 
     async def __aexit__(self, *reason: object) -> None:
         await self.stop()
-
-    def __enter__(self) -> FaultServer:
-        with ExitStack() as begun:
-            portal = begun.enter_context(start_blocking_portal())
-            begun.enter_context(portal.wrap_async_context_manager(self))
-            self._thread = begun.pop_all()
-        return self
-
-    def __exit__(self, *reason: object) -> None:
-        self._thread.close()
 
     # -- one request ---------------------------------------------------------------------------------
 
