@@ -9,7 +9,8 @@ same way, in `$MAKER_PROOF/documents.jsonl`: it may be stopped at any time.
 relay: twelve records, ten round trips of edits. A single call edits the whole ledger, or one record, by the same
 instruction; a try ends at its first edit that is not exact, since what was lost is not there to come back. invoices:
 forty of them; a single call reads a whole one, as lines or as JSON, as lines also after the four examples that maker's
-questions have, and each field counts that can be read at all. What one vote says is recounted from the votes of three.
+questions have, and each field counts that can be read at all. What smaller margins say is recounted from the votes of
+the largest.
 Never part of the test suite: it asks a real model for a long time.
 """
 
@@ -32,7 +33,7 @@ from proving import FOLDER, ask, each, interval, keep, kept
 
 AT_ONCE, TEMPERATURE = 4, 0.7
 RECORDS, TRIPS, TRIES, RUNS = 12, 10, 10, 1
-INVOICES, MARGINS = 40, (3, 5)
+INVOICES, K, RECOUNTED = 40, 5, (3, 1)
 LIMITS = {"concurrency": AT_ONCE, "max_seconds": 7200, "max_votes": 60}
 
 WHOLE = (
@@ -182,10 +183,10 @@ def shown(asked: str) -> list[dict[str, str]]:
     return [*turns, {"role": "user", "content": asked}]
 
 
-def recounted(number: int) -> dict[str, Any]:
-    """Return what the first votes alone say of an invoice that was read at the least margin."""
-    task, journal = invoice(number, "questions"), FOLDER / f"invoice-{number}-{MARGINS[0]}.journal"
-    first = maker.revote(journal, k=1)
+def recounted(number: int, k: int) -> dict[str, Any]:
+    """Return what the votes of an invoice say at a smaller margin than that at which it was read."""
+    task, journal = invoice(number, "questions"), FOLDER / f"invoice-{number}.journal"
+    first = maker.revote(journal, k=k)
     changes = {change.step: task.parse(change.now) for change in first.changes}
     voted = {verdict.step: verdict.answer for verdict in Story(journal).verdicts(task.parse)}
     read = [changes.get(step, voted[step]) for step in sorted(voted)]
@@ -194,18 +195,18 @@ def recounted(number: int) -> dict[str, Any]:
 
 
 def invoices(model: str) -> None:
-    """Let maker read the invoices at each margin, then single calls in three ways."""
-    for k in MARGINS:
+    """Let maker read the invoices, recount at smaller margins, then ask single calls in three ways."""
 
-        def voted(number: int, k: int = k) -> dict[str, Any]:
-            task = invoice(number, "questions")
-            said = ran(task, model, k, FOLDER / f"invoice-{number}-{k}.journal")
-            state = said.pop("state")
-            read = (*state.invoices[0],) if state.invoices else state.fields
-            return {**said, "fields": sum(map(lambda one, other: one == other, read, task.drawn[0].fields))}
+    def voted(number: int) -> dict[str, Any]:
+        task = invoice(number, "questions")
+        said = ran(task, model, K, FOLDER / f"invoice-{number}.journal")
+        state = said.pop("state")
+        read = (*state.invoices[0],) if state.invoices else state.fields
+        return {**said, "fields": sum(map(lambda one, other: one == other, read, task.drawn[0].fields))}
 
-        make("invoices", f"maker, k = {k}", INVOICES, voted, at_once=2)
-    make("invoices", "maker, k = 1", INVOICES, recounted)
+    make("invoices", f"maker, k = {K}", INVOICES, voted, at_once=2)
+    for k in RECOUNTED:
+        make("invoices", f"maker, k = {k}", INVOICES, lambda number, k=k: recounted(number, k))
     for way in ("lines", "JSON", "lines after four examples"):
 
         def single(number: int, way: str = way) -> dict[str, Any]:
