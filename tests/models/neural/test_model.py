@@ -104,6 +104,16 @@ async def test_a_worker_that_dies_is_an_error_and_the_next_call_works():
         await model.aclose()
 
 
+def test_a_worker_whose_parent_is_gone_ends_without_a_word():
+    """Nobody reads its answer any more: it leaves with 0, and prints no traceback over whatever comes next."""
+    begin = "from maker.models.neural.worker import main; main()"
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", begin], stdin=pipe, stdout=pipe, stderr=pipe) as worker:
+        worker.stdout.close()
+        _, said = worker.communicate(b'{"weights":null,"dtype":"float32","noise":0.0,"seed":0}\n[]\n')
+    assert (worker.returncode, said) == (0, b"")
+
+
 def test_noise_is_seeded_and_changes_the_name():
     """Noised weights are the same for the same seed, others for another, and show in the model's name."""
     heads = [build(noise=0.1, seed=seed).transformer.head for seed in (1, 1, 2)]

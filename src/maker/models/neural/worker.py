@@ -132,4 +132,7 @@ def main() -> None:
             answer = ["replies", sampler.answer([Job(*job) for job in json.loads(line)])]
         except Exception as error:  # noqa: BLE001 -- told to the parent, which raises it
             answer = ["error", repr(error)]
-        _send(target, answer)
+        try:
+            _send(target, answer)
+        except BrokenPipeError:  # the parent is gone
+            return
