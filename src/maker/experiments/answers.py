@@ -33,8 +33,9 @@ ANSWERS = {
     ),
     "ladder": ("All rungs together let .84 of the runs finish where .12 do without, none of them with a wrong result."),
     "decorrelation": (
-        "Other words: 1 of 1,500 steps is lost, where plain draws lose 65 and warmer ones 70; on 20 comparisons "
-        "by a language model no way is told apart from plain draws."
+        "Other words: 1 of 1,500 steps is lost, where plain draws lose 65, warmer ones 70 and a pool of two 19; on 40 "
+        "comparisons by a language model no way is told apart from plain draws, but a pool with a weak partner, which "
+        "loses more."
     ),
     "look-ahead": (
         "As a check of wins that others voted against, in .62 of the runs, where no k does in any; as a rung for "

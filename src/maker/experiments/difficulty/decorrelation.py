@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 DRAWS = 12  # on each step, in every way
 FINISHED = neural(2.2)  # the early network's partner, so warm that it errs as well
 IN_PROCESS = ("neural", "oracle")
+MEASURED = (  # with what is kept
+    " The language model's partner is SmolLM2-135M-Instruct. Of its comparisons no way is told apart from plain draws, "
+    "but the weak partner, which costs steps: that the rung `reword` helps follows for the tower alone."
+)
 
 Parts = Sequence[tuple[Bench, Way]]  # that the draws on a step are shared among
 
@@ -45,7 +49,7 @@ def run(options: Options) -> Study:
     return Study(
         "decorrelation", "What makes the draws on a step less alike?", [row for one in asked for row in one.rows()],
         [*TABLE, *(line for one in asked for line in one.table())], lambda figure: _draw(figure, asked),
-        " ".join(one.shows() for one in asked),
+        " ".join(one.shows() for one in asked) + (MEASURED if options.model is None else ""),
         "That what helps here helps another model at another task: a view of the tower exchanges its pegs, one of a "
         "comparison its numbers, and few tasks have anything like it. The bundled network reads neither a system "
         "message nor examples. Few comparisons were asked of the language model: small differences are chance. Votes "
