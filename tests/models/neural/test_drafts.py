@@ -3,7 +3,7 @@
 import pytest
 
 from maker.models.neural import vocabulary as v
-from maker.models.neural.drafts import OPENING, believed, expected
+from maker.models.neural.drafts import OPENING, Moves, believed, expected
 
 PROMPT = "clockwise\nprevious = [1, 0, 1]\nstate = [[4, 3, 2], [1], []]\n"
 
@@ -34,11 +34,40 @@ def test_a_written_move_is_carried_out_on_the_prompts_stacks(prompt, move, stack
     assert guessed(prompt, f"move = [{move}]\nnext_state = [[") == stacks
 
 
+def test_a_move_is_guessed_from_the_reply_to_a_prompt_that_looked_alike():
+    """After one reply, right or not, the next opening is the same pegs, the disk that lies there, and the stacks."""
+    moves = Moves()
+    assert moves.opening(v.encode(PROMPT)) == OPENING
+    moves.learn(v.encode(PROMPT), v.encode("move = [2, 0, 2]\nnext_state = [["))
+    alike = "clockwise\nprevious = [1, 0, 1]\nstate = [[5, 4, 3], [2, 1], []]\n"
+    assert v.decode(moves.opening(v.encode(alike))) == "move = [3, 0, 2]\nnext_state = [[5, 4], [2, 1], [3]]"
+    for other in ("counter" + PROMPT, PROMPT.replace("0, 1]", "2, 1]"), PROMPT.replace("[1], []", "[], [1]")):
+        assert moves.opening(v.encode(other)) == OPENING
+
+
+@pytest.mark.parametrize("written", ["move = [", "move = [2", "2, 1, 0]\nnext_state = [[", "]]]]]]"])
+def test_replies_without_a_move_teach_nothing(written):
+    """What breaks off, or is no move, changes no guess."""
+    moves = Moves()
+    moves.learn(v.encode(PROMPT), v.encode(written))
+    assert moves.opening(v.encode(PROMPT)) == OPENING
+
+
+def test_no_disk_is_guessed_on_an_empty_peg():
+    """A move written from a peg that is empty, against the rules, leaves the opening as it was."""
+    moves = Moves()
+    moves.learn(v.encode(PROMPT), v.encode("move = [2, 2, 0]\nnext_state = [["))
+    assert moves.opening(v.encode(PROMPT)) == OPENING
+
+
 @pytest.mark.parametrize("prompt", [[], [v.CLOSE], [v.BAR] * 5, [v.NEXT, v.FIRST, v.BAR, v.STATE_END]])
 def test_any_tokens_have_a_guess(prompt):
     """Tokens that are no prompt of Hanoi, and a move without its disk, raise nothing."""
-    for written in ([v.MOVE_PEGS + 8], [v.CLOSE, v.MOVE_PEGS], [v.MOVE]):
+    moves = Moves()
+    for written in ([v.MOVE_PEGS + 8], [v.CLOSE, v.MOVE_PEGS], [v.MOVE], [v.MOVE, v.FIRST, v.MOVE_PEGS]):
         assert isinstance(expected(prompt, written, []), list)
+        moves.learn(prompt, written)
+        assert isinstance(moves.opening(prompt), list)
 
 
 def test_a_draw_that_left_its_guess_is_guessed_to_come_back():

@@ -103,18 +103,22 @@ def test_sharing_equals_one_by_one_sampling_draw_by_draw():
 
 @pytest.mark.parametrize("heat", [0.0, 1.8, 2.6])
 def test_guesses_change_no_token(heat, monkeypatch):
-    """With good guesses, none, and wrong ones, every draw has the same text and probability."""
+    """With good guesses, none, wrong ones, and those of whole replies, every draw has the same text and probability."""
     model = build(dtype="float64")
     prompts = [vocabulary.encode(prompt) for prompt, _ in prompts_of(5, 3, seed=3)]
     limits = [30, 30, 30, 30, 30, 1, 6, 12]
     jobs = [Job(tokens, heat, [i * 31 + d for d in range(8)], limits) for i, tokens in enumerate(prompts)]
     guessed = model.answer(jobs)
+    assert all(len(model.moves.opening(tokens)) > 10 for tokens in prompts)
+    found = [model.answer(jobs)]
     for guess in ([], [vocabulary.BAR, vocabulary.CLOSE] * 9, [vocabulary.MOVE] * 3):
         monkeypatch.setattr(sampler, "expected", lambda prompt, written, rest, guess=guess: list(guess))
-        for (texts, index), (others, of) in zip(guessed, model.answer(jobs), strict=True):
-            for a, b in zip(index, of, strict=True):
-                assert texts[a][:3] == others[b][:3]
-                assert texts[a].logprob == pytest.approx(others[b].logprob, abs=1e-9)
+        monkeypatch.setattr(model.moves, "opening", lambda prompt, guess=guess: list(guess))
+        found.append(model.answer(jobs))
+    for (texts, index), (others, of) in itertools.chain(*(zip(guessed, replies, strict=True) for replies in found)):
+        for a, b in zip(index, of, strict=True):
+            assert texts[a][:3] == others[b][:3]
+            assert texts[a].logprob == pytest.approx(others[b].logprob, abs=1e-9)
 
 
 def test_shared_draws_follow_the_models_distribution_in_float32():

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maker.models.neural import vocabulary as v
-from maker.models.neural.drafts import OPENING, believed, expected
+from maker.models.neural.drafts import Moves, believed, expected
 from maker.models.neural.transformer import Array, Cache, Transformer
 
 CONTEXT = 128
@@ -32,6 +32,8 @@ CONTEXT = 128
 LANES = 64
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _TOKENS = np.arange(v.SIZE)
+#: far more than a share can be wrong by in float32
+_EDGE = 1e-4
 
 
 class Job(NamedTuple):
@@ -92,6 +94,7 @@ class Sampler:
     def __init__(self, transformer: Transformer) -> None:
         self.transformer = transformer
         self.cache = Cache(transformer.shape, transformer.dtype)
+        self.moves = Moves()
 
     def answer(self, jobs: Sequence[Job]) -> list[Answered]:
         """Return the replies to every job, in order."""
@@ -121,7 +124,7 @@ class _Batch:
     """Up to LANES prompts of equal length on their way to their replies."""
 
     def __init__(self, sampler: Sampler, jobs: list[Job]) -> None:
-        self.transformer, self.cache, self.jobs = sampler.transformer, sampler.cache, jobs
+        self.transformer, self.cache, self.moves, self.jobs = sampler.transformer, sampler.cache, sampler.moves, jobs
         self.prompt = len(jobs[0].tokens)
         self.room = CONTEXT - self.prompt
         self.job_of = np.repeat(np.arange(len(jobs)), [len(job.seeds) for job in jobs])
@@ -132,7 +135,7 @@ class _Batch:
         limits = np.array([limit for job in jobs for limit in job.limits])
         self.limits = np.clip(limits, 1, self.room)
         self.temperature = np.array([job.temperature for job in jobs])
-        self.rows = [_Row(i, i, [], OPENING) for i in range(len(jobs))]
+        self.rows = [_Row(i, i, [], self.moves.opening(job.tokens)) for i, job in enumerate(jobs)]
         self.row = self.job_of.copy()  # of every draw; -1 once it has its reply
         self.waiting = {0: list(range(len(jobs)))}  # rows by the number of tokens they have written
         self.free: list[int] = []
@@ -169,20 +172,20 @@ class _Batch:
         """Let every draw of the rows pick its tokens, as far as its picks are those guessed, and one more."""
         n, count, _ = logits.shape
         weight, top = self._weights(logits, rows)
-        total = weight.sum(2, dtype=np.float64)
-        low = np.where(top[..., None] > _TOKENS, weight, 0).sum(2, dtype=np.float64)
-        high = low + np.take_along_axis(weight, top[..., None], 2)[..., 0]
+        total = weight @ np.ones(v.SIZE, weight.dtype)
         local = np.full(len(self.rows) + 1, -1)  # the last one for draws that have ended
         local[rows] = np.arange(n)
         draws = np.flatnonzero(local[self.row] >= 0)
         mine = local[self.row[draws]]
-        aim = uniforms(self.keys[draws], written, count) * total[mine]
+        aim = uniforms(self.keys[draws], written, count)
         token = top[mine]
-        # a draw lands on the most probable token nearly always: search only for the others
-        other, at = np.nonzero((aim < low[mine]) | (aim >= high[mine]))
-        if len(other):
-            passed = np.cumsum(weight[mine[other], at], 1, dtype=np.float64) <= aim[other, at, None]
-            token[other, at] = np.minimum(passed.sum(1), v.SIZE - 1)
+        # All but the most probable token, of weight 1, have this share, at either side of it at most. A draw that
+        # lands further from both ends lands on it: most do. Where the others are is worth knowing for the rest alone.
+        others = (1 + _EDGE - 1 / total)[mine]
+        near, at = np.nonzero(np.minimum(aim, 1 - aim) < others)
+        if len(near):
+            passed = np.cumsum(weight[mine[near], at], 1, dtype=np.float64)
+            token[near, at] = np.minimum((passed <= (aim[near, at] * passed[:, -1])[:, None]).sum(1), v.SIZE - 1)
         kept = np.cumprod(token[:, :-1] == guess[mine], 1).sum(1)
         kept = np.minimum(kept, self.limits[draws] - written - 1)
         key = (mine * count + kept) * v.SIZE + token[np.arange(len(draws)), kept]
@@ -256,6 +259,7 @@ class _Batch:
             texts, index = self.replies[row.job]
             if number not in made:
                 made[number] = len(texts)
+                self.moves.learn(self.jobs[row.job].tokens, row.written)
                 finish = "stop" if row.written[-1] == v.END else "length"
                 texts.append(Text(v.decode(row.written), len(row.written), finish, row.logprob))
             index[draw - self.first_draw[row.job]] = made[number]
