@@ -26,7 +26,7 @@ from maker.models.neural.worker import Workers
 
 
 class NeuralModel:
-    """The bundled model as the engine sees it: in lock-step, best in batches of 64 steps or a multiple.
+    """The bundled model as the engine sees it: in lock-step, best in batches of 128 steps or a multiple.
 
     workers: child processes with one thread each, as two busy threads on a small machine can be slower than one
     (0: compute here, with numpy's own threads). The other parameters are those of `build`. `callers`

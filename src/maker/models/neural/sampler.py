@@ -28,8 +28,8 @@ from maker.models.neural.drafts import Moves, believed, expected
 from maker.models.neural.transformer import Array, Cache, Transformer
 
 CONTEXT = 128
-#: prompts decoded together: enough rows for the matrix products, few enough that keys and values stay cached
-LANES = 64
+#: prompts decoded together: the more, the fewer passes for those few draws that leave what was guessed
+LANES = 128
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _TOKENS = np.arange(v.SIZE)
 #: far more than a share can be wrong by in float32

@@ -44,10 +44,9 @@ class Cache:
 
 
 class _Layer(NamedTuple):
-    """The matrices of one layer: q; k and v; o; gate (negated) and up; down (negated)."""
+    """The matrices of one layer: q, k and v; o; gate (negated) and up; down (negated)."""
 
-    q: Array
-    kv: Array
+    qkv: Array
     o: Array
     gates: Array
     down: Array
@@ -63,7 +62,7 @@ class Transformer:
         self.head = (weights["norm"][:, None] * weights["head"]).astype(dtype)
         self.layers = [self._arrange(weights, layer) for layer in range(shape.layers)]
         normed = self._norm(self.embed)
-        self._first = normed @ self.layers[0].q, normed @ self.layers[0].kv  # of every token
+        self._first = normed @ self.layers[0].qkv  # of every token
         self._turns: Array = self._angles(64)
 
     def _arrange(self, weights: Weights, layer: int) -> _Layer:
@@ -72,8 +71,8 @@ class Transformer:
         gain = weights[f"{layer}.norm_attention"].astype(np.float64)[:, None]
         feed = weights[f"{layer}.norm_feed"].astype(np.float64)[:, None]
         q, k = self._paired(gain * w["q"] * self.shape.head_dim**-0.5), self._paired(gain * w["k"])
-        kv, gates = np.concatenate([k, gain * w["v"]], 1), np.concatenate([-feed * w["gate"], feed * w["up"]], 1)
-        return _Layer(*(np.ascontiguousarray(m, self.dtype) for m in (q, kv, w["o"], gates, -w["down"])))
+        qkv, gates = np.concatenate([q, k, gain * w["v"]], 1), np.concatenate([-feed * w["gate"], feed * w["up"]], 1)
+        return _Layer(*(np.ascontiguousarray(m, self.dtype) for m in (qkv, w["o"], gates, -w["down"])))
 
     def _paired(self, matrix: Array) -> Array:
         """Put next to each other the columns of a head that the rotation turns against each other."""
@@ -81,10 +80,10 @@ class Transformer:
         return halves.swapaxes(2, 3).reshape(matrix.shape)
 
     def _angles(self, places: int) -> Array:
-        """Return the rotation as complex numbers [places, heads * head_dim / 2]."""
+        """Return the rotation of q and k as complex numbers [places, (heads + kv heads) * head_dim / 2]."""
         half = self.shape.head_dim // 2
         angle = np.arange(places)[:, None] * self.shape.rope_base ** (-np.arange(half) / half)
-        turns = np.exp(1j * np.tile(angle, (1, self.shape.heads)))
+        turns = np.exp(1j * np.tile(angle, (1, self.shape.heads + self.shape.kv_heads)))
         return np.asarray(turns.astype(np.result_type(self.dtype, np.complex64)))
 
     def _norm(self, x: Array) -> Array:
@@ -116,33 +115,21 @@ class Transformer:
         # neighbouring slots are read where they are, others copied
         where = slice(slots[0], slots[0] + n) if np.array_equal(slots, np.arange(slots[0], slots[0] + n)) else slots
         past = np.tri(t, end, place, self.dtype)
-        x, turns = self.embed[tokens.ravel()], self._turns[place:end]
+        x, turns, split = self.embed[tokens.ravel()], self._turns[place:end], s.heads * s.head_dim
         for number, layer in enumerate(self.layers):
-            q, kv = self._project(x, tokens, number)
-            kv = kv.reshape(n, t, -1)
-            self._turn(kv, turns[:, : s.kv_heads * s.head_dim // 2])
+            wide = self._norm(x) @ layer.qkv if number else self._first[tokens.ravel()]
+            wide = wide.reshape(n, t, -1)
+            pairs = wide[..., : 2 * turns.shape[1]].view(turns.dtype)
+            pairs *= turns
+            q, kv = wide[..., :split], wide[..., split:]
             cache.held[number, where, place:end] = kv
             held = kv if place == 0 else cache.held[number, where, :end]
             if number == s.layers - 1:  # after the last layer nobody looks at what came before
-                x, q = (a.reshape(n, t, -1)[:, t - asked :].reshape(n * asked, -1) for a in (x, q))
-                past, turns, t = past[t - asked :], turns[t - asked :], asked
-            q = q.reshape(n, t, -1)
-            self._turn(q, turns)
+                x = x.reshape(n, t, -1)[:, t - asked :].reshape(n * asked, -1)
+                q, past = q[:, t - asked :], past[t - asked :]
             x += self._attend(q, held, past) @ layer.o
             self._feed(x, layer)
         return np.asarray(self._norm(x) @ self.head).reshape(n, asked, -1)
-
-    def _project(self, x: Array, tokens: NDArray[np.int64], number: int) -> tuple[Array, Array]:
-        """Return q, and k and v, of every token, not rotated."""
-        if number == 0:
-            return self._first[0][tokens.ravel()], self._first[1][tokens.ravel()]
-        normed, layer = self._norm(x), self.layers[number]
-        return normed @ layer.q, normed @ layer.kv
-
-    def _turn(self, wide: Array, turns: Array) -> None:
-        """Rotate the first columns of [n, t, ..] in place, as many as there are turns [t, ..] for."""
-        pairs = wide[..., : 2 * turns.shape[1]].view(turns.dtype)
-        pairs *= turns
 
     def _attend(self, query: Array, held: Array, past: Array) -> Array:
         """Mix values by softmax of query [n, t, ..] times keys over the places that `past` [t, places] marks with 1."""
@@ -152,22 +139,23 @@ class Transformer:
         score = q @ keys.swapaxes(-1, -2)
         share = np.exp(score)
         share *= past
-        ones = np.ones((past.shape[1], 1), self.dtype)
-        total = share @ ones
+        ones = np.ones(past.shape[1], self.dtype)
+        total = share.reshape(-1, len(ones)) @ ones  # one product for all is faster than one for each row and head
         if not (total.min() > _LEAST and total.max() < _MOST):
             score[..., past == 0] = -np.inf
             share = np.exp(score - score.max(-1, keepdims=True))
-            total = share @ ones
-        mixed = share @ values
-        mixed /= total
-        return np.asarray(mixed.transpose(0, 3, 1, 2, 4).reshape(n * t, -1))
+            total = share.reshape(-1, len(ones)) @ ones
+        mixed: Array = np.empty((n, t, *q.shape[1:3], s.head_dim), self.dtype)
+        np.matmul(share, values, out=mixed.transpose(0, 2, 3, 1, 4))
+        mixed /= total.reshape(share.shape[:-1]).transpose(0, 3, 1, 2)[..., None]
+        return mixed.reshape(n * t, -1)
 
     def _feed(self, x: Array, layer: _Layer) -> None:
         """Add to x [.., d] its gated feed-forward."""
         both = self._norm(x) @ layer.gates
         gate, up = both[:, : self.shape.hidden], both[:, self.shape.hidden :]
-        share = np.exp(gate)
-        share += 1
-        up *= gate
-        up /= share
-        x += up @ layer.down
+        open_by = np.exp(gate)
+        open_by += 1
+        np.divide(gate, open_by, out=open_by)
+        open_by *= up
+        x += open_by @ layer.down
