@@ -68,14 +68,14 @@ def expected(prompt: Sequence[int], written: Sequence[int], rest: list[int]) -> 
 def _stacks(prompt: Sequence[int]) -> list[list[int]]:
     """Return the disks of the prompt's stacks."""
     stacks: list[list[int]] = [[]]
-    for token in reversed(prompt[:-1]):
-        if token == v.BAR:
-            stacks.append([])
-        elif token >= v.FIRST:
+    for token in prompt[:-1]:
+        if token >= v.FIRST:
             stacks[-1].append(token - (v.NEXT if token >= v.NEXT else v.FIRST))
+        elif token == v.BAR:
+            stacks.append([])
         else:
-            break  # the previous move
-    return [stack[::-1] for stack in reversed(stacks)]
+            stacks = [[]]  # up to here it was the previous move
+    return stacks
 
 
 def _after(stacks: list[list[int]], disk: int, pegs: int) -> list[int]:

@@ -259,7 +259,8 @@ class _Batch:
             texts, index = self.replies[row.job]
             if number not in made:
                 made[number] = len(texts)
-                self.moves.learn(self.jobs[row.job].tokens, row.written)
+                if row.written[:3] != self.rows[row.job].guess[:3]:  # of a job's first row: how it was to begin
+                    self.moves.learn(self.jobs[row.job].tokens, row.written)
                 finish = "stop" if row.written[-1] == v.END else "length"
                 texts.append(Text(v.decode(row.written), len(row.written), finish, row.logprob))
             index[draw - self.first_draw[row.job]] = made[number]
