@@ -79,6 +79,14 @@ def test_a_draw_that_left_its_guess_is_guessed_to_come_back():
     assert expected([], v.encode(", 7"), []) == []
 
 
+def test_a_draw_that_jumped_ahead_is_guessed_to_go_on_where_it_went_back_to():
+    """After a disk of another stack in the place of a first one, the next disk says which stack is being copied."""
+    prompt, written = v.encode(PROMPT), v.encode("move = [2, 0, 2]\nnext_state = [[1, 3")
+    jumped = expected(prompt, written[:-1], v.encode("4, 3], [1], [2]]"))
+    assert v.decode(jumped) == "], [2]]"
+    assert v.decode(expected(prompt, written, jumped)) == "], [1], [2]]"
+
+
 def test_who_leaves_guesses_again_and_again_is_guessed_no_more():
     """A guess is cut by half each time, so that all wrong guesses of a draw together are no more than two long ones."""
     lengths = [len(believed([0] * 100, left)) for left in range(10)]

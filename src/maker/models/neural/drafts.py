@@ -58,11 +58,20 @@ def believed(guess: list[int], left: int) -> list[int]:
 
 def expected(prompt: Sequence[int], written: Sequence[int], rest: list[int]) -> list[int]:
     """Return the tokens guessed to follow `written`; `rest` was guessed in the place of its last token and after."""
-    last = written[-1]
-    if v.MOVE_PEGS <= last < v.FIRST:
+    last, place = written[-1], len(OPENING) + 1
+    if _is_move(last):
         return _after(_stacks(prompt), written[-2] - v.FIRST if len(written) > 1 else 0, last - v.MOVE_PEGS)
-    # a slip in copying: something was left out if the token comes later, else one token stands for another
+    moved = len(written) > place and _is_move(written[place])
+    whole = expected(prompt, written[: place + 1], []) if moved else rest
+    # A slip in copying: a disk that is known goes on with those above it, and else one token stands for another. Of the
+    # two ends of stacks it is the next one.
+    if last != v.BAR and last in whole:
+        return whole[whole.index(last) + 1 :]
     return rest[rest.index(last) + 1 :] if last in rest else rest[1:]
+
+
+def _is_move(token: int) -> bool:
+    return v.MOVE_PEGS <= token < v.FIRST
 
 
 def _stacks(prompt: Sequence[int]) -> list[list[int]]:
