@@ -15,7 +15,7 @@ from maker.experiments.relaying.trips import job_of
 @pytest.fixture
 def measured(monkeypatch):
     """Let one kind of edit be measured, and forget what was known of others afterwards."""
-    table = {("question", "JSON", kind): editors._of([39, 0, 0, 0]) for kind in ("rename", "last of a list")}
+    table = {("question", "JSON", kind): editors._of([39, 0, 0, 0]) for kind in ("rename", "first of a list")}
     monkeypatch.setattr(editors, "_counts", lambda: {**table, ("ledger", "JSON", "rename"): editors._of([5, 2, 1, 1])})
     fidelity.cache_clear()
     yield
