@@ -164,7 +164,8 @@ class StoredStep:
         votes = Votes({canonical(answer): (answer, tally.counts[key]) for key, answer in tally.answers.items()
                        if key in tally.counts})  # fmt: skip
         return Verdict(self.step, tally.answers[b"%d" % self.winner], votes, len(self.candidates), tally.flagged,
-                       dict(self.flags), tally.margin, tally.entropy, self.rounds, weights=self.epoch.weights)  # fmt: skip
+                       dict(self.flags), tally.margin, tally.entropy, self.rounds,
+                       weights=self.epoch.weights)  # fmt: skip
 
     def text(self, draw: int) -> str | None:
         """Return a draw's text; None where there was none, or only its digest is stored."""

@@ -83,8 +83,8 @@ class Summary:
             case Epoch():
                 self._open.clear()
                 self._turns = turns_of(item.header.get("model"))
-                if item.k is not None:
-                    self.k, self.table, self.weights = item.k, None, item.weights
+                chosen = self.k, self.table, self.weights
+                self.k, self.table, self.weights = chosen if item.k is None else (item.k, None, item.weights)
             case Calibration():
                 self.calibration, self.k, self.table = item.as_note(), item.k, item.margins()
                 self.weights = item.by_turn()

@@ -204,7 +204,7 @@ def _recount(
     stored, tally, readable = stand.stored, Tally(), True
     short, draws = need(tally, k, table), 0
     try:
-        for draws, ballot in enumerate(stand.ballots(), 1):  # noqa: B007 -- how many there were is counted below
+        for draws, ballot in enumerate(stand.ballots(), 1):
             tally.weigh(ballot, stored.epoch.weights, stored.round * ROUND + draws - 1)
             short = need(tally, k, table)
             if short <= 0:

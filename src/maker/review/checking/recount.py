@@ -31,7 +31,8 @@ class Race:
 
     name: what is decided, for messages. k: the margin that decides, one more for each total in `widens` that the votes
     have come to. most: the votes that a table of margins goes to, None where there is none. weights: how many votes a
-    draw counts, the draws taking turns at them; none where each is one. drawn: how many draws it had. texts: those stored, None where only a digest is. barred: candidates that lost their votes in a look ahead.
+    draw counts, the draws taking turns at them; none where each is one. drawn: how many draws it had. texts: those
+    stored, None where only a digest is. barred: candidates that lost their votes in a look ahead.
     first: what each candidate said first; said: what a text says, by its number; both entered by whoever counts.
     """
 

@@ -97,7 +97,7 @@ class Settings:
         self.k, self.table, self.weights = found.k, found.margins(), self._weighed(found)
 
     def _weighed(self, found: Calibration) -> Weights:
-        """Return the weights that go with a calibration: those of the header, or what its counts of wrong draws make."""
+        """Return the weights that go with a calibration: the header's, or what its counts of wrong draws make."""
         asked, turns = self._header.get("weights", []), turns_of(self._header.get("model"))
         if found.weights and asked == "calibrated":
             try:

@@ -14,8 +14,8 @@ log(p / (1 - p)), the base of the usual margin. So a margin of k votes that all 
 up: the same bound. t is worked out at the best estimate of each p and at its lower bound, and the larger margin taken.
 
 Assumed beside independence: that a step harder for one model is harder for all, in like measure. k is planned for the
-pool as a whole, with the spread of its steps; a step at which the heaviest model alone is lost is won by others the more
-seldom, the more it weighs.
+pool as a whole, with the spread of its steps; a step at which the heaviest model alone is lost is won by the others the
+more seldom, the more it weighs.
 
 Not covered: wrong answers that models share (`theory/together.py` counts them), and more than two answers: all errors
 are taken to agree, which is the worst case.
@@ -48,7 +48,7 @@ def calibrated(models: Graded, turns: Sequence[str]) -> tuple[int, ...]:
         if (low := _lower(models, name)) <= 0.5:
             n, wrong = models.get(name, (0, 0))
             raise Infeasible(
-                f"weights: {name}: {wrong:,} of {n:,} votes were wrong, so p may be {low:.2f} (95%), and a vote be worth "
+                f"weights: {name}: {wrong:,} of {n:,} votes were wrong, so p may be {low:.2f} (95%), and a vote worth "
                 "nothing. Leave the model out of the pool, draw on more steps, or give weights as numbers."
             )
     weights = [max(1, round(SCALE * _log_odds(_likely(models, name)))) for name in turns]
@@ -91,7 +91,7 @@ class Weighing:
 
 
 def weighing(k: int | None, models: Graded, turns: Sequence[str]) -> Weighing:
-    """Return the weights of a pool's turns, by its graded draws. k: of a run by equal votes, None where none is planned."""
+    """Return the weights of a pool's turns, by its graded draws. k: of a run by equal votes, None for no plan."""
     try:
         votes = calibrated(models, turns)
         if k is None:
