@@ -240,7 +240,7 @@ def test_without_a_truth_weights_are_calibrated_by_agreement() -> None:
     def replies(wrong: int) -> ScriptedModel:
         def reply(request: Any) -> str:
             right = str(request.state + 1)
-            return "0" if wrong and request.address.step % wrong == 0 else right
+            return "0" if wrong and request.seed % wrong == 0 else right
 
         return ScriptedModel(reply)
 

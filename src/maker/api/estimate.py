@@ -139,7 +139,9 @@ class Estimate:
                     said[name] = None if value is None else plain(getattr(value, end))
             else:
                 said[field.name] = value
-        said |= as_json(said.pop("models"), said.pop("together"), said.pop("weights"))
+        said |= as_json(said.pop("models"), said.pop("together"))
+        if (weights := said.pop("weights")) is not None:
+            said["weights"] = asdict(weights)
         said["kinds"] = {name: kind.as_json() for name, kind in self.kinds.items()}
         said["flags"] = {
             name: {"count": effect.count, "share": effect.share, "pays": effect.pays, **effect.dropped.as_json()}

@@ -17,7 +17,6 @@ from typing import Any
 
 from maker.theory.draws import Draw, Seen
 from maker.theory.evidence import Evidence
-from maker.theory.votes.weights import Weighing
 
 _TOLD = ("n", "wrong", "p", "p_low", "p_high", "v", "v_low", "v_high", "rho", "rho_low", "rho_high", "pairs",
          "collisions")  # fmt: skip
@@ -89,12 +88,12 @@ def together(seen: Sequence[Seen], names: Iterable[str]) -> list[Together]:
     return [_pair(one, other, seen) for one, other in combinations(dict.fromkeys(names), 2)]
 
 
-def as_json(models: Mapping[str, Evidence], pairs: Sequence[Together], weights: Weighing | None) -> dict[str, Any]:
+def as_json(models: Mapping[str, Evidence], pairs: Sequence[Together]) -> dict[str, Any]:
     """Return what `--json` says of a pool; {} where there is none."""
-    if weights is None:
+    if not models:
         return {}
     told = {model: {name: getattr(found, name) for name in _TOLD} for model, found in models.items()}
-    return {"models": told, "together": [pair.as_json() for pair in pairs], "weights": asdict(weights)}
+    return {"models": told, "together": [pair.as_json() for pair in pairs]}
 
 
 def _pair(one: str, other: str, seen: Sequence[Seen]) -> Together:

@@ -211,8 +211,8 @@ class Checker:
         race = self._open.get(place)
         if race is None:
             table = self._settings.table
-            margins = (table.widens, table.most) if table else ((), None)
-            race = Race(f"step {wave.step}", self._settings.k, place[1], *margins, self._settings.weights)
+            margins = (table.widens, table.most) if table else ()
+            race = Race(f"step {wave.step}", self._settings.k, place[1], *margins, weights=self._settings.weights)
             self._open[place] = race
         if self._summary.abandoned and wave in self._summary.abandoned:
             for _ in race.ballots(wave):
