@@ -44,9 +44,7 @@ def _one_at_a_time(stream, k, max_votes=PLENTY, max_flags=PLENTY, table=None):
             counts[ballot] = counts.get(ballot, 0) + 1
 
 
-def _in_waves(
-    stream, k, max_votes=PLENTY, max_flags=PLENTY, mix=lambda wave: wave, table=None, weights=(), first=0
-):
+def _in_waves(stream, k, max_votes=PLENTY, max_flags=PLENTY, mix=lambda wave: wave, table=None, weights=(), first=0):
     """Run the generator over a stream of ballots; return the outcome, samples, sizes of waves and tally."""
     tally = Tally()
     race = first_to_ahead(k, max_votes, max_flags, tally, table, weights, first)
@@ -64,7 +62,7 @@ def _in_waves(
 
 
 def _one_at_a_time_weighed(stream, k, weights, at, max_votes=PLENTY, max_flags=PLENTY):
-    """The same for votes that weigh differently by turn: `at` is the number of the first draw."""
+    """Vote the slow way with votes that weigh differently by turn. at: the number of the first draw."""
     counts: dict[bytes, int] = {}
     flagged = samples = 0
     while True:

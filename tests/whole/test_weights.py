@@ -1,4 +1,4 @@
-"""Weights of a pool's votes from end to end: given or calibrated, journaled, decided by, resumed, verified, recounted."""
+"""Weights of a pool's votes from end to end: given, calibrated, journaled, decided by, resumed, verified, recounted."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_calibrated_weights_follow_from_the_draws_of_each_model(tmp_path: Path) 
 
 
 def test_given_weights_with_a_calibrated_k(tmp_path: Path) -> None:
-    """k is chosen for votes that weigh so, and the weights are the header's."""
+    """A calibrated k is one of votes that weigh so, and the weights are the header's."""
     path = tmp_path / "run.db"
     result = maker.run_sync(hanoi(6), model=pool(0.97, 0.8), weights=(6, 6), journal=path)
     assert result.k % 6 == 0
@@ -122,9 +122,7 @@ def test_a_resumed_run_is_the_one_that_was_not_broken_off(tmp_path: Path, settin
     """Replayed from the journal, weights included, it goes on to the same records; with other weights it does not."""
     whole, broken = tmp_path / "whole.db", tmp_path / "broken.db"
     maker.run_sync(hanoi(5), model=pool(), journal=whole, segments=1, **settings)
-    stopped = maker.run_sync(
-        hanoi(5), model=pool(), journal=broken, segments=1, limits={"max_steps": 9}, **settings
-    )
+    stopped = maker.run_sync(hanoi(5), model=pool(), journal=broken, segments=1, limits={"max_steps": 9}, **settings)
     assert stopped.stopped == "max_steps"
     with pytest.raises(JournalError, match="weights"):
         maker.run_sync(hanoi(5), model=pool(), journal=broken, segments=1, **{**settings, "weights": (2, 2, 3)})
@@ -210,7 +208,7 @@ def test_one_model_has_nothing_to_weigh() -> None:
 
 def test_a_model_no_better_than_chance_stops_a_calibration() -> None:
     """It cannot weigh 0 and still have its turns: its name is told, and that it is to be left out."""
-    with pytest.raises(Infeasible, match="p=0.5.*Leave the model out of the pool"):
+    with pytest.raises(Infeasible, match=r"p=0\.5.*Leave the model out of the pool"):
         maker.run_sync(hanoi(6), model=pool(0.99, 0.99, 0.5), weights="calibrated")
 
 
@@ -237,6 +235,7 @@ def test_limits_of_votes_are_of_what_they_count() -> None:
 
 def test_without_a_truth_weights_are_calibrated_by_agreement() -> None:
     """The draws are graded by what votes decide; a model that mostly agrees weighs more."""
+
     def replies(wrong: int) -> ScriptedModel:
         def reply(request: Any) -> str:
             right = str(request.state + 1)

@@ -12,7 +12,7 @@ from maker.theory.votes.weights import calibrated, margin_for, rate, weighing
 
 TURNS = ["a", "b", "c"]
 SEEN = {"a": [300, 30], "b": [300, 90], "c": [300, 120]}
-ALIKE = dict.fromkeys(TURNS, [300, 30])
+ALIKE = {"a": [300, 30], "b": [300, 30], "c": [300, 30]}
 
 
 def wrong_by(chances: list[float], weights: list[int], k: int) -> float:
@@ -59,7 +59,7 @@ def test_the_rate_of_one_model_is_its_log_odds() -> None:
 
 @pytest.mark.parametrize("weights", [(1, 1, 1), (2, 2, 2)])
 def test_equal_weights_need_the_margin_of_equal_votes(weights: tuple[int, ...]) -> None:
-    """k votes are k times what each counts, whatever the models are like."""
+    """The margin is k times what each counts, whatever the models are like."""
     assert margin_for(5, SEEN, TURNS, weights) == 5 * weights[0]
     assert margin_for(5, ALIKE, TURNS, weights) == 5 * weights[0]
 
