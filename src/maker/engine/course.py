@@ -318,8 +318,8 @@ class Course:
             self.stop = self.stop or stop
 
     def _vote_by(self, header: dict[str, Any]) -> None:
-        if isinstance(header["k"], int):  # else a calibration chooses it
-            self._set_k(header["k"], tuple(header.get("weights", ())))
+        if isinstance(k := header["k"], int) and not isinstance(weights := header.get("weights", ()), str):
+            self._set_k(k, tuple(weights))
 
     def _set_k(self, k: int, weights: Weights, table: Table | None = None) -> None:
         limits = self.dispatcher.limits
