@@ -93,6 +93,8 @@ def test_weights_are_as_many_as_the_turns() -> None:
     for header in (POOL, HEADER):
         with pytest.raises(Failed, match="3 weights"):
             after(Epoch(header, k=3, weights=(1, 2, 3)))
+    with pytest.raises(Failed, match="leaves weights to a calibration, and k to none"):
+        after(Epoch({**POOL, "weights": "calibrated"}, k=3))
 
 
 def test_rounds_follow_from_escalations() -> None:

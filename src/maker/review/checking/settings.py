@@ -77,6 +77,8 @@ class Settings:
         for name in _other(self._header, epoch.header) if self._number else ():
             raise Failed(f"epoch {epoch.number} is of another run: its {name} differs from that of the header")
         self._header, self.k, self.table, self.weights = epoch.header, epoch.k, None, epoch.weights
+        if epoch.k is not None and epoch.header.get("weights") == "calibrated":
+            raise Failed(f"epoch {epoch.number} of the settings leaves weights to a calibration, and k to none")
         turns = len(turns_of(epoch.header.get("model")))
         if len(self.weights) not in (0, turns):
             raise Failed(
