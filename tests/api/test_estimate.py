@@ -640,7 +640,10 @@ def test_a_pool_is_told_model_by_model() -> None:
     said = found.as_json()
     assert list(said["models"]) == list(found.models)
     assert said["together"][0]["n"] == pair.n
-    assert "models" not in maker.estimate_sync("hanoi", model=good, steps=30).as_json()
+    assert found.weights is not None
+    assert (found.weights.votes[0] > found.weights.votes[1], found.weights.why) == (True, "")
+    assert said["weights"]["votes"] == found.weights.votes
+    assert not {"models", "weights"} & set(maker.estimate_sync("hanoi", model=good, steps=30).as_json())
 
 
 @pytest.mark.parametrize("repeats", [1, 3])
@@ -654,3 +657,5 @@ def test_models_that_never_agree_are_no_impossible_pool(repeats: int) -> None:
     assert found.p_low < 2 / 3 < found.p_high
     assert [round(of.p) for of in found.models.values()] == [1, 1, 0]
     assert [pair.both for pair in found.together] == [0, 0, 0]
+    assert found.weights is not None
+    assert "Leave the model out of the pool" in found.weights.why

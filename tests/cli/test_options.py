@@ -133,6 +133,7 @@ def test_a_model_may_be_repeated(maker):
     told = json.loads(maker("show", "j", "--json")[1])["pooled"]
     assert {name: counts["samples"] > 0 for name, counts in told.items()} == dict.fromkeys(names[:2], True)
     assert f"samples of {names[0]}" in maker("show", "j")[1].replace("\n", "")
+    assert maker("run", "hanoi", "--model", a, "--weights", "4,x", "--k", 4)[0] == 2
     with FaultServer(lambda _: error(401, "no")) as one, FaultServer(lambda _: error(401, "no")) as two:
         both = f"{one.url},{two.url}#m"
         assert maker("run", "hanoi", "--disks", 2, "--k", 1, "--model", both)[0] == 5
@@ -145,3 +146,17 @@ def test_each_model_of_a_pool_is_asked_at_its_own_address(maker):
         maker("run", "hanoi", "--disks", 2, "--k", 2, "--max-calls", 4, "--model", server.spec("a"),
               "--model", server.spec("b"), "--extra", "x=1", "--json")  # fmt: skip
     assert {"a", "b"} == set(asked)
+
+
+def test_votes_of_a_pool_may_weigh_differently(maker):
+    """Given as numbers, which the journal shows, or left to the calibration; estimate finds them, on one line."""
+    models = ("--model", "oracle:p=0.99,v=1", "--model", "oracle:p=0.8,v=1")
+    assert maker("run", "hanoi", "--disks", 4, *models, "--k", 6, "--weights", "4,1", "--journal", "j")[0] == 0
+    assert json.loads(maker("show", "j", "--json")[1])["weights"] == [4, 1]
+    assert "4, 1 votes a draw, by turn" in maker("show", "j")[1]
+    assert maker("verify", "j")[0] == 0
+    code, out, _ = maker("run", "hanoi", "--disks", 4, *models, "--weights", "calibrated", "--json")
+    assert code == 0
+    assert len(json.loads(out)["calibration"]["weights"]["votes"]) == 2
+    _, out, _ = maker("estimate", "hanoi", "--disks", 6, *models, "--steps", 63)
+    assert " by turn, with k = " in " ".join(out.split())

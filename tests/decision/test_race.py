@@ -44,10 +44,10 @@ def _one_at_a_time(stream, k, max_votes=PLENTY, max_flags=PLENTY, table=None):
             counts[ballot] = counts.get(ballot, 0) + 1
 
 
-def _in_waves(stream, k, max_votes=PLENTY, max_flags=PLENTY, mix=lambda wave: wave, table=None):
+def _in_waves(stream, k, max_votes=PLENTY, max_flags=PLENTY, mix=lambda wave: wave, table=None, weights=(), first=0):
     """Run the generator over a stream of ballots; return the outcome, samples, sizes of waves and tally."""
     tally = Tally()
-    race = first_to_ahead(k, max_votes, max_flags, tally, table)
+    race = first_to_ahead(k, max_votes, max_flags, tally, table, weights, first)
     sizes: list[int] = []
     at = 0
     try:
@@ -59,6 +59,28 @@ def _in_waves(stream, k, max_votes=PLENTY, max_flags=PLENTY, mix=lambda wave: wa
             need = race.send(wave)
     except StopIteration as end:
         return end.value, at, sizes, tally
+
+
+def _one_at_a_time_weighed(stream, k, weights, at, max_votes=PLENTY, max_flags=PLENTY):
+    """Vote the slow way with votes that weigh differently by turn. at: the number of the first draw."""
+    counts: dict[bytes, int] = {}
+    flagged = samples = 0
+    while True:
+        best, second, *_ = [*sorted(counts.values(), reverse=True), 0, 0]
+        if best - second >= k:
+            return next(key for key, n in counts.items() if n == best), None, samples
+        coming = [weights[(at + samples + i) % len(weights)] for i in range(k)]
+        ways = (sum(coming[:n]) for n in range(1, k + 1) if best - second + sum(coming[:n]) >= k)
+        if sum(counts.values()) + next(ways) > max_votes:
+            return None, "max_votes", samples
+        if flagged >= max_flags:
+            return None, "max_flags", samples
+        ballot = stream[samples]
+        if ballot is None:
+            flagged += 1
+        else:
+            counts[ballot] = counts.get(ballot, 0) + weights[(at + samples) % len(weights)]
+        samples += 1
 
 
 def _endless(ballots, k):
@@ -189,6 +211,35 @@ def test_a_coin_is_not_decided_by_luck():
     stream = [*[b"A", b"B"] * 18, *[b"A"] * 4]
     assert _in_waves(stream, 4)[0] == Outcome(b"A")
     assert _in_waves([*stream, *[b"A"] * 99], 4, max_votes=60, table=table)[0] == Outcome(None, "max_votes")
+
+
+# -- weights of a pool -------------------------------------------------------------------------------
+
+_weights = st.lists(st.integers(1, 9), min_size=1, max_size=4).map(tuple)
+
+
+@exactly
+@given(_ballots, st.integers(1, 20), _weights, st.integers(0, 5), st.integers(1, 200), st.integers(1, 5), st.booleans())
+def test_weighed_waves_are_one_at_a_time_voting(ballots, k, weights, first, max_votes, max_flags, limited):
+    """Winner, limit and samples are those of looking after every draw, whichever turn the first of them is."""
+    limits = (max_votes, max_flags) if limited else (PLENTY, PLENTY)
+    stream = _endless(ballots, k)
+    winner, limit, samples = _one_at_a_time_weighed(stream, k, weights, first, *limits)
+    outcome, taken, sizes, tally = _in_waves(stream, k, *limits, weights=weights, first=first)
+    assert (outcome, taken, sum(sizes)) == (Outcome(winner, limit), samples, samples)
+    counts = {}
+    for draw, ballot in enumerate(stream[:taken], first):
+        if ballot is not None:
+            counts[ballot] = counts.get(ballot, 0) + weights[draw % len(weights)]
+    assert (tally.counts, tally.flagged) == (counts, stream[:taken].count(None))
+
+
+@exactly
+@given(_ballots, _ks, st.integers(1, 4))
+def test_weights_of_one_change_nothing(ballots, k, turns):
+    """Waves, winner and count are those of a race without weights."""
+    stream = _endless(ballots, k)
+    assert _in_waves(stream, k, weights=(1,) * turns) == _in_waves(stream, k)
 
 
 # -- what decides, and what does not -----------------------------------------------------------------

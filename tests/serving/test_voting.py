@@ -9,7 +9,7 @@ import pytest
 
 from maker.decision.sample import Failure, Prices, Sample
 from maker.errors import InternalError, ModelError, TaskError
-from maker.models import load_model
+from maker.models import load_model, pool_of
 from maker.serving.asked import Question
 from maker.serving.refused import Refused, refused
 from maker.serving.voting import Answered, Heard, Rules, Voter
@@ -128,3 +128,16 @@ def test_a_simulated_model_cannot_be_served():
     """It answers a task's steps only."""
     with pytest.raises(TaskError, match="over HTTP"):
         Voter(load_model("oracle:p=0.9"), Rules())
+
+
+def test_the_votes_of_a_pool_weigh_what_the_rules_say():
+    """The first model outvotes the others; weights for another number of turns are refused at the start."""
+    pool = pool_of([ScriptedModel(["1"]), ScriptedModel(["2"]), ScriptedModel(["2"])])
+    heard = Heard(pool)
+    asking = {"max_tokens": 9, "long_answer": 9, "stop": []}
+    voter = Voter(pool, Rules(k=6, weights=(4, 1, 1)))
+    given = asyncio.run(voter.answer(Question("?", ANY, asking, {}), heard))
+    assert (given.text, given.margin, given.samples) == ("1", 6, 4)
+    assert given.votes == [{"answer": "1", "votes": 8}, {"answer": "2", "votes": 2}]
+    with pytest.raises(TaskError, match="give one for each --model: 3"):
+        Voter(pool, Rules(weights=(2, 1)))

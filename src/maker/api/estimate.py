@@ -21,6 +21,7 @@ from maker.api.sync import twin
 from maker.decision.ending import Stop
 from maker.decision.sample import AnyModel
 from maker.decision.telling.rows import html_of
+from maker.engine.calibrate import graded
 from maker.engine.probe import Pace, Probe
 from maker.errors import Infeasible, ModelError, TaskError
 from maker.task.task import Task, task_name
@@ -33,6 +34,7 @@ from maker.theory.together import Together, as_json, by_model, together
 from maker.theory.uneven.drift import stretch
 from maker.theory.uneven.kinds import Kind, dropped, judged, kinds, short
 from maker.theory.uneven.parts import planned
+from maker.theory.votes.weights import Weighing, weighing
 from maker.theory.worst import WorstCase
 
 _AMOUNTS = {"success", *Needs.__slots__}  # fields of an Estimate that have a value and two ends
@@ -53,7 +55,8 @@ class Estimate:
     settling: the draws that would settle what is open; None where nothing is, or no draws would.
     drift: first and last step of the stretch where errors gather beyond chance, None where they may be spread evenly.
     kinds: see `theory/uneven/kinds.py`; flags, lengths, entropy: see `theory/findings.py`. against: "truth" or
-    "agreement". draws: all replies judged. stopped: the limit that ended it early. models, together: of a pool's.
+    "agreement". draws: all replies judged. stopped: the limit that ended it early. models, together: of a pool's;
+    weights: what its votes could weigh, None where there is no pool.
     """
 
     task: str
@@ -100,6 +103,7 @@ class Estimate:
     stopped: str | None
     models: dict[str, Evidence]
     together: list[Together]
+    weights: Weighing | None
 
     @property
     def verdict(self) -> str:
@@ -136,6 +140,8 @@ class Estimate:
             else:
                 said[field.name] = value
         said |= as_json(said.pop("models"), said.pop("together"))
+        if (weights := said.pop("weights")) is not None:
+            said["weights"] = asdict(weights)
         said["kinds"] = {name: kind.as_json() for name, kind in self.kinds.items()}
         said["flags"] = {
             name: {"count": effect.count, "share": effect.share, "pays": effect.pays, **effect.dropped.as_json()}
@@ -317,7 +323,7 @@ def summed(probe: Probe, goal: Goal, stopped: str | None) -> Estimate:
         task=task_name(task), model=traits.name, simulated=traits.simulated, against=probe.against, draws=len(replies),
         settling=_settling(probe, plan, needs), drift=stretch(seen), kinds=by_kind, flags=flag_effects(seen),
         lengths=lengths(seen), entropy=entropy(seen), stopped=stopped, models=by_model(seen, turns, probe.looks),
-        together=together(seen, turns), **told,
+        together=together(seen, turns), weights=weighing(plan.k, graded(probe), turns) if turns else None, **told,
     )  # fmt: skip
 
 

@@ -39,9 +39,10 @@ class Asking(TypedDict, total=False):
     """The settings of asking, the same for vote, map, reliable, run, estimate and solve.
 
     flags: None for the default red flags, "paper" (whose first draw of each step is at temperature 0), or a list of
-    callables, and of names such as "default" and "several-finals". limits: `Limits` or a dict, of this call; budget: a
-    `Budget` that other calls take from, too. max_tokens: of one reply; token_cap is its older name. The others, and the
-    defaults of all: see `Config`.
+    callables, and of names such as "default" and "several-finals". weights: how many votes a draw of each turn
+    of a pool counts, and k counts these; or "calibrated", with k "auto". limits: `Limits` or a dict, of this call;
+    budget: a `Budget` that other calls take from, too. max_tokens: of one reply; token_cap is its older name. The
+    others, and the defaults of all: see `Config`.
     """
 
     flags: Flags
@@ -56,6 +57,7 @@ class Asking(TypedDict, total=False):
     token_cap: int
     long_answer: int
     stop: Sequence[str]
+    weights: Sequence[int] | str
 
 
 @asynccontextmanager
@@ -93,6 +95,7 @@ async def opened(
         config = validated(Config, {**settings, "flags": tuple(map(flag_name, red_flags))})
         if config.paraphrase and traits.needs_truth:
             raise TaskError("paraphrase: a simulated model answers the task's own prompt only; use another model")
+        _check_weights(caller.__name__, config, len(traits.turns), bool(others))
         yield Senders(own, dict(zip(others or (), more, strict=True)), task, config.system), config, red_flags
 
 
@@ -145,9 +148,35 @@ def _config_of(caller: str, asking: Asking) -> dict[str, Any]:
         raise TaskError(f"{caller}: stop = {told['stop']!r}: give a list of texts")
     if "stop" in told:
         told["stop"] = tuple(told["stop"] or ())
+    if not isinstance(told.get("weights", ""), str):
+        told["weights"] = tuple(told["weights"] or ())
     if asking.get("flags") == "paper" and told.get("first_temperature") is None:
         told["first_temperature"] = 0.0
     return told
+
+
+def _check_weights(caller: str, config: Config, turns: int, others: bool) -> None:
+    """Raise TaskError for weights that are not those of a pool, or do not go with the other settings."""
+    weights, where = config.weights, f"{caller}: weights"
+    if not weights:
+        return
+    if not turns:
+        raise TaskError(
+            f"{where}: the model is no pool, so there is nothing to weigh. Leave them out, or give several."
+        )
+    if weights == "calibrated" and config.k != "auto":
+        raise TaskError(f'{where} = "calibrated": k counts votes that only the calibration knows. Give k = "auto", '
+                        "of a run, or the numbers that `maker estimate` finds, with the k that it says.")  # fmt: skip
+    if not isinstance(weights, str) and len(weights) != turns:
+        raise TaskError(
+            f"{where} = {list(weights)}: the pool has {turns} turns: give a weight for each, in their order."
+        )
+    if config.k == "table" or config.worst_case:
+        what = 'k = "table"' if config.k == "table" else "worst_case"
+        raise TaskError(f"{where}: {what} is planned for votes that count one each. Leave the weights out, or {what}.")
+    if others:
+        raise TaskError(f"{where}: they are those of the pool's models, and another model has none. Leave the rung "
+                        "another_model out of the ladder, or the weights.")  # fmt: skip
 
 
 def _ready(asked: AnyModel, task: Task | None, stack: AsyncExitStack, limits: Limits) -> Model:

@@ -123,13 +123,15 @@ async def vote(
         vote, model, asking, k=k, keep_samples=keep, paraphrase=len(asked) > 1, tools=reader.tools
     ) as (senders, config, red_flags):  # fmt: skip
         most = senders.own.limits.votes_for(k), senders.own.limits.flags_for(k)
+        weights = () if isinstance(config.weights, str) else config.weights
         question = canonical([under(config.system, view.prompt, config.examples) for view in asked])
 
         def begin(run: str, number: int) -> Poll:
             """Return the vote as it begins, under its place in a journal."""
             method = Method.of(
-                config, k, red_flags, most, run=run, question=question, schema=reader.schema, tools=reader.tools
-            )
+                config, k, red_flags, most, run=run, question=question, schema=reader.schema, tools=reader.tools,
+                weights=weights,
+            )  # fmt: skip
             rules = Rules(reader.parse, apply=lambda *_: number + 1)
             poll = Poll.of(method, rules, number, None, asked[0].prompt)
             poll.views = asked if config.paraphrase else ()

@@ -17,6 +17,7 @@ from typing import Annotated, Any, NoReturn, TypeVar
 import typer
 
 from maker.cli.screen import Bar, hushed, interrupted_rows, lines_of, print_rows, progress_bar
+from maker.decision.pool import read_weights
 from maker.decision.sample import AnyModel, Model
 from maker.decision.telling.rows import Rows
 from maker.engine.result import RunResult
@@ -55,6 +56,7 @@ OPTIONS: dict[str, tuple[Any, Any, str]] = {  # type, default (... for none), he
     "flags": (str | None, None, "Red flags: default, paper, or names: default,several-finals."),
     "temperature": (str, "0.1", "Of every draw; `server` leaves it to the server."),
     "first_temperature": (float | None, None, "Of each step's first draw; 0 as in the paper."),
+    "weights": (str | None, None, "Of a pool: votes that a draw counts, by turn: 4,2,1, or calibrated."),
     "system": (str | None, None, "Said to the model before every question: a text, or @FILE."),
     "examples": (Path | None, None, "Shown before every question: a JSON file, [[question, answer], ...]."),
     "max_tokens_per_reply": (int, 1024, "The most tokens of one reply."),
@@ -73,7 +75,7 @@ OPTIONS: dict[str, tuple[Any, Any, str]] = {  # type, default (... for none), he
 }
 
 # The same everywhere.
-ASKING = "seed flags system examples temperature first_temperature max_tokens_per_reply long_answer stop"
+ASKING = "weights seed flags system examples temperature first_temperature max_tokens_per_reply long_answer stop"
 REACHING = "prices timeout header extra query"  # likewise: what only models over HTTP take
 # The same for commands that name their own parameters.
 Prices = Annotated[str | None, typer.Option(help=OPTIONS["prices"][2])]
@@ -127,6 +129,8 @@ def _settings(*, model: list[str] | None = None, **given: Any) -> dict[str, Any]
     limits = {name: given.pop(name) for name in Limits.model_fields if name in given}
     given["temperature"] = _temperature(given["temperature"])
     given["max_tokens"] = given.pop("max_tokens_per_reply")
+    if "weights" in given:
+        given["weights"] = read_weights(given["weights"])
     if given.get("system", "").startswith("@"):
         given["system"] = _text_of(Path(given["system"][1:]))
     if "examples" in given:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
 
+from maker.decision.pool import MOST_WEIGHT
 from maker.errors import TaskError
 
 M = TypeVar("M", bound=BaseModel)
@@ -17,7 +18,7 @@ MOST_VOTES = 30_000  # of one step; what a record can number
 KeepSamples = Literal["all", "flagged", "none"]
 _Text = Annotated[str, StringConstraints(min_length=1)]
 _YOUNG = frozenset(
-    {"system", "stop", "examples", "worst_case"}
+    {"system", "stop", "examples", "worst_case", "weights"}
 )  # fields that came after journals were written: named only where they say something
 
 
@@ -26,6 +27,12 @@ def _pairs(given: Any) -> Any:
     if not isinstance(given, (list, tuple)):
         return given
     return tuple(tuple(pair) if isinstance(pair, list) else pair for pair in given)
+
+
+def _by_turn(given: Any) -> Any:
+    """Return weights as a tuple, where they are a list, as JSON has them; none where each is one, as without them."""
+    told = tuple(given) if isinstance(given, list) else given
+    return () if isinstance(told, tuple) and all(type(one) is int and one == 1 for one in told) else told
 
 
 class Frozen(BaseModel):
@@ -40,6 +47,8 @@ class Config(Frozen):
     k: votes the winner must be ahead by, or "auto": from a calibration and `target`, the wanted
     probability that the whole run is right; or "table": from the same, a margin for each total of votes that widens
     with disagreement. worst_case: the target is reached whatever the shape of difficulty, or no k is chosen.
+    weights: of a pool, how many votes a draw counts, by turn, and k counts those; or "calibrated": from the calibration
+    that chooses k.
     seed: of all draws. temperature: of all draws, None for the server's
     own, except that `first_temperature`, if given, is that of the first draw of each step. token_cap: the most
     tokens a reply may have (`max_tokens` where one asks); long_answer: a reply with more is flagged `over_long`.
@@ -51,6 +60,9 @@ class Config(Frozen):
     k: Annotated[int, Field(ge=1, le=MOST_VOTES // 20)] | Literal["auto", "table"] = "auto"
     target: float = Field(default=0.95, gt=0, lt=1)
     worst_case: bool = False
+    weights: Annotated[
+        tuple[Annotated[int, Field(ge=1, le=MOST_WEIGHT)], ...] | Literal["calibrated"], BeforeValidator(_by_turn)
+    ] = ()
     seed: int = Field(default=0, ge=0, lt=2**64)
     temperature: float | None = Field(default=0.1, ge=0, le=10)
     first_temperature: float | None = Field(default=None, ge=0, le=10)

@@ -11,6 +11,7 @@ from typing import Any
 from maker.decision.address import seed_key
 from maker.decision.config import Config
 from maker.decision.flags import Flag, comparing, copied
+from maker.decision.pool import Weights
 from maker.task.tools import Tools
 from maker.theory.votes.tables import Table
 
@@ -23,6 +24,7 @@ class Method:
     that does, where there is a table. max_votes, max_flags: of one step.
     keep: whose texts the journal stores in full. schema: of the answer, None where the prompt alone asks for its form.
     stop: texts that end a reply. system, examples: said before every question. tools: what may be called.
+    weights: how many votes a draw counts, by turn of a pool.
     """
 
     run: str
@@ -42,6 +44,7 @@ class Method:
     examples: tuple[tuple[str, str], ...] = ()
     table: Table | None = None
     tools: Tools | None = None
+    weights: Weights = ()
     again: tuple[Flag, ...] = field(init=False)  # flags to ask when the very same sample comes again
     again_unmarked: tuple[Flag, ...] = field(init=False)  # the same, for a sample that nothing marks as a copy
 
@@ -49,13 +52,16 @@ class Method:
     def of(
         cls, config: Config, k: int, flags: tuple[Flag, ...], most: tuple[int, int],
         *, run: str, epoch: int = 0, branch: int = 0, question: bytes = b"", schema: dict[str, Any] | None = None,
-        table: Table | None = None, tools: Tools | None = None,
+        table: Table | None = None, tools: Tools | None = None, weights: Weights = (),
     ) -> Method:  # fmt: skip
-        """Return the method of a configuration. most: votes and flagged samples that one step may take."""
+        """Return the method of a configuration. most: votes and flagged samples that one step may take.
+
+        weights: those in force, which the configuration may leave to a calibration.
+        """
         return cls(
             run, seed_key(config.seed, epoch, branch, question), k, *most, flags, config.temperature,
             config.first_temperature, config.token_cap, config.long_answer, config.keep_samples, schema, config.stop,
-            config.system, config.examples, table, tools,
+            config.system, config.examples, table, tools, weights,
         )  # fmt: skip
 
     def need(self, total: int) -> int:

@@ -43,25 +43,8 @@ class Poll:
     """
 
     __slots__ = (
-        "_known",
-        "_race",
-        "barred",
-        "drawn",
-        "first",
-        "flags",
-        "looked",
-        "method",
-        "need",
-        "order",
-        "outcome",
-        "prompt",
-        "readings",
-        "samples",
-        "step",
-        "tally",
-        "texts",
-        "views",
-        "waves",
+        "_known", "_race", "barred", "drawn", "first", "flags", "looked", "method", "need", "order", "outcome",
+        "prompt", "readings", "samples", "step", "tally", "texts", "views", "waves",
     )  # fmt: skip
 
     def __init__(self, step: Step, method: Method, prompt: str | None = None, *, first: int = 0) -> None:
@@ -249,7 +232,8 @@ class Poll:
     def _begin(self) -> None:
         """Start the race from the tally as it stands."""
         method = self.method
-        self._race = first_to_ahead(method.k, method.max_votes, method.max_flags, self.tally, method.table)
+        self._race = first_to_ahead(method.k, method.max_votes, method.max_flags, self.tally, method.table,
+                                    method.weights, self.next)  # fmt: skip
         try:
             self.need = next(self._race)
         except StopIteration as end:
@@ -274,7 +258,8 @@ class Poll:
     def _of_one_mind(self, wave: Wave) -> bool:
         """Count a wave at once that decides its step alone, all for one answer, as most do; say whether it is one."""
         draws, count = wave.draws, len(wave)
-        if not draws or wave.verdict is None or wave.extras or self.drawn or draws[0::4].count(0) < count:
+        plain = draws and wave.verdict is not None and not (wave.extras or self.drawn or self.method.weights)
+        if not plain or draws[0::4].count(0) < count:
             return False
         if max(draws[1::4]) >= len(self._known) or wanting(self.tally, self.method.k, self.method.table) < count:
             return False
@@ -285,15 +270,16 @@ class Poll:
     def _recount(self, wave: Wave) -> None:
         for position in range(len(wave)):
             candidate, number, tokens_in, tokens_out = wave.draws[4 * position : 4 * position + 4]
+            draw = wave.first + position
             if wanting(self.tally, self.method.k, self.method.table) <= 0:
-                raise JournalError(f"step {wave.step}: draw {wave.first + position} came after the vote was decided")
+                raise JournalError(f"step {wave.step}: draw {draw} came after the vote was decided")
             self.order.append(candidate)
             text, facts = self._known[number], wave.extras.get(position, {})
             if candidate == FLAGGED:
                 self.flags[facts["flag"]] = self.flags.get(facts["flag"], 0) + 1
                 self.tally.add(None)
             else:
-                self.tally.add(self._replayed(candidate, text).key)
+                self.tally.weigh(self._replayed(candidate, text).key, self.method.weights, draw)
             if wave.verdict is not None:
                 continue  # what a flag may look at later matters in a step that goes on
             if text is not None:
@@ -329,7 +315,7 @@ class Poll:
         tally = self.tally
         return Verdict(
             self.step.index, self.readings[self.winner].answer, tally.votes, self.drawn, tally.flagged,
-            dict(self.flags), tally.margin, tally.entropy, self.waves,
+            dict(self.flags), tally.margin, tally.entropy, self.waves, weights=self.method.weights,
         )  # fmt: skip
 
 

@@ -2,7 +2,8 @@
 
 Because no wave of `need = k - margin` ballots can decide before its last valid one, drawing in waves takes exactly the
 samples that one-at-a-time voting takes, and has the same winner; the order inside a wave does not matter. The same
-holds for a table of margins, where a wave is as many ballots as would decide if all were for the leader.
+holds for a table of margins, where a wave is as many ballots as would decide if all were for the leader, and for the
+weights of a pool (`pool.py`), where it is the fewest draws whose votes come to what the leader wants.
 
 A ballot is the canonical bytes of a whole answer, or None for a flagged sample. A limit never
 turns into a plurality: it ends the race undecided, resumable with a higher limit.
@@ -18,6 +19,7 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, NamedTuple, TypeVar
 
+from maker.decision.pool import Weights, draws_for, weighed, weight_of
 from maker.decision.telling.verdicts import explained, in_html, short
 from maker.task.canonical import canonical
 from maker.task.tools import ToolCall, Turn
@@ -30,6 +32,8 @@ Ballot = bytes | None
 @dataclass(slots=True)
 class Tally:
     """The count of one race: votes by canonical answer, and how many samples were flagged.
+
+    Votes are as many as a draw counts (`pool.py`); flagged samples are counted one by one.
 
     `answers` maps each vote key to an answer with that key, as far as the caller has named them.
     """
@@ -50,6 +54,10 @@ class Tally:
         self.total += times
         if self.leader is None or count > self.counts[self.leader]:
             self.leader = ballot
+
+    def weigh(self, ballot: Ballot, weights: Weights, draw: int) -> None:
+        """Count the ballot of a draw with the weight of its turn; a flagged sample is one, whatever it would weigh."""
+        self.add(ballot, 1 if ballot is None else weight_of(weights, draw))
 
     def drop(self, key: bytes) -> int:
         """Take an answer out of the race; return how many votes it had."""
@@ -86,18 +94,22 @@ class Outcome(NamedTuple):
 
 
 def wanting(tally: Tally, k: int, table: Table | None = None) -> int:
-    """Return how many more votes, all for the leader, would decide; 0 or less where it is decided."""
+    """Return how many more votes, all for the leader, would decide; 0 or less where it is decided.
+
+    Votes, not draws: a draw may count as several.
+    """
     return k - tally.margin if table is None else table.wanting(tally.margin, tally.total)
 
 
 def first_to_ahead(
-    k: int, max_votes: int, max_flags: int, tally: Tally | None = None, table: Table | None = None
-) -> Generator[int, Sequence[Ballot], Outcome]:
+    k: int, max_votes: int, max_flags: int, tally: Tally | None = None, table: Table | None = None,
+    weights: Weights = (), at: int = 0,
+) -> Generator[int, Sequence[Ballot], Outcome]:  # fmt: skip
     """Run one race: yield how many ballots are needed, receive them in draw order, return the Outcome.
 
     k: the margin that decides, 1 or more. max_votes, max_flags: the most valid votes and flagged
     samples. tally: counted into, if given, so that the caller can look on. table: the margins that decide, if they
-    are not always k.
+    are not always k. weights: of a pool's turns. at: the number of the first draw to come.
     The race ends undecided as soon as no decision is possible within the limits.
     Source: Meyerson et al. 2025, arXiv 2511.09030; Wald's sequential test for two answers.
     """
@@ -106,21 +118,23 @@ def first_to_ahead(
         max_votes = min(max_votes, table.most)
     while True:
         need = wanting(tally, k, table)
-        if need <= 0:  # below 0 where an answer has lost its votes since, never by a wave
+        if need <= 0:  # below 0 where an answer has lost its votes since, or the last draw weighs more than was wanting
             return Outcome(tally.leader)
-        if tally.total + need > max_votes:
+        draws = draws_for(weights, at, need)
+        if tally.total + weighed(weights, at, draws) > max_votes:
             return Outcome(None, "max_votes")
         if tally.flagged >= max_flags:
             return Outcome(None, "max_flags")
-        need = min(need, max_flags - tally.flagged)
-        ballots = yield need
-        assert len(ballots) == need, "a wave must bring as many ballots as were asked for"
-        if ballots[0] is not None and ballots.count(ballots[0]) == need:
-            tally.add(ballots[0], need)
+        draws = min(draws, max_flags - tally.flagged)
+        ballots = yield draws
+        assert len(ballots) == draws, "a wave must bring as many ballots as were asked for"
+        if ballots[0] is not None and ballots.count(ballots[0]) == draws:
+            tally.add(ballots[0], weighed(weights, at, draws))
         else:
-            for ballot in ballots:
-                tally.add(ballot)
-        assert wanting(tally, k, table) >= 0, "a wave decided before its last ballot"
+            for draw, ballot in enumerate(ballots, at):
+                tally.weigh(ballot, weights, draw)
+        at += draws
+        assert weights or wanting(tally, k, table) >= 0, "a wave decided before its last ballot"
 
 
 class Votes(Mapping[T, int]):
@@ -185,7 +199,8 @@ class Verdict(Generic[T]):
     """What a vote decided.
 
     step: global index. answer: the winner. votes: counts by answer. samples: all draws, flagged ones
-    included. flagged: how many were; flags: how many by kind. margin: leader minus runner-up.
+    included. flagged: how many were; flags: how many by kind. margin: leader minus runner-up. weights: how many votes
+    a draw counts, by turn, where the models of a pool weigh differently.
     entropy: of the votes, in nats. waves: rounds of sampling. usage: what a single vote, or one item of a map, took;
     cost: US dollars, None where that is not known. Both are None for a step of a run, which has an account of its own.
     """
@@ -201,6 +216,7 @@ class Verdict(Generic[T]):
     waves: int
     usage: VoteUsage | None = None
     cost: float | None = None
+    weights: Weights = ()
 
     @property
     def calls(self) -> tuple[ToolCall, ...]:

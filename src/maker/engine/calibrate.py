@@ -6,7 +6,8 @@ by itself where it differs beyond chance (`theory/uneven/parts.py`). Where that 
 seem to cluster, but too few were seen to be sure), it draws on 300 more steps, up to 1,200. For the worst case it
 draws twice on each of 1,200 at once.
 
-A table of margins (`theory/margins.py`) is planned from the same draws, where "auto" finds that some k would do.
+A table of margins (`theory/margins.py`) is planned from the same draws, where "auto" finds that some k would do. So are
+the weights of a pool (`theory/votes/weights.py`), for which every model is drawn at each of the steps.
 
 Samples are graded as `probe.py` says; without a truth it votes on the first 100 steps.
 
@@ -16,7 +17,7 @@ Not covered: what a few hundred steps cannot show. `maker estimate` says how muc
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -32,8 +33,10 @@ from maker.task.task import Task, guarded
 from maker.theory.evidence import Evidence
 from maker.theory.margins import coin_share, margins
 from maker.theory.planner import AGREED, ENOUGH, project
+from maker.theory.together import by_model
 from maker.theory.uneven.parts import Part, planned
 from maker.theory.votes.mixture import Steps
+from maker.theory.votes.weights import calibrated, margin_for
 
 DRAWS = 300  # steps drawn on at first, and the draws that a calibration has at least
 MOST_DRAWS = 1200  # steps, where it stays open whether any k can do
@@ -81,11 +84,13 @@ async def calibrate(
     count = DRAWS if probe.against == "truth" else AGREEMENT_STEPS
     if config.worst_case:
         count = MOST_DRAWS
-    await probe.first(count, 2 * max(1, len(dispatcher.traits.turns)) if config.worst_case else 1)
+    turns = max(1, len(dispatcher.traits.turns))
+    each = 2 * turns if config.worst_case else turns if config.weights else 1
+    await probe.first(count, each)
     await probe.again(MOST_AGAIN)
     while probe.against == "truth" and count < min(MOST_DRAWS, steps) and _open(probe.evidence, steps, config.target):
         count += DRAWS
-        await probe.first(count, 1)
+        await probe.first(count, turns if config.weights else 1)
         await probe.again(MOST_AGAIN)
     wrong = sum(sum(step.voted([*step.draws, *step.again])) for step in probe.seen)
     return seen_by(probe, usage.voted - before[0], wrong, usage.flags - before[1])
@@ -104,15 +109,23 @@ def seen_by(probe: Probe, valid: int, wrong: int, flags: Mapping[str, int]) -> C
         tokens_out=sum(reply.tokens_out or 0 for reply in probe.replies),
         steps=found.n, erred=found.wrong, evidence=found.as_note(),
         table={"coins": coin_share(probe.seen, found.power)} if probe.config.k == "table" else {},
+        weights={"models": graded(probe)} if probe.config.weights else {},
         **apart,
         **{name: getattr(found, name) for name in ("p", "p_plan", "rho", "rho_low", "rho_high")} if found.n else {},
     )  # fmt: skip
 
 
-def chosen(found: Calibration, steps: int | None, config: Config) -> Calibration:
-    """Return a calibration with what it chooses for the whole run: k, or the table of margins.
+def graded(probe: Probe) -> dict[str, list[int]]:
+    """Return of each model of a pool the valid draws, one a step, and how many of them were wrong."""
+    turns = [turn.name for turn in probe.dispatcher.traits.turns]
+    return {name: [found.n, found.wrong] for name, found in by_model(probe.seen, turns, probe.looks).items()}
 
-    Raises Infeasible when the evidence forbids voting, or no table can be had.
+
+def chosen(found: Calibration, steps: int | None, config: Config, turns: Sequence[str] = ()) -> Calibration:
+    """Return a calibration with what it chooses for the whole run: k, or the table of margins, and weights.
+
+    turns: the models of a pool, for its weights. Raises Infeasible when the evidence forbids voting, or no table or
+    weights can be had.
     """
     steps, target = steps or UNKNOWN_STEPS, config.target
     whole, parts = Evidence(**found.evidence), [Part.of(note) for note in (found.worst, found.drift) if note]
@@ -120,6 +133,11 @@ def chosen(found: Calibration, steps: int | None, config: Config) -> Calibration
         plan = planned(whole, parts, steps, target, worst=config.worst_case)
         if plan.k is None:
             raise Infeasible(f"{plan.reason} --k N runs all the same.")
+        if config.weights:
+            models = found.weights["models"]
+            weights = calibrated(models, turns) if config.weights == "calibrated" else config.weights
+            return replace(found, k=margin_for(plan.k, models, turns, weights),
+                           weights=found.weights | {"votes": list(weights)})  # fmt: skip
         if config.k != "table":
             return replace(found, k=plan.k)
         table = margins(whole, [side for part in parts for side in (part.found, part.others)],

@@ -20,6 +20,7 @@ from maker.decision.ending import Stop, stuck
 from maker.decision.flags import Flag
 from maker.decision.method import Method
 from maker.decision.poll import Poll, conclude
+from maker.decision.pool import Weights, turns_of
 from maker.decision.step import Rules
 from maker.decision.wave import Wave
 from maker.engine.book import Book
@@ -224,8 +225,8 @@ class Course:
         Accepted changes begin a new epoch. Its rollbacks have to be known beforehand.
         """
         known = self.book.open(self._replay)
-        if not known and isinstance(self.config.k, int):
-            self._set_k(self.config.k)
+        if not known:
+            self._vote_by(self.header)
         if known:
             self._check(self._latest)
             if changed := changed_fields(self._latest, self.header):
@@ -270,8 +271,7 @@ class Course:
         if changed_fields(stored, self.header):  # a later epoch may agree; if not, say so before the replay
             self._check(Story(self.journal).latest)
         self.header["run"] = stored["run"]
-        if isinstance(stored["k"], int):
-            self._set_k(stored["k"])
+        self._vote_by(stored)
 
     def _check(self, stored: dict[str, Any]) -> None:
         check_header(with_more(stored, self.header, self.task), self.header, self.journal.path, self.accepted)
@@ -283,8 +283,7 @@ class Course:
         self.front.begin_anew()
         self.escalations.begin_anew()
         self.receipts.forget()
-        if isinstance(header["k"], int):
-            self._set_k(header["k"])
+        self._vote_by(header)
 
     def _replay_wave(self, wave: Wave) -> None:
         """Take a journaled wave through the code that a live one goes through, and compare."""
@@ -298,9 +297,8 @@ class Course:
             return
         lane = self.front.lane_of(wave.step)
         if lane is None:
-            raise JournalError(
-                f"{where} is not the next one of its segment. The journal does not fit this task's plan."
-            )
+            raise JournalError(f"{where} is not the next one of its segment. The journal does not fit this task's "
+                               "plan.")  # fmt: skip
         poll = lane.poll or self._open(lane)
         if len(wave):
             poll.replay(wave)
@@ -312,21 +310,23 @@ class Course:
         try:
             state, winner = conclude(poll)
             if winner != wave.verdict:
-                raise JournalError(
-                    f"{where}: the task's code gives another result than when the journal was written. "
-                    "Is the code random, or was it changed? Resume with the same code."
-                )
+                raise JournalError(f"{where}: the task's code gives another result than when the journal was written. "
+                                   "Is the code random, or was it changed? Resume with the same code.")  # fmt: skip
             self.front.advance(lane, poll, state, winner)
             self.receipts.passed(self.header["run"], wave.step)
         except Stop as stop:  # it ended the run when it was live, and does so again
             self.stop = self.stop or stop
 
-    def _set_k(self, k: int, table: Table | None = None) -> None:
+    def _vote_by(self, header: dict[str, Any]) -> None:
+        if isinstance(k := header["k"], int) and not isinstance(weights := header.get("weights", ()), str):
+            self._set_k(k, tuple(weights))
+
+    def _set_k(self, k: int, weights: Weights, table: Table | None = None) -> None:
         limits = self.dispatcher.limits
         self.method = Method.of(
             self.config, k, self.flags, (limits.votes_for(k), limits.flags_for(k)),
             run=self.header["run"], epoch=self.epoch, schema=getattr(self.task, "schema", None), table=table,
-            tools=getattr(self.task, "tools", None),
+            tools=getattr(self.task, "tools", None), weights=weights,
         )  # fmt: skip
 
     async def choose_k(self) -> None:
@@ -337,14 +337,14 @@ class Course:
         except BaseException:
             self.account.forfeit(before)
             raise
-        self.calibration = chosen(found, self.plan.steps, self.config)
+        self.calibration = chosen(found, self.plan.steps, self.config, turns_of(self.header["model"]))
         self.book.note({"calibration": self.calibration.as_note()})
         self.sampled += found.draws
-        self._set_k(self.calibration.k, self.calibration.margins())
+        self._set_k(self.calibration.k, self.calibration.by_turn(), self.calibration.margins())
 
     def _calibrated(self, found: Calibration) -> None:
         """Take over the calibration of an earlier process."""
         self.calibration = found
         self.sampled += found.draws
         self.account.calibrated(found, self.header["run"])
-        self._set_k(found.k, found.margins())
+        self._set_k(found.k, found.by_turn(), found.margins())

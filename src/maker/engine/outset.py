@@ -40,7 +40,7 @@ class Outset:
         """Look at the vote on an item after a live wave; say once which field keeps the answers of all apart."""
         if self._usage.voted == self._voted:
             self._asked.add(poll.step.index)
-        if self._apart is None or poll.won or not VOTES <= poll.tally.total == len(poll.readings):
+        if self._apart is None or poll.won or not VOTES <= poll.drawn - poll.tally.flagged == len(poll.readings):
             return
         if field := differing_field([reading.answer for reading in poll.readings]):
             self._apart[poll.step.index] = field

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from maker.decision.address import Address
+from maker.decision.pool import MOST_WEIGHT, Weights
 from maker.decision.sample import Sample
 from maker.decision.wave import received
 from maker.errors import JournalError
@@ -26,7 +27,8 @@ class Epoch:
     """Settings, in force from here on: those of the journal's header, and each time that it went on with others.
 
     number: how often they were changed before, and with this note; changed: in which fields. k: None until a
-    calibration has chosen it. table: the margins, where that chose some that widen; k is then the least.
+    calibration has chosen it. table: the margins, where that chose some that widen; k is then the least. weights: of
+    the turns of a pool, () until a calibration has found them.
     """
 
     header: dict[str, Any]
@@ -34,16 +36,19 @@ class Epoch:
     changed: list[str] = field(default_factory=list)
     k: int | None = None
     table: Table | None = None
+    weights: Weights = ()
 
     @classmethod
     def of(cls, note: dict[str, Any]) -> Epoch:
         """Return what a journaled header or epoch says."""
         said = note["epoch"] if "epoch" in note else {"header": note["header"], "number": 0, "changed": ()}
         header, number = sound_header(said["header"]), count(said["number"])
-        k = header["k"]
+        k, told = header["k"], header.get("weights", ())
         if ("epoch" in note) != (number > 0):
             raise ValueError(f"an epoch of number {number}")
-        return cls(header, number, list(map(str, said["changed"])), None if isinstance(k, str) else int(k))
+        weights = () if isinstance(told, str) else tuple(map(int, told))
+        k = None if isinstance(k, str) else int(k)
+        return cls(header, number, list(map(str, said["changed"])), k, weights=weights)
 
 
 UNKNOWN_STEPS = 1_000_000  # planned for where a task cannot say how long it is
@@ -56,8 +61,9 @@ class Calibration:
     draws: all; valid ones of these, wrong ones of these, erring steps drawn again included; flags by kind.
     steps, erred: one draw a step, and how many of these were wrong; p, ..., rho_high: what follows from `evidence`
     (`Evidence`, as kept). against: "truth" or "agreement". worst: a kind worse than the others, drift: a stretch that
-    is; table: what the margins stand on beside it, and the margins; each {} (not kept) for none. Where there is a
-    table, k is its least margin.
+    is; table: what the margins stand on beside it, and the margins; weights: valid first draws of each model of a pool
+    and wrong ones of these ("models"), and what was made of them ("votes", by turn); each {} (not kept) for none. Where
+    there is a table, k is its least margin.
     """
 
     draws: int
@@ -79,6 +85,7 @@ class Calibration:
     worst: dict[str, Any] = field(default_factory=dict)
     table: dict[str, Any] = field(default_factory=dict)
     drift: dict[str, Any] = field(default_factory=dict)
+    weights: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, note: dict[str, Any]) -> Calibration:
@@ -89,16 +96,27 @@ class Calibration:
             count(number)
         if found.table:
             found.margins()
+        found.by_turn()
+        for seen in found.weights.get("models", {}).values():
+            if (wrong := count(seen[1])) > count(seen[0]):
+                raise ValueError(f"{wrong} wrong draws of {seen[0]}")
         return found
 
     def as_note(self) -> dict[str, Any]:
         """Return it as the journal keeps it."""
-        later = ("worst", "drift", "table")
+        later = ("worst", "drift", "table", "weights")
         return {name: value for name, value in asdict(self).items() if name not in later or value}
 
     def margins(self) -> Table | None:
         """Return the table that was chosen, None for a constant k. Raises ValueError or KeyError for what is none."""
         return Table.of(self.table, self.k) if self.table else None
+
+    def by_turn(self) -> Weights:
+        """Return the weights that go with its k, () for none. Raises ValueError or KeyError for what are none."""
+        found = tuple(map(count, self.weights["votes"])) if self.weights else ()
+        if not all(1 <= weight <= MOST_WEIGHT for weight in found):
+            raise ValueError(f"weights {found!r:.60}")
+        return found
 
 
 @dataclass(slots=True, frozen=True)
@@ -271,20 +289,9 @@ class Close:
 
 # As an object, where its kind is not known here.
 Note = (
-    Epoch
-    | Calibration
-    | Escalation
-    | Ahead
-    | Reserve
-    | Batch
-    | Receipt
-    | ServerChange
-    | Takes
-    | Unshown
-    | Steered
-    | Close
-    | dict[str, Any]
-)
+    Epoch | Calibration | Escalation | Ahead | Reserve | Batch | Receipt | ServerChange | Takes | Unshown | Steered
+    | Close | dict[str, Any]
+)  # fmt: skip
 
 # Each kind of note: its type, and what the engine relies on in it.
 _KINDS: dict[str, tuple[Any, tuple[str, ...]]] = {

@@ -133,12 +133,12 @@ class StoredStep:
     def tally(self) -> Tally:
         """Return the count of the ballots."""
         tally = Tally()
-        if len(self.first) == 1 and not self.barred:
+        if len(self.first) == 1 and not self.barred and not self.epoch.weights:
             tally.add(None, self.flagged)
             tally.add(b"0", len(self.candidates) - tally.flagged)
             return tally
-        for ballot in self.ballots():
-            tally.add(ballot)
+        for draw, ballot in enumerate(self.ballots(), self.round * ROUND):
+            tally.weigh(ballot, self.epoch.weights, draw)
         return tally
 
     @property
@@ -164,7 +164,8 @@ class StoredStep:
         votes = Votes({canonical(answer): (answer, tally.counts[key]) for key, answer in tally.answers.items()
                        if key in tally.counts})  # fmt: skip
         return Verdict(self.step, tally.answers[b"%d" % self.winner], votes, len(self.candidates), tally.flagged,
-                       dict(self.flags), tally.margin, tally.entropy, self.rounds)  # fmt: skip
+                       dict(self.flags), tally.margin, tally.entropy, self.rounds,
+                       weights=self.epoch.weights)  # fmt: skip
 
     def text(self, draw: int) -> str | None:
         """Return a draw's text; None where there was none, or only its digest is stored."""
@@ -253,7 +254,8 @@ class _Open:
                 self._longer.clear()
                 self._epoch = note
             case Calibration():
-                self._epoch = replace(self._epoch, k=note.k, table=note.margins())
+                weights = note.by_turn() or self._epoch.weights
+                self._epoch = replace(self._epoch, k=note.k, table=note.margins(), weights=weights)
             case Ahead(step, number) if step in self.open and self.open[step].round == number:
                 looked = self.open[step]
                 looked.barred, looked.bar = frozenset(note.fallen), len(looked.waves)

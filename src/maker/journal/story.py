@@ -18,7 +18,7 @@ from typing import Any
 
 from maker import theory
 from maker.decision.address import round_of
-from maker.decision.pool import turns_of
+from maker.decision.pool import Weights, turns_of
 from maker.decision.race import Verdict
 from maker.decision.sample import Sample
 from maker.decision.wave import FLAGGED, Wave
@@ -47,7 +47,8 @@ class Summary:
     steps, waves and fold are those of the verdicts that count; samples and flags are all. abandoned: what rollbacks
     left behind. takes: what models were found to take, by name; served: the name that a server last said it used, by
     the model asked ("": the run's own). sources: paid samples by server, where several answer for one model.
-    pooled: judged samples by model, and flagged ones of these, where the run's model is a pool.
+    pooled: judged samples by model, and flagged ones of these, where the run's model is a pool; weights: of its turns,
+    () where every vote is one.
     """
 
     header: dict[str, Any] = field(default_factory=dict)
@@ -69,6 +70,7 @@ class Summary:
     served: dict[str, str] = field(default_factory=dict)
     sources: Counter[str] = field(default_factory=Counter)
     pooled: dict[str, tuple[int, int]] = field(default_factory=dict)
+    weights: Weights = ()
     _turns: list[str] = field(default_factory=list, repr=False)  # of the pool in force
     _elsewhere: set[tuple[int, int]] = field(default_factory=set, repr=False)  # rounds of steps that ask another model
     _open: dict[tuple[int, int], int] = field(default_factory=dict, repr=False)  # waves by step and round
@@ -81,9 +83,11 @@ class Summary:
             case Epoch():
                 self._open.clear()
                 self._turns = turns_of(item.header.get("model"))
-                self.k, self.table = (self.k, self.table) if item.k is None else (item.k, None)
+                chosen = self.k, self.table, self.weights
+                self.k, self.table, self.weights = chosen if item.k is None else (item.k, None, item.weights)
             case Calibration():
                 self.calibration, self.k, self.table = item.as_note(), item.k, item.margins()
+                self.weights = item.by_turn()
                 self.samples += item.draws
                 self.flagged += item.draws - item.valid
                 self.flags.update(item.flags)
@@ -173,6 +177,7 @@ class Summary:
             "stopped": self.close.get("stopped", "running or killed"), "seconds": self.close.get("seconds"),
             "segments": self.header.get("segments"), "records": self.records, "head": self.head,
             **({"table": {"k": self.table.k, **self.table.as_note()}} if self.table else {}),
+            **({"weights": list(self.weights)} if self.weights else {}),
             **({"pooled": {name: {"samples": drawn, "flagged": lost} for name, (drawn, lost) in self.pooled.items()}}
                if self.pooled else {}),
         }  # fmt: skip

@@ -124,7 +124,9 @@ class Judge:
             policy = self.under(stored.epoch)
             token_cap, long_answer = policy.limits
             step = Step(stored.step, lane.state, self._rules, token_cap * stored.longer, long_answer, {}, 0.0)
-            method = Method("", b"", stored.epoch.k or 1, MOST_VOTES, MOST_VOTES, (), 0.0, None, 1, 1)
+            epoch = stored.epoch
+            method = Method("", b"", epoch.k or 1, MOST_VOTES, MOST_VOTES, (), 0.0, None, 1, 1, table=epoch.table,
+                            weights=epoch.weights)  # fmt: skip
             poll = Poll(step, method, first=stored.round * ROUND)
             for number, wave in enumerate(stored.waves):
                 if stored.barred and number == stored.bar:

@@ -21,6 +21,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from maker.decision.address import ROUND
 from maker.decision.config import MOST_VOTES
 from maker.decision.flags import Flag, flag_name
 from maker.decision.race import Tally, wanting
@@ -186,6 +187,11 @@ def revote(
         asked = rule == "ahead" and not k
         found.notes.append(f"the run went by a table of margins: {summary.table}; the recount "
                            f"{'does as well' if asked else 'does not'}")  # fmt: skip
+    if summary.weights:
+        by = ", ".join(map(str, summary.weights))
+        found.notes.append(
+            f"the votes of the run's pool weigh {by} by turn; the recount's do as well, and its k is in them"
+        )
     if judge:
         found.notes += judge.notes
     return found
@@ -196,10 +202,10 @@ def _recount(
 ) -> None:
     """Count the ballots of a step until the rule decides, they run out, or one is unreadable, and enter how it went."""
     stored, tally, readable = stand.stored, Tally(), True
-    short = need(tally, k, table)
+    short, draws = need(tally, k, table), 0
     try:
-        for ballot in stand.ballots():
-            tally.add(ballot)
+        for draws, ballot in enumerate(stand.ballots(), 1):
+            tally.weigh(ballot, stored.epoch.weights, stored.round * ROUND + draws - 1)
             short = need(tally, k, table)
             if short <= 0:
                 break
@@ -223,7 +229,7 @@ def _recount(
     elif winner is None:
         found.tied.add(stored.step)
     else:
-        found.samples += tally.total + tally.flagged
+        found.samples += draws
         found.samples_recorded += len(stored.candidates)
         _compare(found, stand, winner)
 

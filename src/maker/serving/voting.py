@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from maker.api.vote import vote
-from maker.decision.pool import BETWEEN, turns_of
+from maker.decision.pool import BETWEEN, Weights, turns_of
 from maker.decision.race import Verdict
 from maker.decision.sample import Model, Reply, Request, Sample, Traits
 from maker.errors import ModelError, TaskError, Undecided
@@ -49,6 +49,7 @@ class Rules:
     max_calls: int | None = None  # a day
     max_tokens: int | None = None  # a day
     max_cost_per_key: float | None = None  # US dollars a day, of all requests with one key
+    weights: Weights | str = ()  # of a pool's turns: votes that a draw counts, and k is in them
 
 
 @dataclass(slots=True)
@@ -117,6 +118,10 @@ class Voter:
         traits = Traits.of(self.model)
         if traits.needs_truth:
             raise TaskError(f"serve: {traits.name} answers the steps of a task only: name a model over HTTP")
+        if self.rules.weights and len(self.rules.weights) != len(traits.turns):
+            raise TaskError(
+                f"serve: weights = {list(self.rules.weights)}: give one for each --model: {len(traits.turns) or 1}"
+            )
         must_have_prices(Limits(), traits.prices, self.budget_of(0))
 
     @property
@@ -152,6 +157,8 @@ class Voter:
         if not voted:  # as the upstream would be asked, and taken as it comes
             asking |= {"flags": [], "temperature": question.asking.get("temperature")}
             told = {"max_flags": 1, **told}
+        elif self.rules.weights:
+            asking["weights"] = self.rules.weights
         if question.schema is not None:
             asking["answer"] = reader_of_schema(question.schema)
         if question.tools is not None:

@@ -14,11 +14,13 @@ from maker.decision.sample import Prices, Request
 from maker.sending.budget.limits import Limits
 
 
-def said(steps: int = 100, *, prices: Prices | None = None, truth: bool = True, **given: Any) -> dict[str, Need]:
+def said(
+    steps: int = 100, *, prices: Prices | None = None, truth: bool = True, turns: int = 0, **given: Any
+) -> dict[str, Need]:
     """Return the needs of a run whose requests have 400 bytes."""
     limits = Limits(**{name: given.pop(name) for name in list(given) if name in Limits.model_fields})
     config = Config(**{"k": 3, "token_cap": 200, **given})
-    return needs(config, limits, prices, steps, [Request(Address("r", 0, 0), "x" * 400, 0)], truth=truth)
+    return needs(config, limits, prices, steps, [Request(Address("r", 0, 0), "x" * 400, 0)], truth=truth, turns=turns)
 
 
 def test_a_given_margin_needs_no_calibration():
@@ -38,6 +40,15 @@ def test_a_calibration_is_counted(truth: bool, draws: int):
     assert long["likely"].k > short["likely"].k >= short["least"].k
     assert short["least"].calls < short["likely"].calls < short["most"].calls
     assert all(need.cost is None for need in short.values())
+
+
+def test_votes_that_weigh_take_fewer_calls_and_a_calibration_of_each_model():
+    """12 votes are five draws of 4, 2, 1, 4 and 2; a calibration draws on each step with every model."""
+    assert said(weights=(4, 2, 1), turns=3)["least"].calls == 100
+    assert said(k=12, weights=(4, 2, 1), turns=3)["least"].calls == 500
+    plain, weighed = said(k="auto", turns=3), said(k="auto", weights="calibrated", turns=3)
+    assert weighed["least"].calls - plain["least"].calls == 600
+    assert weighed["most"].calls - plain["most"].calls == 2_400
 
 
 def test_limits_bound_all_three():

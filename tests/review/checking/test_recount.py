@@ -39,6 +39,19 @@ def test_sound_waves_are_counted() -> None:
     assert not race.won_by(1)
 
 
+def test_draws_count_what_their_turns_weigh() -> None:
+    """By the number of the draw, flagged ones and later rounds included; the leader may be ahead by more than k."""
+    race = Race("step 3", 5, 1, weights=(1, 4, 2))
+    assert race.wanting() == 6  # draw 65,536 is the second turn of three
+    list(race.ballots(wave((0, 0), (FLAGGED, 1), first=ROUND, texts=[TEXT, TEXT], extras={1: {"flag": "empty"}})))
+    assert (dict(race.votes), race.margin(), race.wanting()) == ({0: 4}, 4, 1)
+    list(race.ballots(wave((1, 2), (0, 0), first=ROUND + 2, texts=[(True, b"b")])))
+    assert (dict(race.votes), race.margin()) == ({0: 8, 1: 1}, 7)
+    assert race.won_by(0)
+    with pytest.raises(Failed, match="drawn after the vote was decided"):
+        list(race.ballots(wave((0, 0), first=ROUND + 4, texts=())))
+
+
 def test_a_later_round_begins_at_its_own_number() -> None:
     """The draws of round 2 are numbered on from its first number."""
     assert count(wave((0, 0), first=2 * ROUND), number=2).drawn == 1

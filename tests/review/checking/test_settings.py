@@ -58,6 +58,45 @@ def test_a_table_is_there_just_where_the_header_asks_for_one() -> None:
             after(*notes)
 
 
+POOL = {**HEADER, "model": "pool: a | b"}
+WEIGHED = replace(FOUND, weights={"models": {"a": [100, 5], "b": [100, 30]}, "votes": [3, 1]})
+
+
+def test_weights_are_those_of_the_header_or_follow_from_a_calibration() -> None:
+    """They go with a calibration that the header asks for, and a later epoch has its own."""
+    auto = Epoch({**POOL, "weights": "calibrated"})
+    assert after(Epoch(POOL, k=3, weights=(2, 1))).weights == (2, 1)
+    assert after(auto).weights == ()
+    assert after(auto, WEIGHED).weights == (3, 1)
+    assert after(auto, WEIGHED, Epoch({**POOL, "seed": 1}, 1, ["seed"], k=3)).weights == ()
+    given = Epoch({**POOL, "weights": [2, 1]}, weights=(2, 1))
+    assert after(given, replace(WEIGHED, weights={**WEIGHED.weights, "votes": [2, 1]})).weights == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("header", "found", "complaint"),
+    [
+        ({"weights": "calibrated"}, FOUND, "has the weights"),
+        ({}, WEIGHED, r"has the weights \[3, 1\], where \[\] were due"),
+        ({"weights": [2, 1]}, WEIGHED, r"where \[2, 1\] were due"),
+        ({"weights": "calibrated"}, replace(WEIGHED, weights={"models": {}, "votes": [3, 1]}), "allows none"),
+    ],
+)
+def test_weights_that_do_not_follow_are_refused(header: Any, found: Calibration, complaint: str) -> None:
+    """Of a calibration without them, of a header that asks for none or for others, and of no draws."""
+    with pytest.raises(Failed, match=complaint):
+        after(Epoch({**POOL, **header}), found)
+
+
+def test_weights_are_as_many_as_the_turns() -> None:
+    """A pool of two has not three, and a model alone has none."""
+    for header in (POOL, HEADER):
+        with pytest.raises(Failed, match="3 weights"):
+            after(Epoch(header, k=3, weights=(1, 2, 3)))
+    with pytest.raises(Failed, match="leaves weights to a calibration, and k to none"):
+        after(Epoch({**POOL, "weights": "calibrated"}, k=3))
+
+
 def test_rounds_follow_from_escalations() -> None:
     """A step that begins anew is in the next round; more votes are none; a rollback begins a branch of its segment."""
     settings = after(BEGIN, tried(3, 0, 0, MORE))

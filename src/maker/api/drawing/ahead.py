@@ -20,6 +20,7 @@ from pathlib import Path
 
 from maker.decision.config import Config
 from maker.decision.flags import Flag
+from maker.decision.pool import turns_of
 from maker.engine.calibrate import chosen, seen_by
 from maker.engine.course import Course
 from maker.engine.probe import Probe
@@ -67,7 +68,7 @@ def settle(course: Course, probe: Probe) -> None:
     wrong = sum(sum(step.voted(step.again if probe.run else [*step.draws, *step.again])) for step in probe.seen)
     found = seen_by(probe, valid, min(wrong, valid), flags)
     try:
-        planned = chosen(found, course.plan.steps, course.config)
+        planned = chosen(found, course.plan.steps, course.config, turns_of(course.header["model"]))
     except Infeasible:
         return
     course.book.note({"calibration": planned.as_note()})

@@ -74,7 +74,8 @@ async def preview(
         known = guarded(lambda: task.steps, None, "steps")
         steps = min(known or UNKNOWN_STEPS, own.limits.max_steps or UNKNOWN_STEPS**2)
         asked = [_request(task, config, index, state) for index, state in _steps(task, plan, steps)]
-        found = needs(config, own.limits, own.prices, steps, asked, truth=hasattr(task, "truth"))
+        found = needs(config, own.limits, own.prices, steps, asked, truth=hasattr(task, "truth"),
+                      turns=len(own.traits.turns))  # fmt: skip
         return Preview(own.traits.name, steps, known is not None, asked, found)
 
 

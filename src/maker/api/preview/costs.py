@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from maker.decision.config import Config
+from maker.decision.pool import draws_for
 from maker.decision.sample import Prices, Request
 from maker.engine.calibrate import AGREEMENT_STEPS, DRAWS, MOST_AGAIN, MOST_DRAWS
 from maker.engine.probe import AGAIN, AGREEMENT_K, ROUNDS
@@ -35,17 +36,30 @@ class Need:
 
 
 def needs(
-    config: Config, limits: Limits, prices: Prices | None, steps: int, asked: list[Request], *, truth: bool
+    config: Config,
+    limits: Limits,
+    prices: Prices | None,
+    steps: int,
+    asked: list[Request],
+    *,
+    truth: bool,
+    turns: int = 0,
 ) -> dict[str, Need]:
-    """Return the least, the likely and the most. asked: requests like those of the run. truth: the task knows it."""
+    """Return the least, the likely and the most.
+
+    asked: requests like those of the run. truth: the task knows it. turns: of a pool. Weights that only a calibration
+    knows are taken to be equal.
+    """
+    weights = () if isinstance(config.weights, str) else config.weights
     sizes = [len(request.prompt.encode("utf-8", "replace")) for request in asked]
     told = round(sum(sizes) / len(sizes) / 4)
     reply = min(REPLY, config.token_cap)
     best, usual = _margin(config, steps, p_lower(0, DRAWS)), _margin(config, steps, RIGHT)
     bounds = [most(request, prices) for request in asked]
-    first, likely, last = _calibration(config, truth=truth)
-    least = first + steps * best
-    calls = round(likely + steps * expected_votes(RIGHT, usual) / VALID)
+    first, likely, last = _calibration(config, truth=truth, each=turns if config.weights else 1)
+    least = first + steps * draws_for(weights, 0, best)
+    alike = draws_for(weights, 0, usual)  # so many draws of the same weight
+    calls = round(likely + steps * expected_votes(RIGHT, alike) / VALID)
     worst = last + steps * (limits.votes_for(usual) + limits.flags_for(usual))
     if limits.max_calls is not None:
         least, calls, worst = (min(count, limits.max_calls) for count in (least, calls, worst))
@@ -65,14 +79,14 @@ def _margin(config: Config, steps: int, p: float) -> int:
     return config.k if isinstance(config.k, int) else k_min(p, steps, config.target)
 
 
-def _calibration(config: Config, *, truth: bool) -> tuple[int, int, int]:
-    """Return the draws of a calibration: the fewest, as many as are likely, the most."""
+def _calibration(config: Config, *, truth: bool, each: int) -> tuple[int, int, int]:
+    """Return the draws of a calibration: the fewest, as many as are likely, the most. each: of a step, with a truth."""
     if isinstance(config.k, int):
         return 0, 0, 0
     if not truth:
         voted = AGREEMENT_STEPS * AGREEMENT_K
         return voted, voted + MOST_AGAIN * AGAIN, AGREEMENT_STEPS * 200 + MOST_AGAIN * AGAIN * ROUNDS
-    steps, most_of_all = (2 * MOST_DRAWS, 2 * MOST_DRAWS) if config.worst_case else (DRAWS, MOST_DRAWS)
+    steps, most_of_all = (2 * MOST_DRAWS, 2 * MOST_DRAWS) if config.worst_case else (each * DRAWS, each * MOST_DRAWS)
     rounds = 1 if config.worst_case else MOST_DRAWS // DRAWS
     return steps, steps + MOST_AGAIN * AGAIN, most_of_all + rounds * MOST_AGAIN * AGAIN * ROUNDS
 

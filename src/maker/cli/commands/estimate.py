@@ -26,6 +26,7 @@ from maker.decision.telling.rows import Rows
 from maker.errors import TaskError
 from maker.theory.findings import Rate
 from maker.theory.uneven.kinds import Kind
+from maker.theory.votes.weights import Weighing
 
 SHOWN = 6  # kinds and flags on one screen
 Designs = Annotated[str | None, typer.Option(help="Compare designs of the task's steps: all, or NAME,NAME.")]
@@ -116,7 +117,21 @@ def _pool(found: Estimate) -> Rows:
         )
         share = f"{pair.share:.0%} of the steps where either is wrong"
         rows.append((f"{safe(pair.one)} with {safe(pair.other)}", f"{said}; {share}"))
+    if found.weights is not None:
+        rows.append(("weights", safe(_weights(found.weights))))
     return rows
+
+
+def _weights(found: Weighing) -> str:
+    """Return what weights of a pool are worth, on one line."""
+    if not found.votes:
+        return f"none: {found.why}"
+    by = ",".join(map(str, found.votes))
+    if found.k is None or found.share is None:
+        return f"{by} by turn"
+    return (
+        f"{by} by turn, with k = {found.k} of such votes about {found.share:.0%} of the samples where steps are alike"
+    )
 
 
 def _verdict(found: Estimate) -> str:

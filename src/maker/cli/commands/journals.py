@@ -60,6 +60,8 @@ def show(
     apart = ("answer", "parameters", "pooled")
     shown = {key: value for key, value in said.items() if value is not None and key not in apart}
     shown["task"] = f"{said['task']} {said['parameters'] or ''}"
+    if summary.weights:
+        shown["weights"] = f"{', '.join(map(str, summary.weights))} votes a draw, by turn"
     if summary.table:
         shown["table"] = f"a margin of {summary.table}"
     if summary.effective:

@@ -10,6 +10,7 @@ import typer
 
 from maker.cli.options import OPTIONS, Extra, Header, Prices, Query, Timeout, named_model, said
 from maker.cli.screen import safe
+from maker.decision.pool import read_weights
 from maker.errors import TaskError
 from maker.models import load_model, pool_of
 
@@ -46,6 +47,7 @@ def serve(
         list[str] | None,
         typer.Option(help="Key that clients must send; may be repeated.", envvar="MAKER_AUTH_KEY", show_envvar=True),
     ] = None,
+    weights: Annotated[str | None, typer.Option(help="Of a pool: votes that a draw counts, by turn: 4,2,1.")] = None,
     prices: Prices = None,
     timeout: Timeout = None,
     header: Header = None,
@@ -70,7 +72,14 @@ def serve(
     if max_cost_per_key is not None and not auth_key:
         raise TaskError("serve: --max-cost-per-key: there is no --auth-key. Give one for each client, or --max-cost.")
     rules = Rules(
-        k, text is Text.strict, undecided is Undecided.plurality, max_cost, max_calls, max_tokens, max_cost_per_key
+        k,
+        text is Text.strict,
+        undecided is Undecided.plurality,
+        max_cost,
+        max_calls,
+        max_tokens,
+        max_cost_per_key,
+        read_weights(weights) if weights else (),
     )
     voter = Voter(pool_of([made[spec] for spec in model]), rules)
     guard = Guard(host, auth_key or ())

@@ -25,7 +25,7 @@ def explained(verdict: Verdict[Any]) -> str:
         f"{_text(verdict.answer)} won with {_many(most, 'vote')} of {votes:,}, {verdict.margin:,} ahead of the next.",
         f"Against it: {_listed(others)}." if others else "Nothing stood against it: all votes agree.",
         f"{_many(verdict.samples, 'draw')} in {_many(verdict.waves, 'wave')}; {_flagged(verdict)}.",
-        _sure(verdict.margin),
+        _sure(verdict.margin) if not verdict.weights else _weighed(verdict.weights),
         _took(verdict),
     ])  # fmt: skip
 
@@ -55,6 +55,13 @@ def _sure(margin: int) -> str:
     return (
         f"If {RIGHT} of {RIGHT + 1} votes were right, and each erred on its own, a wrong answer would get so far ahead "
         f"in one race of {shown}; what most votes get wrong alike, no margin shows."
+    )
+
+
+def _weighed(weights: tuple[int, ...]) -> str:
+    return (
+        f"A draw counted {', '.join(map(str, weights))} votes by whose turn it was: how sure the margin makes hangs on "
+        "what these weights stand on; what the models get wrong alike, no margin shows."
     )
 
 

@@ -63,7 +63,7 @@ def order_of(course: Course, spec: str | None = None) -> bytes:
         order = {
             "task": source, "parameters": parameters, "model": name, "header": course.header,
             "k": method.k, "most": [method.max_votes, method.max_flags], "epoch": course.epoch,
-            "table": method.table and method.table.as_note(),
+            "table": method.table and method.table.as_note(), "weights": list(method.weights),
         }  # fmt: skip
         told = json.dumps(order)
         if json.loads(told) != order:
@@ -93,7 +93,7 @@ class Worker:
         self.method = Method.of(
             config, order["k"], tuple(BUILT_IN[name] for name in config.flags), (votes, flagged),
             run=order["header"]["run"], epoch=order["epoch"], schema=getattr(self.task, "schema", None),
-            table=order["table"] and Table.of(order["table"], order["k"]),
+            table=order["table"] and Table.of(order["table"], order["k"]), weights=tuple(order["weights"]),
         )  # fmt: skip
         self.plan = plan_of(self.task, config.segments)
 

@@ -56,7 +56,7 @@ class Roll:
         self._first = round_of(before.first) * ROUND
         self._method = replace(
             method, run=ahead_run(method.run, lane.index, candidate), key=key_ahead(method.key, lane.index, candidate),
-            k=DRAWS, table=None, max_votes=MOST, max_flags=MOST, first_temperature=None, keep="all",
+            k=DRAWS, table=None, weights=(), max_votes=MOST, max_flags=MOST, first_temperature=None, keep="all",
         )  # fmt: skip
         reading = before.readings[candidate]
         if before.step.allows(reading):

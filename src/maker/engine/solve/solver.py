@@ -87,9 +87,10 @@ class Solver:
         """How each role is voted on; made when the journal has said what this solve is called."""
         limits = self.senders.own.limits
         votes, flags = limits.votes_for(self.k), limits.flags_for(self.k)
+        weights = tuple(self.header.get("weights", ()))
         return [
             Method.of(self.config, self.k, self._flags, (votes if "judge" in role else self._round, flags),
-                      run=self.header["run"], schema=schema)
+                      run=self.header["run"], schema=schema, weights=weights)
             for role, schema in zip(ROLES, SCHEMAS, strict=True)
         ]  # fmt: skip
 

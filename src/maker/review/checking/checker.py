@@ -210,9 +210,10 @@ class Checker:
         place = wave.step, round_of(wave.first)
         race = self._open.get(place)
         if race is None:
-            table = self._settings.table
-            margins = (table.widens, table.most) if table else ()
-            race = self._open[place] = Race(f"step {wave.step}", self._settings.k, place[1], *margins)
+            table, weights = self._settings.table, self._settings.weights
+            widens, most = (table.widens, table.most) if table else ((), None)
+            race = Race(f"step {wave.step}", self._settings.k, place[1], widens, most, weights)
+            self._open[place] = race
         if self._summary.abandoned and wave in self._summary.abandoned:
             for _ in race.ballots(wave):
                 pass

@@ -30,8 +30,9 @@ class Race:
     """The recount of one round of a decision, one ballot at a time.
 
     name: what is decided, for messages. k: the margin that decides, one more for each total in `widens` that the votes
-    have come to. most: the votes that a table of margins goes to, None where there is none. drawn: how many draws it
-    had. texts: those stored, None where only a digest is. barred: candidates that lost their votes in a look ahead.
+    have come to. most: the votes that a table of margins goes to, None where there is none. weights: how many votes a
+    draw counts, the draws taking turns at them; none where each is one. drawn: how many draws it had. texts: those
+    stored, None where only a digest is. barred: candidates that lost their votes in a look ahead.
     first: what each candidate said first; said: what a text says, by its number; both entered by whoever counts.
     """
 
@@ -40,6 +41,7 @@ class Race:
     round: int = 0
     widens: tuple[int, ...] = ()
     most: int | None = None
+    weights: tuple[int, ...] = ()
     drawn: int = 0
     votes: Counter[int] = field(default_factory=Counter)
     first: dict[int, Any] = field(default_factory=dict)
@@ -63,7 +65,7 @@ class Race:
                 raise Failed(f"{self.name}: samples were drawn after the vote was decided")
             self._check(wave, position, candidate, number)
             if candidate != FLAGGED:
-                self.votes[candidate] += 1
+                self.votes[candidate] += self._weight(self.drawn)
             self.drawn += 1
             yield candidate, number
 
@@ -106,10 +108,21 @@ class Race:
         """Return the margin that decides at so many votes."""
         return self.k + bisect_right(self.widens, self.votes.total()) if self.widens else self.k
 
+    def wanting(self) -> int:
+        """Return how many votes the next draws would have, if all of them were for the leader and decided."""
+        lacking, votes, draw = self.needed() - self.margin(), 0, self.drawn
+        while votes < lacking:
+            votes, draw = votes + self._weight(draw), draw + 1
+        return votes
+
+    def _weight(self, draw: int) -> int:
+        """Return how many votes a draw of this round counts."""
+        return self.weights[(self.round * ROUND + draw) % len(self.weights)] if self.weights else 1
+
     def won_by(self, winner: int) -> bool:
         """Say whether a candidate leads by what is needed, and the table has not ended.
 
-        It may lead by more only where another has lost its votes: no draw comes after the vote is decided.
+        It may lead by more where another has lost its votes, or the last draw counts several: none comes after that.
         """
         in_time = self.most is None or self.votes.total() <= self.most
         return in_time and self.margin() >= self.needed() and self.votes[winner] == max(self.votes.values())

@@ -13,23 +13,27 @@ from collections.abc import Sequence
 from typing import Any
 
 from maker.decision.address import ATTEMPTS, round_of
+from maker.decision.pool import Weights, turns_of
+from maker.errors import Infeasible
 from maker.journal.escalated import Ahead, Change, Escalation
 from maker.journal.header import FIXED, FUNCTIONS
 from maker.journal.notes import Calibration, Epoch, Note, Receipt
 from maker.journal.views.items import is_map
 from maker.review.checking.recount import Failed
 from maker.theory.votes.tables import Table
+from maker.theory.votes.weights import calibrated
 
 _SAME = sorted(FIXED | {"run"})  # in all epochs of a journal
 
 
 class Settings:
-    """The settings in force. k: None until it is known. table: of margins, where there is one."""
+    """The settings in force. k: None until it is known. table: of margins, where there is one. weights: of a pool."""
 
     def __init__(self, starts: Sequence[int] = (0,)) -> None:
         """Begin before the first record. starts: the first step of each segment."""
         self.k: int | None = None
         self.table: Table | None = None
+        self.weights: Weights = ()
         self._starts = starts
         self._number = -1  # of the epoch
         self._header: dict[str, Any] = {}
@@ -72,7 +76,14 @@ class Settings:
             raise Failed(f"epoch {epoch.number} of the settings stands where epoch {self._number} was due")
         for name in _other(self._header, epoch.header) if self._number else ():
             raise Failed(f"epoch {epoch.number} is of another run: its {name} differs from that of the header")
-        self._header, self.k, self.table = epoch.header, epoch.k, None
+        self._header, self.k, self.table, self.weights = epoch.header, epoch.k, None, epoch.weights
+        if epoch.k is not None and epoch.header.get("weights") == "calibrated":
+            raise Failed(f"epoch {epoch.number} of the settings leaves weights to a calibration, and k to none")
+        turns = len(turns_of(epoch.header.get("model")))
+        if len(self.weights) not in (0, turns):
+            raise Failed(
+                f"epoch {epoch.number} of the settings has {len(self.weights)} weights, its pool {turns} turns"
+            )
         self._attempts.clear()
         self._looks.clear()
 
@@ -85,7 +96,19 @@ class Settings:
                          f"wrong, {flagged} flagged, and chose k = {found.k}")  # fmt: skip
         if bool(found.table) != (self._header.get("k") == "table"):
             raise Failed("a calibration has a table of margins and its header does not ask for one, or the reverse")
-        self.k, self.table = found.k, found.margins()
+        self.k, self.table, self.weights = found.k, found.margins(), self._weighed(found)
+
+    def _weighed(self, found: Calibration) -> Weights:
+        """Return the weights that go with a calibration: the header's, or what its counts of wrong draws make."""
+        asked, turns = self._header.get("weights", []), turns_of(self._header.get("model"))
+        if found.weights and asked == "calibrated":
+            try:
+                asked = list(calibrated(found.weights["models"], turns))
+            except Infeasible as error:
+                raise Failed(f"a calibration made weights of what allows none: {error}") from None
+        if list(found.by_turn()) != asked:
+            raise Failed(f"a calibration has the weights {list(found.by_turn())}, where {asked} were due")
+        return found.by_turn()
 
     def _escalated(self, found: Escalation) -> None:
         segment = self.segment_of(found.step)

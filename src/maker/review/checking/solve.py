@@ -86,7 +86,7 @@ class _Reader:
                 raise JournalError(f"the header's parameters are not those of a solve: {other!r}")
         self.samples: Counter[int] = Counter()
         self.roles: dict[str, Counter[str]] = {role: Counter() for role in ROLES}
-        self._k = summary.k or 1
+        self._k, self._weights = summary.k or 1, summary.weights
         self._races: dict[int, Race] = {}
 
     def take(self, wave: Wave) -> None:
@@ -94,7 +94,7 @@ class _Reader:
         if wave.step not in self.tree.open:
             self._dispute(wave.step)
         decision = self.tree.open[wave.step]
-        race = self._races.setdefault(wave.step, Race(str(decision), self._k))
+        race = self._races.setdefault(wave.step, Race(str(decision), self._k, weights=self._weights))
         self.samples[decision.number] += len(wave)
         counts = self.roles[ROLES[decision.role]]
         for candidate, text in race.ballots(wave):
@@ -125,7 +125,7 @@ class _Reader:
         race = self._races.get(step - 1)
         if proposals is None or not proposals.proposes or race is None:
             raise Failed(f"step {step} was not open when it was decided")
-        if race.votes.total() + self._k - race.margin() <= 2 * self._k - 1:
+        if race.votes.total() + race.wanting() <= 2 * self._k - 1:
             votes = list(race.votes.values())
             raise Failed(f"{proposals}: a judge was asked while the proposals {votes} could still be decided")
         self.tree.dispute(step - 1, list(race.first.values()))

@@ -76,9 +76,9 @@ def draw(found: Contents) -> list[Drawn]:
 
 
 def _fitted_p(found: Contents) -> float | None:
-    """Return the run's own p; None where theory has no line: for a large k, and where margins widen by a table."""
-    p, k = own_p(found), found.summary.k
-    return None if p is None or k is None or k > LARGEST_K or found.summary.table else p.value
+    """Return the run's own p; None where theory has no line: a large k, a table of margins, votes that weigh more."""
+    p, k, uneven = own_p(found), found.summary.k, found.summary.table or found.summary.weights
+    return None if p is None or k is None or k > LARGEST_K or uneven else p.value
 
 
 def _figure(prefix: str, title: str, plot: Callable[[Axes, Contents], None], found: Contents) -> str:

@@ -105,12 +105,13 @@ def _tiles(found: Contents) -> list[tuple[str, str, str]]:
     total = summary.header.get("steps")
     wrong = summary.close.get("wrong")
     drawn = found.samples
+    weighed = f", of votes that weigh {', '.join(map(str, summary.weights))} by turn" if summary.weights else ""
     return [
         ("steps decided", f"{steps:,}", f"of {total:,}" if isinstance(total, int) else "total not known"),
         ("wrong steps", "?" if wrong is None else f"{wrong:,}",
          "not known" if wrong is None else "by the task's truth"),
         ("margin k", "?" if summary.k is None else str(summary.k), f"and more, by a table: {summary.table}"
-         if summary.table else "calibrated" if summary.calibration else "given"),
+         if summary.table else ("calibrated" if summary.calibration else "given") + weighed),
         ("samples a step", f"{drawn / steps:.3f}" if steps else "-", f"{drawn:,} samples"),
         ("flagged", f"{found.flagged / drawn:.2%}" if drawn else "-", f"{found.flagged:,} samples"),
         ("tokens", _short(found.tokens_in, found.tokens_out), f"${found.cost:,.4f}" if found.cost else "in and out"),

@@ -8,7 +8,7 @@ clearly more votes than it says has harder steps, or copies.
 Agreement is not truth, so no probability of a right run is read off it: that comes from the plan alone, whose
 samples were graded as the calibration says.
 
-Where margins widen by a table there are no predictions, but for p and v.
+Where margins widen by a table, or votes of a pool weigh differently, there are no predictions, but for p and v.
 
 Not covered: the length of races (`theory/votes/walks.py`), more than two answers, rho, and whether winners were right.
 """
@@ -83,7 +83,7 @@ def compare(found: Contents) -> list[Comparison]:
     planned_p = share(seen["valid"] - seen["wrong"], seen["valid"]) if seen else None
     planned_v = share(seen["valid"], seen["draws"]) if seen else None
     p, v = own_p(found), share(found.samples - found.flagged, found.samples)
-    constant = None if summary.table else k
+    constant = None if summary.table or summary.weights else k
     observed = (
         _mean_votes(found),
         Value(found.samples / steps, None, steps) if steps else None,  # those of open steps too: they were paid for
