@@ -58,7 +58,7 @@ ANSWERS = {
     ),
     "relay": (
         "Of a ledger handed on whole 4% is left after 100 edits, of one edited record by record 79%, with a vote "
-        "100% (simulated)."
+        "99.7% (simulated)."
     ),
     "detectors": (
         "Of six, illegal moves alone are shown to pay as a flag; 73 of 124 wrong replies show no sign at all."

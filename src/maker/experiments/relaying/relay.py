@@ -212,7 +212,7 @@ def answer(runs: Sequence[Run], *, simulated: bool) -> str:
     left = {arm.name[0]: np.mean([one.scores[-1] for one in _of(runs, runs[0].form, arm)]) for arm in ARMS}
     return (
         f"Of a ledger handed on whole {left['A']:.0%} is left after {2 * last} edits, of one edited record by record "
-        f"{left['C']:.0%}, and with a vote {left['D']:.0%}{' (simulated)' if simulated else ''}."
+        f"{left['C']:.0%}, and with a vote {left['D']:.1%}{' (simulated)' if simulated else ''}."
     )
 
 
