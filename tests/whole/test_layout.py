@@ -35,7 +35,7 @@ ELSEWHERE = {
     "models/neural/test_sampler.py": ["models/neural/transformer.py"],
     "review/checking/test_checker.py": ["review/checking/verify.py"],
     "review/test_revote.py": ["journal/steps.py", "review/rejudge.py"],
-    "review/report/test_page.py": ["review/report/data.py", "review/report/figures.py", "review/report/steps.py"],
+    "review/report/test_page.py": ["review/report/figures.py", "review/report/steps.py"],
     "serving/test_app.py": ["serving/metrics.py", "serving/replies.py"],
     "serving/test_voting.py": ["serving/refused.py"],
     "testing/test_faults.py": ["testing/__init__.py", "testing/replies.py"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from maker.journal.story import Story
 from maker.journal.writer import Journal
 from maker.models.oracle import Oracle
 from maker.review.checking.verify import verify
+from maker.review.report.data import collect
 from maker.review.revote import revote
 from maker.testing import ScriptedModel
 
@@ -153,6 +155,17 @@ def test_a_recount_goes_by_the_recorded_weights(weighed_run: Path) -> None:
     assert any("4, 2, 1" in note for note in found.notes)
     assert revote(weighed_run, k=4).samples < found.samples
     assert revote(weighed_run, flags="none", task=hanoi()).same == 15
+
+
+@pytest.mark.parametrize("weights", [(4, 2, 1), "calibrated"])
+def test_readers_in_bulk_count_votes_and_not_draws(tmp_path: Path, weights: Any) -> None:
+    """Where all draws of many steps agree, a report's counts are still those of the votes by turn."""
+    path = tmp_path / "run.db"
+    settings = {"weights": weights, "k": 12} if weights != "calibrated" else {"weights": weights}
+    assert maker.run_sync(hanoi(7), model=pool(1.0, 0.9, 0.8), journal=path, **settings).solved
+    found = collect(path)
+    votes = Counter(step.tally().total for step in Story(path).steps())
+    assert (found.votes, found.signs.votes) == (votes, sum(size * count for size, count in votes.items()))
 
 
 @pytest.mark.parametrize("weights", [[4, 4, 4], [1, 2, 4], [12, 1, 1], [4, 2]])

@@ -102,13 +102,14 @@ def decode(record: bytes) -> Wave | dict[str, Any]:
             if isinstance(note, dict):
                 return note
         elif record[0] == WAVE:
-            return _decode_wave(record)
+            return decode_wave(record)
     except (ValueError, IndexError, struct.error, RecursionError) as error:
         raise JournalError(f"a record cannot be read: {type(error).__name__}: {error}") from None
     raise JournalError(f"a record of unknown kind {record[0]}: was it written by a newer maker?")
 
 
-def _decode_wave(record: bytes) -> Wave:
+def decode_wave(record: bytes) -> Wave:
+    """Return the wave that a record holds, of which that is known. Raises as it comes for one that is broken."""
     front = _front(record[_COUNT_AT] | record[_COUNT_AT + 1] << 8)
     _, step, first, _, number, parts, *draws = front.unpack_from(record)
     if step > MOST:

@@ -9,9 +9,10 @@ Not covered: whether it is true (`review/checking/verify.py`).
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from maker.decision.race import Verdict
 from maker.decision.sample import Sample
 from maker.decision.wave import FLAGGED, Wave
 from maker.errors import InternalError, JournalError
+from maker.journal.bulk.plain import Plain, in_bulk
 from maker.journal.chain import Fold
 from maker.journal.database import read_chain
 from maker.journal.escalated import Abandoned, Ahead, Escalation
@@ -108,6 +110,20 @@ class Summary:
             case Close():
                 self.close = {name: getattr(item, name) for name in Close.__slots__}
 
+    def take_plain(self, waves: Plain) -> None:
+        """Count plain waves. Raises as `take`."""
+        self.close = {}
+        self.samples += int(waves.draws.sum())
+        for size, count in waves.sizes() if self._turns else ():
+            for draw in range(size):
+                name = self._turns[draw % len(self._turns)]
+                drawn, dropped = self.pooled.get(name, (0, 0))
+                self.pooled[name] = drawn + count, dropped
+        self.steps += len(waves)
+        self.waves[1] += len(waves)
+        for step, hashes, state_digest in waves.runs():
+            self._fold(step, hashes, state_digest)
+
     @property
     def effective(self) -> tuple[float, float] | None:
         """Mean votes of a decided step, and how many independent ones these are worth; None where rho is not known.
@@ -143,10 +159,13 @@ class Summary:
         else:
             self.steps += 1
             self.waves[waves] += 1
-            try:
-                self.fold.add(wave.step, wave.verdict[1], wave.verdict[2])
-            except InternalError as error:
-                raise JournalError(f"the journal contradicts itself: {error}") from None
+            self._fold(wave.step, wave.verdict[1], wave.verdict[2])
+
+    def _fold(self, step: int, hashes: bytes, state_digest: bytes) -> None:
+        try:
+            self.fold.add(step, hashes, state_digest)
+        except InternalError as error:
+            raise JournalError(f"the journal contradicts itself: {error}") from None
 
     def _drawn(self, wave: Wave) -> None:
         self.samples += len(wave.draws) // 4
@@ -209,6 +228,7 @@ class Story:
         self.path = journal.path if isinstance(journal, Journal) else journal
         self._journal = journal
         self.latest: dict[str, Any] = {}
+        self._weighed = False  # whether draws of some epoch count as other numbers of votes than one
         escalations = []
         head, count = b"", 0
         for count, (head, record) in enumerate(self._chain(proven=False), 1):  # noqa: B007 -- used at its end
@@ -216,6 +236,7 @@ class Story:
                 match _sense(record, self.path):
                     case Epoch(header):
                         self.latest = header
+                        self._weighed |= "weights" in header
                     case Escalation() as found:
                         escalations.append(found)
         self.head, self.records = head, count
@@ -225,9 +246,14 @@ class Story:
         """Yield what the journal holds, each with the hash of its record. Raises JournalError for a senseless one."""
         return ((head, _sense(record, self.path)) for head, record in islice(self._chain(proven=True), self.records))
 
-    def steps(self, note: Callable[[Note], None] | None = None) -> Iterator[StoredStep]:
-        """Yield its steps, with what was rolled back left out, as `steps_of` does."""
-        return steps_of((item for _, item in self.events()), self.abandoned, note)
+    def steps(
+        self, note: Callable[[Note], None] | None = None, plain: Callable[[Plain], None] | None = None
+    ) -> Iterator[StoredStep]:
+        """Yield its steps, with what was rolled back left out, as `steps_of` does.
+
+        plain: called with plain waves, whose steps are not yielded then.
+        """
+        return steps_of(_taken(self._items(bulk=plain is not None), plain), self.abandoned, note)
 
     def verdicts(self, parse: Callable[[str], Any] | None = None) -> Iterator[Verdict[Any]]:
         """Yield its verdicts in the order of decision; answers are read by `parse`, or are texts without it."""
@@ -239,29 +265,51 @@ class Story:
             raise JournalError(f"{self.path}: holds no run yet.")
         return self.latest
 
-    def summary(self, step: Callable[[StoredStep], None] | None = None) -> Summary:
+    def summary(
+        self, step: Callable[[StoredStep], None] | None = None, plain: Callable[[Plain], None] | None = None
+    ) -> Summary:
         """Return what it says of its run. Raises JournalError where it holds none.
 
-        step: called with each of its steps, as `steps` has them; one reading serves both.
+        step: called with each of its steps, as `steps` has them, plain: with plain waves in the place of their steps;
+        one reading serves all.
         """
         summary = Summary(self.header(), head=self.head.hex(), records=self.records, abandoned=self.abandoned)
 
-        def counted() -> Iterator[Wave | Note]:
-            for _, item in self.events():
-                summary.take(item)
+        def counted() -> Iterator[Plain | Wave | Note]:
+            for item in self._items(bulk=plain is not None or step is None):
+                if isinstance(item, Plain):
+                    summary.take_plain(item)
+                else:
+                    summary.take(item)
                 yield item
 
         if step is None:
             deque(counted(), 0)
         else:
-            for stored in steps_of(counted(), self.abandoned):
+            for stored in steps_of(_taken(counted(), plain), self.abandoned):
                 step(stored)
         return summary
+
+    def _items(self, *, bulk: bool) -> Iterator[Plain | Wave | Note]:
+        """Yield what the journal holds; in bulk, but where rollbacks say what counts, or draws are not votes."""
+        if not bulk or self.abandoned or self._weighed:
+            return (item for _, item in self.events())
+        records = (record for _, record in islice(self._chain(proven=True), self.records))
+        return in_bulk(records, partial(_sense, path=self.path))
 
     def _chain(self, *, proven: bool) -> Iterator[tuple[bytes, bytes]]:
         if isinstance(self._journal, Journal):
             return self._journal.chain(proven=proven)
         return read_chain(self._journal, proven=proven)
+
+
+def _taken(items: Iterable[Plain | Wave | Note], plain: Callable[[Plain], None] | None) -> Iterator[Wave | Note]:
+    """Yield all but plain waves, which are given to `plain`."""
+    for item in items:
+        if not isinstance(item, Plain):
+            yield item
+        elif plain is not None:
+            plain(item)
 
 
 def _sense(record: bytes, path: object) -> Wave | Note:

@@ -18,6 +18,7 @@ from typing import Any, Literal, NamedTuple
 
 from maker import theory
 from maker.decision.wave import FLAGGED
+from maker.journal.bulk.plain import Plain
 from maker.journal.steps import StoredStep
 
 AGREED = 0.75  # of a run's votes, those for the leader of their step: fewer, and votes do not agree
@@ -77,6 +78,15 @@ class Signs:
             self.doubted += sorted(tally.counts.values())[-2] > 1
             self.follow += self._last == stored.step - 1
             self._last = stored.step
+
+    def take_plain(self, waves: Plain) -> None:
+        """Count the steps of plain waves: all their votes are for their winners."""
+        for size, steps in waves.sizes():
+            if size > 1:
+                self.votes += size * steps
+                self.leading += size * steps
+                self.steps += steps
+                self.agreed += steps
 
     @property
     def p(self) -> float:

@@ -10,6 +10,7 @@ import pytest
 import maker
 from maker.decision.sample import Prices, Request, Sample
 from maker.errors import JournalError
+from maker.journal.bulk import plain
 from maker.journal.story import Story
 from maker.journal.views.items import ByItem, is_map
 from maker.testing import ScriptedModel
@@ -95,3 +96,15 @@ def test_what_is_a_map(tmp_path: Path) -> None:
     assert not is_map({})
     with pytest.raises(JournalError):
         ByItem(tmp_path / "nothing.db")
+
+
+def test_many_items_are_counted_as_single_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is decided, missing, flagged and paid of a long map is the same counted in bulk and item by item."""
+    mapped(tmp_path / "map.db", ScriptedModel(answered), items=60)
+    told = []
+    for few in (plain.FEW, 10**6):
+        monkeypatch.setattr(plain, "FEW", few)
+        items = ByItem(tmp_path / "map.db")
+        told.append((items.decided, list(items.missing(60)), items.tokens, items.cost, items.examples))
+    assert told[0] == told[1]
+    assert told[0][0] == 60 - len(told[0][1]) < 60

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from maker.decision.address import ROUND
 from maker.decision.wave import FLAGGED, Wave
-from maker.review.checking.recount import Failed, Race
+from maker.review.checking.recount import Failed, Race, unanimous
 
 TEXT = (True, b"a")
 
@@ -98,3 +99,23 @@ def test_margins_that_widen_are_asked_for_at_each_total() -> None:
     race = Race("step 3", 2, widens=(3,), most=4)
     list(race.ballots(wave((0, 0), (1, 1), (1, 1), (1, 1), (1, 1), texts=texts)))
     assert not race.won_by(1), "the table ends at four votes"
+
+
+def test_a_unanimous_wave_is_what_the_recount_of_its_ballots_says() -> None:
+    """A wave that is taken at once decides ballot by ballot, too; one that differs in any respect is not taken so."""
+    whole = Wave(3, 0, [0, 0, 1, 1] * 3, [(True, b"a")], {}, (0, bytes(16), bytes(16)))
+    assert unanimous(whole, 3)
+    race = Race("step 3", 3)
+    assert list(race.ballots(whole)) == [(0, 0)] * 3
+    assert race.won_by(0)
+    for k in (2, 4):
+        assert not unanimous(whole, k)
+    others = {
+        "verdict": None, "extras": {0: {"flag": "illegal"}}, "texts": [(False, bytes(16))], "first": 3,
+        "draws": [0, 0, 1, 1] * 2 + [1, 0, 1, 1],
+    }  # fmt: skip
+    for name, other in others.items():
+        assert not unanimous(replace(whole, **{name: other}), 3), name
+    assert not unanimous(replace(whole, verdict=(1, bytes(16), bytes(16))), 3)
+    assert not unanimous(replace(whole, draws=[0, 0, 1, 1] * 2 + [0, 1, 1, 1]), 3)
+    assert not unanimous(replace(whole, texts=[(True, b"a"), (True, b"b")]), 3)

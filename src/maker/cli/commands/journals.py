@@ -55,7 +55,7 @@ def show(
     of_kinds = _counted_kinds(story, _task_with_kinds(story, task, asked=kinds))
     solve = _checked(story) if tree or is_solve(story) else None
     signs = Signs()
-    summary = solve.audit.summary if solve else story.summary(signs.take)
+    summary = solve.audit.summary if solve else story.summary(signs.take, signs.take_plain)
     said = summary.as_json()
     apart = ("answer", "parameters", "pooled")
     shown = {key: value for key, value in said.items() if value is not None and key not in apart}

@@ -24,6 +24,7 @@ from typing import Any
 from maker.decision.ending import in_common, standing
 from maker.decision.race import VoteUsage
 from maker.decision.wave import FLAGGED
+from maker.journal.bulk.plain import Plain
 from maker.journal.notes import Note, Receipt, Unshown
 from maker.journal.records import decode, encode_wave
 from maker.journal.steps import StoredStep, steps_of, told
@@ -62,6 +63,11 @@ class _Counts:
         elif isinstance(note, Unshown):
             self.free = _added(self.free, (note.lost_in, note.lost_out, note.assumed))
 
+    def add_plain(self, waves: Plain) -> None:
+        """Count what the steps of plain waves hold."""
+        self.free = _added(self.free, (waves.tokens_in or 0, waves.tokens_out or 0, 0))
+        self.decided.frombytes(waves.steps.tobytes())
+
     def add(self, stored: StoredStep) -> None:
         """Count what a step holds."""
         self.free = _added(self.free, (told(stored.tokens_in) or 0, told(stored.tokens_out) or 0, 0))
@@ -89,7 +95,7 @@ class ByItem:
     @cached_property
     def _counts(self) -> _Counts:
         counts = _Counts()
-        for stored in self._story.steps(counts.note):
+        for stored in self._story.steps(counts.note, counts.add_plain):
             counts.add(stored)
         counts.decided = array("q", sorted(set(counts.decided)))
         return counts

@@ -1,4 +1,4 @@
-"""Every step of a run counted again, one ballot at a time, with code of its own.
+"""Every step of a run counted again, with code of its own: one ballot at a time, but where all are for one answer.
 
 Checked are: that the waves of a step follow from each other and are in the round that the notes begin; that each vote
 whose text is stored says what its candidate says; that each verdict follows from its recorded ballots; that each
@@ -13,7 +13,6 @@ Not covered: the record chain (`journal/database.py`), the tree of a solve (`sol
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,8 +26,9 @@ from maker.journal.notes import Epoch, Note
 from maker.journal.records import SENSELESS, senseless
 from maker.journal.story import Story, Summary
 from maker.review.checking.ahead import recount_ahead
-from maker.review.checking.recount import Failed, Race
+from maker.review.checking.recount import Failed, Race, Said, unanimous
 from maker.review.checking.settings import Settings
+from maker.review.checking.winners import Winners
 from maker.task.canonical import canonical, digest, jsonable
 from maker.task.load import journaled_task
 from maker.task.plan import Plan, Segment
@@ -125,15 +125,6 @@ def findings(step: int) -> Iterator[None]:
         raise Failed(f"step {step}: {type(error).__name__}: {error}") from error
 
 
-@dataclass(slots=True, frozen=True)
-class Said:
-    """What the text of a vote says: itself, the answer, and what the answer is counted by."""
-
-    text: bytes
-    answer: Any
-    key: bytes
-
-
 class Checker:
     """Checks one record after another; each step with code that the engine does not share."""
 
@@ -154,8 +145,7 @@ class Checker:
         self._at: dict[int, tuple[int, Any]] = {}  # by segment: next step and its state
         self._open: dict[tuple[int, int], Race] = {}  # by step and round, those that were rolled back too
         self._steps = 0
-        self._winners = sqlite3.connect("")  # winning texts by step, on disk: a million do not fit in memory
-        self._winners.execute("CREATE TABLE winners (step INTEGER PRIMARY KEY, text BLOB)")
+        self._winners = Winners()
 
     def close(self) -> None:
         """Drop what was kept on the disk."""
@@ -205,23 +195,26 @@ class Checker:
 
     def wave(self, wave: Wave) -> None:
         """Count a wave's ballots one at a time; check the verdict it claims. What was rolled back is only counted."""
-        if self._settings.k is None:
+        k, table, weights = self._settings.k, self._settings.table, self._settings.weights
+        if k is None:
             raise Failed(f"step {wave.step} was drawn before k was known")
         place = wave.step, round_of(wave.first)
         race = self._open.get(place)
+        plain = race is None and table is None and not weights and unanimous(wave, k)
+        if plain and wave not in self._summary.abandoned:
+            self._in_round(wave)
+            self._step(*self._due(wave.step), wave, self._said(wave.texts[0][1]))
+            return
         if race is None:
-            table, weights = self._settings.table, self._settings.weights
             widens, most = (table.widens, table.most) if table else ((), None)
-            race = Race(f"step {wave.step}", self._settings.k, place[1], widens, most, weights)
-            self._open[place] = race
+            race = self._open[place] = Race(f"step {wave.step}", k, place[1], widens, most, weights)
         if self._summary.abandoned and wave in self._summary.abandoned:
             for _ in race.ballots(wave):
                 pass
             if wave.verdict is not None:
                 del self._open[place]
             return
-        if place[1] != self._settings.round(wave.step):
-            raise Failed(f"step {wave.step} was drawn in round {place[1]}, which no note begins")
+        self._in_round(wave)
         number, state = self._due(wave.step)
         for candidate, text in race.ballots(wave):
             if candidate != FLAGGED and race.texts[text] is not None:
@@ -233,6 +226,10 @@ class Checker:
             raise Failed(f"{race.name}: the verdict does not follow from the votes {dict(race.votes)}")
         del self._open[place]
         self._step(number, state, wave, race.first[winner])
+
+    def _in_round(self, wave: Wave) -> None:
+        if (number := round_of(wave.first)) != self._settings.round(wave.step):
+            raise Failed(f"step {wave.step} was drawn in round {number}, which no note begins")
 
     def _due(self, step: int) -> tuple[int, Any]:
         """Return the segment of a step, and the state before it. Raises Failed unless the step is its next."""
@@ -251,9 +248,7 @@ class Checker:
         if said is not None and race.first.get(candidate) is said:
             return  # the same text once more
         if said is None:
-            text = race.texts[number] or b""
-            answer = self._read(text)
-            said = race.said[number] = Said(text, answer, canonical(answer) if self._reads else text)
+            said = race.said[number] = self._said(race.texts[number] or b"")
         same = [known for known, first in race.first.items() if first.key == said.key]
         if candidate not in race.first:
             if same:
@@ -261,6 +256,10 @@ class Checker:
             race.first[candidate] = said
         elif same != [candidate] and (same or self._reads):
             raise Failed(f"{race.name}: a vote for candidate {candidate} says something else")
+
+    def _said(self, text: bytes) -> Said:
+        answer = self._read(text)
+        return Said(text, answer, canonical(answer) if self._reads else text)
 
     def _step(self, number: int, state: Any, wave: Wave, won: Said) -> None:
         """Check a decided step: the winning answer is legal, and leads where the wave says."""
@@ -277,7 +276,7 @@ class Checker:
         self._at[number] = (step + 1, after)
         self._steps += 1
         if hasattr(self.task, "check"):
-            self._winners.execute("INSERT INTO winners VALUES (?, ?)", (step, won.text))
+            self._winners.add(step, won.text)
         if self._progress and self._steps % 4096 == 0:
             self._progress(self._steps, self._summary.steps)
 
@@ -341,8 +340,7 @@ class Checker:
         if not hasattr(self.task, "check"):
             return
         try:
-            texts = self._winners.execute("SELECT text FROM winners ORDER BY step")
-            complaint = self.task.check(self._read(text) for (text,) in texts)
+            complaint = self.task.check(map(self._read, self._winners.in_order()))
         except Exception as error:
             raise Failed(f"independent checker raised {type(error).__name__}: {error}") from error
         if complaint is not None and self.wrong in (0, None):

@@ -25,6 +25,15 @@ class Failed(Exception):
     """A check that does not hold."""
 
 
+@dataclass(slots=True, frozen=True)
+class Said:
+    """What the text of a vote says: itself, the answer, and what the answer is counted by."""
+
+    text: bytes
+    answer: Any
+    key: bytes
+
+
 @dataclass(slots=True)
 class Race:
     """The recount of one round of a decision, one ballot at a time.
@@ -126,3 +135,10 @@ class Race:
         """
         in_time = self.most is None or self.votes.total() <= self.most
         return in_time and self.margin() >= self.needed() and self.votes[winner] == max(self.votes.values())
+
+
+def unanimous(wave: Wave, k: int) -> bool:
+    """Say whether a wave is the whole vote of its step: k draws of its first round, all for the one answer there is."""
+    if wave.verdict is None or wave.verdict[0] or wave.first or wave.extras or len(wave) != k:
+        return False
+    return len(wave.texts) == 1 and wave.texts[0][0] and not any(wave.draws[0::4]) and not any(wave.draws[1::4])

@@ -17,8 +17,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from maker.decision.wave import FLAGGED
+from maker.journal.bulk.plain import Plain
 from maker.journal.notes import Epoch, Note, Receipt
-from maker.journal.steps import StoredStep, told
+from maker.journal.records import decode_wave
+from maker.journal.steps import StoredStep, steps_of, told
 from maker.journal.story import Story, Summary
 from maker.review.diagnosis import Signs
 from maker.review.kinds import Kinds, OfKind
@@ -49,17 +51,33 @@ class Along:
         self._stretches: dict[int, tuple[int, int, int, int]] = {}  # steps, samples, flagged, most samples of a step
 
     def add(self, step: int, samples: int, flagged: int) -> None:
-        """Count one step; stretches are joined in pairs when they do not reach it."""
+        """Count one step."""
+        self._reach(step)
+        self._put(step // self.width, 1, samples, flagged, samples)
+
+    def _reach(self, step: int) -> None:
+        """Join stretches in pairs until they reach a step."""
         while step // self.width >= BINS:
             self.width *= 2
             halves, self._stretches = self._stretches, {}
             for at, half in halves.items():
                 self._put(at // 2, *half)
-        self._put(step // self.width, 1, samples, flagged, samples)
 
     def _put(self, at: int, steps: int, samples: int, flagged: int, most: int) -> None:
         had = self._stretches.get(at, (0, 0, 0, 0))
         self._stretches[at] = (had[0] + steps, had[1] + samples, had[2] + flagged, max(had[3], most))
+
+    def add_plain(self, waves: Plain) -> None:
+        """Count the steps of plain waves."""
+        import numpy as np  # noqa: PLC0415
+
+        self._reach(int(waves.steps.max()))
+        places, which = np.unique(waves.steps // self.width, return_inverse=True)
+        most = np.zeros(len(places), np.int64)
+        np.maximum.at(most, which, waves.draws)
+        steps, samples = np.bincount(which), np.bincount(which, waves.draws)
+        for at, counted in zip(places.tolist(), zip(steps, samples, most, strict=True), strict=True):
+            self._put(at, int(counted[0]), int(counted[1]), 0, int(counted[2]))
 
     def points(self) -> list[Span]:
         """Return every stretch that has a step."""
@@ -123,7 +141,13 @@ def collect(
     found = Contents(story.summary())
     kinds = None if task is None else Kinds(story, task)
     hardest, fullest = list[Hardness](), list[Hardness]()
-    for number, stored in enumerate(story.steps(found.note), 1):
+
+    def plain(waves: Plain) -> None:
+        _count_plain(found, hardest, waves)
+        if progress is not None:
+            progress(found.votes.total() + found.open_count, found.summary.steps)
+
+    for number, stored in enumerate(story.steps(found.note, plain if kinds is None else None), 1):
         tally, samples = stored.tally(), len(stored.candidates)
         found.signs.take(stored)
         if kinds is not None:
@@ -131,8 +155,8 @@ def collect(
         found.samples += samples
         found.flagged += tally.flagged
         found.flags += stored.flags
-        found.tokens_in = _added(found.tokens_in, stored.tokens_in)
-        found.tokens_out = _added(found.tokens_out, stored.tokens_out)
+        found.tokens_in = _added(found.tokens_in, told(stored.tokens_in))
+        found.tokens_out = _added(found.tokens_out, told(stored.tokens_out))
         hardness = ((samples, tally.entropy if tally.total else 0.0), -stored.step, stored)
         if stored.winner is None:
             found.open_count += 1
@@ -148,7 +172,7 @@ def collect(
             first = next(candidate for candidate in stored.candidates if candidate != FLAGGED)
             found.agreed += first == stored.winner
         if progress is not None and number % 1000 == 0:
-            progress(number, found.summary.steps)
+            progress(found.votes.total() + found.open_count, found.summary.steps)
     found.kinds = {} if kinds is None else kinds.found
     found.hardest = [stored for _, _, stored in sorted(hardest, reverse=True)]
     found.open = [stored for _, _, stored in sorted(fullest, reverse=True)]
@@ -160,6 +184,24 @@ def _keep(heap: list[Hardness], item: Hardness) -> None:
     (heapq.heappush if len(heap) < HARDEST else heapq.heappushpop)(heap, item)
 
 
-def _added(total: int | None, tokens: list[int]) -> int | None:
-    more = told(tokens)
+def _added(total: int | None, more: int | None) -> int | None:
     return total if more is None else (total or 0) + more
+
+
+def _count_plain(found: Contents, hardest: list[Hardness], waves: Plain) -> None:
+    """Count the steps of plain waves; those that may be among the hardest are looked at one by one."""
+    import numpy as np  # noqa: PLC0415
+
+    found.signs.take_plain(waves)
+    found.samples += int(waves.draws.sum())
+    found.tokens_in = _added(found.tokens_in, waves.tokens_in)
+    found.tokens_out = _added(found.tokens_out, waves.tokens_out)
+    found.votes.update(dict(waves.sizes()))
+    found.along.add_plain(waves)
+    found.unanimous += len(waves)
+    found.agreed += len(waves)
+    for place in np.lexsort((waves.steps, -waves.draws))[:HARDEST].tolist():
+        hardness, step = (int(waves.draws[place]), 0.0), int(waves.steps[place])
+        if len(hardest) < HARDEST or (hardness, -step) > hardest[0][:2]:
+            (stored,) = steps_of([decode_wave(waves.records[place])])
+            _keep(hardest, (hardness, -step, stored))

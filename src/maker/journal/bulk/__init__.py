@@ -1,0 +1,1 @@
+"""What most records of a long journal are, read many at a time."""
