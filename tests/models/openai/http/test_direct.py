@@ -64,7 +64,7 @@ class Scripted:
         self.writes, self.closes, self.early = writes, closes, early
         self.came: list[bytes] = []
         self.connections = 0
-        self.gone = asyncio.Event()  # a connection has ended
+        self.asked, self.gone = asyncio.Event(), asyncio.Event()  # a request came; a connection has ended
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer what comes by one connection."""
@@ -77,6 +77,7 @@ class Scripted:
                     writer.write(self.writes)
                     await self.gone.wait()  # for good: nobody reads the body
                 self.came.append(head + await reader.readexactly(length))
+                self.asked.set()
                 writer.write(self.writes)
                 if self.closes:
                     break
@@ -189,9 +190,10 @@ def test_a_request_that_is_cancelled_ends_its_connection(writes):
         server = Scripted(writes)
         async with server.on() as url:
             wire = wire_to(url)
-            task = asyncio.create_task(sent(wire))
-            while not server.came:
-                await asyncio.sleep(0)
+            answered = asyncio.Event()
+            asked = Asked(wire.target.origin, "m", tokens=8)
+            task = asyncio.create_task(wire.exchange(BODY, asked, 30, lambda *_: answered.set()))
+            await (answered if writes else server.asked).wait()
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
