@@ -68,9 +68,8 @@ def test_the_last_model_to_be_closed_closes_the_connections() -> None:
             other = OpenAI(server.url, "three", key="secret")
             for model in (one, two, other):
                 await maker.vote("first", model=model, k=1)
-            mine = one._wire._line
-            assert mine is not None
-            assert two._wire._line is mine is not other._wire._line
+            mine, the_same, another = (model._wire._way[0] for model in (one, two, other))
+            assert the_same is mine is not another
             await one.aclose()
             assert not mine.session.closed
             await two.aclose()

@@ -13,12 +13,23 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import AsyncIterator
+from typing import Protocol
 
 _LEAST = 2**20  # bytes that any reply may have: a thought is often not counted among the tokens asked for
 _A_TOKEN = 256  # bytes: its text, escaped, and its logprob
 _MOST = 8 * 2**20
 ENCODINGS = "gzip, deflate"  # what is asked for
 _EITHER = zlib.MAX_WBITS | 32  # gzip or zlib, by the header
+
+
+class Content(Protocol):
+    """What a reply's body is read from, as aiohttp has it."""
+
+    def is_eof(self) -> bool:
+        """Say whether all of it has come."""
+
+    def read_nowait(self) -> bytes:
+        """Return what has come."""
 
 
 class BadBody(Exception):
@@ -66,6 +77,11 @@ class Unpacker:
 def most_bytes(tokens: int) -> int:
     """Return how large a reply of so many tokens may be: reading a larger one would keep everybody waiting."""
     return min(_LEAST + _A_TOKEN * tokens, _MOST)
+
+
+def at_hand(content: Content, encoding: str) -> bytes | None:
+    """Return a body that came with its headers, as short ones do; None where `read_body` has to."""
+    return content.read_nowait() if content.is_eof() and not encoding else None
 
 
 async def read_body(pieces: AsyncIterator[bytes], encoding: str, length: int | None, most: int) -> bytes:

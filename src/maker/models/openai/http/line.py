@@ -45,6 +45,10 @@ class Line:
             found = self._deadlines[seconds] = Deadline(seconds)
         return found
 
+    def usable(self) -> bool:
+        """Say whether it is open, and the running loop's."""
+        return not self.session.closed and self.loop is asyncio.get_running_loop()
+
     async def leave(self, user: object) -> None:
         """Close all connections if nobody else uses them."""
         self.users.discard(user)

@@ -14,13 +14,15 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import partial
 
 import aiohttp
 
 from maker.decision.sample import Failure, Reply
 from maker.errors import ModelError
 from maker.models.openai.http.body import BadBody, most_bytes, read_body
+from maker.models.openai.http.direct import Noticed, Post, direct_to
 from maker.models.openai.http.line import Line, line_of
 from maker.models.openai.http.reach import Reach
 from maker.models.openai.parse import LARGE
@@ -32,8 +34,6 @@ MOST_LISTED = 2**22  # bytes of a list of models
 
 # The connection ended before any reply did: so does a proxy where the server behind it is gone, and a dying server.
 _BROKEN = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, ConnectionError)
-
-Noticed = Callable[[int, Mapping[str, str]], None]
 
 
 class Wire:
@@ -53,32 +53,35 @@ class Wire:
         self._reach, self._proxy, self._query = reach, reach.proxy_for(target.url), reach.query or None
         bearer = {"Authorization": f"Bearer {self.key}"} if self.key and reach.key is None else {}
         self._headers = {**bearer, **reach.headers} or None  # not the session's: a proxy is shown those
-        self._line: Line | None = None  # of the loop that sent last
+        self._way: tuple[Line, Post] | None = None  # of the loop that sent last
 
     async def exchange(self, body: bytes, asked: Asked, seconds: float, noticed: Noticed) -> list[Reply] | Trouble:
         """Post a body and return what came of it within `seconds`; `noticed` sees status and headers at once."""
-        line = self._line  # `_at`, without a coroutine for every call
-        if line is None or line.session.closed or line.loop is not asyncio.get_running_loop():
-            line = await self._at()
+        way = self._way  # `_at`, without a coroutine for every call
+        line, post = way if way is not None and way[0].usable() else await self._at()
         began = time.monotonic()
         try:
             with line.deadline(seconds):
-                response = await line.session.post(
-                    self.target.url,
-                    data=body,
-                    headers=self._headers,
-                    allow_redirects=False,
-                    proxy=self._proxy,
-                    params=self._query,
-                )
-                noticed(response.status, response.headers)
-                whole = _at_hand(response)
-                if whole is None:
-                    whole = await _read(response, most_bytes(asked.choices * asked.tokens))
+                status, headers, whole = await post(body, most_bytes(asked.choices * asked.tokens), noticed)
         except (aiohttp.ClientError, OSError, ValueError, BadBody) as error:  # a deadline is an OSError, too
             return _trouble(error, self.target.origin, seconds)
-        told = response.status, response.headers, whole, asked, time.monotonic() - began
+        told = status, headers, whole, asked, time.monotonic() - began
         return read_reply(*told) if len(whole) < LARGE else await asyncio.to_thread(read_reply, *told)
+
+    async def _post_by(
+        self, session: aiohttp.ClientSession, body: bytes, most: int, noticed: Noticed
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        """Post a body by a session, which knows of proxies."""
+        response = await session.post(
+            self.target.url,
+            data=body,
+            headers=self._headers,
+            allow_redirects=False,
+            proxy=self._proxy,
+            params=self._query,
+        )
+        noticed(response.status, response.headers)
+        return response.status, response.headers, await _read(response, most)
 
     async def fetch(
         self, method: str, path: str, body: bytes | None = None, *, seconds: float, most: int,
@@ -88,7 +91,7 @@ class Wire:
 
         path: behind the address that all routes of the server begin with. kind: of the body. most: bytes of the answer.
         """
-        line = await self._at()
+        line, _ = await self._at()
         try:
             with line.deadline(seconds):
                 response = await line.session.request(
@@ -105,18 +108,21 @@ class Wire:
             return _trouble(error, self.target.origin, seconds)
         return response.status, response.headers, whole
 
-    async def _at(self) -> Line:
-        """Return the running loop's line."""
-        line = self._line
-        if line is None or line.session.closed or line.loop is not asyncio.get_running_loop():
-            line = self._line = await line_of(self, self.target.origin, self.key, self._reach)
-        return line
+    async def _at(self) -> tuple[Line, Post]:
+        """Return the running loop's line, and what posts over it."""
+        way = self._way
+        if way is None or not way[0].usable():
+            line = await line_of(self, self.target.origin, self.key, self._reach)
+            direct = None if self._proxy else direct_to(line.session, self.target.url, self._headers, self._query)
+            self._way = way = line, direct or partial(self._post_by, line.session)
+        return way
 
     async def listed(self, seconds: float) -> bytes:
         """Return what the server says of the models it has, b"" for nothing; asked after an exchange, beside it."""
-        line = self._line
-        if line is None or line.session.closed:
+        way = self._way
+        if way is None or not way[0].usable():
             return b""
+        line, _ = way
         try:
             with line.deadline(seconds):
                 response = await line.session.get(
@@ -133,15 +139,9 @@ class Wire:
 
     async def aclose(self) -> None:
         """Close what the running loop has open, unless other models use it. The next exchange opens it anew."""
-        line, self._line = self._line, None
-        if line is not None and line.loop is asyncio.get_running_loop():
-            await line.leave(self)
-
-
-def _at_hand(response: aiohttp.ClientResponse) -> bytes | None:
-    """Return a body that came with its headers, as short ones do; its connection is free. None where `_read` has to."""
-    content = response.content
-    return content.read_nowait() if content.is_eof() and not response.headers.get("Content-Encoding") else None
+        way, self._way = self._way, None
+        if way is not None and way[0].loop is asyncio.get_running_loop():
+            await way[0].leave(self)
 
 
 async def _read(response: aiohttp.ClientResponse, most: int) -> bytes:
