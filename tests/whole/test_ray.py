@@ -53,7 +53,7 @@ maker.run_sync(maker.load_task("hanoi", disks=9), model="oracle:p=0.97,v=0.95", 
 def nodes() -> Iterator[Any]:
     """Have a cluster whose head has room for workers that together take two cores."""
     os.environ.update(PATIENT)
-    from ray.cluster_utils import Cluster  # noqa: PLC0415 -- it reads the environment
+    from ray.cluster_utils import Cluster
 
     made = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False, **SMALL})
     yield made
@@ -74,11 +74,13 @@ def alone() -> dict[str, Any]:
     return told(run())
 
 
-def run(path: Path | None = None, workers: int = 0, cpus: float = 0.25, **changed: Any) -> maker.RunResult:
+def run(
+    path: Path | None = None, workers: int = 0, cpus: float = 0.25, disks: int = 9, **changed: Any
+) -> maker.RunResult:
     """Carry out a Hanoi; workers: 0 for this process."""
     settings = {"model": MODEL, "k": 4, "segments": 16, **changed}
     hired = cluster.Ray(workers=workers, cpus_per_worker=cpus) if workers else None
-    return maker.run_sync(maker.load_task("hanoi", disks=9), journal=path, workers=hired, **settings)
+    return maker.run_sync(maker.load_task("hanoi", disks=disks), journal=path, workers=hired, **settings)
 
 
 def told(result: maker.RunResult) -> dict[str, Any]:
@@ -91,13 +93,6 @@ def told(result: maker.RunResult) -> dict[str, Any]:
 def test_the_same_run(workers: int, alone: dict[str, Any], tmp_path: Path) -> None:
     """With 1 to 8 workers: chain, samples, flags and tokens of one process, and a journal that verifies."""
     assert told(run(tmp_path / "run.db", workers)) == alone
-    check_journal(tmp_path / "run.db")
-
-
-def test_the_bundled_model(tmp_path: Path) -> None:
-    """With the bundled model, made in each of two workers: the chain and the samples of one process."""
-    asked: dict[str, Any] = {"model": "neural:workers=0", "k": 2}
-    assert told(run(tmp_path / "run.db", 2, **asked)) == told(run(**asked))
     check_journal(tmp_path / "run.db")
 
 
@@ -148,6 +143,13 @@ def test_an_interrupted_run_resumes(alone: dict[str, Any], tmp_path: Path) -> No
     assert run(path, 2, interrupted=lambda: True).stopped == "interrupted"
     assert told(run(path, 2)) == alone
     check_journal(path)
+
+
+def test_the_bundled_model(tmp_path: Path) -> None:
+    """With the bundled model, made in each of two workers: the chain and the samples of one process."""
+    asked: dict[str, Any] = {"model": "neural:workers=0", "disks": 8, "k": 2}
+    assert told(run(tmp_path / "run.db", 2, **asked)) == told(run(**asked))
+    check_journal(tmp_path / "run.db")
 
 
 def at_the_third_job(monkeypatch: pytest.MonkeyPatch, act: Any) -> None:
