@@ -75,12 +75,12 @@ def alone() -> dict[str, Any]:
 
 
 def run(
-    path: Path | None = None, workers: int = 0, cpus: float = 0.25, disks: int = 9, **changed: Any
+    path: Path | None = None, workers: int = 0, cpus: float = 0.25, task: maker.Task | None = None, **changed: Any
 ) -> maker.RunResult:
-    """Carry out a Hanoi; workers: 0 for this process."""
+    """Carry out a Hanoi of 9 disks, or another task; workers: 0 for this process."""
     settings = {"model": MODEL, "k": 4, "segments": 16, **changed}
     hired = cluster.Ray(workers=workers, cpus_per_worker=cpus) if workers else None
-    return maker.run_sync(maker.load_task("hanoi", disks=disks), journal=path, workers=hired, **settings)
+    return maker.run_sync(task or maker.load_task("hanoi", disks=9), journal=path, workers=hired, **settings)
 
 
 def told(result: maker.RunResult) -> dict[str, Any]:
@@ -147,7 +147,11 @@ def test_an_interrupted_run_resumes(alone: dict[str, Any], tmp_path: Path) -> No
 
 def test_the_bundled_model(tmp_path: Path) -> None:
     """With the bundled model, made in each of two workers: the chain and the samples of one process."""
-    asked: dict[str, Any] = {"model": "neural:workers=0", "disks": 8, "k": 2}
+    asked: dict[str, Any] = {
+        "task": maker.load_task("hanoi", disks=8, style="compact"),
+        "model": "neural:workers=0",
+        "k": 2,
+    }
     assert told(run(tmp_path / "run.db", 2, **asked)) == told(run(**asked))
     check_journal(tmp_path / "run.db")
 
