@@ -150,7 +150,7 @@ def test_lost_actors_are_replaced(deaths: int, ray: StandIn, no_cores: None) -> 
     """What a lost actor had is decided by others, and alone where none is left."""
     ray.deaths = deaths
     assert told(run(disks=7, workers=maker.cluster.Ray(workers=2))) == told(run(disks=7))
-    assert len(ray.names) == ray.killed > 2
+    assert len(ray.names) == ray.killed >= (2 if deaths == 1 else 3)  # one that is left may be done before another begins
 
 
 @pytest.mark.parametrize(("segments", "ahead"), [(8, 1), (2, 1), (1, 0)])
@@ -213,7 +213,7 @@ def test_no_cluster_is_told_in_words(ray: StandIn) -> None:
     ray.refuse = True
     with pytest.raises(ModelError, match="no Ray cluster at auto"):
         run(workers=maker.cluster.Ray("auto"))
-    with pytest.raises(ModelError, match=r"at this machine: .* ray start --head"):
+    with pytest.raises(ModelError, match=r"at this machine: .*ray start --head"):
         run(workers="ray")
     assert ray.begun is None
 
