@@ -150,7 +150,8 @@ def test_lost_actors_are_replaced(deaths: int, ray: StandIn, no_cores: None) -> 
     """What a lost actor had is decided by others, and alone where none is left."""
     ray.deaths = deaths
     assert told(run(disks=7, workers=maker.cluster.Ray(workers=2))) == told(run(disks=7))
-    assert len(ray.names) == ray.killed >= (2 if deaths == 1 else 3)  # one that is left may be done before another begins
+    assert len(ray.names) == ray.killed
+    assert deaths == 1 or ray.killed > 2  # of one lost actor's work, another may be done before a third begins
 
 
 @pytest.mark.parametrize(("segments", "ahead"), [(8, 1), (2, 1), (1, 0)])
