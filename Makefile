@@ -59,7 +59,7 @@ notebooks: $(VENV)/.dev        ## the notebooks in a real kernel, which needs so
 
 cluster: $(VENV)/.dev          ## runs on a real Ray cluster on this machine, with workers that are killed
 	$(PY) -m pip install -q -e '.[ray]'
-	$(PY) -m pytest tests/whole/test_ray.py
+	$(PY) -m pytest -m slow -p no:unraisableexception tests/whole/test_ray.py # Ray leaves processes that are still ending
 
 calls: $(VENV)/.dev            ## calls a second over HTTP, against a bare loop
 	$(PY) tests/benchmarks/calls.py

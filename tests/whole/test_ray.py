@@ -1,12 +1,16 @@
-"""A cluster of Ray on this machine: the run that one process makes, also where workers and nodes are killed.
+"""A cluster of Ray on this machine: the run that one process makes, also where workers, a node or it itself is killed.
 
 Skipped where Ray is absent; `make cluster` runs it. It is no part of `make test`: to start Ray takes many seconds.
+ROUNDS in the environment says how often something is killed.
 """
 
 from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,64 +21,150 @@ from maker.engine.crew import cluster
 from maker.testing import check_journal
 
 ray = pytest.importorskip("ray", reason="the extra [ray] is not installed")
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.filterwarnings("ignore")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800), pytest.mark.filterwarnings("ignore")]
 
 MODEL = "oracle:p=0.97,v=0.95"
+ROUNDS = int(os.environ.get("ROUNDS", "10"))
+PATIENT = {  # on a busy machine its parts come late, and have not failed
+    "RAY_agent_register_timeout_ms": "600000",
+    "RAY_enable_metrics_collection": "0",
+    "RAY_gcs_server_request_timeout_seconds": "120",
+    "RAY_health_check_timeout_ms": "60000",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_worker_niceness": "0",
+    "RAY_worker_register_timeout_seconds": "300",
+}
+SMALL = {"object_store_memory": 80_000_000}
+KILLED = """
+import os, signal, sys
+import ray, maker
+from maker.engine.crew import cluster
+
+address, path = sys.argv[1:]
+ray.init(address=address, namespace="maker", log_to_driver=False, logging_level="error")
+cluster.Cluster.job, cluster.Cluster.aim = 16, None
+maker.run_sync(maker.load_task("hanoi", disks=9), model="oracle:p=0.97,v=0.95", k=4, segments=16, journal=path,
+               workers=cluster.Ray(workers=2, cpus_per_worker=0.25),
+               progress=lambda seen: seen.steps and os.kill(os.getpid(), signal.SIGKILL))
+"""
+
+
+@pytest.fixture(scope="module")
+def nodes() -> Iterator[Any]:
+    """Have a cluster whose head has room for workers that together take two cores."""
+    os.environ.update(PATIENT)
+    from ray.cluster_utils import Cluster
+
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False, **SMALL})
+    yield made
+    made.shutdown()
 
 
 @pytest.fixture(scope="module", autouse=True)
-def joined() -> Any:
-    """Join the cluster that RAY_ADDRESS names, or begin one, for all tests of this file."""
-    address = os.environ.get("RAY_ADDRESS")
-    own = {} if address else {"num_cpus": 4, "include_dashboard": False}
-    ray.init(address=address, namespace="maker", log_to_driver=False, logging_level="error", **own)
+def joined(nodes: Any) -> Iterator[None]:
+    """Join the cluster for all tests of this file."""
+    ray.init(address=nodes.address, namespace="maker", log_to_driver=False, logging_level="error")
     yield
     ray.shutdown()
 
 
-def run(path: Path | None = None, disks: int = 9, **changed: Any) -> maker.RunResult:
-    """Carry out a Hanoi."""
+@pytest.fixture(scope="module")
+def alone() -> dict[str, Any]:
+    """Return what the run says that one process makes."""
+    return told(run())
+
+
+def run(
+    path: Path | None = None, workers: int = 0, cpus: float = 0.25, task: maker.Task | None = None, **changed: Any
+) -> maker.RunResult:
+    """Carry out a Hanoi of 9 disks, or another task; workers: 0 for this process."""
     settings = {"model": MODEL, "k": 4, "segments": 16, **changed}
-    return maker.run_sync(maker.load_task("hanoi", disks=disks), journal=path, **settings)
+    hired = cluster.Ray(workers=workers, cpus_per_worker=cpus) if workers else None
+    return maker.run_sync(task or maker.load_task("hanoi", disks=9), journal=path, workers=hired, **settings)
 
 
 def told(result: maker.RunResult) -> dict[str, Any]:
-    """Return what a run says of itself, but for the time and the file."""
-    return {key: value for key, value in result.as_json().items() if key not in ("seconds", "journal", "replayed")}
+    """Return what a run says of itself, but for the time, the file, and how its calls were seen."""
+    apart = ("seconds", "journal", "replayed", "observed")
+    return {key: value for key, value in result.as_json().items() if key not in apart}
 
 
-@pytest.mark.parametrize("workers", [1, 2, 4])
-def test_the_same_run(workers: int, tmp_path: Path) -> None:
-    """With 1, 2 and 4 workers: chain, samples, flags and tokens of one process, and a journal that verifies."""
-    assert told(run(tmp_path / "run.db", workers=cluster.Ray(workers=workers))) == told(run())
+@pytest.mark.parametrize("workers", [1, 2, 4, 8])
+def test_the_same_run(workers: int, alone: dict[str, Any], tmp_path: Path) -> None:
+    """With 1 to 8 workers: chain, samples, flags and tokens of one process, and a journal that verifies."""
+    assert told(run(tmp_path / "run.db", workers)) == alone
     check_journal(tmp_path / "run.db")
 
 
-def test_killed_workers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ten rounds with a SIGKILL of an actor's process in mid-run: the same end, decided by those who replace it."""
-    alone, names = told(run()), []
-    take = cluster.Actor.ask
+def test_killed_workers(alone: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A SIGKILL of an actor's process in mid-run: the same end, decided by those who replace it."""
     killed: list[int] = []
 
-    async def ask(self: cluster.Actor, told: bytes, answers: int) -> list[bytes]:
-        names.append(self.name)
-        if len(names) == 3:
-            process = await self._handle.process.remote()
-            os.kill(process, signal.SIGKILL)
-            killed.append(process)
-        return await take(self, told, answers)
+    async def kill(actor: cluster.Actor) -> None:
+        killed.append(await actor._handle.process.remote())
+        os.kill(killed[-1], signal.SIGKILL)
 
-    monkeypatch.setattr(cluster.Actor, "ask", ask)
-    for _ in range(10):
-        names.clear()
-        assert told(run(workers=cluster.Ray(workers=2))) == alone
-    assert len(killed) == 10
+    for _ in range(ROUNDS):
+        at_the_third_job(monkeypatch, kill)
+        assert told(run(workers=2)) == alone
+    assert len(killed) == ROUNDS
 
 
-def test_an_interrupted_run_resumes(tmp_path: Path) -> None:
+def test_a_removed_node(nodes: Any, alone: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A node goes in mid-run, with the worker that has room only there: the same end."""
+    removed: list[Any] = []
+
+    async def remove(_: cluster.Actor) -> None:
+        nodes.remove_node(node, allow_graceful=False)
+        removed.append(node)
+
+    for _ in range(max(1, ROUNDS // 5)):
+        node = nodes.add_node(num_cpus=2, **SMALL)
+        at_the_third_job(monkeypatch, remove)
+        assert told(run(workers=2, cpus=2)) == alone
+    assert removed
+
+
+def test_a_killed_coordinator(nodes: Any, alone: dict[str, Any], tmp_path: Path) -> None:
+    """SIGKILL of the process that journals, after some jobs: the same command goes on to the same end."""
+    for at in range(max(1, ROUNDS // 5)):
+        path = tmp_path / f"run{at}.db"
+        ended = subprocess.run([sys.executable, "-c", KILLED, nodes.address, str(path)], check=False)
+        assert ended.returncode == -signal.SIGKILL
+        result = run(path, 2)
+        assert 0 < result.replayed < result.steps
+        assert told(result) == alone
+        check_journal(path)
+
+
+def test_an_interrupted_run_resumes(alone: dict[str, Any], tmp_path: Path) -> None:
     """Stopped after its first job, a run goes on with other workers to the same end."""
     path = tmp_path / "run.db"
-    first = run(path, workers=cluster.Ray(workers=2), interrupted=lambda: True)
-    assert first.stopped == "interrupted"
-    assert told(run(path, workers=cluster.Ray(workers=2))) == told(run())
+    assert run(path, 2, interrupted=lambda: True).stopped == "interrupted"
+    assert told(run(path, 2)) == alone
     check_journal(path)
+
+
+def test_the_bundled_model(tmp_path: Path) -> None:
+    """With the bundled model, made in each of two workers: the chain and the samples of one process."""
+    asked: dict[str, Any] = {
+        "task": maker.load_task("hanoi", disks=8, style="compact"),
+        "model": "neural:workers=0",
+        "k": 2,
+    }
+    assert told(run(tmp_path / "run.db", 2, **asked)) == told(run(**asked))
+    check_journal(tmp_path / "run.db")
+
+
+def at_the_third_job(monkeypatch: pytest.MonkeyPatch, act: Any) -> None:
+    """Have something happen when a worker is asked for the third time."""
+    asked = iter(range(3))
+
+    async def ask(self: cluster.Actor, job: bytes, answers: int) -> list[bytes]:
+        if next(asked, None) == 2:
+            await act(self)
+        return await take(self, job, answers)
+
+    monkeypatch.undo()
+    take = cluster.Actor.ask
+    monkeypatch.setattr(cluster.Actor, "ask", ask)

@@ -32,6 +32,10 @@ FIRST_STEPS = 64  # of a worker's first job: that says how long a step takes
 JOB_SECONDS = 1.0  # that a job should take; so far is an interrupt or a lost worker behind
 ANSWER_SECONDS = 300.0  # a worker that says nothing for so long is lost
 START_SECONDS = 600.0  # a cluster that has no room for a worker for so long has none: one that grows needs minutes
+BUSY = (
+    "Ray gives parts of its own 15 s to start, which no setting lengthens: on a busy machine try again, or begin one "
+    "with `ray start --head` and give --address auto."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +122,13 @@ class Cluster:
         own = {"include_dashboard": False} if address is None else {}
         try:
             ray.init(address=address or "local", log_to_driver=False, logging_level="error", namespace="maker", **own)
-        except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-            raise ModelError(f"workers: no Ray cluster at {address or 'this machine'}: {error}") from error
+        except Exception as error:  # a node that is not up in time raises just that
+            with contextlib.suppress(Exception):
+                ray.shutdown()  # what of it is up
+            remedy = BUSY if address is None else "Say where one is, or leave the address out to begin one here."
+            raise ModelError(
+                f"workers: no Ray cluster at {address or 'this machine'}: {str(error).strip()} {remedy}"
+            ) from error
         self._joined = True
 
     def close(self) -> None:

@@ -21,6 +21,7 @@ import json
 import struct
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
@@ -55,9 +56,11 @@ async def lead(
         return
     if not (count := await launcher.count(len(lanes), sum(map(_left, lanes)))):
         return
-    width = 1 if one_by_one(course.dispatcher.traits) else min(SIDE_BY_SIDE, -(-len(lanes) // count))
+    alone = one_by_one(course.dispatcher.traits)
+    width = 1 if alone else min(SIDE_BY_SIDE, -(-len(lanes) // count))
+    jobs = 2 if alone and not launcher.trusted and len(lanes) >= 2 * count else 1
     known = [lane for lane in lanes if is_known(course, lane)]
-    crew = Crew(course, order, launcher, known, width, interrupted, report)
+    crew = Crew(course, order, launcher, known, width, jobs, interrupted, report)
     with ungrouped():
         async with asyncio.TaskGroup() as group:
             for _ in range(count):
@@ -82,21 +85,30 @@ def _order(course: Course, launcher: Launcher) -> bytes | None:
         return None
 
 
+@dataclass(slots=True)
+class Pace:
+    """How one worker gets on. steps: of its next job. brought: it has answered. free_at: when it last did."""
+
+    steps: int
+    brought: bool = False
+    free_at: float = 0.0
+
+
 class Crew:
     """Leases of one run: lanes that are free, and how many leases are out.
 
-    width: lanes that a worker has side by side. starting: who waits for a worker to begin; called off when there is
-    nothing left to do.
+    width: lanes that a worker has side by side. jobs: that a worker has at once: while the answer to one is counted,
+    it decides the next. starting: who waits for a worker to begin; called off when there is nothing left to do.
     """
 
     def __init__(
-        self, course: Course, order: bytes, launcher: Launcher, lanes: list[Lane], width: int,
+        self, course: Course, order: bytes, launcher: Launcher, lanes: list[Lane], width: int, jobs: int,
         interrupted: Callable[[], bool] | None, report: Callable[[], None],
     ) -> None:  # fmt: skip
         self.course, self._order, self._launcher = course, order, launcher
         self._lanes = deque(lanes)
         self._interrupted, self._report = interrupted, report
-        self._width = width
+        self._width, self._jobs = width, jobs
         self._out = 0
         self._apart: set[int] = set()  # segments whose next step is not a plain one
         self._over = False  # as long as that is not decided, nothing else is worth deciding
@@ -107,22 +119,30 @@ class Crew:
         """Start one worker and give it jobs until there are none; start another when it is lost, if it was any use."""
         own = asyncio.current_task()
         assert own is not None, "a coroutine that runs is part of a task"
-        brought = True
-        while brought and not self._done:
-            brought = False
+        pace = None
+        while (pace is None or pace.brought) and not self._done:
+            pace = Pace(self._launcher.job)
             self.starting.add(own)
             try:
                 async with self._launcher.worker(self._order) as worker:
                     self.starting.discard(own)
-                    steps = self._launcher.job
-                    while lease := await self._lease(steps):
-                        begun = monotonic()
-                        await self._work(worker, lease)
-                        brought, steps = True, self._fitted(steps, monotonic() - begun)
+                    await self._keep_busy(worker, pace)
             except Lost as lost:
                 log.warning("crew.lost", process=lost.name, detail=str(lost))
             finally:
                 self.starting.discard(own)
+
+    async def _keep_busy(self, worker: Worker, pace: Pace) -> None:
+        """Have a worker do jobs until there are none, so many at once as it should have."""
+
+        async def go_on() -> None:
+            while lease := await self._lease(pace.steps):
+                await self._work(worker, lease, pace)
+
+        with ungrouped():
+            async with asyncio.TaskGroup() as group:
+                for _ in range(self._jobs):
+                    group.create_task(go_on())
 
     @property
     def _done(self) -> bool:
@@ -174,12 +194,15 @@ class Crew:
             for task in self.starting:
                 task.cancel()
 
-    async def _work(self, worker: Worker, lease: Lease) -> None:
+    async def _work(self, worker: Worker, lease: Lease, pace: Pace) -> None:
         """Have a worker decide what was leased, and take it. Raises Lost, and Stop as a run does."""
         told = [(lane.index, steps) for lane, steps in lease]
         try:
             await self.course.dispatcher.budget.until_resumed()
+            steps, begun = pace.steps, monotonic()
             answers = await worker.ask(json.dumps(told).encode(), len(told))
+            begun, pace.free_at = max(begun, pace.free_at), monotonic()
+            pace.steps = self._fitted(steps, pace.free_at - begun)
             if len(answers) != len(lease):
                 raise Lost(worker.name, f"it sends {len(answers)} answers to {len(lease)} questions")
             for (lane, steps), answer in zip(lease, answers, strict=True):
@@ -188,6 +211,7 @@ class Crew:
                     self._not_plain(lane)
         finally:
             self._free(lease)
+        pace.brought = True
         self._report()
         if self._over:
             return  # whatever else ends the run, the step that was left open comes first
