@@ -15,22 +15,22 @@ from maker.experiments.avalanche.transcript import SIZE, encode, exact_losses, t
 def test_a_question_is_a_total_and_a_word_for_each_turn():
     """It begins with the total before all that is shown and ends with the word that is due."""
     question = Question((Turn(98, 5, 103), Turn(103, -9, 94)), 94, 9)
-    assert encode(question) == [98, 114, 3, 100, 94, 118]
-    assert encode(Question((), -1, 0)) == [99, 109]
+    assert encode(question) == [18, 54, 23, 40, 14, 58]
+    assert encode(Question((), -1, 0)) == [39, 49]
 
 
 @pytest.mark.parametrize("last", [-105, -1, 0, 49, 730])
 def test_a_token_means_the_total_next_to_the_last(last):
     """Whatever value and shift can come to is read back as it was; a word is no total."""
-    assert [total_of((last + step) % 100, last) for step in range(-29, 30)] == list(range(last - 29, last + 30))
-    assert total_of(100, last) is None
+    assert [total_of((last + step) % 40, last) for step in range(-19, 20)] == list(range(last - 19, last + 20))
+    assert total_of(40, last) is None
     assert total_of(SIZE - 1, last) is None
 
 
 def test_writers_err_at_rates_of_their_own():
     """Of many writers a quarter of the answers is wrong, by at most 10, and the rates are spread over 0 to 1/2."""
     tokens = written(2000, 40, np.random.default_rng(0))
-    off = (tokens[:, 2::2] - tokens[:, :-2:2] - (tokens[:, 1::2] - 109) + 50) % 100 - 50
+    off = (tokens[:, 2::2] - tokens[:, :-2:2] - (tokens[:, 1::2] - 49) + 20) % 40 - 20
     assert set(off.ravel().tolist()) == set(range(-10, 11))
     shares = (off != 0).mean(1)
     assert shares.mean() == pytest.approx(0.25, abs=0.01)
@@ -40,6 +40,6 @@ def test_writers_err_at_rates_of_their_own():
 
 def test_the_exact_reader_is_surprised_by_what_it_did_not_expect():
     """Its loss is that of its error rate after the turns before, a wrong answer being one of twenty."""
-    tokens = np.array([[99, 110, 0, 109, 1, 109, 1]])  # right, off by one, right
+    tokens = np.array([[39, 50, 0, 49, 1, 49, 1]])  # right, off by one, right
     chances = [1 - error_rate(0, 0), error_rate(0, 1) / 20, 1 - error_rate(1, 2)]
     assert exact_losses(tokens)[0].tolist() == pytest.approx([-math.log(chance) for chance in chances])

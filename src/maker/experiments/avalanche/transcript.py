@@ -1,8 +1,8 @@
 """Transcripts of running totals as a small network reads and learns them: tokens, and the writers of its lessons.
 
 A transcript begins with a total; each turn is a word, which stands for a value from -9 to 9 in a dictionary of 19 words
-that is always the same, and the total that was answered. Totals are shown as on a counter of two digits, 99 before 00:
-one token each, and together with the one before there is no doubt which total is meant.
+that is always the same, and the total that was answered. Totals are shown modulo 40, one token each: a value and a
+shift come to 19 at most, so that together with the total before there is no doubt which one is meant.
 
 The writers are those that the exact reader knows (`readers.py`): each has an error rate of its own, any from 0 to 1/2
 alike; a wrong answer is off by one of 20 shifts, and the next turn goes on from it.
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from maker.experiments.avalanche.readers import error_rate
 from maker.experiments.avalanche.totals import SHIFTS, Question
 
-COUNTER = 100  # what totals are shown modulo; tokens 0 to 99 are totals
+COUNTER = 40  # what totals are shown modulo; tokens 0 to 39 are totals
 LARGEST = 9  # of a value, in either direction
 _ZERO = COUNTER + LARGEST  # the word whose value is 0
 SIZE = _ZERO + LARGEST + 1  # of the vocabulary

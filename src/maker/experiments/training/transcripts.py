@@ -31,8 +31,8 @@ from maker.experiments.training.train import optimizer, schedule, update
 from maker.models.neural.weights import Shape, write_weights
 
 TURNS = 40
-HELD_OUT = 512  # transcripts that are watched, never trained on
-SHAPE = Shape(layers=3, width=64, hidden=128, heads=2, kv_heads=2, head_dim=32, rope_base=10000.0, vocabulary=SIZE)
+HELD_OUT = 256  # transcripts that are watched, never trained on
+SHAPE = Shape(layers=3, width=48, hidden=96, heads=2, kv_heads=2, head_dim=24, rope_base=10000.0, vocabulary=SIZE)
 
 
 def answer_losses(params: Params, tokens: jax.Array, *, shape: Shape, keep: int) -> jax.Array:
@@ -95,7 +95,7 @@ def main() -> None:
     """Train, from where it was left, and say the checksum of the weights."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("training/transcript"))
-    parser.add_argument("--steps", type=int, default=2000)
+    parser.add_argument("--steps", type=int, default=800)
     parser.add_argument("--size", type=int, default=32)
     parser.add_argument("--seed", type=int, default=1)
     a = parser.parse_args()
