@@ -2,7 +2,7 @@
 VENV ?= .venv
 PY := $(VENV)/bin/python
 
-.PHONY: demo test lint proofs proof kills fuzz attacks bench bench-tasks bench-journal calls proxy throttled pages notebooks cluster test-llm honesty figures docs clean
+.PHONY: demo test lint proofs proof kills fuzz attacks bench bench-tasks bench-journal calls proxy throttled pages notebooks cluster train-transcript test-llm honesty figures docs clean
 
 demo: $(VENV)/.demo            ## install, then run the million-step demo
 	$(VENV)/bin/maker demo
@@ -60,6 +60,10 @@ notebooks: $(VENV)/.dev        ## the notebooks in a real kernel, which needs so
 cluster: $(VENV)/.dev          ## runs on a real Ray cluster on this machine, with workers that are killed
 	$(PY) -m pip install -q -e '.[ray]'
 	$(PY) -m pytest -m slow -p no:unraisableexception tests/whole/test_ray.py # Ray leaves processes that are still ending
+
+train-transcript: $(VENV)/.dev ## the net of `maker experiment self-conditioning` made again, on one core
+	$(PY) -m pip install -q -e '.[train]'
+	$(PY) -m maker.experiments.training.transcripts
 
 calls: $(VENV)/.dev            ## calls a second over HTTP, against a bare loop
 	$(PY) tests/benchmarks/calls.py

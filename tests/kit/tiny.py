@@ -24,13 +24,14 @@ class Runs(Options):
 
 def tiny(name: str, seed: int = 0):
     """Run an experiment on a few simulated draws."""
-    if name in ("ladder", "look-ahead", "entropy-collapse", "opposite-cures", "relay", "execution-gap"):
+    if name in (
+        "ladder", "look-ahead", "self-conditioning", "entropy-collapse", "opposite-cures", "relay", "execution-gap",
+    ):  # fmt: skip
         return load(name)(Runs(True, seed))
     own = (
         "scaling",
         "stopping-rules",
         "margins",
-        "self-conditioning",
         "detectors",
         "token-budget",
     )  # those that ask no model, or a reader of theirs

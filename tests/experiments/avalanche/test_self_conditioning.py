@@ -6,6 +6,7 @@ import pytest
 
 from maker.experiments.avalanche import self_conditioning as experiment
 from maker.experiments.avalanche.marks import Cell
+from maker.experiments.avalanche.readers import ExactReader
 from maker.experiments.kit.study import Options
 from tiny import tiny
 
@@ -33,9 +34,19 @@ def test_a_window_that_holds_everything_is_no_arm():
 
 def test_what_is_said_is_clear_of_chance():
     """The exact reader's slope over the whole history is below 0 with its interval, that of the total alone is not."""
-    study = tiny("self-conditioning")
-    assert "whole history, one reply: the share of right answers falls" in study.shows
-    assert "state only, one reply: the share of right answers is not shown to change" in study.shows
+    shows = experiment.shows("exact", experiment.measured(Options(), "exact", ExactReader(0), 40, 40), 0)
+    assert "whole history, one reply: the share of right answers falls" in shows
+    assert "state only, one reply: the share of right answers is not shown to change" in shows
+
+
+def test_the_net_stands_beside_the_exact_reader():
+    """Both are asked in all arms, after as many turns; the rows of language models come last."""
+    cells = tiny("self-conditioning").rows
+    exact, net = ([(row["arm"], row["k"], row["share"], row["turns"]) for row in cells if row["reader"] == name]
+                  for name in experiment.YARDSTICK)  # fmt: skip
+    assert exact == net
+    assert len(net) == 4 * 2 * 6
+    assert list(dict.fromkeys(row["reader"] for row in cells))[:2] == list(experiment.YARDSTICK)
 
 
 def cells(k, share, marks):

@@ -2,8 +2,9 @@
 
 Running totals, turn after turn. A share of the answers in the history is shifted, and the next turn is asked for; or a
 reader goes on from its own answers. It is shown the whole history, a window of it, or the last total alone, and
-answers once or by a vote. The exact reader is arithmetic; language models were asked, and their marks are kept in
-`data/self-conditioning.csv`. `--model` asks another one instead.
+answers once or by a vote. The exact reader is arithmetic; the transcript net learned from the writers that the exact
+reader knows; language models were asked, and their marks are kept in `data/self-conditioning.csv`. `--model` asks
+another one instead.
 
 A language model reads the history as a chat: a sum as each turn, and the answers as its own.
 
@@ -19,8 +20,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from maker.experiments.avalanche.marks import Cell, Measure, bootstrapped, follows, horizon, kept, slope
+from maker.experiments.avalanche.net import NetReader
 from maker.experiments.avalanche.readers import ExactReader, ModelReader, expected
-from maker.experiments.avalanche.totals import ARMS, Reader, at_turn, rolled
+from maker.experiments.avalanche.totals import ARMS, LARGEST, Reader, at_turn, rolled
+from maker.experiments.avalanche.transcript import LARGEST as SMALL
 from maker.experiments.kit.figure import legend, line, points, style
 from maker.experiments.kit.study import Options, Share, Study
 
@@ -34,6 +37,7 @@ SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 VOTES = (1, 3)
 TURNS, FEW_TURNS = 40, 12  # few: of a language model, whose prompts grow with them
 DIRTY = 0.5  # a context of which so many answers are shifted, or more
+YARDSTICK = (ExactReader.name, NetReader.name)  # whose panels show the exact reader's lines: it knows their writers
 LEAST_RIGHT = 0.05  # at the last total alone; below, a model cannot do the task, and nothing is measured
 
 
@@ -42,10 +46,17 @@ def run(options: Options) -> Study:
     if options.model is None:
         reader = ExactReader(options.seed)
         cells = measured(options, reader.name, reader, TURNS, options.size(400, 40))
+        net = NetReader(options.seed)
+        cells += measured(options, net.name, net, TURNS, options.size(60, 20), SMALL)
         cells += kept(NAME)
     else:
         with ModelReader(options.model, options.temperature, options.seed) as model:
             cells = measured(options, model.name, model, FEW_TURNS, options.size(24, 6))
+    return study(options, cells)
+
+
+def study(options: Options, cells: Sequence[Cell]) -> Study:
+    """Return what these cells come to."""
     readers = list(dict.fromkeys(cell.reader for cell in cells))
     return Study(
         name=NAME,
@@ -57,21 +68,25 @@ def run(options: Options) -> Study:
         shows_not=(
             "Long chats: language models were asked after few turns, and values are looked up by the code. The exact "
             "reader knows the writers it reads, which differ in their error rate alone: it says what errors are "
-            "evidence of, not how a language model works. Errors that follow errors may come from runs that differ, "
-            "and not from what was read: the exact reader has no other reason. Few histories of language models: their "
-            "intervals are wide, and small effects unseen."
+            "evidence of, not how a language model works. Nor does the net, which was taught by such writers: it says "
+            "whether a network that nobody told to count errors does. Shifted answers differ from the errors it "
+            "learned from: the shift is not carried on, so that one turn can be off by 20. Errors that follow errors "
+            "may come from runs that differ, and not from what was read: the exact reader has no other reason. Few "
+            "histories of language models: their intervals are wide, and small effects unseen."
         ),
         n="; ".join(_drawn(reader, cells) for reader in readers),
-        simulated="all of it, of the exact reader; language models gave their own answers",
+        simulated="all of it, of the exact reader; net and language models gave their own answers",
         seed=options.seed,
         size=(13.0, 3.4 * len(readers) + 0.6),
     )
 
 
-def measured(options: Options, name: str, reader: Reader, turns: int, number: int) -> list[Cell]:
+def measured(
+    options: Options, name: str, reader: Reader, turns: int, number: int, largest: int = LARGEST
+) -> list[Cell]:
     """Return the marks of a reader in all arms; of one that cannot do the task, those of the last total alone.
 
-    An arm whose window holds the whole history anyway is left out.
+    largest: of a value. An arm whose window holds the whole history anyway is left out.
     """
     cells = []
     arms = [arm for arm, window in ARMS.items() if window is None or window < turns - 1]
@@ -79,11 +94,11 @@ def measured(options: Options, name: str, reader: Reader, turns: int, number: in
         for k in VOTES:
             options.say(f"{name}: {arm}, k = {k}")
             for share in SHARES:
-                marks = at_turn(turns, share, arm, k, number, reader, options.seed)
+                marks = at_turn(turns, share, arm, k, number, reader, options.seed, largest)
                 cells.append(Cell.of(name, arm, k, share, turns, [marks]))
             if k == 1 and ARMS[arm] == 0 and sum(cell.right.seen for cell in cells) < LEAST_RIGHT * number * len(cells):
                 return cells
-            runs = rolled(turns, arm, k, number, reader, options.seed)
+            runs = rolled(turns, arm, k, number, reader, options.seed, largest)
             cells.append(Cell.of(name, arm, k, None, turns, runs))
     return cells
 
@@ -162,9 +177,10 @@ def draw(figure: Figure, cells: Sequence[Cell]) -> None:
             _shifted(
                 axes,
                 [cell for cell in mine if cell.k == k and cell.share is not None],
-                exact=reader == ExactReader.name and k == 1,
+                exact=reader in YARDSTICK and k == 1,
             )
-            axes.set_title(f"{reader}\n{'one reply' if k == 1 else f'vote, k = {k}'}")
+            by_arithmetic = "; lines: exact reader" if reader == NetReader.name and k == 1 else ""
+            axes.set_title(f"{reader}\n{'one reply' if k == 1 else f'vote, k = {k}'}{by_arithmetic}")
         row[0].set_ylabel("share of right answers")
         own = [cell for cell in mine if cell.share is None]
         if own:
@@ -176,7 +192,7 @@ def draw(figure: Figure, cells: Sequence[Cell]) -> None:
 
 
 def _shifted(axes: Axes, cells: Sequence[Cell], *, exact: bool) -> None:
-    """Draw right answers against the share of answers shifted. exact: with the line of arithmetic."""
+    """Draw right answers against the share of answers shifted. exact: with the exact reader's lines, by arithmetic."""
     for number, (arm, window) in enumerate(ARMS.items()):
         here = [cell for cell in cells if cell.arm == arm]
         at = [cell.share for cell in here if cell.share is not None]

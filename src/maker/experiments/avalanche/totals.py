@@ -1,8 +1,9 @@
 """Running totals with a history: what is asked, which share of it is wrong, and how much of it is shown.
 
-A turn adds a value from -99 to 99 to the last answer. It is right when it equals the last answer *given* and the value,
-so that a turn after a wrong one can be right. In an *induced* history every answer is, with a chance, shifted by a
-whole number from -10 to 10 that is not 0; the shift stands on the true total and is not carried on.
+A turn adds a value, from -99 to 99 where nothing else is said, to the last answer. It is right when it equals the last
+answer *given* and the value, so that a turn after a wrong one can be right. In an *induced* history every answer is,
+with a chance, shifted by a whole number from -10 to 10 that is not 0; the shift stands on the true total and is not
+carried on.
 
 Not covered: looking values up (`tasks/dict_sum.py`), and who answers (`readers.py`).
 """
@@ -60,15 +61,15 @@ class Question:
 Reader = Callable[[Sequence[Question], Sequence[int]], list[list[int | None]]]
 
 
-def values(turns: int, rng: np.random.Generator) -> list[int]:
+def values(turns: int, rng: np.random.Generator, largest: int = LARGEST) -> list[int]:
     """Return the values that so many turns add."""
-    return [int(value) for value in rng.integers(-LARGEST, LARGEST + 1, turns)]
+    return [int(value) for value in rng.integers(-largest, largest + 1, turns)]
 
 
-def induced(turns: int, share: float, rng: np.random.Generator) -> list[Turn]:
+def induced(turns: int, share: float, rng: np.random.Generator, largest: int = LARGEST) -> list[Turn]:
     """Return a history of so many turns, whose answers are shifted with a chance."""
     history, true, last = [], 0, 0
-    for value in values(turns, rng):
+    for value in values(turns, rng, largest):
         true += value
         answer = true + (int(rng.choice(SHIFTS)) if rng.random() < share else 0)
         history.append(Turn(last, value, answer))
@@ -114,23 +115,27 @@ def _send(race: Generator[int, Sequence[Ballot], object], ballots: list[Ballot])
         return winner
 
 
-def at_turn(turns: int, share: float, arm: str, k: int, number: int, reader: Reader, seed: int) -> list[bool]:
+def at_turn(
+    turns: int, share: float, arm: str, k: int, number: int, reader: Reader, seed: int, largest: int = LARGEST
+) -> list[bool]:
     """Return, of so many induced histories, whether the last turn is answered right. turns: with that one."""
     questions = []
     for which in range(number):
         rng = np.random.default_rng((seed, which))  # the same histories in every arm, at every share
-        value = values(1, rng)[0]
-        questions.append(shown(induced(turns - 1, share, rng), value, arm, which))
+        value = values(1, rng, largest)[0]
+        questions.append(shown(induced(turns - 1, share, rng, largest), value, arm, which))
     given = answered(questions, k, reader)
     return [answer == question.right for answer, question in zip(given, questions, strict=True)]
 
 
-def rolled(turns: int, arm: str, k: int, number: int, reader: Reader, seed: int) -> list[list[bool]]:
+def rolled(
+    turns: int, arm: str, k: int, number: int, reader: Reader, seed: int, largest: int = LARGEST
+) -> list[list[bool]]:
     """Return, of so many runs in which a reader goes on from its own answers, whether each turn is right.
 
     Where a turn has no answer the one before is carried on.
     """
-    added = [values(turns, np.random.default_rng((seed, 1, which))) for which in range(number)]
+    added = [values(turns, np.random.default_rng((seed, 1, which)), largest) for which in range(number)]
     histories: list[list[Turn]] = [[] for _ in range(number)]
     for turn in range(turns):
         questions = [shown(histories[which], added[which][turn], arm, which) for which in range(number)]

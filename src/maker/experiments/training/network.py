@@ -11,7 +11,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from maker.models.neural import vocabulary as v
 from maker.models.neural.weights import Shape
 
 Params = dict[str, Any]
@@ -24,8 +23,8 @@ def init(key: jax.Array, shape: Shape) -> Params:
     names |= {"gate": (d, f), "up": (d, f), "down": (f, d)}
     params: Params = {"norm": jnp.ones(d)}
     keys = iter(jax.random.split(key, 2 + len(names) * shape.layers))
-    params["embed"] = jax.random.normal(next(keys), (v.SIZE, d)) * 0.5
-    params["head"] = jax.random.normal(next(keys), (d, v.SIZE)) * 0.02
+    params["embed"] = jax.random.normal(next(keys), (shape.vocabulary, d)) * 0.5
+    params["head"] = jax.random.normal(next(keys), (d, shape.vocabulary)) * 0.02
     for layer in range(shape.layers):
         for name, size in names.items():
             scale = size[0] ** -0.5 * (0.4 if name in ("o", "down") else 1.0)

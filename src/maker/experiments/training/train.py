@@ -70,14 +70,14 @@ def _matrices(params: Params) -> Params:
     }
 
 
-@partial(jax.jit, static_argnames=("shape", "keep", "rule"))
+@partial(jax.jit, static_argnames=("shape", "keep", "rule", "of"))
 def update(
-    params: Params, state: Any, rows: jax.Array, *, shape: Shape, keep: int, rule: Any
+    params: Params, state: Any, rows: jax.Array, *, shape: Shape, keep: int, rule: Any, of: Any = losses
 ) -> tuple[Params, Any, jax.Array]:
-    """Take one step; return the new weights, the new state and the loss of every example."""
+    """Take one step; return the new weights, the new state and the loss of every example. of: the loss."""
 
     def mean(weights: Params) -> tuple[jax.Array, jax.Array]:
-        each = losses(weights, rows, shape=shape, keep=keep)
+        each = of(weights, rows, shape=shape, keep=keep)
         return each.mean(), each
 
     gradient, each = jax.grad(mean, has_aux=True)(params)
