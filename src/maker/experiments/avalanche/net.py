@@ -24,7 +24,7 @@ from maker.models.neural.transformer import Cache, Transformer
 from maker.models.neural.weights import read_weights
 
 FILE = DATA / "transcript.safetensors"
-SHA256 = "520b281737da5ee22c1839cb5fef570dc8b809b26f7c566fd04e930c6fbe4a3e"
+SHA256 = "6b0fcd4efc4507de2f1460395765729779e6525d0ca20b664f5e282c4f06de24"
 
 
 class NetReader:
