@@ -228,7 +228,7 @@ def _ordering(place: int) -> Small:
 
     return Small(
         "first of a list", _WHICH_FIRST, lambda record: ", ".join([*record][place:]),
-        lambda record: [*record][place], put, lambda record, answer: answer in [*record][place:],
+        lambda record: [*record][place], put, lambda record, answer: answer in record,
         tuple((_WHICH_FIRST, shown, shown.split(", ")[0]) for shown in ("red, blue, green", "town, size", "plum")),
     )  # fmt: skip
 
@@ -541,11 +541,12 @@ class Asked(_Ledger):
         return answer
 
     def rivals(self, state: AskedState, step: int) -> list[str]:
-        """Return a silent corruption of the right answer: a number one off, a letter more, the first field."""
+        """Return a silent corruption of the right answer: a number one off, a letter more, the last field."""
         _, small, record = self._small(state)
         right = small.right(record)
         if right in record:  # the name of a field
-            return [small.part(record).split(", ")[0]]
+            first, *_, last = record
+            return [first if right == last else last]
         return [json.dumps(_slip(json.loads(right))) if right.startswith("{") else _slip(right)]
 
 
@@ -591,7 +592,7 @@ def _small_by_hand(id: int, date: str, payee: str, cents: int, note: str) -> tup
         ((f'{{"booked": "{date}"}}', f'{{"to": "{payee}"}}', f'{{"sum": {cents}}}', f'{{"remark": "{note}"}}'),
          (f'{{"date": "{date}"}}', *(f"{{{field}}}" for field in fields))),
         ((str(cents)[-1], str(cents)[-2]), (str(cents),)),
-        (("note", "cents", "payee", "date"), ("id", "date", "payee", "cents")),
+        (("date", "payee", "cents", "note"), ("cents", "payee", "date", "id")),
         ((f'{{"details": {{{", ".join(fields)}}}}}',), tuple(f"{{{field}}}" for field in fields)),
         ((f'{{"year": {year}, "month": {month}, "day": {day}}}',), (date,)),
     )  # fmt: skip

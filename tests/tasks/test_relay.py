@@ -232,7 +232,7 @@ def test_a_wrong_answer_of_the_right_form_is_legal():
     for kind, good, bad in (
         ("rename", '{"booked": "1999-01-01"}', '{"date": "1999-01-01"}'),
         ("amount to cents", "7", "7.00"), ("last of a list", "0", "10"),
-        ("first of a list", "payee", "id"),
+        ("first of a list", "payee", "x"),
         ("nest", '{"details": {"payee": "x", "cents": 0, "note": "y"}}', '{"payee": "x", "cents": 0, "note": "y"}'),
         ("take out", '{"payee": "x"}', "x"), ("split a date", '{"year": 1, "month": 1, "day": 1}', "1-1-1"),
         ("join a date", "1999-01-01", "1999-1-1"),

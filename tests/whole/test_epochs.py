@@ -28,7 +28,7 @@ def begun(path: Path) -> maker.RunResult:
 def test_every_field_of_the_configuration_is_tried() -> None:
     """A new field of Config must be added to this file, so that its change is known to be noticed."""
     assert set(Config.model_fields) == set(CHANGES) - {"model"} | {
-        "segments", "paraphrase", "system", "stop", "examples", "worst_case",
+        "segments", "paraphrase", "system", "stop", "examples", "worst_case", "weights",
     }  # fmt: skip
 
 
