@@ -49,7 +49,7 @@ class Rules:
     max_calls: int | None = None  # a day
     max_tokens: int | None = None  # a day
     max_cost_per_key: float | None = None  # US dollars a day, of all requests with one key
-    weights: Weights | str = ()  # of a pool's turns: votes that a draw counts, and k is in them
+    weights: Weights = ()  # of a pool's turns: votes that a draw counts, and k is in them
 
 
 @dataclass(slots=True)

@@ -41,6 +41,7 @@ def test_it_serves_until_it_is_told_to_stop(number: signal.Signals, tmp_path):
     ("args", "said"),
     [(["--host", "0.0.0.0"], "--auth-key"), (["--max-cost", "1"], "prices"), (["--journal", "/no/where"], "/no/where"),
      (["--k", "0"], "--k"), (["--max-cost-per-key", "1"], "--auth-key"),
+     (["--weights", "calibrated"], "calibrated: a calibration is part of a run"),
      (["--max-cost-per-key", "1", "--auth-key", "a"], "prices"), (["--extra", "x"], "--extra")],
 )  # fmt: skip
 def test_bad_input_is_told_in_a_line(maker: Call, args: list[str], said: str):

@@ -71,6 +71,12 @@ def serve(
     made = {spec: load_model(one) if isinstance(one, str) else one for spec, one in named.items()}
     if max_cost_per_key is not None and not auth_key:
         raise TaskError("serve: --max-cost-per-key: there is no --auth-key. Give one for each client, or --max-cost.")
+    weighed = read_weights(weights) if weights else ()
+    if isinstance(weighed, str):
+        raise TaskError(
+            f"serve: --weights {weighed}: a calibration is part of a run, and here is none. Give the numbers that "
+            "`maker estimate` finds, with the k that it says."
+        )
     rules = Rules(
         k,
         text is Text.strict,
@@ -79,7 +85,7 @@ def serve(
         max_calls,
         max_tokens,
         max_cost_per_key,
-        read_weights(weights) if weights else (),
+        weighed,
     )
     voter = Voter(pool_of([made[spec] for spec in model]), rules)
     guard = Guard(host, auth_key or ())
