@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from maker.decision.pool import draws_for, pool_name, read_weights, turns_of, weighed, weight_of
+from maker.decision.pool import draws_for, in_force, pool_name, read_weights, turns_of, weighed, weight_of
 from maker.errors import TaskError
 
 
@@ -37,3 +37,8 @@ def test_weights_are_read_as_a_person_writes_them() -> None:
     assert read_weights("calibrated") == "calibrated"
     with pytest.raises(TaskError, match="weights heavy: give a whole number"):
         read_weights("heavy")
+
+
+def test_weights_that_are_left_to_a_calibration_are_not_in_force() -> None:
+    """They are as if there were none; those that are told, as JSON has them too, are a tuple."""
+    assert [in_force(told) for told in ("calibrated", (), [4, 2, 1])] == [(), (), (4, 2, 1)]

@@ -25,6 +25,7 @@ from maker.decision.config import KeepSamples
 from maker.decision.ending import Stop, stuck
 from maker.decision.method import Method
 from maker.decision.poll import Poll
+from maker.decision.pool import in_force
 from maker.decision.race import Verdict, VoteUsage
 from maker.decision.sample import AnyModel
 from maker.decision.step import Rules
@@ -123,7 +124,7 @@ async def vote(
         vote, model, asking, k=k, keep_samples=keep, paraphrase=len(asked) > 1, tools=reader.tools
     ) as (senders, config, red_flags):  # fmt: skip
         most = senders.own.limits.votes_for(k), senders.own.limits.flags_for(k)
-        weights = () if isinstance(config.weights, str) else config.weights
+        weights = in_force(config.weights)
         question = canonical([under(config.system, view.prompt, config.examples) for view in asked])
 
         def begin(run: str, number: int) -> Poll:

@@ -45,6 +45,11 @@ def read_weights(text: str) -> Weights | str:
         raise TaskError(f"weights {text}: give a whole number for each turn of the pool, as in 4,2,1") from None
 
 
+def in_force(told: Iterable[int] | str) -> Weights:
+    """Return the weights that settings tell; none where they are left to a calibration, which has not been yet."""
+    return () if isinstance(told, str) else tuple(map(int, told))
+
+
 def weight_of(weights: Weights, draw: int) -> int:
     """Return how many votes a draw counts, by its number."""
     return weights[draw % len(weights)] if weights else 1

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from maker.decision.address import Address
-from maker.decision.pool import MOST_WEIGHT, Weights
+from maker.decision.pool import MOST_WEIGHT, Weights, in_force
 from maker.decision.sample import Sample
 from maker.decision.wave import received
 from maker.errors import JournalError
@@ -43,10 +43,9 @@ class Epoch:
         """Return what a journaled header or epoch says."""
         said = note["epoch"] if "epoch" in note else {"header": note["header"], "number": 0, "changed": ()}
         header, number = sound_header(said["header"]), count(said["number"])
-        k, told = header["k"], header.get("weights", ())
+        k, weights = header["k"], in_force(header.get("weights", ()))
         if ("epoch" in note) != (number > 0):
             raise ValueError(f"an epoch of number {number}")
-        weights = () if isinstance(told, str) else tuple(map(int, told))
         k = None if isinstance(k, str) else int(k)
         return cls(header, number, list(map(str, said["changed"])), k, weights=weights)
 

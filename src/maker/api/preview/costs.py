@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from maker.decision.config import Config
-from maker.decision.pool import draws_for
+from maker.decision.pool import draws_for, in_force
 from maker.decision.sample import Prices, Request
 from maker.engine.calibrate import AGREEMENT_STEPS, DRAWS, MOST_AGAIN, MOST_DRAWS
 from maker.engine.probe import AGAIN, AGREEMENT_K, ROUNDS
@@ -50,7 +50,7 @@ def needs(
     asked: requests like those of the run. truth: the task knows it. turns: of a pool. Weights that only a calibration
     knows are taken to be equal.
     """
-    weights = () if isinstance(config.weights, str) else config.weights
+    weights = in_force(config.weights)
     sizes = [len(request.prompt.encode("utf-8", "replace")) for request in asked]
     told = round(sum(sizes) / len(sizes) / 4)
     reply = min(REPLY, config.token_cap)

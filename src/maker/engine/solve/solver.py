@@ -21,6 +21,7 @@ from maker.decision.ending import Stop, copied_too_often, stuck
 from maker.decision.flags import Flag
 from maker.decision.method import Method
 from maker.decision.poll import Poll
+from maker.decision.pool import in_force
 from maker.decision.sample import Traits
 from maker.decision.step import Rules
 from maker.decision.wave import Wave
@@ -87,7 +88,7 @@ class Solver:
         """How each role is voted on; made when the journal has said what this solve is called."""
         limits = self.senders.own.limits
         votes, flags = limits.votes_for(self.k), limits.flags_for(self.k)
-        weights = tuple(self.header.get("weights", ()))
+        weights = in_force(self.header.get("weights", ()))
         return [
             Method.of(self.config, self.k, self._flags, (votes if "judge" in role else self._round, flags),
                       run=self.header["run"], schema=schema, weights=weights)
