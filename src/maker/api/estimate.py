@@ -19,6 +19,7 @@ from maker.api.map import Asker, Item, Items, Rewording, truth_of
 from maker.api.opened import Asking, task_for
 from maker.api.sync import twin
 from maker.decision.ending import Stop
+from maker.decision.pool import in_force
 from maker.decision.sample import AnyModel
 from maker.decision.telling.rows import html_of
 from maker.engine.calibrate import graded
@@ -315,6 +316,9 @@ def summed(probe: Probe, goal: Goal, stopped: str | None) -> Estimate:
     if stopped:
         notes.append(f"The drawing was stopped early by {stopped}.")
     turns = [turn.name for turn in traits.turns]
+    by = weighing(plan.k, graded(probe), turns, in_force(probe.config.weights)) if turns else None
+    if by and by.k and probe.config.weights:
+        notes.append(f"k counts equal votes; a run whose votes weigh {', '.join(map(str, by.votes))} takes {by.k}.")
     names = [field.name for field in fields(Estimate)]
     told = {name: getattr(part, name) for part in (found, plan, needs) for name in names if hasattr(part, name)}
     told["success"] = Amount(plan.success, plan.success_low, plan.success_high)
@@ -323,7 +327,7 @@ def summed(probe: Probe, goal: Goal, stopped: str | None) -> Estimate:
         task=task_name(task), model=traits.name, simulated=traits.simulated, against=probe.against, draws=len(replies),
         settling=_settling(probe, plan, needs), drift=stretch(seen), kinds=by_kind, flags=flag_effects(seen),
         lengths=lengths(seen), entropy=entropy(seen), stopped=stopped, models=by_model(seen, turns, probe.looks),
-        together=together(seen, turns), weights=weighing(plan.k, graded(probe), turns) if turns else None, **told,
+        together=together(seen, turns), weights=by, **told,
     )  # fmt: skip
 
 

@@ -72,6 +72,20 @@ def test_the_run_counts_what_its_estimate_paid_for(tmp_path: Path, kind: Any) ->
     assert check_journal(path, kind(STEPS)).solved
 
 
+def test_weighed_draws_of_an_estimate_weigh_in_its_run(tmp_path: Path) -> None:
+    """The run takes the k that the estimate says for weighed votes, and draws none of its draws again."""
+    path, weights = tmp_path / "run.db", (2, 1)
+    models = [Paid(), Paid()]
+    found = maker.estimate_sync(Known(STEPS), model=models, weights=weights, journal=path)
+    before = sum(len(model.asked) for model in models)
+    result = maker.run_sync(Known(STEPS), model=models, weights=weights, journal=path)
+    asked = sum(len(model.asked) for model in models)
+    assert found.weights is not None and found.weights.votes == weights
+    assert result.solved and result.k == found.weights.k and f"2, 1 takes {result.k}" in found.reason
+    assert before < asked and result.usage.tokens_in == 100 * asked
+    assert check_journal(path, Known(STEPS)).solved
+
+
 def test_a_run_that_is_over_tells_the_same_again(tmp_path: Path) -> None:
     """A replay of the journal books each draw as the run did, and asks nobody."""
     path = tmp_path / "run.db"

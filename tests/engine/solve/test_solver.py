@@ -544,3 +544,19 @@ def test_killed_in_the_middle_a_solve_ends_in_the_same_tree(tmp_path):
     resumed = maker.solve_sync(PROBLEM, model=NoisySolver(0.1, 0.05), journal=path)
     assert same_end(resumed, plain) and resumed.replayed >= promised > 0
     assert resumed.usage.dispatched == plain.usage.dispatched, "a journaled sample was drawn again"
+
+
+def test_votes_of_a_pool_weigh_in_a_solve(tmp_path):
+    """Two models that disagree never decide as equals; where one's votes count twice it wins, and a recount says so."""
+    right, wrong = (
+        scripted(decomposer='{"split": null}', solver=answer(said), solution_judge=pick(said)) for said in ("6", "7")
+    )
+    path = tmp_path / "s.db"
+    limits = {"max_votes": 20}
+    equal = maker.solve_sync("2 * 3", model=[right, wrong], limits=limits)
+    weighed = maker.solve_sync("2 * 3", model=[wrong, right], weights=(1, 2), limits=limits, journal=path)
+    assert (equal.stopped, weighed.answer) == ("undecided", "6")
+    kept = recheck(Story(path))
+    assert kept.audit.problem is None and kept.audit.complete
+    again = maker.solve_sync("2 * 3", model=[wrong, right], weights=(1, 2), limits=limits, journal=path)
+    assert same_end(again, weighed) and again.usage.dispatched == weighed.usage.dispatched

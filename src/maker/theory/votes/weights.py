@@ -90,10 +90,13 @@ class Weighing:
     why: str = ""
 
 
-def weighing(k: int | None, models: Graded, turns: Sequence[str]) -> Weighing:
-    """Return the weights of a pool's turns, by its graded draws. k: of a run by equal votes, None for no plan."""
+def weighing(k: int | None, models: Graded, turns: Sequence[str], given: tuple[int, ...] = ()) -> Weighing:
+    """Return the weights of a pool's turns, those that are given or else by its graded draws, and what they would do.
+
+    k: of a run by equal votes, None for no plan.
+    """
     try:
-        votes = calibrated(models, turns)
+        votes = given or calibrated(models, turns)
         if k is None:
             return Weighing(votes, None, None)
         margin = margin_for(k, models, turns, votes)
