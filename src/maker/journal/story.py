@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import islice
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +24,10 @@ from maker.decision.race import Verdict
 from maker.decision.sample import Sample
 from maker.decision.wave import FLAGGED, Wave
 from maker.errors import InternalError, JournalError
-from maker.journal.bulk.plain import Plain, in_bulk
+from maker.journal.bulk.group import Group
+from maker.journal.bulk.plain import Plain, Run, in_bulk, in_turn
 from maker.journal.chain import Fold
-from maker.journal.database import read_chain
+from maker.journal.database import read_groups
 from maker.journal.escalated import Abandoned, Ahead, Escalation
 from maker.journal.notes import Calibration, Close, Epoch, Note, Receipt, Takes, note_of
 from maker.journal.records import NOTE, decode
@@ -209,9 +210,10 @@ def rolled_back(journal: Journal) -> Abandoned:
     """
     found = []
     with suppress(JournalError):
-        for _, record in journal.chain(proven=True):
-            if record.startswith(_ESCALATION) and isinstance(item := _sense(record, journal.path), Escalation):
-                found.append(item)
+        for group in journal.groups(proven=True):
+            for record in _that_begin(group, (_ESCALATION,)):
+                if isinstance(item := _sense(record, journal.path), Escalation):
+                    found.append(item)
     return Abandoned(found)
 
 
@@ -229,22 +231,31 @@ class Story:
         self._journal = journal
         self.latest: dict[str, Any] = {}
         self._weighed = False  # whether draws of some epoch count as other numbers of votes than one
+        self.head, self.records = b"", 0
         escalations = []
-        head, count = b"", 0
-        for count, (head, record) in enumerate(self._chain(proven=False), 1):  # noqa: B007 -- used at its end
-            if record.startswith(_SCANNED):
+        for group in self._groups(proven=False):
+            self.head, self.records = group.head, group.first + len(group.ends)
+            for record in _that_begin(group, _SCANNED):
                 match _sense(record, self.path):
                     case Epoch(header):
                         self.latest = header
                         self._weighed |= "weights" in header
                     case Escalation() as found:
                         escalations.append(found)
-        self.head, self.records = head, count
         self.abandoned = Abandoned(escalations)
 
     def events(self) -> Iterator[tuple[bytes, Wave | Note]]:
         """Yield what the journal holds, each with the hash of its record. Raises JournalError for a senseless one."""
-        return ((head, _sense(record, self.path)) for head, record in islice(self._chain(proven=True), self.records))
+        return ((head, _sense(record, self.path)) for group in self._known() for head, record in group)
+
+    def in_turn(self) -> Iterator[Run | Wave | Note]:
+        """Yield what `events` does, in the same order, but plain waves of consecutive steps together."""
+        for found in in_turn(self._known()):
+            yield _sense(found, self.path) if isinstance(found, bytes) else found
+
+    def had(self, head: str) -> bool:
+        """Say whether a record of it has this hash, as 32 hex digits."""
+        return any(known.hex() == head for group in self._known() for known, _ in group)
 
     def steps(
         self, note: Callable[[Note], None] | None = None, plain: Callable[[Plain], None] | None = None
@@ -294,13 +305,16 @@ class Story:
         """Yield what the journal holds; in bulk, but where rollbacks say what counts, or draws are not votes."""
         if not bulk or self.abandoned or self._weighed:
             return (item for _, item in self.events())
-        records = (record for _, record in islice(self._chain(proven=True), self.records))
-        return in_bulk(records, partial(_sense, path=self.path))
+        return in_bulk(self._known(), partial(_sense, path=self.path))
 
-    def _chain(self, *, proven: bool) -> Iterator[tuple[bytes, bytes]]:
+    def _known(self) -> Iterator[Group]:
+        """Yield the groups that there were when this was made."""
+        return takewhile(lambda group: group.first < self.records, self._groups(proven=True))
+
+    def _groups(self, *, proven: bool) -> Iterator[Group]:
         if isinstance(self._journal, Journal):
-            return self._journal.chain(proven=proven)
-        return read_chain(self._journal, proven=proven)
+            return self._journal.groups(proven=proven)
+        return read_groups(self._journal, proven=proven)
 
 
 def _taken(items: Iterable[Plain | Wave | Note], plain: Callable[[Plain], None] | None) -> Iterator[Wave | Note]:
@@ -310,6 +324,12 @@ def _taken(items: Iterable[Plain | Wave | Note], plain: Callable[[Plain], None] 
             yield item
         elif plain is not None:
             plain(item)
+
+
+def _that_begin(group: Group, beginnings: tuple[bytes, ...]) -> Iterator[bytes]:
+    """Yield the records of a group that begin so; of most groups, which have these bytes nowhere, none is looked at."""
+    if any(beginning in group.data for beginning in beginnings):
+        yield from (record for _, record in group if record.startswith(beginnings))
 
 
 def _sense(record: bytes, path: object) -> Wave | Note:

@@ -25,11 +25,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from maker.errors import JournalError
+from maker.journal.bulk.group import LENGTH, Group
 from maker.journal.database import (
     FORMAT,
-    LENGTH,
     NEWEST,
     START,
+    checked_groups,
     checked_records,
     damaged,
     mapped,
@@ -206,12 +207,16 @@ class Journal:
                 self._lock = None
 
     def chain(self, *, proven: bool = False) -> Iterator[tuple[bytes, bytes]]:
-        """Yield all acknowledged records from the start, each with its hash, also of a temporary journal.
+        """Yield all acknowledged records from the start, each with its hash, as `groups` does."""
+        return (record for group in self.groups(proven=proven) for record in group)
 
-        proven: as in `checked_records`.
+    def groups(self, *, proven: bool = False) -> Iterator[Group]:
+        """Yield all acknowledged groups from the start, also of a temporary journal.
+
+        proven: as in `checked_groups`.
         """
         self.flush()
-        yield from checked_records(self._db, self.path, proven=proven)
+        yield from checked_groups(self._db, self.path, proven=proven)
 
     def _stop_reading(self) -> None:
         if self._reading is not None:
