@@ -102,7 +102,7 @@ def test_settings_that_changed_go_on_alike(tmp_path: Path) -> None:
     path = tmp_path / "run.db"
     settings: dict[str, Any] = {"model": "oracle:p=0.95", "segments": 4, "accept_change": ["k"]}
     maker.run_sync(hanoi(), k=2, journal=path, limits={"max_steps": 30}, **settings)
-    maker.run_sync(hanoi(), k=3, journal=path, limits={"max_steps": 20}, **settings)
+    maker.run_sync(hanoi(), k=3, journal=path, limits={"max_steps": 50}, **settings)
     said, _ = alike(path, lambda copy: maker.run_sync(hanoi(), k=3, journal=copy, **settings))
     assert (said["solved"], said["replayed"], said["epochs"]) == (True, 50, 1)
 

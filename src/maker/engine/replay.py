@@ -41,11 +41,11 @@ def take_plain(course: Course, records: list[bytes]) -> Iterator[int]:
         return
     waves: Plain | None = None
     others: list[int] = []  # plain waves that are taken one by one
-    for found in runs_in(Block.of(records), 0, len(records)):
+    for found in runs_in(Block.of(records), 0, len(records), set()):
         if isinstance(found, int):
             yield found
             continue
-        waves, at, count = found.waves, 0, len(found.rows)
+        waves, at, count = found.waves, 0, len(found)
         while at < count:
             taken = _take(course, found.first + at, found.rows, at)
             if not taken:

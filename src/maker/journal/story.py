@@ -250,8 +250,13 @@ class Story:
 
     def in_turn(self) -> Iterator[Run | Wave | Note]:
         """Yield what `events` does, in the same order, but plain waves of consecutive steps together."""
-        for found in in_turn(self._known()):
-            yield _sense(found, self.path) if isinstance(found, bytes) else found
+        return in_turn(self._known(), partial(_sense, path=self.path))
+
+    def steps_in_turn(self) -> Iterator[Run | StoredStep]:
+        """Yield what `steps` does, in the same order, but runs of plain waves in the place of their steps."""
+        if self.abandoned or self._weighed:
+            return self.steps()
+        return steps_of(self.in_turn())
 
     def had(self, head: str) -> bool:
         """Say whether a record of it has this hash, as 32 hex digits."""

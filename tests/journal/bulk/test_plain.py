@@ -154,13 +154,13 @@ def test_broken_records_are_what_they_are_one_by_one() -> None:
 def test_in_turn_is_the_order_of_the_records() -> None:
     """Runs of consecutive steps come with what the waves say, and end where another record stands between."""
     waves = [*MANY[:20], OTHERS["a flag"], *MANY[20:40], *MANY[50:60], MANY[45]]
-    found = list(runs_in(Block.of(list(map(encode_wave, waves))), 0, len(waves)))
+    found = list(runs_in(Block.of(list(map(encode_wave, waves))), 0, len(waves), set()))
     told = [(run.first, run.at, len(run.rows)) if isinstance(run, Run) else run for run in found]
     assert told == [(0, 0, 9), 9, (10, 9, 10), 20, (20, 19, 20), (50, 39, 10), (45, 49, 1)]
     rows = [row for run in found if isinstance(run, Run) for row in run.rows]
     kept = [wave for place, wave in enumerate(waves) if place not in {9, 20}]
     assert rows == [(wave.texts[0][1], len(wave), wave.verdict[1] + wave.verdict[2]) for wave in kept if wave.verdict]
-    assert list(runs_in(Block.of(list(map(encode_wave, MANY[:3]))), 1, 3)) == [1, 2]
+    assert list(runs_in(Block.of(list(map(encode_wave, MANY[:3]))), 1, 3, set())) == [1, 2]
 
 
 def test_side_by_side_are_waves_alone_or_a_single_record() -> None:

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from maker.decision.wave import UNKNOWN_TOKENS, Wave
 from maker.journal.bulk.group import Block, Group, gathered
-from maker.journal.notes import Note, Receipt
-from maker.journal.records import MOST, WAVE
+from maker.journal.notes import Epoch, Note, Receipt
+from maker.journal.records import MOST, WAVE, decode_wave
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,12 +43,31 @@ Row = tuple[bytes, int, bytes]  # of a plain wave: its text, how many draws it h
 
 @dataclass(slots=True)
 class Run:
-    """Plain waves of consecutive steps, one after another. first: the first step; at: its number among the waves."""
+    """Plain waves of consecutive steps, one after another.
+
+    first: the first step; at: its number among the waves. epoch: the settings in force, where somebody follows them.
+    """
 
     waves: Plain
     first: int
     at: int
     rows: list[Row]
+    epoch: Epoch | None = None
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def wave(self, number: int) -> Wave:
+        """Return one of them by itself."""
+        return decode_wave(self.waves.record(self.at + number))
+
+    def tokens(self) -> Iterator[list[int | None]]:
+        """Yield of each the tokens in and out of all its draws, None for what none of them told."""
+        end = self.at + len(self.rows)
+        for counts, known in zip(
+            self.waves.tokens[self.at : end].tolist(), self.waves.told[self.at : end].tolist(), strict=True
+        ):
+            yield [count if told else None for count, told in zip(counts, known, strict=True)]
 
 
 @dataclass(slots=True)
@@ -56,8 +75,8 @@ class Plain:
     """Plain waves, a column for each fact, in the order of the journal.
 
     steps: their steps; draws: how many each has; hashed, states: the step hash and the state digest of each, 16 bytes;
-    tokens: in and out, of all draws of each, where they were told; told: whether any were, in and out; places: where
-    they stand in the block that they were found in.
+    tokens: in and out, of all draws of each, where they were told; told: whether any of these were, likewise; places:
+    where they stand in the block that they were found in.
     """
 
     steps: NDArray[np.int64]
@@ -65,7 +84,7 @@ class Plain:
     hashed: NDArray[np.void]
     states: NDArray[np.void]
     tokens: NDArray[np.int64]
-    told: tuple[bool, bool]
+    told: NDArray[np.bool_]
     places: list[int]
     block: Block
 
@@ -79,12 +98,12 @@ class Plain:
     @property
     def tokens_in(self) -> int | None:
         """Tokens in, of all of them; None where none were told."""
-        return int(self.tokens[:, 0].sum()) if self.told[0] else None
+        return int(self.tokens[:, 0].sum()) if self.told[:, 0].any() else None
 
     @property
     def tokens_out(self) -> int | None:
         """Tokens out, likewise."""
-        return int(self.tokens[:, 1].sum()) if self.told[1] else None
+        return int(self.tokens[:, 1].sum()) if self.told[:, 1].any() else None
 
     def together(self) -> Iterator[tuple[int, int]]:
         """Yield the bounds of consecutive steps that stand one after another among the records, in their order."""
@@ -184,21 +203,28 @@ def stretches(block: Block) -> Iterator[tuple[int, int]]:
         yield begin, len(block)
 
 
-def in_turn(groups: Iterable[Group]) -> Iterator[Run | bytes]:
-    """Yield what groups hold, in their order: runs of plain waves, and all other records as they are."""
+def in_turn(groups: Iterable[Group], read: Callable[[bytes], Wave | Note]) -> Iterator[Run | Wave | Note]:
+    """Yield what `in_bulk` does, but in the order of the records: of plain waves those of consecutive steps together."""
+    busy: set[int] = set()
     for held in gathered(groups, BLOCK):
         if sum(len(group.ends) for group in held) < FEW:
-            yield from (record for group in held for _, record in group)
+            yield from _one_by_one((record for group in held for _, record in group), read, busy)
             continue
         block = Block.joined(held)
         for begin, end in stretches(block):
-            for found in runs_in(block, begin, end):
-                yield found if isinstance(found, Run) else block.record(found)
+            for found in runs_in(block, begin, end, busy):
+                if isinstance(found, Run):
+                    yield found
+                else:
+                    yield from _one_by_one((block.record(found),), read, busy)
 
 
-def runs_in(block: Block, begin: int, end: int) -> Iterator[Run | int]:
-    """Yield what is in a range of a block in its order: runs of plain waves, and the places of all other records."""
-    waves, rest = sorted_out(block, begin, end, set()) if end - begin >= FEW else (None, range(begin, end))
+def runs_in(block: Block, begin: int, end: int, busy: set[int]) -> Iterator[Run | int]:
+    """Yield what is in a range of a block in its order: runs of plain waves, and the places of all other records.
+
+    busy: as of `sorted_out`.
+    """
+    waves, rest = sorted_out(block, begin, end, busy) if end - begin >= FEW else (None, range(begin, end))
     if waves is None:
         yield from rest
         return
@@ -249,7 +275,7 @@ def sorted_out(block: Block, begin: int, end: int, busy: set[int]) -> tuple[Plai
         return None, range(begin, end)
     plain = Plain(
         steps[own], draws[own], said["hashed"][own], said["state"][own], tokens[:, own].T,
-        (bool(told[0, own].any()), bool(told[1, own].any())), (places[own] + begin).tolist(), block,
+        told[:, own].T, (places[own] + begin).tolist(), block,
     )  # fmt: skip
     return plain, (np.flatnonzero(others) + begin).tolist()
 

@@ -13,9 +13,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from maker.decision.wave import Wave, step_hash
+from maker.decision.wave import step_hash
 from maker.journal.bulk.plain import Row, Run
-from maker.journal.records import decode
 from maker.task.canonical import canonical, digest
 
 if TYPE_CHECKING:
@@ -24,13 +23,11 @@ if TYPE_CHECKING:
 
 def take_run(checker: Checker, run: Run) -> None:
     """Check the waves of a run. Raises Failed for what does not hold, TaskError where the task's code does."""
-    at, count = 0, len(run.rows)
+    at, count = 0, len(run)
     while at < count:
         taken = _take(checker, run.first + at, run.rows, at)
         if not taken:
-            wave = decode(run.waves.record(run.at + at))
-            assert isinstance(wave, Wave), "it has the bytes of one"
-            checker.take(wave)
+            checker.take(run.wave(at))
         at += taken or 1
 
 
