@@ -166,7 +166,7 @@ def go_on(path: Path) -> maker.RunResult:
 
 @pytest.mark.parametrize("kind", FORGED)
 def test_what_is_forged_is_refused_alike(tmp_path: Path, held: Content, kind: str) -> None:
-    """A plain wave that was changed and written with a right chain is refused, in the same words, unless it is sound."""
+    """A plain wave that was changed, with a right chain, is refused in the same words, unless it is sound."""
     rng = random.Random(kind)
     for place in rng.sample(sound_places(held), 3):
         wave = held[place]

@@ -18,7 +18,7 @@ import contextlib
 import os
 import sqlite3
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ APPLICATION_ID = 0x4D414B52  # "MAKR"
 
 START = bytes(DIGEST_SIZE)  # the hash before the first record
 
+Known = Sequence[Sequence[int]] | None  # where the records of groups end
 _Trouble = (sqlite3.Error, UnicodeDecodeError)  # the latter for a complaint that quotes damaged text
 _NOT_DAMAGE = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
 _GROUPS = "CREATE TABLE groups (first INTEGER PRIMARY KEY, count INTEGER NOT NULL, data BLOB NOT NULL) STRICT"
@@ -55,15 +56,15 @@ def read_records(path: str | Path) -> Iterator[bytes]:
     return (record for _, record in read_chain(path))
 
 
-def read_chain(path: str | Path, *, proven: bool = False) -> Iterator[tuple[bytes, bytes]]:
+def read_chain(path: str | Path) -> Iterator[tuple[bytes, bytes]]:
     """Yield the records of a journal file, each with its hash, as `read_groups` does."""
-    return (record for group in read_groups(path, proven=proven) for record in group)
+    return (record for group in read_groups(path) for record in group)
 
 
-def read_groups(path: str | Path, *, proven: bool = False) -> Iterator[Group]:
+def read_groups(path: str | Path, known: Known = None) -> Iterator[Group]:
     """Yield the groups of a journal file, checked against their hashes; the file is opened read-only.
 
-    proven: as in `checked_groups`.
+    known: as in `checked_groups`.
     Raises JournalError with the place for a file that is missing, damaged, not a journal, or newer.
     """
     path = Path(path)
@@ -72,7 +73,7 @@ def read_groups(path: str | Path, *, proven: bool = False) -> Iterator[Group]:
     least = acknowledged(path)  # before the snapshot that is read: a live writer has those by now
     with contextlib.closing(open_for_reading(path)) as db:
         if _check_format(db, path) or least:
-            yield from checked_groups(db, path, least, proven=proven)
+            yield from checked_groups(db, path, least, known=known)
 
 
 def read_on(path: Path, after: tuple[int, bytes]) -> Iterator[tuple[bytes, bytes]]:
@@ -223,13 +224,13 @@ def checked_records(
 
 def checked_groups(
     db: sqlite3.Connection, path: Path | None, least: int = 0, after: tuple[int, bytes] = (0, START), *,
-    proven: bool = False,
+    known: Known = None, hashed: bool = True,
 ) -> Iterator[Group]:  # fmt: skip
     """Yield all groups in order, checking sequence, lengths, hashes, and that `least` records are there.
 
-    after: so many records, with the hash of the last of them, were read before: a group ends there. proven: the same
-    caller has checked the hashes before, and they are taken as they are. Of a damaged group comes what is sound before
-    the damage.
+    after: so many records, with the hash of the last of them, were read before: a group ends there. known: where the
+    records end of the groups that the same caller has read before; hashed: check hashes, where they are not known so.
+    Of a damaged group comes what is sound before the damage.
     """
     expected, head = after
     try:
@@ -238,11 +239,12 @@ def checked_groups(
         pages, size = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "page_size"))
         limit = db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, pages * size)
         try:
+            found = iter(known or ())
             for first, count, data in _rows(db, expected - 1 if expected else -(2**63)):
                 if first != expected or not isinstance(data, bytes) or not isinstance(count, int):
                     raise damaged(path, expected, f"the next group begins with record {first}")
-                ends = ends_of(data, count)
-                right = len(ends) if proven else fitting(data, ends, head)
+                ends = next(found, None) or ends_of(data, count)
+                right = fitting(data, ends, head) if hashed and known is None else len(ends)
                 if right:
                     group = Group(first, data, ends[:right])
                     yield group

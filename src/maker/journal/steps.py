@@ -224,9 +224,9 @@ def steps_of(
 ) -> Iterator[Run | StoredStep]:
     """Yield every decided step in the order of decision, then the open ones in step order.
 
-    items: what a journal holds, in its order; runs of plain waves come as they are, with the settings in force. abandoned: what rollbacks left
-    behind, which is passed over. note: called with every note there is, in its place. Raises JournalError for waves
-    that contradict each other.
+    items: what a journal holds, in its order; runs of plain waves come as they are, with the settings in force.
+    abandoned: what rollbacks left behind, which is passed over. note: called with every note there is, in its place.
+    Raises JournalError for waves that contradict each other.
     """
     steps = _Open()
     for item in items:

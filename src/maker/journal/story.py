@@ -8,12 +8,13 @@ Not covered: whether it is true (`review/checking/verify.py`).
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import takewhile
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from maker.errors import InternalError, JournalError
 from maker.journal.bulk.group import Group
 from maker.journal.bulk.plain import Plain, Run, in_bulk, in_turn
 from maker.journal.chain import Fold
-from maker.journal.database import read_groups
+from maker.journal.database import Known, read_groups
 from maker.journal.escalated import Abandoned, Ahead, Escalation
 from maker.journal.notes import Calibration, Close, Epoch, Note, Receipt, Takes, note_of
 from maker.journal.records import NOTE, decode
@@ -208,12 +209,11 @@ def rolled_back(journal: Journal) -> Abandoned:
 
     No hash is checked, and what cannot be read is passed over: the replay will say so.
     """
-    found = []
+    found: list[Escalation] = []
     with suppress(JournalError):
-        for group in journal.groups(proven=True):
-            for record in _that_begin(group, (_ESCALATION,)):
-                if isinstance(item := _sense(record, journal.path), Escalation):
-                    found.append(item)
+        for group in journal.groups(hashed=False):
+            said = (_sense(record, journal.path) for record in _that_begin(group, (_ESCALATION,)))
+            found.extend(item for item in said if isinstance(item, Escalation))
     return Abandoned(found)
 
 
@@ -233,7 +233,9 @@ class Story:
         self._weighed = False  # whether draws of some epoch count as other numbers of votes than one
         self.head, self.records = b"", 0
         escalations = []
-        for group in self._groups(proven=False):
+        ends: list[array[int]] = []
+        for group in self._groups(None):
+            ends.append(array("I", group.ends))
             self.head, self.records = group.head, group.first + len(group.ends)
             for record in _that_begin(group, _SCANNED):
                 match _sense(record, self.path):
@@ -242,7 +244,7 @@ class Story:
                         self._weighed |= "weights" in header
                     case Escalation() as found:
                         escalations.append(found)
-        self.abandoned = Abandoned(escalations)
+        self.abandoned, self._ends = Abandoned(escalations), ends
 
     def events(self) -> Iterator[tuple[bytes, Wave | Note]]:
         """Yield what the journal holds, each with the hash of its record. Raises JournalError for a senseless one."""
@@ -314,12 +316,10 @@ class Story:
 
     def _known(self) -> Iterator[Group]:
         """Yield the groups that there were when this was made."""
-        return takewhile(lambda group: group.first < self.records, self._groups(proven=True))
+        return islice(self._groups(self._ends), len(self._ends))
 
-    def _groups(self, *, proven: bool) -> Iterator[Group]:
-        if isinstance(self._journal, Journal):
-            return self._journal.groups(proven=proven)
-        return read_groups(self._journal, proven=proven)
+    def _groups(self, known: Known) -> Iterator[Group]:
+        return self._journal.groups(known) if isinstance(self._journal, Journal) else read_groups(self._journal, known)
 
 
 def _taken(items: Iterable[Plain | Wave | Note], plain: Callable[[Plain], None] | None) -> Iterator[Wave | Note]:

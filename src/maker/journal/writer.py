@@ -30,6 +30,7 @@ from maker.journal.database import (
     FORMAT,
     NEWEST,
     START,
+    Known,
     checked_groups,
     checked_records,
     damaged,
@@ -206,17 +207,17 @@ class Journal:
                 self._lock.release()
                 self._lock = None
 
-    def chain(self, *, proven: bool = False) -> Iterator[tuple[bytes, bytes]]:
+    def chain(self) -> Iterator[tuple[bytes, bytes]]:
         """Yield all acknowledged records from the start, each with its hash, as `groups` does."""
-        return (record for group in self.groups(proven=proven) for record in group)
+        return (record for group in self.groups() for record in group)
 
-    def groups(self, *, proven: bool = False) -> Iterator[Group]:
+    def groups(self, known: Known = None, *, hashed: bool = True) -> Iterator[Group]:
         """Yield all acknowledged groups from the start, also of a temporary journal.
 
-        proven: as in `checked_groups`.
+        known, hashed: as in `checked_groups`.
         """
         self.flush()
-        yield from checked_groups(self._db, self.path, proven=proven)
+        yield from checked_groups(self._db, self.path, known=known, hashed=hashed)
 
     def _stop_reading(self) -> None:
         if self._reading is not None:

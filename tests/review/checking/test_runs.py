@@ -63,13 +63,15 @@ def test_every_kind_of_run_is_audited_alike(tmp_path: Path, settings: dict[str, 
 
 @pytest.mark.parametrize("kind", FORGED)
 def test_what_is_forged_is_found_alike(tmp_path: Path, held: Content, kind: str) -> None:
-    """A plain wave that was changed and written with a right chain is found, with the same complaint; how long it is, only flags ask."""
+    """A plain wave that was changed, with a right chain, is found, with the same words; only flags ask its length."""
     rng = random.Random(kind)
     for place in rng.sample(sound_places(held), 3):
         wave = held[place]
         assert isinstance(wave, Wave)
         found = alike(write(tmp_path / "forged.db", [*held[:place], FORGED[kind](wave, rng), *held[place + 1 :]]))
-        assert isinstance(found, tuple) or (found["problem"] is None) == (kind in {"another count of tokens", "a text without end"})
+        assert isinstance(found, tuple) or (found["problem"] is None) == (
+            kind in {"another count of tokens", "a text without end"}
+        )
 
 
 def test_random_journals_are_audited_alike(tmp_path: Path, held: Content) -> None:

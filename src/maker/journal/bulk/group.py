@@ -9,7 +9,7 @@ Not covered: what a record says (`journal/records.py`), and whether groups follo
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -28,7 +28,7 @@ class Group:
 
     first: int
     data: bytes
-    ends: list[int]
+    ends: Sequence[int]
 
     def __iter__(self) -> Iterator[tuple[bytes, bytes]]:
         """Yield each record's hash, and the record."""
@@ -60,7 +60,7 @@ def ends_of(data: bytes, count: int) -> list[int]:
     return ends
 
 
-def fitting(data: bytes, ends: list[int], head: bytes) -> int:
+def fitting(data: bytes, ends: Sequence[int], head: bytes) -> int:
     """Return how many of the first records of a group fit their hashes. head: the hash before the first."""
     start = LENGTH.size
     for number, end in enumerate(ends):
@@ -103,10 +103,12 @@ class Block:
         """Return a block of the records of several groups."""
         import numpy as np  # noqa: PLC0415
 
-        begins, ends, size = [], [], 0
+        begins: list[NDArray[np.int64]] = []
+        ends: list[NDArray[np.int64]] = []
+        size = 0
         for group in groups:
             theirs = np.array(group.ends, np.int64) + size
-            begins += [[size + LENGTH.size], theirs[:-1] + DIGEST_SIZE + LENGTH.size]
+            begins += [np.array([size + LENGTH.size]), theirs[:-1] + DIGEST_SIZE + LENGTH.size]
             ends.append(theirs)
             size += len(group.data)
         return cls(b"".join(group.data for group in groups), np.concatenate(begins), np.concatenate(ends))

@@ -204,7 +204,7 @@ def stretches(block: Block) -> Iterator[tuple[int, int]]:
 
 
 def in_turn(groups: Iterable[Group], read: Callable[[bytes], Wave | Note]) -> Iterator[Run | Wave | Note]:
-    """Yield what `in_bulk` does, but in the order of the records: of plain waves those of consecutive steps together."""
+    """Yield what `in_bulk` does, in the order of the records: plain waves of consecutive steps come together."""
     busy: set[int] = set()
     for held in gathered(groups, BLOCK):
         if sum(len(group.ends) for group in held) < FEW:
@@ -285,5 +285,7 @@ def _part(raw: NDArray[np.uint8], begins: NDArray[np.int64], layout: list[tuple[
     import numpy as np  # noqa: PLC0415
 
     kind = np.dtype(layout)
-    return raw[begins[:, None] + np.arange(kind.itemsize * times)].view(kind)
-
+    size = kind.itemsize * times
+    if not len(begins):
+        return np.empty((0, times), kind)
+    return np.lib.stride_tricks.sliding_window_view(raw, size)[begins].view(kind)

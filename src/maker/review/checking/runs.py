@@ -83,6 +83,4 @@ def _walk(checker: Checker, step: int, state: Any, rows: Sequence[Row]) -> tuple
 
 def _apart(checker: Checker, step: int) -> bool:
     """Say whether something else is known of a step: it was rolled back, is open, or is tried in another way."""
-    return (
-        checker.summary.abandoned.covers(step, 0) or (step, 0) in checker.open or checker.settings.round(step) != 0
-    )
+    return checker.summary.abandoned.covers(step, 0) or (step, 0) in checker.open or checker.settings.round(step) != 0
