@@ -6,6 +6,9 @@ by k. All else is asked of the task as in any replay. The text is parsed; the an
 leads to must have the digest that the journal has, and step, answer and digest the step hash; where the task knows the
 truth, the answer is compared with it. So nothing is trusted here that a poll would not trust.
 
+Where every segment knows its entry, those of a block are taken one after another, as if each had a journal of its own;
+should several joins fail in one block, the run names the first segment, not the first in time.
+
 Whatever is not exactly so (a parser that raises, another hash, a wrong answer, a step that was tried before) is left to
 the general way, which finds it once more and says what it is.
 
@@ -41,7 +44,7 @@ def take_plain(course: Course, records: list[bytes]) -> Iterator[int]:
         return
     waves: Plain | None = None
     others: list[int] = []  # plain waves that are taken one by one
-    for found in runs_in(Block.of(records), 0, len(records), set()):
+    for found in runs_in(Block.of(records), 0, len(records), set(), course.front.apart):
         if isinstance(found, int):
             yield found
             continue
@@ -49,8 +52,8 @@ def take_plain(course: Course, records: list[bytes]) -> Iterator[int]:
         while at < count:
             taken = _take(course, found.first + at, found.rows, at)
             if not taken:
-                others.append(found.at + at)
-                yield waves.places[found.at + at]
+                others.append(found.numbers[at])
+                yield waves.places[found.numbers[at]]
             at += taken or 1
     if waves is not None:
         tokens_in, tokens_out = (waves.tokens.sum(0) - waves.tokens[others].sum(0)).tolist()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -250,9 +250,12 @@ class Story:
         """Yield what the journal holds, each with the hash of its record. Raises JournalError for a senseless one."""
         return ((head, _sense(record, self.path)) for group in self._known() for head, record in group)
 
-    def in_turn(self) -> Iterator[Run | Wave | Note]:
-        """Yield what `events` does, in the same order, but plain waves of consecutive steps together."""
-        return in_turn(self._known(), partial(_sense, path=self.path))
+    def in_turn(self, starts: Sequence[int] = (0,)) -> Iterator[Run | Wave | Note]:
+        """Yield what `events` does, in the same order, but plain waves of consecutive steps together.
+
+        starts: first steps of stretches that do not need each other: between two notes they may come one by one.
+        """
+        return in_turn(self._known(), partial(_sense, path=self.path), starts)
 
     def steps_in_turn(self) -> Iterator[Run | StoredStep]:
         """Yield what `steps` does, in the same order, but runs of plain waves in the place of their steps."""

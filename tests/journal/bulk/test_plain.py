@@ -155,7 +155,7 @@ def test_in_turn_is_the_order_of_the_records() -> None:
     """Runs of consecutive steps come with what the waves say, and end where another record stands between."""
     waves = [*MANY[:20], OTHERS["a flag"], *MANY[20:40], *MANY[50:60], MANY[45]]
     found = list(runs_in(Block.of(list(map(encode_wave, waves))), 0, len(waves), set()))
-    told = [(run.first, run.at, len(run.rows)) if isinstance(run, Run) else run for run in found]
+    told = [(run.first, run.numbers[0], len(run)) if isinstance(run, Run) else run for run in found]
     assert told == [(0, 0, 9), 9, (10, 9, 10), 20, (20, 19, 20), (50, 39, 10), (45, 49, 1)]
     rows = [row for run in found if isinstance(run, Run) for row in run.rows]
     kept = [wave for place, wave in enumerate(waves) if place not in {9, 20}]
@@ -168,3 +168,19 @@ def test_side_by_side_are_waves_alone_or_a_single_record() -> None:
     wave, note = encode_wave(MANY[0]), encode_note({"what": "ever"})
     records = [note, wave, wave, b"", wave]
     assert list(side_by_side(records)) == [[note], [wave, wave], [b""], [wave]]
+
+
+def test_stretches_that_do_not_need_each_other_come_one_by_one() -> None:
+    """Whatever the order of the records, each stretch keeps its own, other records included."""
+    rng = random.Random(3)
+    lanes = [[*MANY[:9], OTHERS["a flag"], *MANY[10:20]], MANY[20:40], MANY[40:60]]
+    turns = [lane for lane, waves in enumerate(lanes) for _ in waves]
+    rng.shuffle(turns)
+    left = [iter(lane) for lane in lanes]
+    waves = [next(left[lane]) for lane in turns]
+    block = Block.of(list(map(encode_wave, waves)))
+    found = list(runs_in(block, 0, len(waves), set(), [0, 20, 40]))
+    told = [(run.first, len(run)) if isinstance(run, Run) else waves[run] for run in found]
+    assert told == [(0, 9), OTHERS["a flag"], (10, 50)]
+    runs = [run for run in found if isinstance(run, Run)]
+    assert [run.wave(at) for run in runs for at in range(len(run))] == [*MANY[:9], *MANY[10:60]]

@@ -43,31 +43,29 @@ Row = tuple[bytes, int, bytes]  # of a plain wave: its text, how many draws it h
 
 @dataclass(slots=True)
 class Run:
-    """Plain waves of consecutive steps, one after another.
+    """Plain waves of consecutive steps.
 
-    first: the first step; at: its number among the waves. epoch: the settings in force, where somebody follows them.
+    first: the first step; numbers: of each among the waves. epoch: the settings in force, where somebody follows them.
     """
 
     waves: Plain
     first: int
-    at: int
+    numbers: list[int]
     rows: list[Row]
     epoch: Epoch | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
 
-    def wave(self, number: int) -> Wave:
+    def wave(self, place: int) -> Wave:
         """Return one of them by itself."""
-        return decode_wave(self.waves.record(self.at + number))
+        return decode_wave(self.waves.record(self.numbers[place]))
 
     def tokens(self) -> Iterator[list[int | None]]:
         """Yield of each the tokens in and out of all its draws, None for what none of them told."""
-        end = self.at + len(self.rows)
-        for counts, known in zip(
-            self.waves.tokens[self.at : end].tolist(), self.waves.told[self.at : end].tolist(), strict=True
-        ):
-            yield [count if told else None for count, told in zip(counts, known, strict=True)]
+        counts, told = self.waves.tokens[self.numbers].tolist(), self.waves.told[self.numbers].tolist()
+        for theirs, known in zip(counts, told, strict=True):
+            yield [count if there else None for count, there in zip(theirs, known, strict=True)]
 
 
 @dataclass(slots=True)
@@ -104,13 +102,6 @@ class Plain:
     def tokens_out(self) -> int | None:
         """Tokens out, likewise."""
         return int(self.tokens[:, 1].sum()) if self.told[:, 1].any() else None
-
-    def together(self) -> Iterator[tuple[int, int]]:
-        """Yield the bounds of consecutive steps that stand one after another among the records, in their order."""
-        import numpy as np  # noqa: PLC0415
-
-        apart = (np.diff(self.steps) != 1) | (np.diff(self.places) != 1)
-        return pairwise([0, *(np.flatnonzero(apart) + 1).tolist(), len(self)])
 
     def rows(self) -> list[Row]:
         """Return what each of them says."""
@@ -203,8 +194,13 @@ def stretches(block: Block) -> Iterator[tuple[int, int]]:
         yield begin, len(block)
 
 
-def in_turn(groups: Iterable[Group], read: Callable[[bytes], Wave | Note]) -> Iterator[Run | Wave | Note]:
-    """Yield what `in_bulk` does, in the order of the records: plain waves of consecutive steps come together."""
+def in_turn(
+    groups: Iterable[Group], read: Callable[[bytes], Wave | Note], starts: Sequence[int] = (0,)
+) -> Iterator[Run | Wave | Note]:
+    """Yield what `in_bulk` does, in the order of the records: plain waves of consecutive steps come together.
+
+    starts: as of `runs_in`.
+    """
     busy: set[int] = set()
     for held in gathered(groups, BLOCK):
         if sum(len(group.ends) for group in held) < FEW:
@@ -212,28 +208,49 @@ def in_turn(groups: Iterable[Group], read: Callable[[bytes], Wave | Note]) -> It
             continue
         block = Block.joined(held)
         for begin, end in stretches(block):
-            for found in runs_in(block, begin, end, busy):
+            for found in runs_in(block, begin, end, busy, starts):
                 if isinstance(found, Run):
                     yield found
                 else:
                     yield from _one_by_one((block.record(found),), read, busy)
 
 
-def runs_in(block: Block, begin: int, end: int, busy: set[int]) -> Iterator[Run | int]:
+def runs_in(block: Block, begin: int, end: int, busy: set[int], starts: Sequence[int] = (0,)) -> Iterator[Run | int]:
     """Yield what is in a range of a block in its order: runs of plain waves, and the places of all other records.
 
-    busy: as of `sorted_out`.
+    busy: as of `sorted_out`. starts: the first steps of stretches that do not need each other: then all of a stretch
+    comes together, in its order, and the stretches one after another.
     """
     waves, rest = sorted_out(block, begin, end, busy) if end - begin >= FEW else (None, range(begin, end))
     if waves is None:
         yield from rest
         return
-    due, rows, steps = begin, waves.rows(), waves.steps.tolist()
-    for one, other in waves.together():
-        yield from range(due, waves.places[one])
-        yield Run(waves, steps[one], one, rows[one:other])
-        due = waves.places[other - 1] + 1
-    yield from range(due, end)
+    import numpy as np  # noqa: PLC0415
+
+    numbers = np.full(end - begin, -1)  # of each record among the plain waves
+    numbers[np.array(waves.places) - begin] = np.arange(len(waves))
+    steps = np.full(end - begin, -2)
+    steps[numbers >= 0] = waves.steps
+    order = _by_stretch(block, begin, end, starts) if len(starts) > 1 else np.arange(end - begin)
+    numbers, steps, rows = numbers[order], steps[order], waves.rows()
+    cuts = np.flatnonzero((numbers[1:] < 0) | (np.diff(steps) != 1)) + 1
+    for one, other in pairwise([0, *cuts.tolist(), end - begin]):
+        if numbers[one] < 0:
+            yield begin + int(order[one])
+        else:
+            theirs = numbers[one:other].tolist()
+            yield Run(waves, int(steps[one]), theirs, [rows[number] for number in theirs])
+
+
+def _by_stretch(block: Block, begin: int, end: int, starts: Sequence[int]) -> NDArray[np.intp]:
+    """Return the order of records in which each stretch of steps is by itself; theirs where a record has no step."""
+    import numpy as np  # noqa: PLC0415
+
+    begins = block.begins[begin:end]
+    if (block.ends[begin:end] - begins < _FRONT_SIZE).any():
+        return np.arange(end - begin)
+    steps = _part(np.frombuffer(block.data, np.uint8), begins, _FRONT)[:, 0]["step"]
+    return np.argsort(np.searchsorted(np.array(starts, np.uint64), steps, "right"), kind="stable")
 
 
 def sorted_out(block: Block, begin: int, end: int, busy: set[int]) -> tuple[Plain | None, Sequence[int]]:

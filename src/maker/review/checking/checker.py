@@ -86,7 +86,7 @@ def check(
     problem = None
     complete, reached, answer = False, False, None
     try:
-        for item in story.in_turn():
+        for item in story.in_turn(checker.apart):
             checker.take(item)
         expected(story, expect)
         checker.checked += ["expected hash"] if expect else []
@@ -128,7 +128,9 @@ class Checker:
         self.plan = self._make_plan()
         if (claimed := summary.header["steps"]) != task.steps:
             raise JournalError(f"the header claims {claimed} steps, but its task has {task.steps}")
-        self.settings = Settings([segment.start for segment in self.plan.segments])
+        starts = [segment.start for segment in self.plan.segments]
+        self.settings = Settings(starts)
+        self.apart = starts if all(segment.enter for segment in self.plan.segments) else starts[:1]
         self.at: dict[int, tuple[int, Any]] = {}  # by segment: next step and its state
         self.open: dict[tuple[int, int], Race] = {}  # by step and round, those that were rolled back too
         self.steps = 0
