@@ -9,9 +9,10 @@ Not covered: sampling and voting (`decision/poll.py`, `sending/dispatcher.py`), 
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import Any
@@ -59,7 +60,8 @@ class Front:
         self.score = Score.of(task)
         self.last_state: Any = None
         self._starts = [segment.start for segment in plan.segments]
-        self.apart = self._starts if all(segment.enter for segment in plan.segments) else self._starts[:1]
+        known = all(segment.enter is not None for segment in plan.segments)
+        self.apart: Sequence[int] = array("Q", self._starts) if known else (0,)
         self._lanes: dict[int, Lane] = {}  # begun and not finished, by segment
         self._finished: set[int] = set()
         self._ready = [segment.index for segment in plan.segments if segment.enter is not None]  # a heap, not given out

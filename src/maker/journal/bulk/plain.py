@@ -250,7 +250,7 @@ def _by_stretch(block: Block, begin: int, end: int, starts: Sequence[int]) -> ND
     if (block.ends[begin:end] - begins < _FRONT_SIZE).any():
         return np.arange(end - begin)
     steps = _part(np.frombuffer(block.data, np.uint8), begins, _FRONT)[:, 0]["step"]
-    return np.argsort(np.searchsorted(np.array(starts, np.uint64), steps, "right"), kind="stable")
+    return np.argsort(np.searchsorted(np.asarray(starts, np.uint64), steps, "right"), kind="stable")
 
 
 def sorted_out(block: Block, begin: int, end: int, busy: set[int]) -> tuple[Plain | None, Sequence[int]]:

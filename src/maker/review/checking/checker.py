@@ -13,7 +13,8 @@ Not covered: the record chain (`journal/database.py`), the tree of a solve (`sol
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from array import array
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -130,7 +131,8 @@ class Checker:
             raise JournalError(f"the header claims {claimed} steps, but its task has {task.steps}")
         starts = [segment.start for segment in self.plan.segments]
         self.settings = Settings(starts)
-        self.apart = starts if all(segment.enter for segment in self.plan.segments) else starts[:1]
+        known = all(segment.enter is not None for segment in self.plan.segments)
+        self.apart: Sequence[int] = array("Q", starts) if known else (0,)
         self.at: dict[int, tuple[int, Any]] = {}  # by segment: next step and its state
         self.open: dict[tuple[int, int], Race] = {}  # by step and round, those that were rolled back too
         self.steps = 0
