@@ -16,7 +16,7 @@ from maker.decision.address import Address
 from maker.decision.sample import Sample
 from maker.decision.wave import Wave
 from maker.errors import JournalError
-from maker.journal import database
+from maker.journal.bulk import group
 from maker.journal.escalated import Ahead, Rolled
 from maker.journal.notes import Close, Epoch, Receipt, Reserve, ServerChange, Unshown, note_of
 from maker.journal.records import encode_note
@@ -153,8 +153,8 @@ def test_the_hashes_of_a_journal_are_checked_once(tmp_path: Path, monkeypatch: p
     with Journal(path) as journal:
         for note in ({"header": HEADER}, {"usage": {"failed": 1, "cancelled": 2, "lost_in": 3, "lost_out": 4}}):
             journal.append(encode_note(note))
-    made = database.hasher
-    monkeypatch.setattr(database, "hasher", lambda: hashed.append(1) or made())
+    made = group.hasher
+    monkeypatch.setattr(group, "hasher", lambda: hashed.append(1) or made())
     story = Story(path)
     assert (story.summary().records, len(list(story.steps())), len(list(story.events()))) == (2, 0, 2)
     assert len(hashed) == 2

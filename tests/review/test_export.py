@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+import random
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -16,10 +17,12 @@ import pytest
 
 import maker
 from echo import Echo
+from forged import FORGED, Content, held_by_a_run, sound_places, write
 from maker.cli.app import main
 from maker.decision.sample import Sample
 from maker.decision.wave import Wave
 from maker.errors import JournalError, TaskError
+from maker.journal.bulk import plain
 from maker.journal.records import encode_wave
 from maker.journal.story import Story
 from maker.journal.writer import Journal
@@ -274,3 +277,37 @@ def test_rows_of_a_map_come_in_item_order(what: str, tmp_path: Path) -> None:
     found = [row["step"] for row in rows(path, what)]
     assert (found, set(found)) == (sorted(found), set(range(6)))
     assert {row["step"] for row in rows(path, what) if what == "steps" and not row["decided"]} <= {3}
+
+
+@pytest.fixture(scope="module")
+def held(tmp_path_factory: pytest.TempPathFactory) -> Content:
+    """Return what a journal holds with plain steps, others, and a plain one that does not say its tokens."""
+    found = held_by_a_run(tmp_path_factory.mktemp("held"))
+    place = sound_places(found)[5]
+    wave = found[place]
+    assert isinstance(wave, Wave)
+    wave.draws[3::4] = [2**32 - 1] * len(wave)
+    return found
+
+
+@pytest.mark.parametrize("what", COLUMNS)
+@pytest.mark.parametrize("kind", ["", "a text that is none", "another count of tokens", "a vote more"])
+def test_plain_steps_have_the_rows_that_they_have_one_by_one(
+    tmp_path: Path, held: Content, what: str, kind: str
+) -> None:
+    """Rows of plain waves, made many at a time, and their order are those of each by itself; so are complaints."""
+    place = sound_places(held)[9]
+    wave = held[place]
+    assert isinstance(wave, Wave)
+    changed = FORGED[kind](wave, random.Random(0)) if kind else wave
+    path = write(tmp_path / "run.db", [*held[:place], changed, *held[place + 1 :]])
+    made: list[Any] = []
+    for few in (1, 10**9):
+        with pytest.MonkeyPatch().context() as patch:
+            patch.setattr(plain, "FEW", few)
+            try:
+                made.append(list(rows(path, what)))
+            except JournalError as error:
+                made.append(str(error))
+    assert made[0] == made[1]
+    assert isinstance(made[0], str) == (kind == "a text that is none")

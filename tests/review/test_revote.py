@@ -17,6 +17,7 @@ from maker.decision.race import Tally
 from maker.decision.sample import Request, Sample
 from maker.decision.wave import FLAGGED, Wave
 from maker.errors import JournalError, TaskError
+from maker.journal.bulk import plain as bulk
 from maker.journal.database import read_records
 from maker.journal.records import decode, encode_note, encode_wave
 from maker.journal.story import Story
@@ -467,3 +468,20 @@ def test_sets_of_steps_are_kept_as_ranges(numbers):
         steps.add(number)
     assert list(steps) == sorted(numbers) and len(steps) == len(numbers)
     assert all(b - a > 1 for (_, a), (b, _) in zip(steps.ranges(), steps.ranges()[1:], strict=False))
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("k", [None, 1, 2, 3, 4])
+def test_plain_steps_are_recounted_as_one_by_one(tmp_path: Path, rule: str, k: int | None) -> None:
+    """Many at a time or each by itself, plain steps have the same winners, samples and missing votes; epochs too."""
+    task, path = maker.load_task("hanoi", disks=6), tmp_path / "run.db"
+    common: dict[str, Any] = {"model": "oracle:p=0.95", "journal": path, "segments": 4, "accept_change": ["k"]}
+    maker.run_sync(task, k=2, limits={"max_steps": 30}, **common)
+    maker.run_sync(task, k=3, **common)
+    found = []
+    for few in (1, 10**9):
+        with pytest.MonkeyPatch().context() as patch:
+            patch.setattr(bulk, "FEW", few)
+            found.append(revote(path, k=k, rule=rule).as_json())
+    assert found[0] == found[1]
+    assert found[0]["steps"] == 63

@@ -8,7 +8,7 @@ Not covered: what a wave or a note means (`course.py`, `solve/solver.py`).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from maker.decision.ending import Stop
@@ -16,9 +16,10 @@ from maker.decision.wave import Wave
 from maker.engine.result import RunResult
 from maker.engine.senders import Senders
 from maker.errors import JournalError
+from maker.journal.bulk.plain import side_by_side
 from maker.journal.header import changed_fields, differences
 from maker.journal.notes import Close, Epoch, Note, note_of
-from maker.journal.records import SENSELESS, decode, encode_note, encode_wave, senseless
+from maker.journal.records import SENSELESS, WAVE, decode, encode_note, encode_wave, senseless
 from maker.journal.writer import Journal
 from maker.sending.account import Account
 
@@ -35,32 +36,40 @@ class Book:
         self.replayed = 0
         self.closed: Close | None = None
 
-    def open(self, take: Callable[[Wave | Note], None]) -> bool:
+    def open(
+        self, take: Callable[[Wave | Note], None], quick: Callable[[list[bytes]], Iterable[int]] | None = None
+    ) -> bool:
         """Replay the journal in the order in which it was written, or begin it; say whether it holds a run already.
 
-        take: gets each wave, and each note that the account has no use for.
-        Raises JournalError for what makes no sense, and what `take` raises.
+        take: gets each wave, and each note that the account has no use for. quick: gets records, of waves side by side
+        or a single note, and says one after another which of them `take` has to get; it sees to the others itself.
+        Raises JournalError for what makes no sense, and what these raise.
         """
-        known = False
-        for number, record in enumerate(self.journal.replay()):
-            read = decode(record)
-            item = read if isinstance(read, Wave) else note_of(read, self.journal.path)
-            known = known or (isinstance(item, Epoch) and not item.number)
-            try:
-                if isinstance(item, Close):
-                    self.closed = item
-                    continue
-                if isinstance(item, Wave):
+        known, begun, place = False, 0, 0
+        try:
+            for records in side_by_side(self.journal.replay()):
+                for place in quick(records) if quick else range(len(records)):
+                    known = self._read(records[place], take) or known
+                if records[0][0] == WAVE:
                     self.closed = None
-                if isinstance(item, Wave) or not self.account.take(item):
-                    take(item)
-            except SENSELESS as error:
-                raise senseless(self.journal.path, f"record {number}", error) from error
+                begun += len(records)
+        except SENSELESS as error:
+            raise senseless(self.journal.path, f"record {begun + place}", error) from error
         if not known and self.journal.appended:
             raise JournalError(f"{self.journal.path}: has no header. Give another --journal.")
         if not known:
             self.note({"header": self.header})
         return known
+
+    def _read(self, record: bytes, take: Callable[[Wave | Note], None]) -> bool:
+        """Take one record; say whether it is the header."""
+        read = decode(record)
+        item = read if isinstance(read, Wave) else note_of(read, self.journal.path)
+        if isinstance(item, Close):
+            self.closed = item
+        elif isinstance(item, Wave) or not self.account.take(item):
+            take(item)
+        return isinstance(item, Epoch) and not item.number
 
     def same_settings(self, stored: dict[str, Any], others: str, remedy: str) -> None:
         """Take over the run's name from the header that the journal holds. Raises JournalError for other settings.

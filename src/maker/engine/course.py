@@ -1,8 +1,8 @@
 """Where a run stands: its decided steps, its settings, its account; and how it moves.
 
-A `Course` moves by waves: live ones, which it journals, and those of a journal, which it replays, both
-through the same code. So a resumed run is where the first one was, or the journal is refused. Settings that
-were changed on purpose begin a new epoch: what is decided stands, open steps begin anew with seeds of their own.
+A `Course` moves by waves: live ones, which it journals, and those of a journal, which it replays, both through the
+same code, or as that would (`replay.py`). So a resumed run is where the first one was, or the journal is refused.
+Settings changed on purpose begin a new epoch: what is decided stands, open steps begin anew with seeds of their own.
 
 Rolled-back steps a Course cannot take back: it is `rolled_back`, and another one is made from the journal.
 
@@ -30,6 +30,7 @@ from maker.engine.ladder.ahead import Lookout
 from maker.engine.ladder.escalations import Escalations
 from maker.engine.ladder.rungs import Rung, describe
 from maker.engine.outset import Outset
+from maker.engine.replay import take_plain
 from maker.engine.senders import Senders
 from maker.errors import JournalError
 from maker.journal.escalated import Abandoned, Ahead, Change, Escalation
@@ -224,10 +225,9 @@ class Course:
 
         Accepted changes begin a new epoch. Its rollbacks have to be known beforehand.
         """
-        known = self.book.open(self._replay)
-        if not known:
+        if not self.book.open(self._replay, partial(take_plain, self)):
             self._vote_by(self.header)
-        if known:
+        else:
             self._check(self._latest)
             if changed := changed_fields(self._latest, self.header):
                 self.book.note({"epoch": {"number": self.epoch + 1, "changed": changed, "header": self.header}})

@@ -9,9 +9,10 @@ Not covered: sampling and voting (`decision/poll.py`, `sending/dispatcher.py`), 
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import Any
@@ -47,7 +48,8 @@ class Front:
     A segment whose entry state is known is given out by `next_lane`, in step order; the others wait until their
     predecessors are finished. Exit states are kept until every successor has joined them.
 
-    steps: decided. score: what is counted of them. last_state: the exit of the last segment, once finished.
+    steps: decided. score: what is counted of them. last_state: the exit of the last segment, once finished. apart: the
+    first steps of stretches that can be replayed each by itself.
     """
 
     def __init__(self, task: Task, plan: Plan) -> None:
@@ -58,6 +60,8 @@ class Front:
         self.score = Score.of(task)
         self.last_state: Any = None
         self._starts = [segment.start for segment in plan.segments]
+        known = all(segment.enter is not None for segment in plan.segments)
+        self.apart: Sequence[int] = array("Q", self._starts) if known else (0,)
         self._lanes: dict[int, Lane] = {}  # begun and not finished, by segment
         self._finished: set[int] = set()
         self._ready = [segment.index for segment in plan.segments if segment.enter is not None]  # a heap, not given out

@@ -17,22 +17,22 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-import struct
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from maker.errors import JournalError, JournalFull
+from maker.journal.bulk.group import Group, ends_of, fitting
 from maker.journal.lock import Lock, acknowledged
-from maker.task.canonical import DIGEST_SIZE, digest, hasher
+from maker.task.canonical import DIGEST_SIZE
 
 FORMAT = 2  # 1 had no table `newest`; such a file is read as it is, and gets the table with its next record
 APPLICATION_ID = 0x4D414B52  # "MAKR"
 
 START = bytes(DIGEST_SIZE)  # the hash before the first record
 
-LENGTH = struct.Struct("<I")
+Known = Sequence[Sequence[int]] | None  # where the records of groups end
 _Trouble = (sqlite3.Error, UnicodeDecodeError)  # the latter for a complaint that quotes damaged text
 _NOT_DAMAGE = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
 _GROUPS = "CREATE TABLE groups (first INTEGER PRIMARY KEY, count INTEGER NOT NULL, data BLOB NOT NULL) STRICT"
@@ -56,10 +56,15 @@ def read_records(path: str | Path) -> Iterator[bytes]:
     return (record for _, record in read_chain(path))
 
 
-def read_chain(path: str | Path, *, proven: bool = False) -> Iterator[tuple[bytes, bytes]]:
-    """Yield the records of a journal file, each with its hash and checked against it; the file is opened read-only.
+def read_chain(path: str | Path) -> Iterator[tuple[bytes, bytes]]:
+    """Yield the records of a journal file, each with its hash, as `read_groups` does."""
+    return (record for group in read_groups(path) for record in group)
 
-    proven: as in `checked_records`.
+
+def read_groups(path: str | Path, known: Known = None) -> Iterator[Group]:
+    """Yield the groups of a journal file, checked against their hashes; the file is opened read-only.
+
+    known: as in `checked_groups`.
     Raises JournalError with the place for a file that is missing, damaged, not a journal, or newer.
     """
     path = Path(path)
@@ -68,7 +73,7 @@ def read_chain(path: str | Path, *, proven: bool = False) -> Iterator[tuple[byte
     least = acknowledged(path)  # before the snapshot that is read: a live writer has those by now
     with contextlib.closing(open_for_reading(path)) as db:
         if _check_format(db, path) or least:
-            yield from checked_records(db, path, least, proven=proven)
+            yield from checked_groups(db, path, least, known=known)
 
 
 def read_on(path: Path, after: tuple[int, bytes]) -> Iterator[tuple[bytes, bytes]]:
@@ -102,18 +107,13 @@ def sound_groups(path: Path, after: int) -> int:
 
 def _fits(count: int, data: bytes, before: bytes) -> bool:
     """Say whether a group's records fit its hashes; the first one only counts where the hash before it is known."""
-    at, checked = 0, 0
-    for _ in range(count):
-        start, end = _bounds(data, at)
-        if end < 0:
-            return False
-        stored = data[end : end + DIGEST_SIZE]
-        if before:
-            checked += 1
-            if digest(before + data[start:end]) != stored:
-                return False
-        before, at = stored, end + DIGEST_SIZE
-    return checked > 0 and at == len(data)
+    ends = ends_of(data, count)
+    if len(ends) != count or not ends or ends[-1] + DIGEST_SIZE != len(data):
+        return False
+    if before:
+        return fitting(data, ends, before) == count
+    first = ends[0] + DIGEST_SIZE
+    return count > 1 and fitting(data[first:], ends_of(data[first:], count - 1), data[ends[0] : first]) == count - 1
 
 
 def open_for_reading(path: Path) -> sqlite3.Connection:
@@ -216,41 +216,45 @@ def _check_format(db: sqlite3.Connection, path: Path | None) -> bool:
 
 
 def checked_records(
-    db: sqlite3.Connection, path: Path | None, least: int = 0, after: tuple[int, bytes] = (0, START), *,
-    proven: bool = False,
-) -> Iterator[tuple[bytes, bytes]]:  # fmt: skip
-    """Yield (hash, record) of every record in order, checking sequence, lengths, hashes, and that `least` are there.
+    db: sqlite3.Connection, path: Path | None, least: int = 0, after: tuple[int, bytes] = (0, START)
+) -> Iterator[tuple[bytes, bytes]]:
+    """Yield (hash, record) of every record in order, as `checked_groups` does."""
+    return (record for group in checked_groups(db, path, least, after) for record in group)
 
-    after: so many records, with the hash of the last of them, were read before: a group ends there. proven: the same
-    caller has checked the hashes before, and they are taken as they are.
+
+def checked_groups(
+    db: sqlite3.Connection, path: Path | None, least: int = 0, after: tuple[int, bytes] = (0, START), *,
+    known: Known = None, hashed: bool = True,
+) -> Iterator[Group]:  # fmt: skip
+    """Yield all groups in order, checking sequence, lengths, hashes, and that `least` records are there.
+
+    after: so many records, with the hash of the last of them, were read before: a group ends there. known: where the
+    records end of the groups that the same caller has read before; hashed: check hashes, where they are not known so.
+    Of a damaged group comes what is sound before the damage.
     """
-    (expected, head), length = after, LENGTH.unpack_from
+    expected, head = after
     try:
         least = max(least, _newest(db, path))
         # No row is longer than the file: a forged length must not make SQLite reserve a gigabyte.
         pages, size = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "page_size"))
         limit = db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, pages * size)
         try:
+            found = iter(known or ())
             for first, count, data in _rows(db, expected - 1 if expected else -(2**63)):
                 if first != expected or not isinstance(data, bytes) or not isinstance(count, int):
                     raise damaged(path, expected, f"the next group begins with record {first}")
-                at, size = 0, len(data)
-                for number in range(first, first + count):  # a million times: nothing is called that can be avoided
-                    start = at + LENGTH.size
-                    end = start + length(data, at)[0] if start <= size else start
-                    at = end + DIGEST_SIZE
-                    if at > size:
-                        raise damaged(path, number, "it is cut off")
-                    record, stored = data[start:end], data[end:at]
-                    if not proven:
-                        made = hasher()
-                        made.update(head + record)
-                        head = made.digest()
-                        if head != stored:
-                            raise damaged(path, number, "its content does not match its hash")
-                    yield stored, record
-                if at != size:
-                    raise damaged(path, first + count, f"{size - at} bytes follow its group")
+                ends = next(found, None) or ends_of(data, count)
+                right = fitting(data, ends, head) if hashed and known is None else len(ends)
+                if right:
+                    group = Group(first, data, ends[:right])
+                    yield group
+                    head = group.head
+                if right < len(ends):
+                    raise damaged(path, first + right, "its content does not match its hash")
+                if len(ends) < count:
+                    raise damaged(path, first + len(ends), "it is cut off")
+                if over := len(data) - (ends[-1] + DIGEST_SIZE if ends else 0):
+                    raise damaged(path, first + count, f"{over} bytes follow its group")
                 expected = first + count
         finally:
             with contextlib.suppress(sqlite3.ProgrammingError):  # closed by now, where nobody read to the end
@@ -283,15 +287,6 @@ def _newest(db: sqlite3.Connection, path: Path | None) -> int:
     if row is None or not isinstance(row[0], int):
         raise JournalError(f"{path}: does not say how many records it has: it is damaged. Nothing was changed.")
     return int(row[0])
-
-
-def _bounds(data: bytes, at: int) -> tuple[int, int]:
-    """Return where the record at `at` starts and ends, the end -1 when it does not fit."""
-    start = at + LENGTH.size
-    if start > len(data):
-        return start, -1
-    end = start + int(LENGTH.unpack_from(data, at)[0])
-    return start, end if end + DIGEST_SIZE <= len(data) else -1
 
 
 def damaged(path: Path | None, record: int, what: str) -> JournalError:

@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, overload
 
 from maker.decision.address import ROUND, round_of
 from maker.decision.poll import DEAD_END
@@ -26,6 +26,7 @@ from maker.decision.race import Tally, Verdict, Votes
 from maker.decision.sample import Sample
 from maker.decision.wave import FLAGGED, UNKNOWN_TOKENS, Wave, sample_of
 from maker.errors import JournalError
+from maker.journal.bulk.plain import Run
 from maker.journal.escalated import Abandoned, Ahead, Escalation
 from maker.journal.notes import Calibration, Epoch, Note, Receipt
 from maker.task.canonical import canonical, digest
@@ -206,17 +207,33 @@ class StoredStep:
         return JournalError(f"step {self.step}: the journal contradicts itself: {what}. It is damaged or forged.")
 
 
+@overload
 def steps_of(
     items: Iterable[Wave | Note], abandoned: Abandoned | None = None, note: Callable[[Note], None] | None = None
-) -> Iterator[StoredStep]:
+) -> Iterator[StoredStep]: ...
+
+
+@overload
+def steps_of(
+    items: Iterable[Run | Wave | Note], abandoned: Abandoned | None = None, note: Callable[[Note], None] | None = None
+) -> Iterator[Run | StoredStep]: ...
+
+
+def steps_of(
+    items: Iterable[Run | Wave | Note], abandoned: Abandoned | None = None, note: Callable[[Note], None] | None = None
+) -> Iterator[Run | StoredStep]:
     """Yield every decided step in the order of decision, then the open ones in step order.
 
-    items: what a journal holds, in its order. abandoned: what rollbacks left behind, which is passed over. note:
-    called with every note there is, in its place. Raises JournalError for waves that contradict each other.
+    items: what a journal holds, in its order; runs of plain waves come as they are, with the settings in force.
+    abandoned: what rollbacks left behind, which is passed over. note: called with every note there is, in its place.
+    Raises JournalError for waves that contradict each other.
     """
     steps = _Open()
     for item in items:
-        if not isinstance(item, Wave):
+        if isinstance(item, Run):
+            item.epoch = steps.epoch
+            yield item
+        elif not isinstance(item, Wave):
             steps.note(item)
             if note is not None:
                 note(item)
@@ -235,7 +252,7 @@ class _Open:
 
     def __init__(self) -> None:
         self.open: dict[int, StoredStep] = {}
-        self._epoch = Epoch({})
+        self.epoch = Epoch({})
         self._longer: dict[tuple[int, int], int] = {}  # by step and round
 
     def at(self, step: int, number: int) -> StoredStep:
@@ -243,7 +260,7 @@ class _Open:
         stored = self.open.get(step)
         if stored is None or stored.round < number:
             longer = self._longer.get((step, number), 1)
-            stored = self.open[step] = StoredStep(step, self._epoch, number, longer)
+            stored = self.open[step] = StoredStep(step, self.epoch, number, longer)
         return stored
 
     def note(self, note: Note) -> None:
@@ -252,15 +269,15 @@ class _Open:
             case Epoch():
                 self.open.clear()  # steps that are not decided begin anew
                 self._longer.clear()
-                self._epoch = note
+                self.epoch = note
             case Calibration():
-                weights = note.by_turn() or self._epoch.weights
-                self._epoch = replace(self._epoch, k=note.k, table=note.margins(), weights=weights)
+                weights = note.by_turn() or self.epoch.weights
+                self.epoch = replace(self.epoch, k=note.k, table=note.margins(), weights=weights)
             case Ahead(step, number) if step in self.open and self.open[step].round == number:
                 looked = self.open[step]
                 looked.barred, looked.bar = frozenset(note.fallen), len(looked.waves)
-            case Receipt(at, sample=Sample(text=str(text))) if self._epoch.header.get("keep_samples") != "all":
-                if at.run == self._epoch.header.get("run"):
+            case Receipt(at, sample=Sample(text=str(text))) if self.epoch.header.get("keep_samples") != "all":
+                if at.run == self.epoch.header.get("run"):
                     # A draw's wave comes after its receipt: the step is not decided yet.
                     self.at(at.step, round_of(at.draw)).receipts.append(text)
             case Escalation():

@@ -8,8 +8,9 @@ Not covered: whether it is true (`review/checking/verify.py`).
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -24,9 +25,10 @@ from maker.decision.race import Verdict
 from maker.decision.sample import Sample
 from maker.decision.wave import FLAGGED, Wave
 from maker.errors import InternalError, JournalError
-from maker.journal.bulk.plain import Plain, in_bulk
+from maker.journal.bulk.group import Group
+from maker.journal.bulk.plain import Plain, Run, in_bulk, in_turn
 from maker.journal.chain import Fold
-from maker.journal.database import read_chain
+from maker.journal.database import Known, read_groups
 from maker.journal.escalated import Abandoned, Ahead, Escalation
 from maker.journal.notes import Calibration, Close, Epoch, Note, Receipt, Takes, note_of
 from maker.journal.records import NOTE, decode
@@ -207,11 +209,11 @@ def rolled_back(journal: Journal) -> Abandoned:
 
     No hash is checked, and what cannot be read is passed over: the replay will say so.
     """
-    found = []
+    found: list[Escalation] = []
     with suppress(JournalError):
-        for _, record in journal.chain(proven=True):
-            if record.startswith(_ESCALATION) and isinstance(item := _sense(record, journal.path), Escalation):
-                found.append(item)
+        for group in journal.groups(hashed=False):
+            said = (_sense(record, journal.path) for record in _that_begin(group, (_ESCALATION,)))
+            found.extend(item for item in said if isinstance(item, Escalation))
     return Abandoned(found)
 
 
@@ -229,22 +231,41 @@ class Story:
         self._journal = journal
         self.latest: dict[str, Any] = {}
         self._weighed = False  # whether draws of some epoch count as other numbers of votes than one
+        self.head, self.records = b"", 0
         escalations = []
-        head, count = b"", 0
-        for count, (head, record) in enumerate(self._chain(proven=False), 1):  # noqa: B007 -- used at its end
-            if record.startswith(_SCANNED):
+        ends: list[array[int]] = []
+        for group in self._groups(None):
+            ends.append(array("I", group.ends))
+            self.head, self.records = group.head, group.first + len(group.ends)
+            for record in _that_begin(group, _SCANNED):
                 match _sense(record, self.path):
                     case Epoch(header):
                         self.latest = header
                         self._weighed |= "weights" in header
                     case Escalation() as found:
                         escalations.append(found)
-        self.head, self.records = head, count
-        self.abandoned = Abandoned(escalations)
+        self.abandoned, self._ends = Abandoned(escalations), ends
 
     def events(self) -> Iterator[tuple[bytes, Wave | Note]]:
         """Yield what the journal holds, each with the hash of its record. Raises JournalError for a senseless one."""
-        return ((head, _sense(record, self.path)) for head, record in islice(self._chain(proven=True), self.records))
+        return ((head, _sense(record, self.path)) for group in self._known() for head, record in group)
+
+    def in_turn(self, starts: Sequence[int] = (0,)) -> Iterator[Run | Wave | Note]:
+        """Yield what `events` does, in the same order, but plain waves of consecutive steps together.
+
+        starts: first steps of stretches that do not need each other: between two notes they may come one by one.
+        """
+        return in_turn(self._known(), partial(_sense, path=self.path), starts)
+
+    def steps_in_turn(self) -> Iterator[Run | StoredStep]:
+        """Yield what `steps` does, in the same order, but runs of plain waves in the place of their steps."""
+        if self.abandoned or self._weighed:
+            return self.steps()
+        return steps_of(self.in_turn())
+
+    def had(self, head: str) -> bool:
+        """Say whether a record of it has this hash, as 32 hex digits."""
+        return any(known.hex() == head for group in self._known() for known, _ in group)
 
     def steps(
         self, note: Callable[[Note], None] | None = None, plain: Callable[[Plain], None] | None = None
@@ -294,13 +315,14 @@ class Story:
         """Yield what the journal holds; in bulk, but where rollbacks say what counts, or draws are not votes."""
         if not bulk or self.abandoned or self._weighed:
             return (item for _, item in self.events())
-        records = (record for _, record in islice(self._chain(proven=True), self.records))
-        return in_bulk(records, partial(_sense, path=self.path))
+        return in_bulk(self._known(), partial(_sense, path=self.path))
 
-    def _chain(self, *, proven: bool) -> Iterator[tuple[bytes, bytes]]:
-        if isinstance(self._journal, Journal):
-            return self._journal.chain(proven=proven)
-        return read_chain(self._journal, proven=proven)
+    def _known(self) -> Iterator[Group]:
+        """Yield the groups that there were when this was made."""
+        return islice(self._groups(self._ends), len(self._ends))
+
+    def _groups(self, known: Known) -> Iterator[Group]:
+        return self._journal.groups(known) if isinstance(self._journal, Journal) else read_groups(self._journal, known)
 
 
 def _taken(items: Iterable[Plain | Wave | Note], plain: Callable[[Plain], None] | None) -> Iterator[Wave | Note]:
@@ -310,6 +332,12 @@ def _taken(items: Iterable[Plain | Wave | Note], plain: Callable[[Plain], None] 
             yield item
         elif plain is not None:
             plain(item)
+
+
+def _that_begin(group: Group, beginnings: tuple[bytes, ...]) -> Iterator[bytes]:
+    """Yield the records of a group that begin so; of most groups, which have these bytes nowhere, none is looked at."""
+    if any(beginning in group.data for beginning in beginnings):
+        yield from (record for _, record in group if record.startswith(beginnings))
 
 
 def _sense(record: bytes, path: object) -> Wave | Note:

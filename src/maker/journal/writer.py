@@ -25,11 +25,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from maker.errors import JournalError
+from maker.journal.bulk.group import LENGTH, Group
 from maker.journal.database import (
     FORMAT,
-    LENGTH,
     NEWEST,
     START,
+    Known,
+    checked_groups,
     checked_records,
     damaged,
     mapped,
@@ -205,13 +207,17 @@ class Journal:
                 self._lock.release()
                 self._lock = None
 
-    def chain(self, *, proven: bool = False) -> Iterator[tuple[bytes, bytes]]:
-        """Yield all acknowledged records from the start, each with its hash, also of a temporary journal.
+    def chain(self) -> Iterator[tuple[bytes, bytes]]:
+        """Yield all acknowledged records from the start, each with its hash, as `groups` does."""
+        return (record for group in self.groups() for record in group)
 
-        proven: as in `checked_records`.
+    def groups(self, known: Known = None, *, hashed: bool = True) -> Iterator[Group]:
+        """Yield all acknowledged groups from the start, also of a temporary journal.
+
+        known, hashed: as in `checked_groups`.
         """
         self.flush()
-        yield from checked_records(self._db, self.path, proven=proven)
+        yield from checked_groups(self._db, self.path, known=known, hashed=hashed)
 
     def _stop_reading(self) -> None:
         if self._reading is not None:

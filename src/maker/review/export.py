@@ -28,10 +28,12 @@ from typing import Any
 
 from maker.decision.wave import FLAGGED, known
 from maker.errors import TaskError
-from maker.journal.steps import StoredStep, told
+from maker.journal.bulk.plain import Run
+from maker.journal.steps import StoredStep, steps_of, told
 from maker.journal.story import Story
 from maker.journal.views.items import ByItem, is_map
 from maker.review.kinds import Kinds
+from maker.task.canonical import DIGEST_SIZE, digest
 from maker.task.cells import harmless
 from maker.task.task import Task
 
@@ -143,9 +145,33 @@ def replacing(output: Path, journal: str | Path) -> Iterator[Path]:
 def _rows(journal: str | Path | Story, what: str, task: Task | None) -> Iterator[Cells]:
     make = _step_rows if what == "steps" else _sample_rows
     story = journal if isinstance(journal, Story) else Story(journal)
+    if task is None and not is_map(story.latest):
+        for found in story.steps_in_turn():
+            yield from _plain_rows(found, what) if isinstance(found, Run) else make(found, ())
+        return
     kinds = None if task is None else Kinds(story, task)
     for stored in ByItem(story).steps() if is_map(story.latest) else story.steps():
         yield from make(stored, () if kinds is None else (_storable(kinds.take(stored)),))
+
+
+def _plain_rows(run: Run, what: str) -> Iterator[Cells]:
+    """Yield the rows of plain waves, as they would come of each by itself."""
+    make = _step_rows if what == "steps" else _sample_rows
+    for number, ((raw, votes, verdict), tokens) in enumerate(zip(run.rows, run.tokens(), strict=True)):
+        step = run.first + number
+        try:
+            text = _storable(raw.decode("utf-8", "surrogatepass"))
+        except UnicodeDecodeError:
+            yield from make(next(steps_of([run.wave(number)])), ())  # which says so
+            continue
+        if what == "steps":
+            state = verdict[DIGEST_SIZE:].hex()
+            yield step, True, text, votes, 0, votes, 1, 0.0, votes, 0, {}, 1, *tokens, state
+            continue
+        hashed, counts = digest(raw).hex(), run.wave(number).draws
+        for draw, (tokens_in, tokens_out) in enumerate(zip(counts[2::4], counts[3::4], strict=True)):
+            said = text, hashed, known(tokens_in), known(tokens_out)
+            yield step, draw, 0, 0, True, None, *said, "stop", None, None, None, None, None
 
 
 def _step_rows(stored: StoredStep, kind: tuple[str, ...]) -> Iterator[Cells]:

@@ -26,7 +26,9 @@ from maker.decision.config import MOST_VOTES
 from maker.decision.flags import Flag, flag_name
 from maker.decision.race import Tally, wanting
 from maker.errors import JournalError, TaskError
+from maker.journal.bulk.plain import Run
 from maker.journal.notes import Epoch
+from maker.journal.steps import StoredStep
 from maker.journal.story import Story
 from maker.review.rejudge import Judge, Recorded, Unreadable, flag_names
 from maker.task.load import journaled_task
@@ -178,11 +180,18 @@ def revote(
         known = task or journaled_task(summary.header, NEEDS_CODE)
         judge = Judge(known, summary.header, flags, parse)
         found.flags = tuple(map(flag_name, judge.under(Epoch(summary.header)).flags))
-    for stand in judge.judged(story.steps()) if judge else map(Recorded, story.steps()):
-        epoch = stand.stored.epoch
-        _recount(found, stand, RULES[rule], k or epoch.k or summary.k, None if k else epoch.table)
-        if progress is not None and found.steps % 1000 == 0:
-            progress(found.steps, summary.steps)
+    told = 0
+    for item in judge.judged(story.steps()) if judge else story.steps_in_turn():
+        if isinstance(item, Run):
+            assert item.epoch is not None, "who yields steps follows the settings"
+            _recount_plain(found, item, RULES[rule], k or item.epoch.k or summary.k, None if k else item.epoch.table)
+        else:
+            stand = Recorded(item) if isinstance(item, StoredStep) else item
+            epoch = stand.stored.epoch
+            _recount(found, stand, RULES[rule], k or epoch.k or summary.k, None if k else epoch.table)
+        if progress is not None and found.steps - told >= 1000:
+            told = found.steps
+            progress(told, summary.steps)
     if summary.table:
         asked = rule == "ahead" and not k
         found.notes.append(f"the run went by a table of margins: {summary.table}; the recount "
@@ -232,6 +241,27 @@ def _recount(
         found.samples += draws
         found.samples_recorded += len(stored.candidates)
         _compare(found, stand, winner)
+
+
+def _recount_plain(
+    found: Revote, run: Run, need: Callable[[Tally, int, Table | None], int], k: int, table: Table | None
+) -> None:
+    """Count plain waves: all with as many draws, each of them for one answer, come to the same end."""
+    sizes = [size for _, size, _ in run.rows]
+    for size, count in Counter(sizes).items():
+        tally, draws = Tally(), 0
+        while (short := need(tally, k, table)) > 0 and draws < size:
+            draws += 1
+            tally.add(b"0")
+        found.steps += count
+        if short > 0:
+            found.missing_votes += short * count
+            for step in (step for step, other in enumerate(sizes, run.first) if other == size):
+                found.missing.add(step)
+        else:
+            found.same += count
+            found.samples += draws * count
+            found.samples_recorded += size * count
 
 
 def _compare(found: Revote, stand: Recorded, winner: bytes) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +13,8 @@ import pytest
 from maker.decision.address import Address
 from maker.decision.wave import UNKNOWN_TOKENS, Wave
 from maker.errors import JournalError
-from maker.journal.bulk.plain import FEW, Plain, in_bulk
+from maker.journal.bulk.group import LENGTH, Block, Group
+from maker.journal.bulk.plain import FEW, Plain, Run, in_bulk, runs_in, side_by_side
 from maker.journal.notes import Note, Receipt, note_of
 from maker.journal.records import decode, encode_note, encode_wave
 from maker.journal.steps import steps_of
@@ -32,12 +34,24 @@ def read(record: bytes) -> Wave | Note:
     return item if isinstance(item, Wave) else note_of(item, "here")
 
 
+def groups(records: Iterable[bytes], size: int = 50) -> Iterator[Group]:
+    """Yield records in groups of so many."""
+    held = list(records)
+    for first in range(0, len(held), size):
+        data, ends = b"", []
+        for record in held[first : first + size]:
+            data += LENGTH.pack(len(record)) + record
+            ends.append(len(data))
+            data += bytes(16)
+        yield Group(first, data, ends)
+
+
 def all_of(records: list[bytes]) -> tuple[list[Wave], list[Wave | Note]]:
     """Return the plain waves and the others, in bulk."""
     found: tuple[list[Any], list[Any]] = [], []
-    for item in in_bulk(records, read):
+    for item in in_bulk(groups(records), read):
         if isinstance(item, Plain):
-            found[0].extend(map(decode, item.records))
+            found[0].extend(decode(item.record(number)) for number in range(len(item)))
         else:
             found[1].append(item)
     return found
@@ -98,7 +112,7 @@ def test_counts_are_those_of_single_waves() -> None:
         one.take(wave)
     for stored in steps_of(waves):
         signs.take(stored)
-    for item in in_bulk(map(encode_wave, waves), read):
+    for item in in_bulk(groups(map(encode_wave, waves)), read):
         if not isinstance(item, Plain):
             other.take(item)
             continue
@@ -113,7 +127,7 @@ def test_counts_are_those_of_single_waves() -> None:
 
 def test_tokens_that_nobody_told_are_not_none() -> None:
     """Where no wave says its tokens there is no sum of them."""
-    (item,) = in_bulk([encode_wave(plain(step, tokens=UNKNOWN_TOKENS)) for step in range(FEW)], read)
+    (item,) = in_bulk(groups(encode_wave(plain(step, tokens=UNKNOWN_TOKENS)) for step in range(FEW)), read)
     assert isinstance(item, Plain)
     assert (item.tokens_in, item.tokens_out) == (None, 3 * 7 * FEW)
 
@@ -135,3 +149,38 @@ def test_broken_records_are_what_they_are_one_by_one() -> None:
             continue
         bulk = all_of(records)
         assert {repr(item) for item in bulk[0] + bulk[1]} == one
+
+
+def test_in_turn_is_the_order_of_the_records() -> None:
+    """Runs of consecutive steps come with what the waves say, and end where another record stands between."""
+    waves = [*MANY[:20], OTHERS["a flag"], *MANY[20:40], *MANY[50:60], MANY[45]]
+    found = list(runs_in(Block.of(list(map(encode_wave, waves))), 0, len(waves), set()))
+    told = [(run.first, run.numbers[0], len(run)) if isinstance(run, Run) else run for run in found]
+    assert told == [(0, 0, 9), 9, (10, 9, 10), 20, (20, 19, 20), (50, 39, 10), (45, 49, 1)]
+    rows = [row for run in found if isinstance(run, Run) for row in run.rows]
+    kept = [wave for place, wave in enumerate(waves) if place not in {9, 20}]
+    assert rows == [(wave.texts[0][1], len(wave), wave.verdict[1] + wave.verdict[2]) for wave in kept if wave.verdict]
+    assert list(runs_in(Block.of(list(map(encode_wave, MANY[:3]))), 1, 3, set())) == [1, 2]
+
+
+def test_side_by_side_are_waves_alone_or_a_single_record() -> None:
+    """Whatever stands between waves is by itself, an empty record too."""
+    wave, note = encode_wave(MANY[0]), encode_note({"what": "ever"})
+    records = [note, wave, wave, b"", wave]
+    assert list(side_by_side(records)) == [[note], [wave, wave], [b""], [wave]]
+
+
+def test_stretches_that_do_not_need_each_other_come_one_by_one() -> None:
+    """Whatever the order of the records, each stretch keeps its own, other records included."""
+    rng = random.Random(3)
+    lanes = [[*MANY[:9], OTHERS["a flag"], *MANY[10:20]], MANY[20:40], MANY[40:60]]
+    turns = [lane for lane, waves in enumerate(lanes) for _ in waves]
+    rng.shuffle(turns)
+    left = [iter(lane) for lane in lanes]
+    waves = [next(left[lane]) for lane in turns]
+    block = Block.of(list(map(encode_wave, waves)))
+    found = list(runs_in(block, 0, len(waves), set(), [0, 20, 40]))
+    told = [(run.first, len(run)) if isinstance(run, Run) else waves[run] for run in found]
+    assert told == [(0, 9), OTHERS["a flag"], (10, 50)]
+    runs = [run for run in found if isinstance(run, Run)]
+    assert [run.wave(at) for run in runs for at in range(len(run))] == [*MANY[:9], *MANY[10:60]]

@@ -61,6 +61,10 @@ class Escalations:
     def __bool__(self) -> bool:
         return bool(self._tries)
 
+    def tried(self, step: int) -> bool:
+        """Say whether a step is tried in another way than plainly, or was."""
+        return step in self._tries
+
     def change(self, step: int) -> Change:
         """Return the change that is in force at a step."""
         return self._tries.get(step, _NONE).change

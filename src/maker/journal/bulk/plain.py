@@ -9,13 +9,15 @@ Not covered: what a plain wave claims. It is counted as any other, and checked b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from maker.decision.wave import UNKNOWN_TOKENS, Wave
-from maker.journal.notes import Note, Receipt
-from maker.journal.records import MOST, WAVE
+from maker.journal.bulk.group import Block, Group, gathered
+from maker.journal.notes import Epoch, Note, Receipt
+from maker.journal.records import MOST, WAVE, decode_wave
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
 BLOCK = 4096  # records that are looked at together
 FEW = 32  # waves between two notes that are not worth it
+
 _WAVE = bytes((WAVE,))
 
 # The parts of a plain wave's record, as `journal/records.py` packs them.
@@ -31,27 +34,83 @@ _DRAW = [("candidate", "<i2"), ("text", "<u2"), ("tokens_in", "<u4"), ("tokens_o
 _TEXT = [("full", "u1"), ("length", "<u4")]
 _END = [("winner", "<u2"), ("hashed", "V16"), ("state", "V16")]
 _FRONT_SIZE, _DRAW_SIZE, _TEXT_SIZE, _END_SIZE = 18, 12, 5, 34
+_VERDICT_SIZE = 32  # of the end, all but the winner
 _DECIDED = 2  # all of its parts
+
+
+Row = tuple[bytes, int, bytes]  # of a plain wave: its text, how many draws it has, step hash and state digest in one
+
+
+@dataclass(slots=True)
+class Run:
+    """Plain waves of consecutive steps.
+
+    first: the first step; numbers: of each among the waves. epoch: the settings in force, where somebody follows them.
+    """
+
+    waves: Plain
+    first: int
+    numbers: list[int]
+    rows: list[Row]
+    epoch: Epoch | None = None
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def wave(self, place: int) -> Wave:
+        """Return one of them by itself."""
+        return decode_wave(self.waves.record(self.numbers[place]))
+
+    def tokens(self) -> Iterator[list[int | None]]:
+        """Yield of each the tokens in and out of all its draws, None for what none of them told."""
+        counts, told = self.waves.tokens[self.numbers].tolist(), self.waves.told[self.numbers].tolist()
+        for theirs, known in zip(counts, told, strict=True):
+            yield [count if there else None for count, there in zip(theirs, known, strict=True)]
 
 
 @dataclass(slots=True)
 class Plain:
     """Plain waves, a column for each fact, in the order of the journal.
 
-    steps: their steps; draws: how many each has; tokens_in, tokens_out: of all of them, None where none was told;
-    hashed, states: the step hash and the state digest of each, 16 bytes; records: as the journal has them.
+    steps: their steps; draws: how many each has; hashed, states: the step hash and the state digest of each, 16 bytes;
+    tokens: in and out, of all draws of each, where they were told; told: whether any of these were, likewise; places:
+    where they stand in the block that they were found in.
     """
 
     steps: NDArray[np.int64]
     draws: NDArray[np.int64]
-    tokens_in: int | None
-    tokens_out: int | None
     hashed: NDArray[np.void]
     states: NDArray[np.void]
-    records: list[bytes]
+    tokens: NDArray[np.int64]
+    told: NDArray[np.bool_]
+    places: list[int]
+    block: Block
 
     def __len__(self) -> int:
-        return len(self.records)
+        return len(self.places)
+
+    def record(self, number: int) -> bytes:
+        """Return one of them as the journal has it."""
+        return self.block.record(self.places[number])
+
+    @property
+    def tokens_in(self) -> int | None:
+        """Tokens in, of all of them; None where none were told."""
+        return int(self.tokens[:, 0].sum()) if self.told[:, 0].any() else None
+
+    @property
+    def tokens_out(self) -> int | None:
+        """Tokens out, likewise."""
+        return int(self.tokens[:, 1].sum()) if self.told[:, 1].any() else None
+
+    def rows(self) -> list[Row]:
+        """Return what each of them says."""
+        data, ends = self.block.data, self.block.ends[self.places]
+        texts = self.block.begins[self.places] + _FRONT_SIZE + _TEXT_SIZE + _DRAW_SIZE * self.draws
+        return [
+            (data[text : end - _END_SIZE], count, data[end - _VERDICT_SIZE : end])
+            for text, end, count in zip(texts.tolist(), ends.tolist(), self.draws.tolist(), strict=True)
+        ]
 
     def sizes(self) -> Iterator[tuple[int, int]]:
         """Yield every number of draws that a wave has, and how many waves have it."""
@@ -71,84 +130,171 @@ class Plain:
             yield int(steps[begin]), hashed[begin:end].tobytes(), states[end - 1].tobytes()
 
 
-def in_bulk(records: Iterable[bytes], read: Callable[[bytes], Wave | Note]) -> Iterator[Plain | Wave | Note]:
-    """Yield what records hold, in their order, but for plain waves between two notes: they come together, and first.
+def in_bulk(groups: Iterable[Group], read: Callable[[bytes], Wave | Note]) -> Iterator[Plain | Wave | Note]:
+    """Yield what groups hold, in their order, but for plain waves between two notes: they come together, and first.
 
     No step that has another wave or a receipt beside its plain one is among these. read: decodes a record.
     """
     busy: set[int] = set()  # steps with draws and no verdict yet
-    for block in _blocks(records):
-        plain, rest = sorted_out(block, busy) if len(block) >= FEW else (None, range(len(block)))
-        if plain is not None:
-            yield plain
-        for place in rest:
-            item = read(block[place])
-            if isinstance(item, Wave):
-                (busy.add if item.verdict is None else busy.discard)(item.step)
-            elif isinstance(item, Receipt):
-                busy.add(item.address.step)
-            yield item
+    for held in gathered(groups, BLOCK):
+        if sum(len(group.ends) for group in held) < FEW:
+            yield from _one_by_one((record for group in held for _, record in group), read, busy)
+            continue
+        block = Block.joined(held)
+        for begin, end in stretches(block):
+            plain, rest = sorted_out(block, begin, end, busy) if end - begin >= FEW else (None, range(begin, end))
+            if plain is not None:
+                yield plain
+            yield from _one_by_one(map(block.record, rest), read, busy)
 
 
-def _blocks(records: Iterable[bytes]) -> Iterator[list[bytes]]:
-    """Yield records in blocks, each of waves alone, or a single other one."""
-    block: list[bytes] = []
+def _one_by_one(
+    records: Iterable[bytes], read: Callable[[bytes], Wave | Note], busy: set[int]
+) -> Iterator[Wave | Note]:
+    """Yield what records hold; note which steps are under way."""
+    for record in records:
+        item = read(record)
+        if isinstance(item, Wave):
+            (busy.add if item.verdict is None else busy.discard)(item.step)
+        elif isinstance(item, Receipt):
+            busy.add(item.address.step)
+        yield item
+
+
+def side_by_side(records: Iterable[bytes]) -> Iterator[list[bytes]]:
+    """Yield records together that are looked at together: waves alone, or a single other one."""
+    held: list[bytes] = []
     for record in records:
         if record[:1] == _WAVE:
-            block.append(record)
-            if len(block) < BLOCK:
+            held.append(record)
+            if len(held) < BLOCK:
                 continue
-        if block:
-            yield block
-            block = []
+        if held:
+            yield held
+            held = []
         if record[:1] != _WAVE:
             yield [record]
-    if block:
-        yield block
+    if held:
+        yield held
 
 
-def sorted_out(records: list[bytes], busy: set[int]) -> tuple[Plain | None, list[int]]:
-    """Return the plain ones among records, None where there are none, and the places of the others.
+def stretches(block: Block) -> Iterator[tuple[int, int]]:
+    """Yield the bounds of records in a block that are looked at together: waves alone, or a single other one."""
+    import numpy as np  # noqa: PLC0415
+
+    raw = np.frombuffer(block.data, np.uint8)
+    other = (block.begins >= block.ends) | (raw[np.minimum(block.begins, len(raw) - 1)] != WAVE)
+    begin = 0
+    for place in np.flatnonzero(other).tolist():
+        if begin < place:
+            yield begin, place
+        yield place, place + 1
+        begin = place + 1
+    if begin < len(block):
+        yield begin, len(block)
+
+
+def in_turn(
+    groups: Iterable[Group], read: Callable[[bytes], Wave | Note], starts: Sequence[int] = (0,)
+) -> Iterator[Run | Wave | Note]:
+    """Yield what `in_bulk` does, in the order of the records: plain waves of consecutive steps come together.
+
+    starts: as of `runs_in`.
+    """
+    busy: set[int] = set()
+    for held in gathered(groups, BLOCK):
+        if sum(len(group.ends) for group in held) < FEW:
+            yield from _one_by_one((record for group in held for _, record in group), read, busy)
+            continue
+        block = Block.joined(held)
+        for begin, end in stretches(block):
+            for found in runs_in(block, begin, end, busy, starts):
+                if isinstance(found, Run):
+                    yield found
+                else:
+                    yield from _one_by_one((block.record(found),), read, busy)
+
+
+def runs_in(block: Block, begin: int, end: int, busy: set[int], starts: Sequence[int] = (0,)) -> Iterator[Run | int]:
+    """Yield what is in a range of a block in its order: runs of plain waves, and the places of all other records.
+
+    busy: as of `sorted_out`. starts: the first steps of stretches that do not need each other: then all of a stretch
+    comes together, in its order, and the stretches one after another.
+    """
+    waves, rest = sorted_out(block, begin, end, busy) if end - begin >= FEW else (None, range(begin, end))
+    if waves is None:
+        yield from rest
+        return
+    import numpy as np  # noqa: PLC0415
+
+    numbers = np.full(end - begin, -1)  # of each record among the plain waves
+    numbers[np.array(waves.places) - begin] = np.arange(len(waves))
+    steps = np.full(end - begin, -2)
+    steps[numbers >= 0] = waves.steps
+    order = _by_stretch(block, begin, end, starts) if len(starts) > 1 else np.arange(end - begin)
+    numbers, steps, rows = numbers[order], steps[order], waves.rows()
+    cuts = np.flatnonzero((numbers[1:] < 0) | (np.diff(steps) != 1)) + 1
+    for one, other in pairwise([0, *cuts.tolist(), end - begin]):
+        if numbers[one] < 0:
+            yield begin + int(order[one])
+        else:
+            theirs = numbers[one:other].tolist()
+            yield Run(waves, int(steps[one]), theirs, [rows[number] for number in theirs])
+
+
+def _by_stretch(block: Block, begin: int, end: int, starts: Sequence[int]) -> NDArray[np.intp]:
+    """Return the order of records in which each stretch of steps is by itself; theirs where a record has no step."""
+    import numpy as np  # noqa: PLC0415
+
+    begins = block.begins[begin:end]
+    if (block.ends[begin:end] - begins < _FRONT_SIZE).any():
+        return np.arange(end - begin)
+    steps = _part(np.frombuffer(block.data, np.uint8), begins, _FRONT)[:, 0]["step"]
+    return np.argsort(np.searchsorted(np.asarray(starts, np.uint64), steps, "right"), kind="stable")
+
+
+def sorted_out(block: Block, begin: int, end: int, busy: set[int]) -> tuple[Plain | None, Sequence[int]]:
+    """Return the plain ones of a range of a block, None where there are none, and the places of the others.
 
     busy: steps whose waves are all others.
     """
     import numpy as np  # noqa: PLC0415
 
-    sizes = np.fromiter(map(len, records), np.int64, len(records))
-    raw, ends = np.frombuffer(b"".join(records), np.uint8), np.cumsum(sizes)
-    places = np.flatnonzero(sizes >= _FRONT_SIZE + _TEXT_SIZE + _END_SIZE)
-    begins, ends = (ends - sizes)[places], ends[places]
+    raw, begins, ends = np.frombuffer(block.data, np.uint8), block.begins[begin:end], block.ends[begin:end]
+    places = np.flatnonzero(ends - begins >= _FRONT_SIZE + _TEXT_SIZE + _END_SIZE)
+    begins, ends = begins[places], ends[places]
     front = _part(raw, begins, _FRONT)[:, 0]
     steps, draws = front["step"].astype(np.int64), front["draws"].astype(np.int64)
     length = ends - begins - _FRONT_SIZE - _DRAW_SIZE * draws - _TEXT_SIZE - _END_SIZE  # of its text
     own = (front["kind"] == WAVE) & (front["first"] == 0) & (front["texts"] == 1) & (front["parts"] == _DECIDED)
     own &= (draws > 0) & (length >= 0) & (front["step"] <= MOST)
     text = _part(raw, ends - _END_SIZE - _TEXT_SIZE - np.maximum(length, 0), _TEXT)[:, 0]
-    end = _part(raw, ends - _END_SIZE, _END)[:, 0]
-    own &= (text["full"] != 0) & (text["length"] == length) & (end["winner"] == 0)
-    votes = {}
+    said = _part(raw, ends - _END_SIZE, _END)[:, 0]
+    own &= (text["full"] != 0) & (text["length"] == length) & (said["winner"] == 0)
+    tokens, told = np.zeros((2, len(places)), np.int64), np.zeros((2, len(places)), bool)
     for size in np.unique(draws[own]).tolist():
         here = np.flatnonzero(own & (draws == size))
-        votes[size] = _part(raw, begins[here] + _FRONT_SIZE, _DRAW, size)
-        own[here] = ((votes[size]["candidate"] == 0) & (votes[size]["text"] == 0)).all(1)
-        votes[size] = votes[size][own[here]]
-    others = np.ones(len(records), bool)
+        votes = _part(raw, begins[here] + _FRONT_SIZE, _DRAW, size)
+        own[here] = ((votes["candidate"] == 0) & (votes["text"] == 0)).all(1)
+        for column, name in enumerate(("tokens_in", "tokens_out")):
+            known = votes[name] != UNKNOWN_TOKENS
+            told[column, here] = known.any(1)
+            tokens[column, here] = np.where(known, votes[name], 0).sum(1, dtype=np.int64)
+    others = np.ones(end - begin, bool)
     others[places[own]] = False
-    elsewhere = (int.from_bytes(records[place][1:9], "little") for place in np.flatnonzero(others).tolist())
+    left = np.flatnonzero(others)
+    elsewhere = (int.from_bytes(block.record(place)[1:9], "little") for place in (left + begin).tolist())
     apart = own & np.isin(steps, np.array(sorted(step for step in {*busy, *elsewhere} if step <= MOST), np.int64))
-    for size in votes:
-        votes[size] = votes[size][~apart[own & (draws == size)]]
     own &= ~apart
     others[places[own]] = False
     others[places[apart]] = True
     if not own.any():
-        return None, list(range(len(records)))
-    told = [_told([drawn[name] for drawn in votes.values()]) for name in ("tokens_in", "tokens_out")]
+        return None, range(begin, end)
     plain = Plain(
-        steps[own], draws[own], told[0], told[1], end["hashed"][own], end["state"][own],
-        [records[place] for place in places[own].tolist()],
+        steps[own], draws[own], said["hashed"][own], said["state"][own], tokens[:, own].T,
+        told[:, own].T, (places[own] + begin).tolist(), block,
     )  # fmt: skip
-    return plain, np.flatnonzero(others).tolist()
+    return plain, (np.flatnonzero(others) + begin).tolist()
 
 
 def _part(raw: NDArray[np.uint8], begins: NDArray[np.int64], layout: list[tuple[str, str]], times: int = 1) -> Any:
@@ -156,10 +302,7 @@ def _part(raw: NDArray[np.uint8], begins: NDArray[np.int64], layout: list[tuple[
     import numpy as np  # noqa: PLC0415
 
     kind = np.dtype(layout)
-    return raw[begins[:, None] + np.arange(kind.itemsize * times)].view(kind)
-
-
-def _told(columns: list[NDArray[np.uint32]]) -> int | None:
-    """Return the sum of token counts, None where none was told."""
-    known = [column[column != UNKNOWN_TOKENS] for column in columns]
-    return sum(int(column.sum(dtype="u8")) for column in known) if any(column.size for column in known) else None
+    size = kind.itemsize * times
+    if not len(begins):
+        return np.empty((0, times), kind)
+    return np.lib.stride_tricks.sliding_window_view(raw, size)[begins].view(kind)

@@ -13,20 +13,22 @@ Not covered: the record chain (`journal/database.py`), the tree of a solve (`sol
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from array import array
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from maker.decision.address import round_of
 from maker.decision.wave import FLAGGED, Wave, step_hash
 from maker.errors import JournalError, TaskError
+from maker.journal.bulk.plain import Run
 from maker.journal.escalated import Ahead, Escalation
 from maker.journal.notes import Epoch, Note
 from maker.journal.records import SENSELESS, senseless
 from maker.journal.story import Story, Summary
 from maker.review.checking.ahead import recount_ahead
-from maker.review.checking.recount import Failed, Race, Said, unanimous
+from maker.review.checking.recount import Failed, Race, Said, findings, unanimous
+from maker.review.checking.runs import take_run
 from maker.review.checking.settings import Settings
 from maker.review.checking.winners import Winners
 from maker.task.canonical import canonical, digest, jsonable
@@ -85,8 +87,9 @@ def check(
     problem = None
     complete, reached, answer = False, False, None
     try:
-        for item in expected(story, expect):
+        for item in story.in_turn(checker.apart):
             checker.take(item)
+        expected(story, expect)
         checker.checked += ["expected hash"] if expect else []
         checker.joins()
         complete, last = checker.end()
@@ -104,25 +107,10 @@ def check(
     return Audit(summary, solved, complete, checker.wrong, answer, checker.checked, problem)
 
 
-def expected(story: Story, expect: str | None) -> Iterator[Wave | Note]:
-    """Yield what a journal holds. Raises Failed at its end if `expect` was the hash of none of its records."""
-    found = expect is None
-    for head, item in story.events():
-        found = found or head.hex() == expect
-        yield item
-    if not found:
+def expected(story: Story, expect: str | None) -> None:
+    """Raise Failed if `expect` was the hash of none of a journal's records."""
+    if expect is not None and not story.had(expect):
         raise Failed(f"its record chain never had the hash {expect}: an older copy, or it was rewritten")
-
-
-@contextmanager
-def findings(step: int) -> Iterator[None]:
-    """Make whatever the block raises a finding about a step; a TaskError goes on as it is."""
-    try:
-        yield
-    except (Failed, TaskError):
-        raise
-    except Exception as error:
-        raise Failed(f"step {step}: {type(error).__name__}: {error}") from error
 
 
 class Checker:
@@ -133,26 +121,29 @@ class Checker:
     ) -> None:
         """Begin before the first record; the arguments are those of `check`."""
         self.task = task
-        self._reads = reads
-        self._summary = summary
+        self.reads = reads
+        self.summary = summary
         self.wrong = 0 if hasattr(task, "truth") else None
         self.checked = ["record chain", "verdicts follow from ballots", "transitions legal", "states and hashes"]
-        self._progress = progress
-        self._plan = self._make_plan()
+        self.progress = progress
+        self.plan = self._make_plan()
         if (claimed := summary.header["steps"]) != task.steps:
             raise JournalError(f"the header claims {claimed} steps, but its task has {task.steps}")
-        self._settings = Settings([segment.start for segment in self._plan.segments])
-        self._at: dict[int, tuple[int, Any]] = {}  # by segment: next step and its state
-        self._open: dict[tuple[int, int], Race] = {}  # by step and round, those that were rolled back too
-        self._steps = 0
-        self._winners = Winners()
+        starts = [segment.start for segment in self.plan.segments]
+        self.settings = Settings(starts)
+        known = all(segment.enter is not None for segment in self.plan.segments)
+        self.apart: Sequence[int] = array("Q", starts) if known else (0,)
+        self.at: dict[int, tuple[int, Any]] = {}  # by segment: next step and its state
+        self.open: dict[tuple[int, int], Race] = {}  # by step and round, those that were rolled back too
+        self.steps = 0
+        self.winners = Winners()
 
     def close(self) -> None:
         """Drop what was kept on the disk."""
-        self._winners.close()
+        self.winners.close()
 
     def _make_plan(self) -> Plan:
-        count = self._summary.header["segments"]
+        count = self.summary.header["segments"]
         if count > MOST_SEGMENTS:
             raise JournalError(f"the header claims {count} segments; more than {MOST_SEGMENTS} are not checked")
         if count == 1:
@@ -164,58 +155,61 @@ class Checker:
             )
         return plan
 
-    def take(self, item: Wave | Note) -> None:
-        """Check one wave, or follow a note."""
+    def take(self, item: Run | Wave | Note) -> None:
+        """Check a wave, or several, or follow a note."""
+        if isinstance(item, Run):
+            take_run(self, item)
+            return
         if isinstance(item, Wave):
             with findings(item.step):
                 self.wave(item)
             return
         if isinstance(item, Escalation) and not item.change.goes_on:
-            self._open.pop((item.step, self._settings.round(item.step)), None)
-        self._settings.take(item)
+            self.open.pop((item.step, self.settings.round(item.step)), None)
+        self.settings.take(item)
         if isinstance(item, Ahead):
             with findings(item.step):
                 self._ahead(item)
         elif isinstance(item, Epoch):
-            self._open.clear()  # steps that are not decided begin anew
+            self.open.clear()  # steps that are not decided begin anew
         elif isinstance(item, Escalation) and item.change.back:
-            due = self._at.get(self._settings.segment_of(item.step), (0, None))[0]
+            due = self.at.get(self.settings.segment_of(item.step), (0, None))[0]
             if due > item.steps.start:
                 raise Failed(f"step {item.step}: steps that still count were rolled back")
 
     def _ahead(self, note: Ahead) -> None:
         """Follow a look ahead, and take the votes of the answers that fell. Of one that was rolled back, nothing."""
-        if self._summary.abandoned.covers(note.step, note.round):
+        if self.summary.abandoned.covers(note.step, note.round):
             return
-        change, race = self._settings.look(note), self._open.get((note.step, note.round))
+        change, race = self.settings.look(note), self.open.get((note.step, note.round))
         if race is None or not race.votes.total():
             raise Failed(f"step {note.step} was looked ahead at before it was voted on")
-        recount_ahead(note, change, race, self.task, self._due(note.step)[1])
+        recount_ahead(note, change, race, self.task, self.due(note.step)[1])
         race.bar(note.fallen)
 
     def wave(self, wave: Wave) -> None:
         """Count a wave's ballots one at a time; check the verdict it claims. What was rolled back is only counted."""
-        k, table, weights = self._settings.k, self._settings.table, self._settings.weights
+        k, table, weights = self.settings.k, self.settings.table, self.settings.weights
         if k is None:
             raise Failed(f"step {wave.step} was drawn before k was known")
         place = wave.step, round_of(wave.first)
-        race = self._open.get(place)
+        race = self.open.get(place)
         plain = race is None and table is None and not weights and unanimous(wave, k)
-        if plain and wave not in self._summary.abandoned:
+        if plain and wave not in self.summary.abandoned:
             self._in_round(wave)
-            self._step(*self._due(wave.step), wave, self._said(wave.texts[0][1]))
+            self._step(*self.due(wave.step), wave, self._said(wave.texts[0][1]))
             return
         if race is None:
             widens, most = (table.widens, table.most) if table else ((), None)
-            race = self._open[place] = Race(f"step {wave.step}", k, place[1], widens, most, weights)
-        if self._summary.abandoned and wave in self._summary.abandoned:
+            race = self.open[place] = Race(f"step {wave.step}", k, place[1], widens, most, weights)
+        if self.summary.abandoned and wave in self.summary.abandoned:
             for _ in race.ballots(wave):
                 pass
             if wave.verdict is not None:
-                del self._open[place]
+                del self.open[place]
             return
         self._in_round(wave)
-        number, state = self._due(wave.step)
+        number, state = self.due(wave.step)
         for candidate, text in race.ballots(wave):
             if candidate != FLAGGED and race.texts[text] is not None:
                 self._vote(race, candidate, text)
@@ -224,18 +218,18 @@ class Checker:
         winner = wave.verdict[0]
         if not race.won_by(winner):
             raise Failed(f"{race.name}: the verdict does not follow from the votes {dict(race.votes)}")
-        del self._open[place]
+        del self.open[place]
         self._step(number, state, wave, race.first[winner])
 
     def _in_round(self, wave: Wave) -> None:
-        if (number := round_of(wave.first)) != self._settings.round(wave.step):
+        if (number := round_of(wave.first)) != self.settings.round(wave.step):
             raise Failed(f"step {wave.step} was drawn in round {number}, which no note begins")
 
-    def _due(self, step: int) -> tuple[int, Any]:
+    def due(self, step: int) -> tuple[int, Any]:
         """Return the segment of a step, and the state before it. Raises Failed unless the step is its next."""
-        number = self._settings.segment_of(step)
-        segment = self._plan.segments[number]
-        due, state = self._at.get(number) or (segment.start, self._entry(step, segment))
+        number = self.settings.segment_of(step)
+        segment = self.plan.segments[number]
+        due, state = self.at.get(number) or (segment.start, self._entry(step, segment))
         if step != due:
             raise Failed(f"step {step} was voted on where step {due} was due")
         if step == segment.stop or (segment.stop is None and self.task.done(state)):
@@ -254,12 +248,12 @@ class Checker:
             if same:
                 raise Failed(f"{race.name}: two candidates are the same answer")
             race.first[candidate] = said
-        elif same != [candidate] and (same or self._reads):
+        elif same != [candidate] and (same or self.reads):
             raise Failed(f"{race.name}: a vote for candidate {candidate} says something else")
 
     def _said(self, text: bytes) -> Said:
         answer = self._read(text)
-        return Said(text, answer, canonical(answer) if self._reads else text)
+        return Said(text, answer, canonical(answer) if self.reads else text)
 
     def _step(self, number: int, state: Any, wave: Wave, won: Said) -> None:
         """Check a decided step: the winning answer is legal, and leads where the wave says."""
@@ -268,17 +262,21 @@ class Checker:
         if not self.task.legal(state, won.answer):
             raise Failed(f"step {step}: the winning answer is illegal: {won.answer!r}")
         after = self.task.apply(state, won.answer)
-        if digest(canonical(after)) != digested or (self._reads and step_hash(step, won.key, digested) != hashed):
+        if digest(canonical(after)) != digested or (self.reads and step_hash(step, won.key, digested) != hashed):
             raise Failed(f"step {step}: the recorded hashes are not those of the answer and its state")
         if self.wrong is not None:
             truth = self.task.truth(state, step)  # type: ignore[attr-defined]
             self.wrong += won.answer != truth and won.key != canonical(truth)
-        self._at[number] = (step + 1, after)
-        self._steps += 1
+        self.at[number] = (step + 1, after)
         if hasattr(self.task, "check"):
-            self._winners.add(step, won.text)
-        if self._progress and self._steps % 4096 == 0:
-            self._progress(self._steps, self._summary.steps)
+            self.winners.add(step, won.text)
+        self.decided(1)
+
+    def decided(self, steps: int) -> None:
+        """Count steps, and say so now and then."""
+        before, self.steps = self.steps, self.steps + steps
+        if self.progress and self.steps // 4096 > before // 4096:
+            self.progress(self.steps, self.summary.steps)
 
     def _read(self, text: bytes) -> Any:
         return self.task.parse(text.decode("utf-8", "surrogatepass"))
@@ -290,21 +288,21 @@ class Checker:
         late = next((before for before in segment.predecessors if not self._finished(before)), None)
         if late is not None:
             raise Failed(f"step {step} was decided before segment {late} was finished, which it follows from")
-        return segment.joined([self._at[before][1] for before in segment.predecessors])
+        return segment.joined([self.at[before][1] for before in segment.predecessors])
 
     def _finished(self, number: int) -> bool:
-        return number in self._at and self._at[number][0] == self._plan.segments[number].stop
+        return number in self.at and self.at[number][0] == self.plan.segments[number].stop
 
     def joins(self) -> None:
         """Check that what finished segments end in joins the known state in which a segment begins."""
         edges = 0
-        for segment in self._plan.segments:
+        for segment in self.plan.segments:
             before = segment.predecessors
             edges += len(before)
             if segment.enter is None or not before or not all(map(self._finished, before)):
                 continue
             try:
-                holds = canonical(segment.joined([self._at[n][1] for n in before])) == canonical(segment.entry)
+                holds = canonical(segment.joined([self.at[n][1] for n in before])) == canonical(segment.entry)
             except (TypeError, ValueError) as why:
                 raise Failed(f"step {segment.start}: a state at the join of segment {segment.index}: {why}") from why
             if not holds:
@@ -313,13 +311,13 @@ class Checker:
 
     def end(self) -> tuple[bool, Any]:
         """Say whether every step is decided, and the last state."""
-        last = self._plan.segments[-1]
-        at = self._at.get(last.index)
+        last = self.plan.segments[-1]
+        at = self.at.get(last.index)
         if at is None and last.stop is None and last.enter is not None:
             at = (last.start, last.entry)  # done before the first step, perhaps
         if at is None:
             return False, None
-        finished = all(segment.stop is None or self._finished(segment.index) for segment in self._plan.segments)
+        finished = all(segment.stop is None or self._finished(segment.index) for segment in self.plan.segments)
         if last.stop is None:
             finished = finished and self.task.done(at[1])
         self.checked.append("goal")
@@ -327,7 +325,7 @@ class Checker:
 
     def close_note(self, reached: bool, answer: Any) -> None:
         """Check that a run which says it ended well did, with the answer and the wrong steps that it says."""
-        close, said = self._summary.close, jsonable(answer)
+        close, said = self.summary.close, jsonable(answer)
         if not close.get("solved"):
             return
         told = isinstance(answer, int | str) or not isinstance(said, str)  # else its text may differ from call to call
@@ -340,7 +338,7 @@ class Checker:
         if not hasattr(self.task, "check"):
             return
         try:
-            complaint = self.task.check(map(self._read, self._winners.in_order()))
+            complaint = self.task.check(map(self._read, self.winners.in_order()))
         except Exception as error:
             raise Failed(f"independent checker raised {type(error).__name__}: {error}") from error
         if complaint is not None and self.wrong in (0, None):

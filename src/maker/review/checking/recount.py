@@ -12,17 +12,30 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from maker.decision.address import ROUND
 from maker.decision.wave import FLAGGED, Wave
+from maker.errors import TaskError
 
 _PLAIN: dict[str, Any] = {}
 
 
 class Failed(Exception):
     """A check that does not hold."""
+
+
+@contextmanager
+def findings(step: int) -> Iterator[None]:
+    """Make whatever the block raises a finding about a step; a TaskError goes on as it is."""
+    try:
+        yield
+    except (Failed, TaskError):
+        raise
+    except Exception as error:
+        raise Failed(f"step {step}: {type(error).__name__}: {error}") from error
 
 
 @dataclass(slots=True, frozen=True)

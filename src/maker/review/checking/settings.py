@@ -41,6 +41,11 @@ class Settings:
         self._branches: dict[int, int] = {}  # by segment
         self._looks: dict[int, Change] = {}  # by step, those ahead that are due
 
+    @property
+    def changed(self) -> bool:
+        """Some step is, or was, voted on in a later round than its first."""
+        return bool(self._attempts or self._branches)
+
     def segment_of(self, step: int) -> int:
         """Return the number of a step's segment."""
         return bisect_right(self._starts, step) - 1

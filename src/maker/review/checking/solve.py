@@ -19,8 +19,8 @@ from maker.engine.solve.tree import Decision, Tree
 from maker.errors import JournalError, TaskError
 from maker.journal.chain import Fold
 from maker.journal.story import Story, Summary
-from maker.review.checking.checker import Audit, expected, findings
-from maker.review.checking.recount import Failed, Race
+from maker.review.checking.checker import Audit, expected
+from maker.review.checking.recount import Failed, Race, findings
 from maker.review.checking.settings import Settings
 from maker.task.canonical import canonical
 
@@ -55,12 +55,13 @@ def recheck(story: Story, expect: str | None = None) -> Recheck:
     reader, settings = _Reader(summary), Settings()
     problem = None
     try:
-        for item in expected(story, expect):
+        for _, item in story.events():
             if isinstance(item, Wave):
                 with findings(item.step):
                     reader.take(item)
             else:
                 settings.take(item)
+        expected(story, expect)
     except Failed as failed:
         problem = str(failed)
     tree = reader.tree

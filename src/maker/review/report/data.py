@@ -203,5 +203,5 @@ def _count_plain(found: Contents, hardest: list[Hardness], waves: Plain) -> None
     for place in np.lexsort((waves.steps, -waves.draws))[:HARDEST].tolist():
         hardness, step = (int(waves.draws[place]), 0.0), int(waves.steps[place])
         if len(hardest) < HARDEST or (hardness, -step) > hardest[0][:2]:
-            (stored,) = steps_of([decode_wave(waves.records[place])])
+            (stored,) = steps_of([decode_wave(waves.record(place))])
             _keep(hardest, (hardness, -step, stored))

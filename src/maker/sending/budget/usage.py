@@ -163,6 +163,13 @@ class Usage:
         self.lost_in += sum(sample.tokens_in or 0 for sample in samples)
         self.lost_out += sum(sample.tokens_out or 0 for sample in samples)
 
+    def replay_plain(self, draws: int, tokens_in: int, tokens_out: int) -> None:
+        """Account for waves all of whose draws voted, as `replay` does for one."""
+        self.dispatched += draws
+        self.voted += draws
+        self.tokens_in += tokens_in
+        self.tokens_out += tokens_out
+
     def replay(self, wave: Wave) -> None:
         """Account for a wave that an earlier process drew in lock-step, tokens included."""
         self.dispatched += len(wave)
