@@ -33,7 +33,7 @@ from maker.models.providers import OVER_HTTP
 FILE = "maker.toml"
 VARIABLE = "MAKER_CONFIG"
 _KEYS = ("api_key", "apikey", "api-key", "key", "token")  # as people write them into a section
-_TAKEN = ("neural", "oracle", *OVER_HTTP)
+_TAKEN = ("neural", "neural-1", "oracle", *OVER_HTTP)
 _REMEDY = 'A key does not belong into a file: put it into a variable and name that, api_key_env = "VARIABLE"'
 
 

@@ -1,39 +1,53 @@
 """Batches for training the bundled model, and the hard states among them.
 
-Promises: every row comes from `kit.hanoi_data.examples`, whose filter drops the 20-disk path, so
-nothing mined lies on it either. A row is the tokens of one example, padded to its group, then the
-length of its prompt and of the whole. Not covered: what is done with them (`train.py`).
+Promises: every row comes from `kit.hanoi_data.examples`, whose filter drops the paths that are held out, so
+nothing mined lies on them either. A row is `2 * ROOM` tokens, then the length of its prompt and of its answer; the prompt
+ends in the middle and the answer begins there, so that a batch is read with no more room than its longest needs.
+
+Not covered: what is done with them (`train.py`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from maker.experiments.kit import hanoi_data as data
-from maker.models.neural import vocabulary as v
+from maker.models.neural.vocabulary import Vocabulary
 
 Rows = NDArray[np.int64]
+#: tokens of the longest prompt or answer, at most
+ROOM = 36
+#: room is given in steps of this many tokens: every size is compiled once
+_STEP = 6
 
 
-def rows_of(batch: data.Batch, length: int) -> Rows:
-    """Return [b, length + 2]: tokens, then prompt length and total length."""
-    tokens, prompt = data.encode_batch(batch)
-    rows = np.full((len(tokens), length + 2), v.END)
-    rows[:, : tokens.shape[1]] = tokens
-    rows[:, -2], rows[:, -1] = prompt, prompt + batch.pegs.shape[1] + 7
+def rows_of(batch: data.Batch, vocabulary: Vocabulary) -> Rows:
+    """Return [b, 2 * ROOM + 2]."""
+    pairs = data.encoded(batch, vocabulary)
+    rows = np.zeros((len(pairs), 2 * ROOM + 2), np.int64)
+    for row, (prompt, answer) in zip(rows, pairs, strict=True):
+        row[ROOM - len(prompt) : ROOM + len(answer)] = prompt + answer
+        row[-2:] = len(prompt), len(answer)
     return rows
+
+
+def trimmed(rows: Rows) -> Rows:
+    """Return the same rows with less room on both sides of the middle."""
+    room = min(ROOM, -(-int(rows[:, -2:].max()) // _STEP) * _STEP)
+    return np.concatenate([rows[:, ROOM - room : ROOM + room], rows[:, -2:]], 1)
 
 
 class Source:
     """Batches of one group of disk counts: fresh examples, and hard ones met before."""
 
-    def __init__(self, rng: np.random.Generator, low: int, high: int, size: int, runs: bool) -> None:
-        self.rng, self.low, self.high, self.size, self.runs = rng, low, high, size, runs
-        self.length = 2 * high + 13
-        self.keep = self.length - (low + 5)
+    def __init__(
+        self, vocabulary: Vocabulary, rng: np.random.Generator, low: int, high: int, size: int, *, runs: bool
+    ) -> None:
+        self.vocabulary, self.rng, self.low, self.high, self.size, self.runs = vocabulary, rng, low, high, size, runs
         self.hard: list[Rows] = []
 
     def fresh(self, size: int) -> Rows:
@@ -41,10 +55,11 @@ class Source:
         rows: list[Rows] = []
         while sum(map(len, rows)) < size:
             disks = int(self.rng.integers(self.low, self.high + 1))
-            if self.high == v.MAX_DISKS and self.rng.random() < 0.3:
-                disks = self.high
+            if self.high == self.vocabulary.disks and self.rng.random() < 0.3:
+                held = [disks for disks in data.HELD_OUT if disks <= self.high]
+                disks = held[int(self.rng.integers(len(held)))]
             batch = data.examples(self.rng, 3 * (size // 9 + 1), disks, self.runs)
-            rows.append(rows_of(batch, self.length))
+            rows.append(rows_of(batch, self.vocabulary))
         return self.rng.permutation(np.concatenate(rows))[:size]
 
     def draw(self) -> Rows:
@@ -75,3 +90,11 @@ class Source:
             return self.fresh(self.size)
         again = self.rng.integers(0, len(self.hard), self.size // 2)
         return np.concatenate([self.fresh(self.size - len(again)), np.stack([self.hard[i] for i in again])])
+
+    def kept(self) -> Rows:
+        """Return the store as one array, for a later start."""
+        return np.stack(self.hard) if self.hard else np.zeros((0, 2 * ROOM + 2), np.int64)
+
+    def take_up(self, kept: NDArray[Any]) -> None:
+        """Have the store that `kept` returned."""
+        self.hard = list(kept)
