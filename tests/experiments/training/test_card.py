@@ -10,7 +10,12 @@ CARD = "a\n<!-- measured neural-1: written by maker.experiments.training.card --
 def test_tables_go_between_the_marks_of_their_edition():
     """All else in the card stays; an edition that has no marks is an error, not a card written over."""
     card = written(CARD, "neural-1", ["new", ""])
-    assert "old" not in card and "\nnew\n" in card and card.startswith("a\n") and card.endswith("<!-- end of measured -->\nb\n")
+    assert (
+        "old" not in card
+        and "\nnew\n" in card
+        and card.startswith("a\n")
+        and card.endswith("<!-- end of measured -->\nb\n")
+    )
     assert written(card, "neural-1", ["new", ""]) == card
     with pytest.raises(ValueError, match="neural-2"):
         written(CARD, "neural-2", [])

@@ -7,15 +7,15 @@ import pytest
 
 from maker.experiments.kit import hanoi_data as data
 from maker.models.neural.transformer import Cache, Transformer
-from maker.models.neural.weights import read_edition, read_weights
+from maker.models.neural.weights import read_edition
 from small_model import SECOND, random_weights
 
 pytest.importorskip("jax")
 pytest.importorskip("optax")
 
-from maker.experiments.training import train  # noqa: E402 -- it needs jax
-from maker.experiments.training.mining import rows_of  # noqa: E402
-from maker.models.neural.weights import Shape  # noqa: E402
+from maker.experiments.training import train
+from maker.experiments.training.mining import rows_of
+from maker.models.neural.weights import Shape
 
 SIZES = ["--layers", "1", "--width", "8", "--hidden", "8", "--heads", "1", "--kv-heads", "1", "--head-dim", "8"]
 

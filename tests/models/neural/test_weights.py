@@ -39,7 +39,7 @@ def test_a_damaged_weight_file_is_refused(harm, tmp_path, monkeypatch):
 
 
 def test_a_file_names_its_edition_and_the_first_ones_files_name_none(tmp_path):
-    """What is written for an edition is read in its tokens; the files that shipped before there were two are of the first."""
+    """What is written for an edition is read in its tokens; files from before there were two are of the first."""
     shape = SMALL._replace(vocabulary=SECOND.size, back=2)
     write_weights(tmp_path / "w.safetensors", random_weights(shape), shape, "neural-2")
     made = build(tmp_path / "w.safetensors")

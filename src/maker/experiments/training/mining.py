@@ -1,8 +1,8 @@
 """Batches for training the bundled model, and the hard states among them.
 
 Promises: every row comes from `kit.hanoi_data.examples`, whose filter drops the paths that are held out, so
-nothing mined lies on them either. A row is `2 * ROOM` tokens, then the length of its prompt and of its answer; the prompt
-ends in the middle and the answer begins there, so that a batch is read with no more room than its longest needs.
+nothing mined lies on them either. A row is `2 * ROOM` tokens, then the length of its prompt and of its answer; the
+prompt ends in the middle and the answer begins there, so that a batch is read with no more room than its longest needs.
 
 Not covered: what is done with them (`train.py`).
 """

@@ -48,10 +48,8 @@ def _rotate(x: jax.Array, base: float) -> jax.Array:
     return jnp.concatenate([a * cos - b * sin, b * cos + a * sin], -1)
 
 
-def forward(
-    params: Params, tokens: jax.Array, shape: Shape, keep: int, unused: jax.Array | int = 0
-) -> jax.Array:
-    """Return the logits [b, keep, vocabulary] after each of the last `keep` tokens; the first `unused` [b] are not seen."""
+def forward(params: Params, tokens: jax.Array, shape: Shape, keep: int, unused: jax.Array | int = 0) -> jax.Array:
+    """Return the logits [b, keep, vocabulary] after each of the last `keep` tokens; the first `unused` are not seen."""
     b, t = tokens.shape
     x = params["embed"][tokens]
     for i in range(1, shape.back + 1):

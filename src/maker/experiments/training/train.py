@@ -43,8 +43,8 @@ os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_
 
 #: sizes of the network of each edition, but for the vocabulary
 SHAPES = {
-    "neural-1": Shape(layers=4, width=64, hidden=96, heads=2, kv_heads=2, head_dim=32, rope_base=10000.0, vocabulary=0),
-    "neural-2": Shape(layers=3, width=64, hidden=96, heads=2, kv_heads=2, head_dim=32, rope_base=10000.0, vocabulary=0),
+    "neural-1": Shape(4, 64, 96, 2, 2, 32, 10000.0, vocabulary=0),
+    "neural-2": Shape(2, 64, 96, 2, 2, 32, 10000.0, vocabulary=0, back=2),
 }
 #: disks of the smallest tower in each group of batches (the last group has those up to the largest), and its share
 GROUPS = ((3, 0.2), (10, 0.2), (16, 0.6))
@@ -228,8 +228,10 @@ def look(params: Params, rows: Rows, *, shape: Shape) -> Rows:
     return np.asarray(_look(params, batch, shape=shape, keep=batch.shape[1] // 2 - 1))
 
 
-def on_the_path(params: Params, shape: Shape, vocabulary: Vocabulary, chunks: int = 4, size: int = 512) -> dict[str, float]:
-    """Return p and the share of lost steps (p_s < 1/2) on random steps of the largest tower's path: never trained on."""
+def on_the_path(
+    params: Params, shape: Shape, vocabulary: Vocabulary, chunks: int = 4, size: int = 512
+) -> dict[str, float]:
+    """Return p and the share of lost steps (p_s < 1/2) on random steps of the longest path: never trained on."""
     steps = np.random.default_rng(0).integers(0, (1 << vocabulary.disks) - 1, chunks * size)
     rows = rows_of(data.path_batch(steps, vocabulary.disks), vocabulary)
     each = np.exp(-np.concatenate([look(params, part, shape=shape) for part in np.split(rows, chunks)]))
@@ -266,7 +268,7 @@ def arguments() -> argparse.Namespace:
         ("peak", float, 0.01), ("decay", float, 0.01),
     ):  # fmt: skip
         parser.add_argument(f"--{name}", type=kind, default=value)
-    for name in Shape._fields[:-1]:
+    for name in set(Shape._fields) - {"vocabulary"}:
         parser.add_argument(f"--{name.replace('_', '-')}", type=float if name == "rope_base" else int)
     a = parser.parse_args()
     a.out = a.out or Path("training") / a.edition

@@ -15,7 +15,7 @@ from maker.models.neural.vocabulary import edition
 from maker.models.neural.weights import read_edition, read_weights
 
 _FOLDER = Path(__file__).with_name("data")
-#: what ships, by checksum: the editions of the model, and `early`, the first one's training stopped too soon, for experiments
+#: what ships, by checksum: the editions of the model; `early` is the first one's training stopped too soon
 BUNDLED = {
     "neural-1": "51e2a5735820e3811265b7c8b07d4ae5209ee6293a2f1473a2bdf7f9bd8849a8",
     "early": "5aa912487ed1e3bd6bd504dcde1301763d74fa0d29fff2a80bc71d289b0389ba",
@@ -34,7 +34,8 @@ def weight_file(weights: str | Path | None) -> tuple[Path, str | None]:
 def build(weights: str | Path | None = None, dtype: str = "float32", noise: float = 0.0, seed: int = 0) -> Sampler:
     """Load weights and return a sampler that runs in this process.
 
-    weights: None or "neural" for the edition in force, an edition, "early", or the path of another weight file (not checked by checksum).
+    weights: None or "neural" for the edition in force, an edition, "early", or the path of another weight file (not
+    checked by checksum).
     noise: every weight is multiplied by 1 + noise * (a standard normal number drawn with `seed`).
     Raises ModelError for a weight file that is missing or damaged, ValueError for other options.
     """

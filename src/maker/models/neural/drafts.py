@@ -50,7 +50,7 @@ class Drafts:
         return list(written[:begin]) != list(opening[:begin])
 
     def expected(self, prompt: Sequence[int], written: Sequence[int], rest: list[int]) -> list[int]:
-        """Return the tokens guessed to follow `written`; `rest` was guessed in the place of its last token and after."""
+        """Return the tokens guessed to follow `written`; `rest` was guessed in place of its last token and after."""
         last = written[-1]
         if last in self._v.pegs:
             disk = self._v.number[written[-2]] if len(written) > 1 else 0

@@ -43,7 +43,7 @@ _CHAT = "{% for message in messages %}{{ message['content'] }}{% endfor %}"
 def export(path: str | Path, weights: str | Path | None = None) -> None:
     """Write the GGUF file `path` from the bundled (or another) weight file.
 
-    Raises ModelError for a damaged weight file or another edition than neural-1, ImportError without the `gguf` package.
+    Raises ModelError for a damaged weight file and another edition than neural-1, ImportError without `gguf`.
     """
     import gguf  # noqa: PLC0415  only here is the package needed
 

@@ -4,7 +4,7 @@ Promises: `read` returns the logits that the plain definition gives (RMSNorm, ro
 and values, SwiGLU), to rounding; rows never see each other, nor a token what comes after it. Rewritten for
 speed, never in meaning: norm gains, the 1/sqrt(head_dim) and the signs of the gate are multiplied into the matrices;
 a head's two halves are interleaved, so that the rotation is one complex product; what the first layer makes of
-a token, and of those before it, is looked up; and softmax goes without the largest score, unless the sum then leaves a safe range.
+a token is looked up; and softmax goes without the largest score, unless the sum then leaves a safe range.
 
 Shapes: n rows, t tokens, v = vocabulary, d = width. Not covered: tokens, sampling and draws (`sampler.py`).
 """
@@ -62,14 +62,11 @@ class Transformer:
         self.shape = shape
         self.dtype = np.dtype(dtype)
         self.embed = weights["embed"].astype(dtype)
-        back = [weights[f"embed_{i}"].astype(dtype) for i in range(1, shape.back + 1)]
+        self._back = [weights[f"embed_{i}"].astype(dtype) for i in range(1, shape.back + 1)]
         self.head = (weights["norm"][:, None] * weights["head"]).astype(dtype)
         self.layers = [self._arrange(weights, layer) for layer in range(shape.layers)]
         normed = self._norm(self.embed)
-        self._first = normed @ self.layers[0].qkv  # of every token
-        # by how far back: the embedding, and what the first layer makes of it but for the norm, which is of their sum
-        tables = [self.embed, *back]
-        self._sums = [np.concatenate([e, e @ self.layers[0].qkv], 1) for e in tables] if back else []
+        self._first = normed @ self.layers[0].qkv  # of every token, if it does not know those before it
         self._turns: Array = self._angles(64)
 
     def _arrange(self, weights: Weights, layer: int) -> _Layer:
@@ -105,13 +102,18 @@ class Transformer:
         return np.sqrt(square, out=square)
 
     def read(
-        self, tokens: NDArray[np.int64], place: int, slots: NDArray[np.int64], cache: Cache, asked: int,
+        self,
+        tokens: NDArray[np.int64],
+        place: int,
+        slots: NDArray[np.int64],
+        cache: Cache,
+        asked: int,
         unused: NDArray[np.int64] | None = None,
     ) -> Array:
         """Read tokens [n, t] at `place` and after it; return the logits [n, asked, v] after the last `asked` tokens.
 
-        slots: [n], the slots of the cache that hold the places before, and get these. unused: [n], how many of the first
-        places of a row no other place of it sees (they hold token 0).
+        slots: [n], the slots of the cache that hold the places before, and get these. unused: [n], how many of the
+        first places of a row no other place of it sees (they hold token 0).
         """
         n, t = tokens.shape
         if place + t > len(self._turns):
@@ -120,15 +122,18 @@ class Transformer:
         unused = np.zeros(n, np.int64) if unused is None else unused
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):
             chunks = [
-                self._read(
-                    tokens[at : at + step], place, slots[at : at + step], cache, asked, unused[at : at + step]
-                )
+                self._read(tokens[at : at + step], place, slots[at : at + step], cache, asked, unused[at : at + step])
                 for at in range(0, n, step)
             ]
         return np.concatenate(chunks)
 
     def _read(
-        self, tokens: NDArray[np.int64], place: int, slots: NDArray[np.int64], cache: Cache, asked: int,
+        self,
+        tokens: NDArray[np.int64],
+        place: int,
+        slots: NDArray[np.int64],
+        cache: Cache,
+        asked: int,
         unused: NDArray[np.int64],
     ) -> Array:
         s, (n, t), end = self.shape, tokens.shape, place + tokens.shape[1]
@@ -136,10 +141,10 @@ class Transformer:
         where = slice(slots[0], slots[0] + n) if np.array_equal(slots, np.arange(slots[0], slots[0] + n)) else slots
         past = self._past(t, place, unused)
         cache.tokens[where, place:end] = tokens
-        x, first = self._begin(tokens, place, where, cache)
+        x = self._embedded(tokens, place, where, cache)
         turns, split = self._turns[place:end], s.heads * s.head_dim
         for number, layer in enumerate(self.layers):
-            wide = self._norm(x) @ layer.qkv if number else first
+            wide = self._norm(x) @ layer.qkv if number or self._back else self._first[tokens.ravel()]
             wide = wide.reshape(n, t, -1)
             pairs = wide[..., : 2 * turns.shape[1]].view(turns.dtype)
             pairs *= turns
@@ -153,22 +158,18 @@ class Transformer:
             self._feed(x, layer)
         return np.asarray(self._norm(x) @ self.head).reshape(n, asked, -1)
 
-    def _begin(self, tokens: NDArray[np.int64], place: int, where: Any, cache: Cache) -> tuple[Array, Array]:
-        """Return what the tokens are to the first layer, and its q, k and v of them."""
-        if not self._sums:
-            return self.embed[tokens.ravel()], self._first[tokens.ravel()]
-        both = self._sums[0][tokens.ravel()]
-        end = place + tokens.shape[1]
-        for i, table in enumerate(self._sums[1:], 1):
+    def _embedded(self, tokens: NDArray[np.int64], place: int, where: Any, cache: Cache) -> Array:
+        """Return what the tokens, with those before each, are to the first layer."""
+        x, end = self.embed[tokens.ravel()], place + tokens.shape[1]
+        for i, table in enumerate(self._back, 1):
             before = np.zeros_like(tokens)
             known = min(place, i)
             before[:, i - known :] = cache.tokens[where, place - known : max(place - known, end - i)]
-            both += table[before.ravel()]
-        x = np.ascontiguousarray(both[:, : self.shape.width])
-        return x, both[:, self.shape.width :] / self._size(x)[:, None]
+            x += table[before.ravel()]
+        return np.asarray(x)
 
     def _past(self, t: int, place: int, unused: NDArray[np.int64]) -> Array:
-        """Return 1 for every place that a token sees, 0 for others: [t, places], or [n, 1, 1, t, places] if rows differ."""
+        """Return 1 for every place that a token sees, or 0: [t, places], or [n, 1, 1, t, places] if rows differ."""
         past = np.tri(t, place + t, place, self.dtype)
         if not unused.any():
             return past
@@ -177,11 +178,13 @@ class Transformer:
         return np.asarray(np.maximum(past * seen[:, None, None, None], itself))
 
     def _attend(self, query: Array, held: Array, past: Array) -> Array:
-        """Mix values by softmax of query [n, t, ..] times keys over the places that `past` [.., t, places] marks with 1."""
+        """Mix values by softmax of query [n, t, ..] times keys, over the places that `past` [.., t, places] marks."""
         s, (n, t, _) = self.shape, query.shape
-        q = query.reshape(n, t, s.kv_heads, -1, s.head_dim).transpose(0, 2, 3, 1, 4)
-        keys, values = held.reshape(n, -1, 2, s.kv_heads, 1, s.head_dim).transpose(2, 0, 3, 4, 1, 5)
-        score = q @ keys.swapaxes(-1, -2)
+        groups = s.heads // s.kv_heads
+        q = query.reshape(n, t, s.kv_heads, groups, s.head_dim).transpose(0, 2, 3, 1, 4)
+        keys, values = held.reshape(n, -1, 2, s.kv_heads, s.head_dim).transpose(2, 0, 3, 1, 4)
+        # heads that share keys are one product
+        score = (q.reshape(n, s.kv_heads, groups * t, -1) @ keys.swapaxes(-1, -2)).reshape(*q.shape[:4], -1)
         share = np.exp(score)
         share *= past
         ones = np.ones(past.shape[-1], self.dtype)
@@ -190,10 +193,9 @@ class Transformer:
             score = np.where(past == 0, -np.inf, score)
             share = np.exp(score - score.max(-1, keepdims=True))
             total = share.reshape(-1, len(ones)) @ ones
-        mixed: Array = np.empty((n, t, *q.shape[1:3], s.head_dim), self.dtype)
-        np.matmul(share, values, out=mixed.transpose(0, 2, 3, 1, 4))
-        mixed /= total.reshape(share.shape[:-1]).transpose(0, 3, 1, 2)[..., None]
-        return mixed.reshape(n * t, -1)
+        mixed = (share.reshape(n, s.kv_heads, groups * t, -1) @ values).reshape(q.shape)
+        mixed /= total.reshape(share.shape[:-1])[..., None]
+        return mixed.transpose(0, 3, 1, 2, 4).reshape(n * t, -1)
 
     def _feed(self, x: Array, layer: _Layer) -> None:
         """Add to x [.., d] its gated feed-forward."""

@@ -5,8 +5,8 @@ place, so one text has one encoding; a text the model cannot read, or a tower it
 for, is refused with `ModelError` before anything is sampled.
 
 Pieces are merged because every token costs a pass through the model. In `neural-1` that is where the compact
-Hanoi text leaves no choice: brackets with keywords, a comma with its number, the two pegs of a move. `neural-2` has pieces
-for what is frequent as well: a bar with the disk after it, and runs of up to three disks that lie on each other
+Hanoi text leaves no choice: brackets with keywords, a comma with its number, the two pegs of a move. `neural-2` has
+pieces for what is frequent as well: a bar with the disk after it, and runs of up to three disks that lie on each other
 with gaps of one or three, as on the shortest paths half and a quarter of them do. The end token has no
 text; it is written `<end>` only in lists of pieces.
 
@@ -38,8 +38,8 @@ class Vocabulary:
 
     edition: its name. disks: of the largest tower that it was trained for. pieces: by token. Of every token, `stacked`
     has (stacks that it ends, disks that it puts on the next), or None for what is in no stack; `number` the number that
-    it ends with, 0 for none; `pegs` 3 * from + to if it writes a move's pegs. `pegs_at` is where those stand in an answer,
-    and the pegs of the previous move in a prompt. `opening` is how every answer begins, whatever its move.
+    it ends with, 0 for none; `pegs` 3 * from + to if it writes a move's pegs. `pegs_at` is where those stand in an
+    answer, and the pegs of the previous move in a prompt. `opening` is how every answer begins, whatever its move.
     """
 
     def __init__(self, edition: str, disks: int, pieces: Iterable[str]) -> None:

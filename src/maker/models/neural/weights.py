@@ -24,7 +24,7 @@ Weights = dict[str, NDArray[Any]]
 class Shape(NamedTuple):
     """Sizes of the transformer: `heads` share `kv_heads` keys and values; `rope_base` of the rotation.
 
-    back: of how many tokens before it a place knows at once, by embeddings of their own; token 0 stands before the first.
+    back: of how many tokens before it a place knows at once, by embeddings of their own; token 0 stands before all.
     """
 
     layers: int
