@@ -55,7 +55,7 @@ def test_a_training_that_was_cut_comes_to_the_same_weights(tmp_path, training):
 
 def test_the_loss_is_that_of_the_runtime():
     """The log probability of whole answers is the same in jax, with room around them, and in numpy, without."""
-    shape = Shape(2, 16, 24, 4, 2, 8, 1000.0, SECOND.size, 2)
+    shape = Shape(2, 16, 24, 4, 2, 8, 1000.0, SECOND.size, 2, "relu")
     weights = random_weights(shape)
     batch = data.examples(np.random.default_rng(0), 12, 7)
     found = train.look(weights, rows_of(batch, SECOND), shape=shape)

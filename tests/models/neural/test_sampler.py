@@ -53,14 +53,15 @@ def plain_logits(w, shape, tokens):
         for i, x in enumerate(xs):
             h = norm(x, p["norm_feed"])
             gate = h @ p["gate"]
-            xs[i] = x + (gate / (1 + np.exp(-gate)) * (h @ p["up"])) @ p["down"]
+            opened = np.maximum(gate, 0) if shape.gate == "relu" else gate / (1 + np.exp(-gate))
+            xs[i] = x + (opened * (h @ p["up"])) @ p["down"]
     return np.array([norm(x, w["norm"]) @ w["head"] for x in xs])
 
 
 # -- arithmetic and sampling -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("shape", [SMALL, SMALL._replace(layers=1, kv_heads=4), SMALL._replace(kv_heads=1, back=2)])
+@pytest.mark.parametrize("shape", [SMALL, SMALL._replace(layers=1, kv_heads=4), SMALL._replace(kv_heads=1, back=2, gate="relu")])
 def test_logits_equal_the_plain_definition(shape):
     """Read at once, in pieces of several tokens or one, tokens give the logits of the model written down naively."""
     weights = random_weights(shape)

@@ -22,7 +22,9 @@ Rows = NDArray[np.int64]
 #: tokens of the longest prompt or answer, at most
 ROOM = 36
 #: room is given in steps of this many tokens: every size is compiled once
-_STEP = 6
+_STEP = 4
+#: batches made at once and sorted by length, so that each is of like lengths
+_TOGETHER = 8
 
 
 def rows_of(batch: data.Batch, vocabulary: Vocabulary) -> Rows:
@@ -49,9 +51,18 @@ class Source:
     ) -> None:
         self.vocabulary, self.rng, self.low, self.high, self.size, self.runs = vocabulary, rng, low, high, size, runs
         self.hard: list[Rows] = []
+        self._ready: list[Rows] = []
 
     def fresh(self, size: int) -> Rows:
-        """Return `size` rows."""
+        """Return `size` rows of like lengths."""
+        if not self._ready or len(self._ready[-1]) != size:
+            rows = self._made(_TOGETHER * size)
+            parts = np.split(rows[np.argsort(rows[:, -2:].sum(1), kind="stable")], _TOGETHER)
+            self._ready = [parts[i] for i in self.rng.permutation(_TOGETHER)]
+        return self._ready.pop()
+
+    def _made(self, size: int) -> Rows:
+        """Return `size` rows in any order."""
         rows: list[Rows] = []
         while sum(map(len, rows)) < size:
             disks = int(self.rng.integers(self.low, self.high + 1))
@@ -64,10 +75,19 @@ class Source:
 
     def draw(self) -> Rows:
         """Return a batch: a quarter from the hard store, when it has as many."""
-        old = min(len(self.hard), self.size // 4)
-        taken = [self.hard.pop(int(self.rng.integers(len(self.hard)))) for _ in range(old)]
+        old = self.size // 4 if len(self.hard) >= self.size else 0
         fresh = self.fresh(self.size - old)
+        taken = [self.hard.pop(i) for i in sorted(self._like(fresh, old), reverse=True)]
         return np.concatenate([fresh, np.stack(taken)]) if taken else fresh
+
+    def _like(self, rows: Rows, count: int) -> list[int]:
+        """Return the numbers of `count` rows of the store, drawn at random: those no longer than `rows` before others."""
+        longest, taken, others = rows[:, -2:].max(), [], []
+        for i in self.rng.permutation(len(self.hard)).tolist():
+            (taken if self.hard[i][-2:].max() <= longest else others).append(i)
+            if len(taken) == count:
+                break
+        return [*taken, *others][:count]
 
     def learn(self, rows: Rows, each: NDArray[np.float64]) -> None:
         """Store the hardest eighth of a batch; the store forgets its oldest beyond 4,096."""
@@ -78,7 +98,7 @@ class Source:
         """Look at `size` fresh examples, store those whose loss is `at_least` so much; return how many."""
         found = 0
         for _ in range(size // 512):
-            rows = self.fresh(512)
+            rows = self._made(512)
             worst = rows[np.asarray(score(rows)) >= at_least]
             self.hard.extend(worst)
             found += len(worst)
@@ -88,13 +108,15 @@ class Source:
         """Return a batch: half of it from the store, when there is one (and it stays there), the rest fresh."""
         if not self.hard:
             return self.fresh(self.size)
-        again = self.rng.integers(0, len(self.hard), self.size // 2)
-        return np.concatenate([self.fresh(self.size - len(again)), np.stack([self.hard[i] for i in again])])
+        fresh = self.fresh(self.size - self.size // 2)
+        again = [self.hard[i] for i in self._like(fresh, self.size // 2)]
+        return np.concatenate([fresh, np.stack(again)])
 
-    def kept(self) -> Rows:
-        """Return the store as one array, for a later start."""
-        return np.stack(self.hard) if self.hard else np.zeros((0, 2 * ROOM + 2), np.int64)
+    def kept(self) -> tuple[Rows, Rows]:
+        """Return the store and the batches that are made but not drawn, each as one array, for a later start."""
+        none = np.zeros((0, 2 * ROOM + 2), np.int64)
+        return np.stack(self.hard) if self.hard else none, np.stack(self._ready) if self._ready else none
 
-    def take_up(self, kept: NDArray[Any]) -> None:
-        """Have the store that `kept` returned."""
-        self.hard = list(kept)
+    def take_up(self, hard: NDArray[Any], ready: NDArray[Any]) -> None:
+        """Have what `kept` returned."""
+        self.hard, self._ready = list(hard), list(ready)

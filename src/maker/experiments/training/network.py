@@ -57,6 +57,7 @@ def forward(params: Params, tokens: jax.Array, shape: Shape, keep: int, unused: 
     seen = jnp.arange(t) >= jnp.reshape(jnp.asarray(unused), (-1, 1, 1, 1))
     mask = jnp.tril(jnp.ones((t, t), bool)) & seen
     groups = shape.heads // shape.kv_heads
+    gate = jax.nn.relu if shape.gate == "relu" else jax.nn.silu
     for layer in range(shape.layers):
         w = {name: params[f"{layer}.{name}"] for name in ("q", "k", "v", "o", "gate", "up", "down")}
         h = _norm(x, params[f"{layer}.norm_attention"])
@@ -68,7 +69,7 @@ def forward(params: Params, tokens: jax.Array, shape: Shape, keep: int, unused: 
         share = jax.nn.softmax(jnp.where(mask, score, -1e9), -1)
         x = x + jnp.einsum("bhij,bjhd->bihd", share, val).reshape(b, t, -1) @ w["o"]
         h = _norm(x, params[f"{layer}.norm_feed"])
-        x = x + (jax.nn.silu(h @ w["gate"]) * (h @ w["up"])) @ w["down"]
+        x = x + (gate(h @ w["gate"]) * (h @ w["up"])) @ w["down"]
     logits: jax.Array = _norm(x[:, -keep:], params["norm"]) @ params["head"]
     return logits
 

@@ -44,7 +44,7 @@ os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_
 #: sizes of the network of each edition, but for the vocabulary
 SHAPES = {
     "neural-1": Shape(4, 64, 96, 2, 2, 32, 10000.0, vocabulary=0),
-    "neural-2": Shape(2, 64, 96, 2, 2, 32, 10000.0, vocabulary=0, back=2),
+    "neural-2": Shape(2, 64, 128, 4, 2, 24, 100000.0, vocabulary=0, back=2, gate="relu"),
 }
 #: disks of the smallest tower in each group of batches (the last group has those up to the largest), and its share
 GROUPS = ((3, 0.2), (10, 0.2), (16, 0.6))
@@ -74,19 +74,29 @@ def _matrices(params: Params) -> Params:
     }
 
 
-@partial(jax.jit, static_argnames=("shape", "keep", "rule", "of"))
 def update(
-    params: Params, state: Any, rows: jax.Array, *, shape: Shape, keep: int, rule: Any, of: Any = losses
+    params: Params, state: Any, rows: Any, *, shape: Shape, keep: int, rule: Any, of: Any = losses
 ) -> tuple[Params, Any, jax.Array]:
     """Take one step; return the new weights, the new state and the loss of every example. of: the loss."""
+    gradient, each = _gradient(params, rows, shape=shape, keep=keep, of=of)
+    return *_follow(params, state, gradient, rule=rule), each
 
+
+@partial(jax.jit, static_argnames=("shape", "keep", "of"))
+def _gradient(params: Params, rows: jax.Array, *, shape: Shape, keep: int, of: Any) -> tuple[Params, jax.Array]:
     def mean(weights: Params) -> tuple[jax.Array, jax.Array]:
         each = of(weights, rows, shape=shape, keep=keep)
         return each.mean(), each
 
     gradient, each = jax.grad(mean, has_aux=True)(params)
+    return gradient, each
+
+
+@partial(jax.jit, static_argnames="rule")
+def _follow(params: Params, state: Any, gradient: Params, *, rule: Any) -> tuple[Params, Any]:
+    """Change the weights as the rule says; apart from the gradient, as this does not depend on the batch's size."""
     change, state = rule.update(gradient, state, params)
-    return optax.apply_updates(params, change), state, each
+    return optax.apply_updates(params, change), state
 
 
 def schedule(steps: int, peak: float) -> optax.Schedule:
@@ -115,10 +125,11 @@ POOL = 49152
 
 def parts(a: argparse.Namespace) -> tuple[Part, ...]:
     """Return the parts: learning, on the first `stop` batches of its schedule, and two rounds of polishing."""
+    first, second = a.polish
     return (
         Part(a.stop, schedule(a.steps, a.peak)),
-        Part(3600, optax.linear_schedule(0.003, 0, 3600), mine_every=600, right=0.9),
-        Part(1500, optax.linear_schedule(0.0015, 0, 1500), runs=True, mine_every=500, right=0.97),
+        Part(first, optax.linear_schedule(0.003, 0, first), mine_every=600, right=0.9),
+        Part(second, optax.linear_schedule(0.0015, 0, second), runs=True, mine_every=500, right=0.97),
     )
 
 
@@ -202,8 +213,9 @@ class Training:
         told = {"part": self.part, "step": self.step, "seconds": self.seconds, "curve": self.curve.rows,
                 "rng": self.rng.bit_generator.state}  # fmt: skip
         leaves = jax.tree.leaves((self.params, self.state))
-        hard = {f"hard_{i}": source.kept().astype(np.int16) for i, source in enumerate(self.sources)}
-        np.savez(self.a.out / "next.npz", *leaves, told=np.array(json.dumps(told)), **hard)
+        rows = {f"rows_{i}_{j}": part.astype(np.int16) for i, source in enumerate(self.sources)
+                for j, part in enumerate(source.kept())}  # fmt: skip
+        np.savez(self.a.out / "next.npz", *leaves, told=np.array(json.dumps(told)), **rows)
         (self.a.out / "next.npz").replace(self.a.out / "state.npz")
         self.write("now")
 
@@ -218,7 +230,7 @@ class Training:
             found = [jnp.asarray(kept[f"arr_{i}"]) for i in range(len(leaves))]
             self.params, self.state = jax.tree.unflatten(tree, found)
             for i, source in enumerate(self.sources):
-                source.take_up(kept[f"hard_{i}"].astype(np.int64))
+                source.take_up(*(kept[f"rows_{i}_{j}"].astype(np.int64) for j in range(2)))
         print(f"goes on in part {self.part + 1} after {self.step} batches", flush=True)
 
 
@@ -268,8 +280,9 @@ def arguments() -> argparse.Namespace:
         ("peak", float, 0.01), ("decay", float, 0.01),
     ):  # fmt: skip
         parser.add_argument(f"--{name}", type=kind, default=value)
-    for name in set(Shape._fields) - {"vocabulary"}:
-        parser.add_argument(f"--{name.replace('_', '-')}", type=float if name == "rope_base" else int)
+    parser.add_argument("--polish", type=int, nargs=2, default=[3600, 1500], help="batches of its two rounds")
+    for name, size in SHAPES["neural-1"]._asdict().items():
+        parser.add_argument(f"--{name.replace('_', '-')}", type=type(size))
     a = parser.parse_args()
     a.out = a.out or Path("training") / a.edition
     return a

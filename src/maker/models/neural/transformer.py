@@ -1,7 +1,7 @@
 """The bundled model's arithmetic in numpy: Llama family, key-value cache, many rows and many tokens at a time.
 
 Promises: `read` returns the logits that the plain definition gives (RMSNorm, rotary positions, grouped keys
-and values, SwiGLU), to rounding; rows never see each other, nor a token what comes after it. Rewritten for
+and values, gated feed-forward), to rounding; rows never see each other, nor a token what comes after it. Rewritten for
 speed, never in meaning: norm gains, the 1/sqrt(head_dim) and the signs of the gate are multiplied into the matrices;
 a head's two halves are interleaved, so that the rotation is one complex product; what the first layer makes of
 a token is looked up; and softmax goes without the largest score, unless the sum then leaves a safe range.
@@ -201,8 +201,11 @@ class Transformer:
         """Add to x [.., d] its gated feed-forward."""
         both = self._norm(x) @ layer.gates
         gate, up = both[:, : self.shape.hidden], both[:, self.shape.hidden :]
-        open_by = np.exp(gate)
-        open_by += 1
-        np.divide(gate, open_by, out=open_by)
-        open_by *= up
-        x += open_by @ layer.down
+        if self.shape.gate == "relu":
+            opened = np.minimum(gate, 0)
+        else:
+            opened = np.exp(gate)
+            opened += 1
+            np.divide(gate, opened, out=opened)
+        opened *= up
+        x += opened @ layer.down

@@ -25,6 +25,7 @@ class Shape(NamedTuple):
     """Sizes of the transformer: `heads` share `kv_heads` keys and values; `rope_base` of the rotation.
 
     back: of how many tokens before it a place knows at once, by embeddings of their own; token 0 stands before all.
+    gate: of the feed-forward, "silu" or "relu".
     """
 
     layers: int
@@ -36,11 +37,12 @@ class Shape(NamedTuple):
     rope_base: float
     vocabulary: int
     back: int = 0
+    gate: str = "silu"
 
 
 def write_weights(path: Path, weights: Weights, shape: Shape, edition: str | None = None) -> None:
     """Write `weights` in float16, in order of name, with the shape and the edition, if it has one, as metadata."""
-    sizes = list(shape if shape.back else shape[:-1])  # as the files of the first edition have them
+    sizes = list(shape if shape.back else shape[:-2])  # as the files of the first edition have them
     metadata = {"shape": json.dumps(sizes)} | ({"edition": edition} if edition else {})
     header: dict[str, Any] = {"__metadata__": metadata}
     body = b""
