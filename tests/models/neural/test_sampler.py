@@ -61,7 +61,9 @@ def plain_logits(w, shape, tokens):
 # -- arithmetic and sampling -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("shape", [SMALL, SMALL._replace(layers=1, kv_heads=4), SMALL._replace(kv_heads=1, back=2, gate="relu")])
+@pytest.mark.parametrize(
+    "shape", [SMALL, SMALL._replace(layers=1, kv_heads=4), SMALL._replace(kv_heads=1, back=2, gate="relu")]
+)
 def test_logits_equal_the_plain_definition(shape):
     """Read at once, in pieces of several tokens or one, tokens give the logits of the model written down naively."""
     weights = random_weights(shape)

@@ -81,7 +81,7 @@ class Source:
         return np.concatenate([fresh, np.stack(taken)]) if taken else fresh
 
     def _like(self, rows: Rows, count: int) -> list[int]:
-        """Return the numbers of `count` rows of the store, drawn at random: those no longer than `rows` before others."""
+        """Return the numbers of `count` rows of the store at random: those no longer than `rows` before others."""
         longest, taken, others = rows[:, -2:].max(), [], []
         for i in self.rng.permutation(len(self.hard)).tolist():
             (taken if self.hard[i][-2:].max() <= longest else others).append(i)

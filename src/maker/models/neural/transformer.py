@@ -21,7 +21,7 @@ from maker.models.neural.weights import Shape, Weights
 Array = NDArray[Any]
 _EPSILON = 1e-5
 #: tokens read at once: enough for the matrix products, few enough that what is made of them stays in a second cache
-_CHUNK = 448
+_CHUNK = 640
 #: between these, sums of exponentials have lost nothing in float32
 _LEAST, _MOST = 1e-20, 1e30
 
