@@ -25,8 +25,12 @@ _PART = 4096  # states held as tokens at once
 
 def right_probability(sampler: Sampler, batch: data.Batch, temperatures: Sequence[float]) -> Floats:
     """Return [temperatures, b]: P(whole right answer) of each state."""
-    parts = [data.Batch(*(field[at : at + _PART] for field in batch)) for at in range(0, len(batch.pegs), _PART)]
-    return np.concatenate([_right(sampler, data.encoded(part, sampler.vocabulary), temperatures) for part in parts], 1)
+    found = []
+    for at in range(0, len(batch.pegs), _PART):
+        part = slice(at, at + _PART)
+        some = data.Batch(batch.pegs[part], batch.previous[part], batch.clockwise[part])
+        found.append(_right(sampler, data.encoded(some, sampler.vocabulary), temperatures))
+    return np.concatenate(found, 1)
 
 
 def _right(sampler: Sampler, pairs: list[tuple[list[int], list[int]]], temperatures: Sequence[float]) -> Floats:

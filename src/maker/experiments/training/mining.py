@@ -82,7 +82,9 @@ class Source:
 
     def _like(self, rows: Rows, count: int) -> list[int]:
         """Return the numbers of `count` rows of the store at random: those no longer than `rows` before others."""
-        longest, taken, others = rows[:, -2:].max(), [], []
+        longest = rows[:, -2:].max()
+        taken: list[int] = []
+        others: list[int] = []
         for i in self.rng.permutation(len(self.hard)).tolist():
             (taken if self.hard[i][-2:].max() <= longest else others).append(i)
             if len(taken) == count:

@@ -31,6 +31,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from numpy.typing import NDArray
 
 from maker.experiments.kit import hanoi_data as data
 from maker.experiments.training.mining import Rows, Source, rows_of, trimmed
@@ -49,6 +50,8 @@ SHAPES = {
 #: disks of the smallest tower in each group of batches (the last group has those up to the largest), and its share
 GROUPS = ((3, 0.2), (10, 0.2), (16, 0.6))
 KEPT_EVERY = 200
+
+Losses = NDArray[Any]  # of every example of a batch
 
 _look = jax.jit(losses, static_argnames=("shape", "keep"))
 
@@ -179,7 +182,7 @@ class Training:
             self._begin(self.part + 1)
         self.write(self.a.edition)
 
-    def learn(self) -> Rows:
+    def learn(self) -> Losses:
         """Take one step; return the loss of every example of its batch."""
         part = self.parts[self.part]
         if part.mine_every and self.step % part.mine_every == 0:
@@ -213,7 +216,7 @@ class Training:
         told = {"part": self.part, "step": self.step, "seconds": self.seconds, "curve": self.curve.rows,
                 "rng": self.rng.bit_generator.state}  # fmt: skip
         leaves = jax.tree.leaves((self.params, self.state))
-        rows = {f"rows_{i}_{j}": part.astype(np.int16) for i, source in enumerate(self.sources)
+        rows: dict[str, Any] = {f"rows_{i}_{j}": part.astype(np.int16) for i, source in enumerate(self.sources)
                 for j, part in enumerate(source.kept())}  # fmt: skip
         np.savez(self.a.out / "next.npz", *leaves, told=np.array(json.dumps(told)), **rows)
         (self.a.out / "next.npz").replace(self.a.out / "state.npz")
@@ -234,7 +237,7 @@ class Training:
         print(f"goes on in part {self.part + 1} after {self.step} batches", flush=True)
 
 
-def look(params: Params, rows: Rows, *, shape: Shape) -> Rows:
+def look(params: Params, rows: Rows, *, shape: Shape) -> Losses:
     """Return the loss of every row."""
     batch = trimmed(rows)
     return np.asarray(_look(params, batch, shape=shape, keep=batch.shape[1] // 2 - 1))
@@ -258,7 +261,7 @@ class Curve:
         self.rows: list[dict[str, float]] = []
         self._window: list[tuple[float, float]] = []
 
-    def add(self, step: int, loss: Rows, seconds: float, params: Params) -> None:
+    def add(self, step: int, loss: Losses, seconds: float, params: Params) -> None:
         """Take in one step: the loss of every example of its batch."""
         self._window.append((float(loss.mean()), float((loss > np.log(2)).mean())))
         if step % 100:

@@ -195,7 +195,7 @@ class Transformer:
             total = share.reshape(-1, len(ones)) @ ones
         mixed = (share.reshape(n, s.kv_heads, groups * t, -1) @ values).reshape(q.shape)
         mixed /= total.reshape(share.shape[:-1])[..., None]
-        return mixed.transpose(0, 3, 1, 2, 4).reshape(n * t, -1)
+        return np.asarray(mixed.transpose(0, 3, 1, 2, 4).reshape(n * t, -1))
 
     def _feed(self, x: Array, layer: _Layer) -> None:
         """Add to x [.., d] its gated feed-forward."""

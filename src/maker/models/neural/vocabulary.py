@@ -132,7 +132,7 @@ def _second_edition(disks: int) -> Iterator[str]:
     yield from (f"{pair}{_OPEN}" for pair in _PAIRS)
     yield from (f"{pair}\nnext_state = [[" for pair in _PAIRS)
     yield from (f"{before}{number}" for before in ("", _BAR) for number in numbers)
-    runs = [(number,) for number in numbers]
+    runs: list[tuple[int, ...]] = [(number,) for number in numbers]
     for run in runs:
         yield "".join(f", {number}" for number in run)
         if len(run) < _LONGEST_RUN:
