@@ -12,7 +12,7 @@ from typing import Any
 
 from maker.decision.sample import AnyModel, Model, Prices, Traits
 from maker.errors import TaskError
-from maker.models.named import Named, named, names
+from maker.models.named import EDITIONS, Named, named, names
 from maker.models.own import from_callable, from_client
 from maker.models.pool import pool_of
 from maker.models.providers import OVER_HTTP, from_spec, merged
@@ -21,7 +21,6 @@ from maker.task.load import construct
 __all__ = ["MODELS", "from_callable", "from_client", "in_batches", "load_model", "over_http", "pool_of", "style_of"]
 
 MODELS = ("neural", "oracle", "openai", "http")
-EDITIONS = ("neural-1",)  # of the bundled model, each by its own name; `neural` is the one in force
 
 
 def over_http(spec: str) -> bool:
