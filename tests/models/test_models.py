@@ -4,7 +4,9 @@ import pytest
 
 from maker.decision.sample import Model
 from maker.errors import MakerError, TaskError
-from maker.models import load_model
+from maker.models import load_model, style_of
+from maker.models.named import EDITIONS
+from maker.models.neural import bundled
 
 
 @pytest.mark.parametrize(
@@ -51,3 +53,12 @@ def test_a_specification_that_does_not_fit_is_refused(spec, error, names):
     assert isinstance(caught.value, MakerError)
     assert all(name in str(caught.value) for name in names)
     assert "\n" not in str(caught.value)
+
+
+def test_the_editions_of_the_bundled_model_have_names_of_their_own():
+    """`neural-1` is the first edition's weights under that name, whichever `neural` is; options follow as ever."""
+    model = load_model("neural-1:workers=0,noise=0.1")
+    assert model.name == "neural-1:noise=0.1" and style_of("neural-1") == "compact"
+    assert bundled.EDITIONS == EDITIONS
+    with pytest.raises(TaskError, match="there is no model 'neural-0'"):
+        load_model("neural-0")

@@ -12,7 +12,7 @@ from typing import Any
 
 from maker.decision.sample import AnyModel, Model, Prices, Traits
 from maker.errors import TaskError
-from maker.models.named import Named, named, names
+from maker.models.named import EDITIONS, Named, named, names
 from maker.models.own import from_callable, from_client
 from maker.models.pool import pool_of
 from maker.models.providers import OVER_HTTP, from_spec, merged
@@ -48,6 +48,8 @@ def load_model(
     Raises TaskError for an unknown name and for settings that do not fit, ModelError for an address of no use.
     """
     name, _, settings = spec.partition(":")
+    if name in EDITIONS:
+        name, settings = "neural", f"weights={name},{settings}"
     given: dict[str, Any] = {"prices": prices, "timeout": timeout, "concurrency": concurrency}
     given |= {"headers": headers, "extra": extra, "query": query}
     told = {key: value for key, value in given.items() if value is not None}
@@ -87,13 +89,13 @@ def in_batches(model: AnyModel) -> Model:
 
 def _named(spec: str) -> Named | None:
     """Return what the project's file says of a name; what names a model by itself needs no file."""
-    return None if ":" in spec or spec in MODELS or not spec else named(spec)
+    return None if ":" in spec or spec in (*MODELS, *EDITIONS) or not spec else named(spec)
 
 
 def style_of(model: AnyModel) -> str | None:
     """Return the only style of prompts that a model reads, where it says so: a task that has styles is given it."""
     if isinstance(model, (list, tuple)):
         return next((style for style in map(style_of, model) if style is not None), None)
-    if isinstance(model, str) and model.partition(":")[0] == "neural":
+    if isinstance(model, str) and model.partition(":")[0] in ("neural", *EDITIONS):
         return str(importlib.import_module("maker.models.neural").NeuralModel.style)
     return getattr(model, "style", None)

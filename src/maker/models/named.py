@@ -33,7 +33,8 @@ from maker.models.providers import OVER_HTTP
 FILE = "maker.toml"
 VARIABLE = "MAKER_CONFIG"
 _KEYS = ("api_key", "apikey", "api-key", "key", "token")  # as people write them into a section
-_TAKEN = ("neural", "oracle", *OVER_HTTP)
+EDITIONS = ("neural-1",)  # of the bundled model, each by its own name; `neural` is the one in force
+_TAKEN = ("neural", *EDITIONS, "oracle", *OVER_HTTP)
 _REMEDY = 'A key does not belong into a file: put it into a variable and name that, api_key_env = "VARIABLE"'
 
 

@@ -1,4 +1,4 @@
-"""What the bundled model was trained on, and never saw: exact, legal, off the path of 20 disks."""
+"""What the bundled model was trained on, and never saw: exact, legal, off the paths of 20 and 24 disks."""
 
 import itertools
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from maker.experiments.kit import hanoi_data as data
-from maker.models.neural import vocabulary
+from maker.models.neural.vocabulary import edition
 from maker.task.load import load_task
 
 
@@ -28,13 +28,14 @@ def test_the_path_filter_is_exact():
     assert not on_path_20(load_task("hanoi", disks=19).state_at(5).stacks)
 
 
-def test_no_training_example_lies_on_the_20_disk_path():
-    """Examples of 20 disks never have path stacks, although unfiltered ones do."""
+@pytest.mark.parametrize("disks", data.HELD_OUT)
+def test_no_training_example_lies_on_a_path_that_is_held_out(disks):
+    """Examples of 20 and 24 disks never have path stacks, although unfiltered ones do."""
     rng = np.random.default_rng(0)
     for _ in range(20):
-        assert not data.on_path(data.examples(rng, 500, 20).pegs).any()
-        assert not data.on_path(data.examples(rng, 500, 20, runs=True).pegs).any()
-    raw, _ = data._under_way(rng, 3000, 20, np.ones(3000, bool))
+        assert not data.on_path(data.examples(rng, 500, disks).pegs).any()
+        assert not data.on_path(data.examples(rng, 500, disks, runs=True).pegs).any()
+    raw, _ = data._under_way(rng, 3000, disks, np.ones(3000, bool))
     assert data.on_path(raw).any()
     both = data.Batch(raw, np.zeros((3000, 3), int), np.ones(3000, bool))
     assert len(data.off_path(both).pegs) == (~data.on_path(raw)).sum()
@@ -45,9 +46,8 @@ def test_examples_are_legal_states_with_the_tasks_own_answer(disks):
     """Prompt and answer of every example are what the task prints and `truth` says; the previous move fits."""
     task = load_task("hanoi", disks=disks, style="compact")
     batch = data.examples(np.random.default_rng(3), 200, disks, runs=disks in (4, 20))
-    tokens, lengths = data.encode_batch(batch)
     state_type = type(task.initial_state())
-    for row, n, pegs, previous, way in zip(tokens, lengths, *batch, strict=True):
+    for (prompt, answer), pegs, previous, way in zip(data.texts(batch), *batch, strict=True):
         stacks = tuple(tuple(d for d in range(disks, 0, -1) if pegs[d - 1] == peg) for peg in range(3))
         state = state_type(stacks, tuple(previous.tolist()) if previous[0] else None)
         if state.previous:
@@ -55,8 +55,7 @@ def test_examples_are_legal_states_with_the_tasks_own_answer(disks):
             assert stacks[target][-1] == disk
             assert not stacks[source] or stacks[source][-1] > disk
         if way == task.clockwise:
-            assert vocabulary.decode(row[:n]) == task.prompt(state, 0)
-            assert vocabulary.decode(row[n:]) == task.render(task.truth(state, 0))
+            assert (prompt, answer) == (task.prompt(state, 0), task.render(task.truth(state, 0)))
 
 
 def test_measured_states_are_the_tasks_path():
@@ -64,8 +63,16 @@ def test_measured_states_are_the_tasks_path():
     for disks in (5, 8):
         task = load_task("hanoi", disks=disks, style="compact")
         steps = np.arange(2**disks - 1)
-        tokens, lengths = data.encode_batch(data.path_batch(steps, disks))
-        for step, row, n in zip(steps.tolist(), tokens, lengths, strict=True):
+        for step, (prompt, answer) in zip(steps.tolist(), data.texts(data.path_batch(steps, disks)), strict=True):
             state = task.state_at(step)
-            assert vocabulary.decode(row[:n]) == task.prompt(state, step)
-            assert vocabulary.decode(row[n:]) == task.render(task.truth(state, step))
+            assert (prompt, answer) == (task.prompt(state, step), task.render(task.truth(state, step)))
+
+
+@pytest.mark.parametrize("name", ["neural-1", "neural-2"])
+def test_tokens_are_those_of_the_texts_and_the_end(name):
+    """Prompt and answer as tokens say what the texts say; the answer ends with the end token, and has no other."""
+    vocabulary = edition(name)
+    batch = data.examples(np.random.default_rng(1), 60, 9)
+    for (prompt, answer), texts in zip(data.encoded(batch, vocabulary), data.texts(batch), strict=True):
+        assert (vocabulary.decode(prompt), vocabulary.decode(answer)) == texts
+        assert answer.index(vocabulary.end) == len(answer) - 1

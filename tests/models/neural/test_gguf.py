@@ -3,13 +3,11 @@
 import json
 import urllib.request
 
-import numpy as np
 import pytest
 
-from maker.experiments.kit import hanoi_data as data
-from maker.models.neural import vocabulary
 from maker.models.neural.bundled import build
 from maker.models.neural.sampler import Job
+from small_model import FIRST, prompts_of
 
 pytest.importorskip("gguf")
 pytest.importorskip("xllamacpp")
@@ -25,8 +23,7 @@ def post(address, route, **body):
 def prompts(each):
     """Return `each` prompts, as tokens, for every number of disks from 3 to 20."""
     for disks in range(3, 21):
-        tokens, lengths = data.encode_batch(data.examples(np.random.default_rng(disks), each + 6, disks))
-        yield from (row[:n] for row, n in zip(tokens[:each].tolist(), lengths[:each].tolist(), strict=True))
+        yield from (FIRST.encode(prompt) for prompt, _ in prompts_of(disks, each + 6, disks)[:each])
 
 
 def greedy(sampler, tokens):
@@ -41,7 +38,7 @@ def test_both_runtimes_write_the_same_greedy_text_on_200_prompts(llama):
     asked = list(prompts(12))
     assert len(asked) >= 200
     for tokens in asked:
-        reply = post(llama, "/v1/completions", prompt=vocabulary.decode(tokens), temperature=0, max_tokens=64)
+        reply = post(llama, "/v1/completions", prompt=FIRST.decode(tokens), temperature=0, max_tokens=64)
         assert reply["choices"][0]["text"] == greedy(sampler, tokens)
         assert reply["usage"]["prompt_tokens"] == len(tokens)
 
@@ -49,7 +46,7 @@ def test_both_runtimes_write_the_same_greedy_text_on_200_prompts(llama):
 def test_the_server_cuts_text_into_our_tokens(llama):
     """The server's tokens of prompts and of written answers are ours: nothing before, nothing merged."""
     for tokens in prompts(3):
-        reply = post(llama, "/tokenize", content=vocabulary.decode(tokens), add_special=True)
+        reply = post(llama, "/tokenize", content=FIRST.decode(tokens), add_special=True)
         assert reply["tokens"] == tokens
 
 
@@ -57,7 +54,7 @@ def test_the_chat_route_sees_the_bare_prompt(llama):
     """A single user message is read exactly like the prompt, and the end token ends the reply."""
     sampler = build()
     for tokens in list(prompts(1))[::6]:
-        message = {"role": "user", "content": vocabulary.decode(tokens)}
+        message = {"role": "user", "content": FIRST.decode(tokens)}
         reply = post(llama, "/v1/chat/completions", messages=[message], temperature=0, max_tokens=64)
         assert reply["choices"][0]["message"]["content"] == greedy(sampler, tokens)
         assert reply["choices"][0]["finish_reason"] == "stop"

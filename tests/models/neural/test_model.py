@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from maker.errors import ModelError
-from maker.models.neural import NeuralModel, vocabulary
+from maker.models.neural import NeuralModel
 from maker.models.neural.bundled import build
-from small_model import PROMPT, prompts_of, requests
+from small_model import FIRST, PROMPT, prompts_of, requests
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ from small_model import PROMPT, prompts_of, requests
         (PROMPT.replace("4, 3", "21, 4, 3"), "3 to 20 disks; this prompt has disk 21"),
         (PROMPT.rstrip(), "reads the compact Hanoi prompt only"),
         ("", "reads the compact Hanoi prompt only"),
-        (PROMPT.replace("[4, 3, 2]", str([2] * 30)), "34 numbers|33 numbers|32 numbers"),
+        (PROMPT.replace("[4, 3, 2]", str([2] * 30)), "has disk 2 or 31 numbers"),
     ],
 )
 @pytest.mark.asyncio
@@ -44,8 +44,8 @@ async def test_it_answers_hanoi_and_reports_what_it_did():
     right = sum(sample.text == answer for sample, (_, answer) in zip(samples, wanted, strict=True))
     assert right >= 0.95 * len(wanted)
     sample = samples[0]
-    assert sample.tokens_in == len(vocabulary.encode(wanted[0][0]))
-    assert sample.tokens_out == len(vocabulary.encode(sample.text)) + 1
+    assert sample.tokens_in == len(FIRST.encode(wanted[0][0]))
+    assert sample.tokens_out == len(FIRST.encode(sample.text)) + 1
     assert (sample.finish_reason, sample.model, sample.latency, sample.response_id) == ("stop", "neural", None, None)
 
 

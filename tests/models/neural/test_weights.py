@@ -5,9 +5,9 @@ import pytest
 
 from maker.errors import ModelError
 from maker.models.neural import NeuralModel
-from maker.models.neural.bundled import BUNDLED, weight_file
-from maker.models.neural.weights import read_weights, write_weights
-from small_model import SMALL, random_weights
+from maker.models.neural.bundled import BUNDLED, build, weight_file
+from maker.models.neural.weights import read_edition, read_weights, write_weights
+from small_model import SECOND, SMALL, random_weights
 
 
 def test_the_bundled_files_are_whole_and_small():
@@ -36,6 +36,23 @@ def test_a_damaged_weight_file_is_refused(harm, tmp_path, monkeypatch):
     if harm != "flip":  # without a known checksum the format still has to be right
         with pytest.raises(ModelError, match=r"neural\.safetensors"):
             NeuralModel(file, workers=0)
+
+
+def test_a_file_names_its_edition_and_the_first_ones_files_name_none(tmp_path):
+    """What is written for an edition is read in its tokens; files from before there were two are of the first."""
+    shape = SMALL._replace(vocabulary=SECOND.size, back=2)
+    write_weights(tmp_path / "w.safetensors", random_weights(shape), shape, "neural-2")
+    made = build(tmp_path / "w.safetensors")
+    assert (made.vocabulary, made.transformer.shape) == (SECOND, shape)
+    assert {read_edition(weight_file(name)[0]) for name in (None, "neural-1", "early")} == {"neural-1"}
+    assert weight_file("neural-1") == weight_file(None)
+
+
+def test_the_first_editions_files_are_written_as_they_were(tmp_path):
+    """Written again, the weights that shipped first are the same bytes: no field came into their file."""
+    path, _ = weight_file("neural-1")
+    write_weights(tmp_path / "again.safetensors", *read_weights(path, np.float16))
+    assert (tmp_path / "again.safetensors").read_bytes() == path.read_bytes()
 
 
 def test_weights_survive_the_file_and_other_readers(tmp_path):

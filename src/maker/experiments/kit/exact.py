@@ -20,30 +20,45 @@ from maker.models.neural.bundled import build
 from maker.models.neural.sampler import LANES, Sampler
 
 Floats = NDArray[np.float64]
+_PART = 4096  # states held as tokens at once
 
 
 def right_probability(sampler: Sampler, batch: data.Batch, temperatures: Sequence[float]) -> Floats:
-    """Return [temperatures, b]: P(whole right answer) of each state; all states have a previous move or none has."""
-    tokens, lengths = data.encode_batch(batch)
-    prompt, end = int(lengths[0]), int(lengths[0]) + batch.pegs.shape[1] + 7
-    assert (lengths == prompt).all(), "states with and without a previous move in one batch"
-    found = [
-        _forced(sampler, tokens[at : at + LANES, :end], prompt, temperatures) for at in range(0, len(tokens), LANES)
-    ]
-    return np.exp(np.concatenate(found, 1))
+    """Return [temperatures, b]: P(whole right answer) of each state."""
+    found = []
+    for at in range(0, len(batch.pegs), _PART):
+        part = slice(at, at + _PART)
+        some = data.Batch(batch.pegs[part], batch.previous[part], batch.clockwise[part])
+        found.append(_right(sampler, data.encoded(some, sampler.vocabulary), temperatures))
+    return np.concatenate(found, 1)
 
 
-def _forced(sampler: Sampler, tokens: data.Ints, prompt: int, temperatures: Sequence[float]) -> Floats:
+def _right(sampler: Sampler, pairs: list[tuple[list[int], list[int]]], temperatures: Sequence[float]) -> Floats:
+    """Return [temperatures, b]: P of the answer to each prompt; prompts of one length are read together."""
+    found = np.zeros((len(temperatures), len(pairs)))
+    order = sorted(range(len(pairs)), key=lambda i: tuple(map(len, pairs[i])))
+    while order:
+        together = [i for i in order[:LANES] if len(pairs[i][0]) == len(pairs[order[0]][0])]
+        order = order[len(together) :]
+        found[:, together] = _forced(sampler, [pairs[i] for i in together], temperatures)
+    return np.exp(found)
+
+
+def _forced(sampler: Sampler, pairs: list[tuple[list[int], list[int]]], temperatures: Sequence[float]) -> Floats:
     """Return [temperatures, b]: log P of the given answers, every token given those before it."""
-    n, asked = len(tokens), tokens.shape[1] - prompt
-    sampler.cache.reserve(n, tokens.shape[1])
-    logits = sampler.transformer.read(tokens[:, :-1], 0, np.arange(n), sampler.cache, asked).astype(float)
-    total = np.zeros((len(temperatures), n))
+    lengths = np.array([len(answer) for _, answer in pairs])
+    asked = int(lengths.max())
+    wanted = np.array([[*answer, *[sampler.vocabulary.end] * (asked - len(answer))] for _, answer in pairs])
+    tokens = np.concatenate([np.array([prompt for prompt, _ in pairs]), wanted], 1)
+    counted = np.arange(asked) < lengths[:, None]
+    sampler.cache.reserve(len(tokens), tokens.shape[1])
+    read = sampler.transformer.read(tokens[:, :-1], 0, np.arange(len(tokens)), sampler.cache, asked).astype(float)
+    total = np.zeros((len(temperatures), len(tokens)))
     for i, temperature in enumerate(temperatures):
-        warm = logits / temperature
+        warm = read / temperature
         warm -= warm.max(2, keepdims=True)
-        chosen = np.take_along_axis(warm, tokens[:, prompt:, None], 2)[..., 0]
-        total[i] = (chosen - np.log(np.exp(warm).sum(2))).sum(1)
+        chosen = np.take_along_axis(warm, wanted[..., None], 2)[..., 0]
+        total[i] = ((chosen - np.log(np.exp(warm).sum(2))) * counted).sum(1)
     return total
 
 

@@ -1,7 +1,7 @@
 """What the bundled model is trained on: Hanoi states, made by rule, never read from a file.
 
 Promises: every example is a legal state with a legal previous move and the strategy's answer;
-no state whose stacks lie on the 20-disk solution path (the one the model is tried on) leaves
+no state whose stacks lie on the solution path of 20 or 24 disks (those the model is tried on) leaves
 `examples`, whatever its previous move. Three families, because uniform states almost never
 move a large disk: (1) uniform stacks; (2) the moved disk drawn evenly, with all smaller disks
 on the third peg, and the state after such a move; (3) smaller towers under way along their own
@@ -18,9 +18,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from maker.models.neural import vocabulary as v
+from maker.models.neural.vocabulary import Vocabulary
 
 Ints = NDArray[np.int64]
+#: the towers whose solution paths nothing is trained on
+HELD_OUT = (20, 24)
 
 
 class Batch(NamedTuple):
@@ -141,7 +143,7 @@ def _runs(rng: np.random.Generator, size: int, disks: int) -> Ints:
 
 
 def examples(rng: np.random.Generator, size: int, disks: int, runs: bool = False) -> Batch:
-    """Return about `size` examples (fewer by those on the 20-disk path), the three families mixed.
+    """Return about `size` examples (fewer by those on a path that is held out), the three families mixed.
 
     runs: family 1 is not uniform but made of long runs of neighbouring disks, as solution paths are.
     """
@@ -162,8 +164,8 @@ def examples(rng: np.random.Generator, size: int, disks: int, runs: bool = False
 
 
 def off_path(batch: Batch) -> Batch:
-    """Return the batch without the states of the 20-disk path: the filter of training and mining."""
-    if batch.pegs.shape[1] != v.MAX_DISKS:
+    """Return the batch without the states of the paths that are held out: the filter of training and mining."""
+    if batch.pegs.shape[1] not in HELD_OUT:
         return batch
     keep = ~on_path(batch.pegs)
     return Batch(batch.pegs[keep], batch.previous[keep], batch.clockwise[keep])
@@ -180,45 +182,32 @@ def path_batch(steps: Ints, disks: int) -> Batch:
     return Batch(pegs, previous, np.full(len(steps), disks % 2 == 0))
 
 
-def _state_tokens(pegs: Ints) -> Ints:
-    """Return [b, disks + 2]: the three stacks, bottom to top, with bars between them."""
-    batch, disks = pegs.shape
-    number = np.arange(1, disks + 1)
-    order = np.argsort(pegs * 64 - number, axis=1, kind="stable")
-    place = np.take_along_axis(pegs, order, 1)
-    first = np.ones_like(place, bool)
-    first[:, 1:] = place[:, 1:] != place[:, :-1]
-    tokens = np.full((batch, disks + 2), v.BAR)
-    column = np.arange(disks) + place
-    np.put_along_axis(tokens, column, number[order] + np.where(first, v.FIRST, v.NEXT), 1)
-    return tokens
-
-
-def encode_batch(batch: Batch) -> tuple[Ints, Ints]:
-    """Return (tokens [b, 2 disks + 13], prompt lengths [b]); unused places at the end hold END."""
+def texts(batch: Batch) -> list[tuple[str, str]]:
+    """Return prompt and answer of every example, as the task writes them in its compact style."""
     move = answers(batch)
-    size, disks = batch.pegs.shape
-    head = np.where(batch.clockwise, v.CLOCKWISE, v.COUNTER)[:, None]
-    disk, source, target = batch.previous.T
-    column = np.full((size, 1), 0)
-    tokens = np.concatenate(
-        [
-            head,
-            (v.FIRST + disk)[:, None],
-            (v.PREVIOUS_PEGS + 3 * source + target)[:, None],
-            _state_tokens(batch.pegs),
-            column + v.STATE_END,
-            column + v.MOVE,
-            v.FIRST + move[:, :1],
-            v.MOVE_PEGS + 3 * move[:, 1:2] + move[:, 2:],
-            _state_tokens(moved(batch.pegs, move)),
-            column + v.CLOSE,
-            column + v.END,
-        ],
-        1,
-    )
-    none = disk == 0
-    # without a previous move its two tokens become one: shift the rest to the left
-    tokens[none, 1:-1] = tokens[none, 2:]
-    tokens[none, 1] = v.NO_MOVE
-    return tokens, np.where(none, disks + 5, disks + 6)
+    ways = ("counterclockwise", "clockwise")
+    return [
+        (
+            f"{ways[way]}\nprevious = {previous if previous[0] else []}\nstate = {_stacks(pegs)}\n",
+            f"move = {after}\nnext_state = {_stacks(then)}",
+        )
+        for way, previous, pegs, after, then in zip(
+            batch.clockwise.tolist(), batch.previous.tolist(), batch.pegs.tolist(), move.tolist(),
+            moved(batch.pegs, move).tolist(), strict=True,
+        )
+    ]  # fmt: skip
+
+
+def _stacks(pegs: list[int]) -> list[list[int]]:
+    """Return the three stacks, bottom to top."""
+    stacks: list[list[int]] = [[], [], []]
+    for disk in range(len(pegs), 0, -1):
+        stacks[pegs[disk - 1]].append(disk)
+    return stacks
+
+
+def encoded(batch: Batch, vocabulary: Vocabulary) -> list[tuple[list[int], list[int]]]:
+    """Return prompt and answer of every example as tokens, the answer with the end token."""
+    return [
+        (vocabulary.encode(prompt), [*vocabulary.encode(answer), vocabulary.end]) for prompt, answer in texts(batch)
+    ]

@@ -24,6 +24,8 @@ def init(key: jax.Array, shape: Shape) -> Params:
     params: Params = {"norm": jnp.ones(d)}
     keys = iter(jax.random.split(key, 2 + len(names) * shape.layers))
     params["embed"] = jax.random.normal(next(keys), (shape.vocabulary, d)) * 0.5
+    for i in range(1, shape.back + 1):
+        params[f"embed_{i}"] = jax.random.normal(jax.random.fold_in(key, i), (shape.vocabulary, d)) * 0.25
     params["head"] = jax.random.normal(next(keys), (d, shape.vocabulary)) * 0.02
     for layer in range(shape.layers):
         for name, size in names.items():
@@ -46,12 +48,16 @@ def _rotate(x: jax.Array, base: float) -> jax.Array:
     return jnp.concatenate([a * cos - b * sin, b * cos + a * sin], -1)
 
 
-def forward(params: Params, tokens: jax.Array, shape: Shape, keep: int) -> jax.Array:
-    """Return the logits [b, keep, vocabulary] after each of the last `keep` tokens."""
+def forward(params: Params, tokens: jax.Array, shape: Shape, keep: int, unused: jax.Array | int = 0) -> jax.Array:
+    """Return the logits [b, keep, vocabulary] after each of the last `keep` tokens; the first `unused` are not seen."""
     b, t = tokens.shape
     x = params["embed"][tokens]
-    mask = jnp.tril(jnp.ones((t, t), bool))
+    for i in range(1, shape.back + 1):
+        x = x + params[f"embed_{i}"][jnp.pad(tokens, ((0, 0), (i, 0)))[:, :t]]
+    seen = jnp.arange(t) >= jnp.reshape(jnp.asarray(unused), (-1, 1, 1, 1))
+    mask = jnp.tril(jnp.ones((t, t), bool)) & seen
     groups = shape.heads // shape.kv_heads
+    gate = jax.nn.relu if shape.gate == "relu" else jax.nn.silu
     for layer in range(shape.layers):
         w = {name: params[f"{layer}.{name}"] for name in ("q", "k", "v", "o", "gate", "up", "down")}
         h = _norm(x, params[f"{layer}.norm_attention"])
@@ -63,17 +69,17 @@ def forward(params: Params, tokens: jax.Array, shape: Shape, keep: int) -> jax.A
         share = jax.nn.softmax(jnp.where(mask, score, -1e9), -1)
         x = x + jnp.einsum("bhij,bjhd->bihd", share, val).reshape(b, t, -1) @ w["o"]
         h = _norm(x, params[f"{layer}.norm_feed"])
-        x = x + (jax.nn.silu(h @ w["gate"]) * (h @ w["up"])) @ w["down"]
+        x = x + (gate(h @ w["gate"]) * (h @ w["up"])) @ w["down"]
     logits: jax.Array = _norm(x[:, -keep:], params["norm"]) @ params["head"]
     return logits
 
 
 def losses(params: Params, rows: jax.Array, *, shape: Shape, keep: int) -> jax.Array:
-    """Return [b]: minus the log probability of each whole answer (end token included). rows: as of `mining.Source`."""
-    tokens, prompt, ends = rows[:, :-2], rows[:, -2], rows[:, -1]
-    logits = forward(params, tokens[:, :-1], shape, keep)
-    target = tokens[:, -keep:]
-    place = jnp.arange(tokens.shape[1] - keep, tokens.shape[1])
-    chosen = jnp.take_along_axis(jax.nn.log_softmax(logits), target[..., None], -1)[..., 0]
-    counted = (place >= prompt[:, None]) & (place < ends[:, None])
-    return -jnp.sum(chosen * counted, -1)
+    """Return [b]: minus the log probability of each whole answer (end token included). rows: of `mining.trimmed`.
+
+    keep: the room of an answer, half of the tokens.
+    """
+    tokens, prompt, answer = rows[:, :-2], rows[:, -2], rows[:, -1]
+    logits = forward(params, tokens[:, :-1], shape, keep, keep - prompt)
+    chosen = jnp.take_along_axis(jax.nn.log_softmax(logits), tokens[:, keep:, None], -1)[..., 0]
+    return -jnp.sum(chosen * (jnp.arange(keep) < answer[:, None]), -1)

@@ -1,11 +1,12 @@
 """Train the bundled model: `python -m maker.experiments.training.train` (extra `[train]`: jax, optax).
 
-Promises: nothing is downloaded, every seed is fixed, one CPU core is enough (under an hour), and
-no state of the 20-disk path is trained on (`kit.hanoi_data.examples` is the only source, also of
-mining). It writes to `training/`: the finished model, an early checkpoint of the same run, kept
-under-trained on purpose, the weights before each round of polishing (all in float16), and the curve
-as JSON. The same seed gives the same data; the weights are equal bit for bit only on the same
-processor and jax version.
+Promises: nothing is downloaded, every seed is fixed, one CPU core is enough, and
+no state of the paths that are held out is trained on (`kit.hanoi_data.examples` is the only source, also of
+mining). It writes to `training/EDITION`: the finished model, an early checkpoint of the same run, kept
+under-trained on purpose, the weights before each round of polishing (all in float16), the curve
+as JSON, and every 200 batches all that it needs to go on from there when it is started again with the same settings:
+a training that was cut comes to what one that was not comes to. The same seed gives the same data; the weights are
+equal bit for bit only on the same processor and jax version.
 
 Two phases. Learning: the hardest examples of every batch go to a store, and a quarter of every batch
 comes from it. Polishing, at a small learning rate: every few hundred steps many fresh states are
@@ -22,7 +23,6 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -34,17 +34,24 @@ import optax
 from numpy.typing import NDArray
 
 from maker.experiments.kit import hanoi_data as data
-from maker.experiments.training.mining import Rows, Source, rows_of
+from maker.experiments.training.mining import Rows, Source, rows_of, trimmed
 from maker.experiments.training.network import Params, init, losses
-from maker.models.neural import vocabulary as v
-from maker.models.neural.weights import Shape, read_weights, write_weights
+from maker.models.neural.vocabulary import Vocabulary, edition
+from maker.models.neural.weights import Shape, write_weights
 
 # one thread: two busy threads on a small shared machine can be slower than one; set before jax loads
 os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1")
 
-#: disks in each group of batches (padded to its largest), and how often the group is drawn
-GROUPS = ((3, 9, 0.2), (10, 15, 0.2), (16, 20, 0.6))
+#: sizes of the network of each edition, but for the vocabulary
+SHAPES = {
+    "neural-1": Shape(4, 64, 96, 2, 2, 32, 10000.0, vocabulary=0),
+    "neural-2": Shape(2, 64, 128, 4, 2, 24, 100000.0, vocabulary=0, back=2, gate="relu"),
+}
+#: disks of the smallest tower in each group of batches (the last group has those up to the largest), and its share
+GROUPS = ((3, 0.2), (10, 0.2), (16, 0.6))
+KEPT_EVERY = 200
 
+Losses = NDArray[Any]  # of every example of a batch
 
 _look = jax.jit(losses, static_argnames=("shape", "keep"))
 
@@ -70,19 +77,29 @@ def _matrices(params: Params) -> Params:
     }
 
 
-@partial(jax.jit, static_argnames=("shape", "keep", "rule", "of"))
 def update(
-    params: Params, state: Any, rows: jax.Array, *, shape: Shape, keep: int, rule: Any, of: Any = losses
+    params: Params, state: Any, rows: Any, *, shape: Shape, keep: int, rule: Any, of: Any = losses
 ) -> tuple[Params, Any, jax.Array]:
     """Take one step; return the new weights, the new state and the loss of every example. of: the loss."""
+    gradient, each = _gradient(params, rows, shape=shape, keep=keep, of=of)
+    return *_follow(params, state, gradient, rule=rule), each
 
+
+@partial(jax.jit, static_argnames=("shape", "keep", "of"))
+def _gradient(params: Params, rows: jax.Array, *, shape: Shape, keep: int, of: Any) -> tuple[Params, jax.Array]:
     def mean(weights: Params) -> tuple[jax.Array, jax.Array]:
         each = of(weights, rows, shape=shape, keep=keep)
         return each.mean(), each
 
     gradient, each = jax.grad(mean, has_aux=True)(params)
+    return gradient, each
+
+
+@partial(jax.jit, static_argnames="rule")
+def _follow(params: Params, state: Any, gradient: Params, *, rule: Any) -> tuple[Params, Any]:
+    """Change the weights as the rule says; apart from the gradient, as this does not depend on the batch's size."""
     change, state = rule.update(gradient, state, params)
-    return optax.apply_updates(params, change), state, each
+    return optax.apply_updates(params, change), state
 
 
 def schedule(steps: int, peak: float) -> optax.Schedule:
@@ -92,146 +109,198 @@ def schedule(steps: int, peak: float) -> optax.Schedule:
     return optax.join_schedules([rise, optax.constant_schedule(peak), fall], [100, hold])
 
 
-#: step, weights, mean loss of the batch, number of its examples with P(answer) < 1/2
-Progress = tuple[int, Params, float, int]
+class Part(NamedTuple):
+    """A part of the training: its batches and rate; with or without runs of neighbours in the first family of states.
+
+    mine_every: batches between two looks through `POOL` fresh states for those whose right answer has less than `right`
+    of the probability; 0 for none: then the hardest of each batch are drawn again.
+    """
+
+    steps: int
+    rate: optax.Schedule
+    runs: bool = False
+    mine_every: int = 0
+    right: float = 1.0
 
 
-class Phase:
-    """A phase under way: its weights and the state of its rule, and its batches, one source a group."""
+POOL = 49152
 
-    def __init__(self, params: Params, rule: optax.GradientTransformation, shape: Shape, seed: int, size: int,
-                 *, runs: bool = False) -> None:  # fmt: skip
-        self.params, self.rule, self.shape = params, rule, shape
-        self.state = rule.init(params)
-        self.rng = np.random.default_rng(seed)
-        self.sources = [Source(self.rng, low, high, size, runs) for low, high, _ in GROUPS]
 
-    def source(self) -> Source:
-        """Draw the group of the next batch."""
-        return self.sources[int(self.rng.choice(len(GROUPS), p=[share for *_, share in GROUPS]))]
+def parts(a: argparse.Namespace) -> tuple[Part, ...]:
+    """Return the parts: learning, on the first `stop` batches of its schedule, and two rounds of polishing."""
+    first, second = a.polish
+    return (
+        Part(a.stop, schedule(a.steps, a.peak)),
+        Part(first, optax.linear_schedule(0.003, 0, first), mine_every=600, right=0.9),
+        Part(second, optax.linear_schedule(0.0015, 0, second), runs=True, mine_every=500, right=0.97),
+    )
 
-    def learn(self, step: int, rows: Rows, keep: int) -> tuple[Progress, NDArray[np.float64]]:
-        """Take one step on a batch; return where the phase is, and the loss of every row."""
+
+class Training:
+    """A training under way: the part it is in and the batches done of it, weights, rule, and sources of batches."""
+
+    def __init__(self, a: argparse.Namespace) -> None:
+        self.a, self.parts = a, parts(a)
+        self.vocabulary = edition(a.edition)
+        given = {name: value for name, value in vars(a).items() if name in Shape._fields and value is not None}
+        self.shape = SHAPES[a.edition]._replace(**given, vocabulary=self.vocabulary.size)
+        self.params = init(jax.random.key(a.seed), self.shape)
+        self.curve = Curve(a.size, self.shape, self.vocabulary)
+        self.seconds = 0.0
+        self._begin(0)
+        if (a.out / "state.npz").exists():
+            self._take_up()
+
+    def _begin(self, part: int) -> None:
+        """Begin a part."""
+        self.part, self.step = part, 0
+        self.rule = optimizer(self.parts[part].rate, self.a.decay)
+        self.state: Any = self.rule.init(self.params)
+        self.rng = np.random.default_rng(self.a.seed + part)
+        ends = [low - 1 for low, _ in GROUPS[1:]] + [self.vocabulary.disks]
+        self.sources = [
+            Source(self.vocabulary, self.rng, low, high, self.a.size, runs=self.parts[part].runs)
+            for (low, _), high in zip(GROUPS, ends, strict=True)
+        ]
+
+    def run(self) -> None:
+        """Go through what is left of all parts, writing weights, the curve, and what a later start needs."""
+        began = time.perf_counter() - self.seconds
+        while True:
+            before = sum(part.steps for part in self.parts[: self.part])
+            while self.step < self.parts[self.part].steps:
+                loss = self.learn()
+                self.seconds = time.perf_counter() - began
+                self.curve.add(before + self.step, loss, self.seconds, self.params)
+                if before + self.step == self.a.early:
+                    self.write("early")
+                if self.step % KEPT_EVERY == 0:
+                    self.keep()
+            if self.part == len(self.parts) - 1:
+                break
+            self.write(f"before-{self.part + 1}")
+            self._begin(self.part + 1)
+        self.write(self.a.edition)
+
+    def learn(self) -> Losses:
+        """Take one step; return the loss of every example of its batch."""
+        part = self.parts[self.part]
+        if part.mine_every and self.step % part.mine_every == 0:
+            self._mine(part.right)
+        self.step += 1
+        source = self.sources[int(self.rng.choice(len(GROUPS), p=[share for _, share in GROUPS]))]
+        rows = source.draw_mined() if part.mine_every else source.draw()
+        batch = trimmed(rows)
         self.params, self.state, each = update(
-            self.params, self.state, rows, shape=self.shape, keep=keep, rule=self.rule
+            self.params, self.state, batch, shape=self.shape, keep=batch.shape[1] // 2 - 1, rule=self.rule
         )
         loss = np.asarray(each)
-        return (step, self.params, float(loss.mean()), int((loss > np.log(2)).sum())), loss
+        if not part.mine_every:
+            source.learn(rows, loss)
+        return loss
+
+    def _mine(self, right: float) -> None:
+        """Look through many fresh states for those still hard."""
+        for source, (_, share) in zip(self.sources, GROUPS, strict=True):
+            score = partial(look, self.params, shape=self.shape)
+            found = source.mine(score, int(POOL * share), -np.log(right))
+            print(f"mined {found} of {int(POOL * share)}, {len(source.hard)} stored", flush=True)
+
+    def write(self, name: str) -> None:
+        """Write the weights."""
+        tensors = {key: np.asarray(weight) for key, weight in self.params.items()}
+        write_weights(self.a.out / f"{name}.safetensors", tensors, self.shape, self.a.edition)
+
+    def keep(self) -> None:
+        """Write what a later start goes on from: whole, whenever it is stopped."""
+        told = {"part": self.part, "step": self.step, "seconds": self.seconds, "curve": self.curve.rows,
+                "rng": self.rng.bit_generator.state}  # fmt: skip
+        leaves = jax.tree.leaves((self.params, self.state))
+        rows: dict[str, Any] = {f"rows_{i}_{j}": part.astype(np.int16) for i, source in enumerate(self.sources)
+                for j, part in enumerate(source.kept())}  # fmt: skip
+        np.savez(self.a.out / "next.npz", *leaves, told=np.array(json.dumps(told)), **rows)
+        (self.a.out / "next.npz").replace(self.a.out / "state.npz")
+        self.write("now")
+
+    def _take_up(self) -> None:
+        """Take up what was kept."""
+        with np.load(self.a.out / "state.npz") as kept:
+            told = json.loads(str(kept["told"]))
+            self._begin(told["part"])
+            self.step, self.seconds, self.curve.rows = told["step"], told["seconds"], told["curve"]
+            self.rng.bit_generator.state = told["rng"]
+            leaves, tree = jax.tree.flatten((self.params, self.state))
+            found = [jnp.asarray(kept[f"arr_{i}"]) for i in range(len(leaves))]
+            self.params, self.state = jax.tree.unflatten(tree, found)
+            for i, source in enumerate(self.sources):
+                source.take_up(*(kept[f"rows_{i}_{j}"].astype(np.int64) for j in range(2)))
+        print(f"goes on in part {self.part + 1} after {self.step} batches", flush=True)
 
 
-def learn(shape: Shape, a: argparse.Namespace) -> Iterator[Progress]:
-    """Phase 1: from random weights, on the first `stop` steps of the schedule, hard examples drawn again."""
-    phase = Phase(init(jax.random.key(a.seed), shape), optimizer(schedule(a.steps, a.peak), a.decay), shape, a.seed,
-                  a.size)  # fmt: skip
-    for step in range(1, a.stop + 1):
-        source = phase.source()
-        rows = source.draw()
-        progress, loss = phase.learn(step, rows, source.keep)
-        source.learn(rows, loss)
-        yield progress
+def look(params: Params, rows: Rows, *, shape: Shape) -> Losses:
+    """Return the loss of every row."""
+    batch = trimmed(rows)
+    return np.asarray(_look(params, batch, shape=shape, keep=batch.shape[1] // 2 - 1))
 
 
-class Polish(NamedTuple):
-    """A round of phase 2: its number and settings. `right` is the p_s under which a state counts as hard."""
-
-    number: int
-    steps: int
-    peak: float
-    runs: bool
-    pool: int
-    right: float
-    mine_every: int
-
-
-POLISH = (Polish(1, 3600, 0.003, False, 49152, 0.9, 600), Polish(2, 1500, 0.0015, True, 49152, 0.97, 500))
-
-
-def polish(start: Path, shape: Shape, a: argparse.Namespace, part: Polish) -> Iterator[Progress]:
-    """Phase 2: from a file written before; now and then look through many fresh states for those still hard."""
-    params: Params = {name: jnp.asarray(weight) for name, weight in read_weights(start)[0].items()}
-    rule = optimizer(optax.linear_schedule(part.peak, 0, part.steps), a.decay)
-    phase = Phase(params, rule, shape, a.seed + part.number, a.size, runs=part.runs)
-    before = a.stop + sum(p.steps for p in POLISH[: part.number - 1])
-    for step in range(1, part.steps + 1):
-        if step % part.mine_every == 1:
-            for source, (*_, share) in zip(phase.sources, GROUPS, strict=True):
-                score = partial(_look, phase.params, shape=shape, keep=source.keep)
-                found = source.mine(score, int(part.pool * share), -np.log(part.right))
-                print(f"mined {found} of {int(part.pool * share)}, {len(source.hard)} stored", flush=True)
-        source = phase.source()
-        yield phase.learn(before + step, source.draw_mined(), source.keep)[0]
-
-
-def on_the_path(params: Params, shape: Shape, chunks: int = 20, size: int = 96) -> dict[str, float]:
-    """Return p and the share of lost steps (p_s < 1/2) on random 20-disk path steps: watched, never trained on."""
-    steps = np.random.default_rng(0).integers(0, (1 << v.MAX_DISKS) - 1, chunks * size)
-    rows = rows_of(data.path_batch(steps, v.MAX_DISKS), 2 * v.MAX_DISKS + 13)
-    look = partial(_look, params, shape=shape, keep=v.MAX_DISKS + 8)
-    each = np.exp(-np.concatenate([look(part) for part in np.split(rows, chunks)]))
+def on_the_path(
+    params: Params, shape: Shape, vocabulary: Vocabulary, chunks: int = 4, size: int = 512
+) -> dict[str, float]:
+    """Return p and the share of lost steps (p_s < 1/2) on random steps of the longest path: never trained on."""
+    steps = np.random.default_rng(0).integers(0, (1 << vocabulary.disks) - 1, chunks * size)
+    rows = rows_of(data.path_batch(steps, vocabulary.disks), vocabulary)
+    each = np.exp(-np.concatenate([look(params, part, shape=shape) for part in np.split(rows, chunks)]))
     return {"path_p": round(float(each.mean()), 6), "path_lost": round(float((each < 0.5).mean()), 6)}
-
-
-def arguments() -> argparse.Namespace:
-    """Return the settings; the defaults made the weights that ship."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--out", type=Path, default=Path("training"))
-    parser.add_argument(
-        "--polish", type=int, choices=(1, 2), help="start with this round, from OUT/before-N.safetensors"
-    )
-    for name, kind, value in (
-        ("steps", int, 15000), ("stop", int, 10000), ("size", int, 64), ("seed", int, 1), ("early", int, 1500),
-        ("peak", float, 0.01), ("decay", float, 0.01), ("layers", int, 4), ("width", int, 64), ("hidden", int, 96),
-        ("heads", int, 2), ("kv-heads", int, 2), ("head-dim", int, 32), ("rope-base", float, 10000.0),
-    ):  # fmt: skip
-        parser.add_argument(f"--{name}", type=kind, default=value)
-    return parser.parse_args()
-
-
-def main() -> None:
-    """Learn, polish, write the weights and the curve."""
-    a = arguments()
-    shape = Shape(a.layers, a.width, a.hidden, a.heads, a.kv_heads, a.head_dim, a.rope_base, v.SIZE)
-    a.out.mkdir(parents=True, exist_ok=True)
-    curve, began = Curve(a.size), time.perf_counter()
-
-    def follow(run: Iterator[Progress], name: str) -> None:
-        for step, params, loss, wrong in run:
-            curve.add(step, loss, wrong, time.perf_counter() - began, params, shape)
-            tensors = {key: np.asarray(weight) for key, weight in params.items()} if step % 100 == 0 else {}
-            if step == a.early:
-                write_weights(a.out / "early.safetensors", tensors, shape)
-            if tensors:
-                write_weights(a.out / f"{name}.safetensors", tensors, shape)
-
-    if not a.polish:
-        follow(learn(shape, a), "before-1")
-    if a.polish != 2:
-        follow(polish(a.out / "before-1.safetensors", shape, a, POLISH[0]), "before-2")
-    follow(polish(a.out / "before-2.safetensors", shape, a, POLISH[1]), "neural")
-    settings = {name: value for name, value in vars(a).items() if name != "out"}
-    (a.out / "curve.json").write_text(json.dumps({"arguments": settings, "curve": curve.rows}, indent=0))
-    for file in sorted(a.out.glob("*.safetensors")):  # to be put into models/neural.py
-        print(file.name, hashlib.sha256(file.read_bytes()).hexdigest())
 
 
 class Curve:
     """The training curve: a row for every 100 steps, with a look at the path at every 500."""
 
-    def __init__(self, size: int) -> None:
-        self.size = size
+    def __init__(self, size: int, shape: Shape, vocabulary: Vocabulary) -> None:
+        self.size, self.shape, self.vocabulary = size, shape, vocabulary
         self.rows: list[dict[str, float]] = []
-        self._window: list[tuple[float, int]] = []
+        self._window: list[tuple[float, float]] = []
 
-    def add(self, step: int, loss: float, wrong: int, seconds: float, params: Params, shape: Shape) -> None:
-        """Take in one step."""
-        self._window.append((loss, wrong))
+    def add(self, step: int, loss: Losses, seconds: float, params: Params) -> None:
+        """Take in one step: the loss of every example of its batch."""
+        self._window.append((float(loss.mean()), float((loss > np.log(2)).mean())))
         if step % 100:
             return
         mean, miss = np.mean(self._window, 0).tolist()
-        row = {"step": step, "seconds": round(seconds), "loss": round(mean, 6), "wrong": round(miss / self.size, 6)}
-        self.rows.append(row | (on_the_path(params, shape) if step % 500 == 0 else {}))
+        row = {"step": step, "seconds": round(seconds), "loss": round(mean, 6), "wrong": round(miss, 6)}
+        self.rows.append(row | (on_the_path(params, self.shape, self.vocabulary) if step % 500 == 0 else {}))
         self._window.clear()
         print(self.rows[-1], flush=True)
+
+
+def arguments() -> argparse.Namespace:
+    """Return the settings; sizes that are not given are those of the edition."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--edition", choices=sorted(SHAPES), default="neural-2")
+    parser.add_argument("--out", type=Path, help="training/EDITION")
+    for name, kind, value in (
+        ("steps", int, 15000), ("stop", int, 10000), ("size", int, 64), ("seed", int, 1), ("early", int, 1500),
+        ("peak", float, 0.01), ("decay", float, 0.01),
+    ):  # fmt: skip
+        parser.add_argument(f"--{name}", type=kind, default=value)
+    parser.add_argument("--polish", type=int, nargs=2, default=[3600, 1500], help="batches of its two rounds")
+    for name, size in SHAPES["neural-1"]._asdict().items():
+        parser.add_argument(f"--{name.replace('_', '-')}", type=type(size))
+    a = parser.parse_args()
+    a.out = a.out or Path("training") / a.edition
+    return a
+
+
+def main() -> None:
+    """Learn, polish, write the weights and the curve."""
+    a = arguments()
+    a.out.mkdir(parents=True, exist_ok=True)
+    training = Training(a)
+    training.run()
+    settings = {name: value for name, value in vars(a).items() if name != "out"} | training.shape._asdict()
+    (a.out / "curve.json").write_text(json.dumps({"arguments": settings, "curve": training.curve.rows}, indent=0))
+    for file in sorted(a.out.glob("*.safetensors")):  # to be put into models/neural/bundled.py
+        print(file.name, hashlib.sha256(file.read_bytes()).hexdigest())
 
 
 if __name__ == "__main__":

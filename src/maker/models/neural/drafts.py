@@ -12,43 +12,81 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from maker.models.neural import vocabulary as v
+from maker.models.neural.vocabulary import Vocabulary
 
-#: how a reply begins, before anything is known of it
-OPENING = [v.MOVE]
 #: the most tokens guessed at once; halved each time a draw leaves its guess, until it is sampled token by token
 _LONGEST = 48
 
-_Looks = tuple[tuple[int, ...], tuple[int, ...]]
+_Looks = tuple[str, int, tuple[int, ...]]
 
 
-class Moves:
-    """The pegs of the moves that were written last, by what their prompts look like."""
+class Drafts:
+    """Guesses in the tokens of one edition, and the pegs of the moves written last, by what their prompts look like."""
 
-    def __init__(self) -> None:
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self._v = vocabulary
         self._last: dict[_Looks, int] = {}
 
     def opening(self, prompt: Sequence[int]) -> list[int]:
         """Return the tokens that a reply is guessed to begin with: all up to its end, where a move can be guessed."""
-        stacks = _stacks(prompt)
-        pegs = self._last.get(_looks(prompt, stacks))
+        stacks = self._stacks(prompt)
+        pegs = self._last.get(self._looks(prompt, stacks))
         if pegs is None or not stacks[pegs // 3]:
-            return OPENING
-        disk = stacks[pegs // 3][-1]
-        return [*OPENING, v.FIRST + disk, v.MOVE_PEGS + pegs, *_after(stacks, disk, pegs)]
+            return self._v.opening
+        source, target = divmod(pegs, 3)
+        disk = stacks[source][-1]
+        return self._v.encode(f"move = [{disk}, {source}, {target}]\nnext_state = {_after(stacks, disk, pegs)}")
 
     def learn(self, prompt: Sequence[int], written: Sequence[int]) -> None:
         """Take note of a reply, if it begins with a move."""
-        pegs = written[2] - v.MOVE_PEGS if len(written) > 2 else -1
-        stacks = _stacks(prompt)
-        if 0 <= pegs < v.FIRST - v.MOVE_PEGS and max(divmod(pegs, 3)) < len(stacks):
-            self._last[_looks(prompt, stacks)] = pegs
+        pegs = self._pegs(written)
+        stacks = self._stacks(prompt)
+        if pegs is not None and max(divmod(pegs, 3)) < len(stacks):
+            self._last[self._looks(prompt, stacks)] = pegs
 
+    def left(self, written: Sequence[int], opening: Sequence[int]) -> bool:
+        """Say whether a reply has another move than it was guessed to have."""
+        begin = self._v.pegs_at + 1
+        return list(written[:begin]) != list(opening[:begin])
 
-def _looks(prompt: Sequence[int], stacks: list[list[int]]) -> _Looks:
-    """Return in what prompts are alike: their first word, the pegs of the previous move, the order of the top disks."""
-    tops = [stack[-1] if stack else v.MAX_NUMBER for stack in stacks]
-    return tuple(prompt[:3:2]), tuple(sorted(range(len(tops)), key=tops.__getitem__))
+    def expected(self, prompt: Sequence[int], written: Sequence[int], rest: list[int]) -> list[int]:
+        """Return the tokens guessed to follow `written`; `rest` was guessed in place of its last token and after."""
+        last = written[-1]
+        if last in self._v.pegs:
+            disk = self._v.number[written[-2]] if len(written) > 1 else 0
+            return self._v.encode(str(_after(self._stacks(prompt), disk, self._v.pegs[last]))[2:])
+        moved = self._pegs(written) is not None
+        whole = self.expected(prompt, written[: self._v.pegs_at + 1], []) if moved else rest
+        # A slip in copying: a disk that is known goes on with those above it, and else one token stands for another. Of
+        # the two ends of stacks it is the next one.
+        if last != self._v.bar and last in whole:
+            return whole[whole.index(last) + 1 :]
+        return rest[rest.index(last) + 1 :] if last in rest else rest[1:]
+
+    def _pegs(self, written: Sequence[int]) -> int | None:
+        """Return the pegs of the move that a reply begins with."""
+        return self._v.pegs.get(written[self._v.pegs_at]) if len(written) > self._v.pegs_at else None
+
+    def _looks(self, prompt: Sequence[int], stacks: list[list[int]]) -> _Looks:
+        """Return in what prompts are alike: first word, the pegs of the previous move, the order of the top disks."""
+        tops = [stack[-1] if stack else self._v.disks + 1 for stack in stacks]
+        order = tuple(sorted(range(len(tops)), key=tops.__getitem__))
+        before = prompt[self._v.pegs_at] if len(prompt) > self._v.pegs_at else -1
+        return self._v.pieces[prompt[0]].partition("\n")[0] if prompt else "", before, order
+
+    def _stacks(self, prompt: Sequence[int]) -> list[list[int]]:
+        """Return the disks of the prompt's stacks."""
+        stacks: list[list[int]] = [[]]
+        for token in prompt[:-1]:
+            part = self._v.stacked[token]
+            if part is None:
+                stacks = [[]]  # up to here it was the previous move
+                continue
+            ended, disks = part
+            if ended:
+                stacks.append([])
+            stacks[-1] += disks
+        return stacks
 
 
 def believed(guess: list[int], left: int) -> list[int]:
@@ -56,46 +94,10 @@ def believed(guess: list[int], left: int) -> list[int]:
     return guess[: _LONGEST >> left]
 
 
-def expected(prompt: Sequence[int], written: Sequence[int], rest: list[int]) -> list[int]:
-    """Return the tokens guessed to follow `written`; `rest` was guessed in the place of its last token and after."""
-    last, place = written[-1], len(OPENING) + 1
-    if _is_move(last):
-        return _after(_stacks(prompt), written[-2] - v.FIRST if len(written) > 1 else 0, last - v.MOVE_PEGS)
-    moved = len(written) > place and _is_move(written[place])
-    whole = expected(prompt, written[: place + 1], []) if moved else rest
-    # A slip in copying: a disk that is known goes on with those above it, and else one token stands for another. Of the
-    # two ends of stacks it is the next one.
-    if last != v.BAR and last in whole:
-        return whole[whole.index(last) + 1 :]
-    return rest[rest.index(last) + 1 :] if last in rest else rest[1:]
-
-
-def _is_move(token: int) -> bool:
-    return v.MOVE_PEGS <= token < v.FIRST
-
-
-def _stacks(prompt: Sequence[int]) -> list[list[int]]:
-    """Return the disks of the prompt's stacks."""
-    stacks: list[list[int]] = [[]]
-    for token in prompt[:-1]:
-        if token >= v.FIRST:
-            stacks[-1].append(token - (v.NEXT if token >= v.NEXT else v.FIRST))
-        elif token == v.BAR:
-            stacks.append([])
-        else:
-            stacks = [[]]  # up to here it was the previous move
-    return stacks
-
-
-def _after(stacks: list[list[int]], disk: int, pegs: int) -> list[int]:
-    """Return the tokens of stacks after `disk` went from peg to peg as the model wrote."""
+def _after(stacks: list[list[int]], disk: int, pegs: int) -> list[list[int]]:
+    """Return the stacks after `disk` went from peg to peg as the model wrote."""
     source, target = divmod(pegs, 3)
     if max(source, target) < len(stacks) and disk in stacks[source]:
         stacks[source].remove(disk)
         stacks[target].append(disk)
-    tokens: list[int] = []
-    for stack in stacks:
-        tokens += [(v.NEXT if i else v.FIRST) + number for i, number in enumerate(stack)]
-        tokens.append(v.BAR)
-    tokens[-1] = v.CLOSE
-    return tokens
+    return stacks

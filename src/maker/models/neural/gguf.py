@@ -7,7 +7,9 @@ the prompt, so that a llama.cpp server writes the same greedy text. Every piece 
 token, which llama.cpp cuts out of the text longest first, and nothing is put before the prompt. The
 chat template is the bare content of the messages, so chat routes work as well.
 
-Not covered: refusing prompts. llama.cpp reads text it has no token for as the end token.
+Not covered: refusing prompts (llama.cpp reads text it has no token for as the end token), and editions with runs of
+disks as pieces, such as neural-2: llama.cpp cuts out the longest pieces of a whole text first, wherever they stand,
+and so not the ones that come first.
 """
 
 from __future__ import annotations
@@ -18,10 +20,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from maker.models.neural import vocabulary as v
+from maker.errors import ModelError
 from maker.models.neural.bundled import weight_file
 from maker.models.neural.sampler import CONTEXT
-from maker.models.neural.weights import Shape, Weights, read_weights
+from maker.models.neural.vocabulary import edition
+from maker.models.neural.weights import Shape, Weights, read_edition, read_weights
 
 _NAMES = {
     "q": "attn_q",
@@ -40,12 +43,15 @@ _CHAT = "{% for message in messages %}{{ message['content'] }}{% endfor %}"
 def export(path: str | Path, weights: str | Path | None = None) -> None:
     """Write the GGUF file `path` from the bundled (or another) weight file.
 
-    Raises ModelError for a damaged weight file, ImportError without the `gguf` package.
+    Raises ModelError for a damaged weight file and another edition than neural-1, ImportError without `gguf`.
     """
     import gguf  # noqa: PLC0415  only here is the package needed
 
     source, checksum = weight_file(weights)
     tensors, shape = read_weights(source, np.float32, checksum)
+    v = edition(read_edition(source))
+    if v.edition != "neural-1":
+        raise ModelError(f"{source} is of the edition {v.edition}: llama.cpp would cut its text into other tokens.")
     writer = gguf.GGUFWriter(str(path), "llama")
     writer.add_name("maker-neural")
     writer.add_context_length(CONTEXT)
@@ -59,14 +65,14 @@ def export(path: str | Path, weights: str | Path | None = None) -> None:
     writer.add_rope_freq_base(shape.rope_base)
     writer.add_vocab_size(shape.vocabulary)
     writer.add_file_type(gguf.LlamaFileType.ALL_F32)
-    kinds = [gguf.TokenType.CONTROL if i == v.END else gguf.TokenType.USER_DEFINED for i in range(v.SIZE)]
+    kinds = [gguf.TokenType.CONTROL if i == v.end else gguf.TokenType.USER_DEFINED for i in range(v.size)]
     writer.add_tokenizer_model("llama")
-    writer.add_token_list(list(v.PIECES))
-    writer.add_token_scores([0.0] * v.SIZE)
+    writer.add_token_list(list(v.pieces))
+    writer.add_token_scores([0.0] * v.size)
     writer.add_token_types(kinds)
-    writer.add_bos_token_id(v.END)  # never added, but the format wants one
-    writer.add_eos_token_id(v.END)
-    writer.add_unk_token_id(v.END)
+    writer.add_bos_token_id(v.end)  # never added, but the format wants one
+    writer.add_eos_token_id(v.end)
+    writer.add_unk_token_id(v.end)
     writer.add_add_bos_token(False)
     writer.add_add_eos_token(False)
     writer.add_add_space_prefix(False)

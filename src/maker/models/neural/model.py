@@ -3,7 +3,7 @@
 Promises: `NeuralModel` answers the compact Hanoi prompt by sampling a small transformer token by
 token, so its mistakes, malformed texts and over-long replies are its own, and each draw depends on
 (prompt, seed, temperature) only, up to float32 rounding. A prompt it cannot read, or one with more
-than 20 disks, raises `ModelError` before anything is sampled; so does a damaged weight file.
+disks than its edition reads (20), raises `ModelError` before anything is sampled; so does a damaged weight file.
 
 Not covered: training (`experiments/training/train.py`), other prompts than the compact one, schemas.
 """
@@ -19,9 +19,8 @@ import numpy as np
 
 from maker.decision.sample import Request, Sample
 from maker.errors import ModelError
-from maker.models.neural.bundled import build
+from maker.models.neural.bundled import EDITIONS, build
 from maker.models.neural.sampler import Job, Text
-from maker.models.neural.vocabulary import encode_prompt
 from maker.models.neural.worker import Workers
 
 
@@ -49,13 +48,15 @@ class NeuralModel:
     ) -> None:
         if workers < 0:
             raise ValueError(f"workers must be 0 or more, not {workers}")
-        extra = [f"weights={weights}"] if weights not in (None, "neural") else []
+        called = str(weights) if weights in EDITIONS else "neural"
+        extra = [f"weights={weights}"] if weights not in (None, called) else []
         extra += [f"noise={noise}"] if noise else []
         extra += [f"seed={seed}"] if noise and seed else []
-        self.name = "neural" + (":" + ",".join(extra) if extra else "")
+        self.name = called + (":" + ",".join(extra) if extra else "")
         options: dict[str, Any] = {"weights": weights, "dtype": dtype, "noise": noise, "seed": seed}
         here = build(**options)  # with workers, a check of the options before the first draw
         self._workers = Workers(options, workers) if workers else None
+        self._tokens = here.vocabulary.encode_prompt
         self._answer = here.answer if self._workers is None else self._workers.answer
         self.callers = workers + 1
 
@@ -65,7 +66,7 @@ class NeuralModel:
         for index, request in enumerate(requests):
             heat = 1.0 if request.temperature is None else request.temperature
             groups.setdefault((request.prompt, heat), []).append(index)
-        jobs = [_job(prompt, heat, [requests[i] for i in members]) for (prompt, heat), members in groups.items()]
+        jobs = [self._job(prompt, heat, [requests[i] for i in members]) for (prompt, heat), members in groups.items()]
         replies = await anyio.to_thread.run_sync(self._answer, jobs)
         samples: list[Sample | None] = [None] * len(requests)
         for members, job, (texts, own) in zip(groups.values(), jobs, replies, strict=True):
@@ -77,17 +78,16 @@ class NeuralModel:
                 samples[i] = made[key]
         return [sample for sample in samples if sample is not None]
 
+    def _job(self, prompt: str, temperature: float, requests: list[Request]) -> Job:
+        """Return the draws of one prompt as plain data; raise ModelError if the prompt cannot be read."""
+        if not 0 <= temperature < np.inf:
+            raise ModelError(f"the bundled model 'neural' needs a temperature of 0 or more, not {temperature!r}")
+        return Job(self._tokens(prompt), temperature, [r.seed for r in requests], [r.max_tokens for r in requests])
+
     async def aclose(self) -> None:
         """End the worker processes, if any were started."""
         if self._workers is not None:
             await anyio.to_thread.run_sync(self._workers.close)
-
-
-def _job(prompt: str, temperature: float, requests: list[Request]) -> Job:
-    """Return the draws of one prompt as plain data; raise ModelError if the prompt cannot be read."""
-    if not 0 <= temperature < np.inf:
-        raise ModelError(f"the bundled model 'neural' needs a temperature of 0 or more, not {temperature!r}")
-    return Job(encode_prompt(prompt), temperature, [r.seed for r in requests], [r.max_tokens for r in requests])
 
 
 def _sample(text: Text, tokens_in: int, stop: tuple[str, ...]) -> Sample:

@@ -23,15 +23,16 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from maker.models.neural import vocabulary as v
-from maker.models.neural.drafts import Moves, believed, expected
+from maker.models.neural.drafts import Drafts, believed
 from maker.models.neural.transformer import Array, Cache, Transformer
+from maker.models.neural.vocabulary import Vocabulary
 
 CONTEXT = 128
 #: prompts decoded together: the more, the fewer passes for those few draws that leave what was guessed
 LANES = 128
+#: tokens by which prompts decoded together may differ in length
+_SLACK = 2
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
-_TOKENS = np.arange(v.SIZE)
 #: far more than a share can be wrong by in float32
 _EDGE = 1e-4
 
@@ -89,20 +90,20 @@ class _Row:
 
 
 class Sampler:
-    """A transformer with a cache that is kept from batch to batch."""
+    """A transformer in the tokens of its edition, with a cache that is kept from batch to batch."""
 
-    def __init__(self, transformer: Transformer) -> None:
-        self.transformer = transformer
+    def __init__(self, transformer: Transformer, vocabulary: Vocabulary) -> None:
+        self.transformer, self.vocabulary = transformer, vocabulary
         self.cache = Cache(transformer.shape, transformer.dtype)
-        self.moves = Moves()
+        self.drafts = Drafts(vocabulary)
 
     def answer(self, jobs: Sequence[Job]) -> list[Answered]:
         """Return the replies to every job, in order."""
         replies: list[Answered] = [([], [])] * len(jobs)
         order = sorted(range(len(jobs)), key=lambda i: len(jobs[i].tokens))
         while order:
-            length = len(jobs[order[0]].tokens)
-            batch = [i for i in order[:LANES] if len(jobs[i].tokens) == length]
+            most = len(jobs[order[0]].tokens) + _SLACK
+            batch = [i for i in order[:LANES] if len(jobs[i].tokens) <= most]
             order = order[len(batch) :]
             for i, reply in zip(batch, _Batch(self, [jobs[i] for i in batch]).run(), strict=True):
                 replies[i] = reply
@@ -121,21 +122,24 @@ class _Picked(NamedTuple):
 
 
 class _Batch:
-    """Up to LANES prompts of equal length on their way to their replies."""
+    """Up to LANES prompts of nearly equal length on their way to their replies; the shorter ones begin later."""
 
     def __init__(self, sampler: Sampler, jobs: list[Job]) -> None:
-        self.transformer, self.cache, self.moves, self.jobs = sampler.transformer, sampler.cache, sampler.moves, jobs
-        self.prompt = len(jobs[0].tokens)
-        self.room = CONTEXT - self.prompt
+        self.transformer, self.cache, self.drafts, self.jobs = sampler.transformer, sampler.cache, sampler.drafts, jobs
+        self.vocabulary = sampler.vocabulary
+        lengths = np.array([len(job.tokens) for job in jobs])
+        self.prompt = int(lengths.max())
+        self.unused = self.prompt - lengths
+        self.room = CONTEXT - int(lengths.min())
         self.job_of = np.repeat(np.arange(len(jobs)), [len(job.seeds) for job in jobs])
         self.first_draw = np.searchsorted(self.job_of, np.arange(len(jobs)))
         seeds = np.array([seed & (2**64 - 1) for job in jobs for seed in job.seeds], np.uint64)
         with np.errstate(over="ignore"):
             self.keys = _mix(seeds + _GOLDEN)
         limits = np.array([limit for job in jobs for limit in job.limits])
-        self.limits = np.clip(limits, 1, self.room)
+        self.limits = np.clip(limits, 1, CONTEXT - lengths[self.job_of])
         self.temperature = np.array([job.temperature for job in jobs])
-        self.rows = [_Row(i, i, [], self.moves.opening(job.tokens)) for i, job in enumerate(jobs)]
+        self.rows = [_Row(i, i, [], self.drafts.opening(job.tokens)) for i, job in enumerate(jobs)]
         self.row = self.job_of.copy()  # of every draw; -1 once it has its reply
         self.waiting = {0: list(range(len(jobs)))}  # rows by the number of tokens they have written
         self.free: list[int] = []
@@ -153,26 +157,36 @@ class _Batch:
         return self.replies
 
     def _guesses(self, rows: list[int], written: int) -> NDArray[np.int64]:
-        """Return guesses [rows, as many as half of the rows have and the context holds], -1 after a guess's end."""
+        """Return guesses [rows, enough for most rows and no more than the context holds], -1 after a guess's end.
+
+        Most: nine in ten before anything is written, when nearly all guesses are right and of nearly equal length;
+        half among those that have left theirs.
+        """
         guesses = [believed(row.guess, row.left) for row in (self.rows[number] for number in rows)]
-        count = min(sorted(map(len, guesses))[len(guesses) // 2], self.room - written - 1)
+        lengths = sorted(map(len, guesses))
+        count = min(lengths[len(guesses) // 2 if written else 9 * len(guesses) // 10], self.room - written - 1)
         return np.array([[*guess[:count], *[-1] * (count - len(guess))] for guess in guesses], np.int64)
 
     def _read(self, rows: list[int], written: int, guess: NDArray[np.int64]) -> Array:
         """Read what the rows' slots do not hold yet, and their guesses; return the logits [rows, 1 + guesses, v]."""
         read = [self.rows[number] for number in rows]
-        known = np.array([row.written[-1:] or self.jobs[row.job].tokens for row in read])
+        jobs = [row.job for row in read]
+        known = np.array([row.written[-1:] or self._padded(row.job) for row in read])
         tokens = np.concatenate([known, np.maximum(guess, 0)], 1)
         place = self.prompt + written - 1 if written else 0
         self.cache.reserve(self.slots, place + tokens.shape[1])
         slots = np.array([row.slot for row in read])
-        return self.transformer.read(tokens, place, slots, self.cache, guess.shape[1] + 1)
+        return self.transformer.read(tokens, place, slots, self.cache, guess.shape[1] + 1, self.unused[jobs])
+
+    def _padded(self, job: int) -> list[int]:
+        """Return a prompt that ends where the others do; what is before it is not seen."""
+        return [0] * int(self.unused[job]) + self.jobs[job].tokens
 
     def _pick(self, rows: list[int], written: int, guess: NDArray[np.int64], logits: Array) -> _Picked:
         """Let every draw of the rows pick its tokens, as far as its picks are those guessed, and one more."""
-        n, count, _ = logits.shape
+        n, count, size = logits.shape
         weight, top = self._weights(logits, rows)
-        total = weight @ np.ones(v.SIZE, weight.dtype)
+        total = weight @ np.ones(size, weight.dtype)
         local = np.full(len(self.rows) + 1, -1)  # the last one for draws that have ended
         local[rows] = np.arange(n)
         draws = np.flatnonzero(local[self.row] >= 0)
@@ -185,12 +199,12 @@ class _Batch:
         near, at = np.nonzero(np.minimum(aim, 1 - aim) < others)
         if len(near):
             passed = np.cumsum(weight[mine[near], at], 1, dtype=np.float64)
-            token[near, at] = np.minimum((passed <= (aim[near, at] * passed[:, -1])[:, None]).sum(1), v.SIZE - 1)
+            token[near, at] = np.minimum((passed <= (aim[near, at] * passed[:, -1])[:, None]).sum(1), size - 1)
         kept = np.cumprod(token[:, :-1] == guess[mine], 1).sum(1)
         kept = np.minimum(kept, self.limits[draws] - written - 1)
-        key = (mine * count + kept) * v.SIZE + token[np.arange(len(draws)), kept]
+        key = (mine * count + kept) * size + token[np.arange(len(draws)), kept]
         key, way = np.unique(key, return_inverse=True)
-        source, own = np.divmod(key, v.SIZE)
+        source, own = np.divmod(key, size)
         row, stop = np.divmod(source, count)
         with np.errstate(divide="ignore"):
             along = np.log(np.take_along_axis(weight[:, :-1], guess[..., None], 2)[..., 0] / total[:, :-1])
@@ -209,7 +223,7 @@ class _Batch:
         with np.errstate(under="ignore", over="ignore"):
             weight = np.exp(logits, out=logits)
         if cold.any():
-            weight[cold] = top[cold][..., None] == _TOKENS
+            weight[cold] = top[cold][..., None] == np.arange(logits.shape[2])
         return weight, top
 
     def _go_on(self, rows: list[int], guess: NDArray[np.int64], picked: _Picked) -> None:
@@ -223,7 +237,7 @@ class _Batch:
             left = old.left + (kept < guessed[source])
             self.rows.append(_Row(old.job, -1, written, old.guess[kept:], left, old.logprob + gain))
         self.row[picked.draws] = first + picked.way
-        done = (picked.token == v.END)[picked.way]
+        done = (picked.token == self.vocabulary.end)[picked.way]
         lengths = np.array([len(row.written) for row in self.rows[first:]])
         done |= self.limits[picked.draws] <= lengths[picked.way]
         self._finish(picked.draws[done])
@@ -231,7 +245,7 @@ class _Batch:
         self._give_slots(olds, first + goes_on, picked.row[goes_on])
         for number in (first + goes_on).tolist():
             row = self.rows[number]
-            row.guess = expected(self.jobs[row.job].tokens, row.written, row.guess)
+            row.guess = self.drafts.expected(self.jobs[row.job].tokens, row.written, row.guess)
             self.waiting.setdefault(len(row.written), []).append(number)
 
     def _give_slots(self, olds: list[_Row], numbers: NDArray[np.int64], sources: NDArray[np.int64]) -> None:
@@ -259,9 +273,9 @@ class _Batch:
             texts, index = self.replies[row.job]
             if number not in made:
                 made[number] = len(texts)
-                if row.written[:3] != self.rows[row.job].guess[:3]:  # of a job's first row: how it was to begin
-                    self.moves.learn(self.jobs[row.job].tokens, row.written)
-                finish = "stop" if row.written[-1] == v.END else "length"
-                texts.append(Text(v.decode(row.written), len(row.written), finish, row.logprob))
+                if self.drafts.left(row.written, self.rows[row.job].guess):  # a job's first row has how it was to begin
+                    self.drafts.learn(self.jobs[row.job].tokens, row.written)
+                finish = "stop" if row.written[-1] == self.vocabulary.end else "length"
+                texts.append(Text(self.vocabulary.decode(row.written), len(row.written), finish, row.logprob))
             index[draw - self.first_draw[row.job]] = made[number]
         self.row[draws] = -1

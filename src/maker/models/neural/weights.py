@@ -22,7 +22,11 @@ Weights = dict[str, NDArray[Any]]
 
 
 class Shape(NamedTuple):
-    """Sizes of the transformer: `heads` share `kv_heads` keys and values; `rope_base` of the rotation."""
+    """Sizes of the transformer: `heads` share `kv_heads` keys and values; `rope_base` of the rotation.
+
+    back: of how many tokens before it a place knows at once, by embeddings of their own; token 0 stands before all.
+    gate: of the feed-forward, "silu" or "relu".
+    """
 
     layers: int
     width: int
@@ -32,11 +36,15 @@ class Shape(NamedTuple):
     head_dim: int
     rope_base: float
     vocabulary: int
+    back: int = 0
+    gate: str = "silu"
 
 
-def write_weights(path: Path, weights: Weights, shape: Shape) -> None:
-    """Write `weights` in float16, in order of name, with the shape as metadata."""
-    header: dict[str, Any] = {"__metadata__": {"shape": json.dumps(list(shape))}}
+def write_weights(path: Path, weights: Weights, shape: Shape, edition: str | None = None) -> None:
+    """Write `weights` in float16, in order of name, with the shape and the edition, if it has one, as metadata."""
+    sizes = list(shape if shape.back else shape[:-2])  # as the files of the first edition have them
+    metadata = {"shape": json.dumps(sizes)} | ({"edition": edition} if edition else {})
+    header: dict[str, Any] = {"__metadata__": metadata}
     body = b""
     for name in sorted(weights):
         raw = np.ascontiguousarray(weights[name], dtype="<f2").tobytes()
@@ -69,6 +77,13 @@ def read_weights(path: Path, dtype: Any = np.float32, sha256: str | None = None)
         return {name: _tensor(raw[8 + size :], entry, dtype) for name, entry in header.items()}, shape
     except (ValueError, KeyError, TypeError, AttributeError, struct.error) as error:
         raise ModelError(f"{path} is not a weight file of this format: {error!r}. Reinstall maker.") from error
+
+
+def read_edition(path: Path) -> str:
+    """Return the edition that a weight file names: "neural-1" if none, as the first one's files do not."""
+    with path.open("rb") as file:
+        (size,) = struct.unpack("<Q", file.read(8))
+        return str(json.loads(file.read(size))["__metadata__"].get("edition", "neural-1"))
 
 
 def _tensor(body: bytes, entry: dict[str, Any], dtype: Any) -> NDArray[Any]:
