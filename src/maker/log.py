@@ -11,6 +11,7 @@ hear all events, at whatever level, before they become text (`listen`).
 | run.epoch      | warning | settings were changed on purpose: run, number, changed                                 |
 | run.escalation | warning | a step that did not decide is asked otherwise: step, rung, reason, change              |
 | map.apart      | warning | all answers to the first items differ in one field alone: field, items, advice         |
+| crew.apart     | info    | a step is left to the run's own process, where a worker stopped: step, why             |
 | crew.lost      | warning | a worker is gone, what it had is decided by others: process (its name), detail         |
 | crew.none      | warning | workers were asked for, and none can help: why                                         |
 | run.steering   | info    | somebody steers a run under way: set, extend, pause, ... as ordered                    |
@@ -30,6 +31,7 @@ hear all events, at whatever level, before they become text (`listen`).
 | model.closed   | debug   | most of a round was refused, everybody waits: seconds, limit                           |
 | model.slower   | debug   | the limit of requests out at once went down: limit, ceiling                            |
 | model.concurrency | debug | how many requests at once the endpoint bears: found, seconds (of a reply)             |
+| model.keeper   | debug   | the one who keeps the gate for all workers could not be asked: detail                  |
 | model.without  | debug   | a server does not take all fields, it is asked with less from now on: model, takes     |
 | server.lost    | warning | one of several servers failed, the others go on: server, detail                        |
 | server.back    | warning | it answers again: server                                                               |

@@ -564,3 +564,9 @@ def test_verdicts_say_what_to_pass_to_another_process() -> None:
     with pytest.raises(TypeError, match=r"list\(verdicts\)"):
         pickle.dumps(found)
     assert pickle.loads(pickle.dumps(list(found))) == list(found)
+
+
+def test_a_map_has_no_workers() -> None:
+    """Workers are refused in words, before anything is asked: they could not make the questions again."""
+    with pytest.raises(maker.TaskError, match="have none"):
+        maker.map_sync("{item}?", ["a"], model="oracle", workers="ray")  # type: ignore[call-overload]

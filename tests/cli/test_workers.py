@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from maker.cli.workers import workers_of
+from maker.cli.workers import model_for, workers_of
 from maker.engine.crew.cluster import Ray
 from maker.errors import TaskError
 
@@ -28,3 +28,15 @@ def test_options_that_do_not_fit(given: Any, said: str) -> None:
     """Another kind of workers, options of a cluster without one, and workers that cannot be are refused."""
     with pytest.raises(TaskError, match=said):
         workers_of(*given)
+
+
+NOTHING = {"prices": None, "timeout": None, "header": None, "extra": None, "query": None}
+
+
+def test_each_worker_makes_the_model_from_its_name() -> None:
+    """One name is handed on; several models, and what a worker would not know of, are refused with what to do."""
+    assert model_for({"model": ["http://h:1/v1#m"], **NOTHING}) == "http://h:1/v1#m"
+    with pytest.raises(TaskError, match="one model"):
+        model_for({"model": ["a", "b"], **NOTHING})
+    with pytest.raises(TaskError, match=r"--prices, --header: .*maker\.toml"):
+        model_for({"model": ["fast"], **NOTHING, "prices": "1,2", "header": ["A: b"]})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -9,8 +10,9 @@ import pytest
 
 import maker
 from maker.errors import TaskError
-from maker.models import load_model
+from maker.models import load_model, spelled
 from maker.models.named import Entry, named, names
+from maker.models.providers import from_spec
 from maker.testing import FaultServer
 
 CANARY = "sk-canary-77aa5f1e"
@@ -168,3 +170,16 @@ def test_every_setting_of_the_maker_of_models_has_its_key():
     """What `openai_model` takes can be said in a section, but for a key itself and for draws that share a call."""
     settings = set(maker.openai_model.__kwdefaults__)
     assert set(Entry.model_fields) - {"url", "name", "model"} == settings - {"api_key", "n"}
+
+
+def test_a_name_is_told_to_where_there_is_no_file(folder, monkeypatch):
+    """What it means travels as JSON, without a key, and makes the same model; other specifications mean themselves."""
+    monkeypatch.setenv("TEAM_KEY", CANARY)
+    write(folder / "maker.toml", SECTION, 'api_key_env = "TEAM_KEY"', "timeout = 7", "prices = {input = 1, output = 2}")
+    spec, settings = json.loads(json.dumps(spelled("fast", 3)))
+    (folder / "maker.toml").unlink()
+    model = from_spec(spec, **settings)
+    assert (model.name, model.timeout, model.prices) == ("http://h:1/v1#m", 7.0, maker.Prices(input=1, output=2))
+    assert CANARY not in json.dumps([spec, settings])
+    assert spelled("oracle:p=1", 3) == ("oracle:p=1", {})
+    assert spelled("http://h:1/v1#m") == ("http://h:1/v1#m", {})

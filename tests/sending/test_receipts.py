@@ -23,7 +23,7 @@ from maker.decision.sample import Failure, Prices, Request, Sample
 from maker.errors import JournalError, JournalFull
 from maker.journal.database import read_records
 from maker.journal.notes import note_of
-from maker.journal.records import decode
+from maker.journal.records import decode, encode_note
 from maker.journal.writer import Journal
 from maker.sending.budget.usage import Spent, Usage
 from maker.sending.receipts import Receipts
@@ -402,3 +402,64 @@ def test_samples_of_any_text_come_back_as_they_were(tmp_path: Path) -> None:
     assert stopped.stopped == "max_calls"
     assert [note.get("text") for note in notes(path, "sample")] == texts
     assert maker.run_sync(task, model=model, k=1, journal=path, segments=1, limits={"max_calls": 6}).samples == 6
+
+
+# -- calls that others make ------------------------------------------------------------------------------------
+
+
+def replayed(path: Path) -> Usage:
+    """Return the account that a journal of receipts alone brings back."""
+    usage = Usage()
+    with Journal(path) as journal:
+        again = Receipts(journal, usage)
+        for record in journal.replay():
+            again.replay(note_of(decode(record), path))  # type: ignore[arg-type]
+        again.close_replay()
+    return usage
+
+
+def test_a_block_counts_as_spent_until_it_is_returned(tmp_path: Path) -> None:
+    """A block that nobody returned is sent and spent at the most; a returned one leaves nothing but what was noted."""
+    path, bounds = tmp_path / "lost.db", [Spent(assumed=9, cost=0.5)] * 3
+
+    async def lost(receipts: Receipts) -> None:
+        receipts.note_block("r/block 0", bounds)
+
+    with_receipts(path, lost)
+    usage = replayed(path)
+    assert (usage.dispatched, usage.cancelled, usage.assumed, usage.cost) == (3, 3, 27, 1.5)
+
+    async def returned(receipts: Receipts) -> None:
+        receipts.note_block("r/block 0", bounds)
+        receipts.return_block("r/block 0", [])
+
+    path = tmp_path / "returned.db"
+    with_receipts(path, returned)
+    assert replayed(path) == Usage()
+
+
+def test_what_was_noted_of_a_block_is_booked_as_a_replay_books_it(tmp_path: Path) -> None:
+    """Samples are kept for the vote, calls without a reply are lost, findings are noted once, live as in a replay."""
+    live: list[Usage] = []
+
+    def noted(kind: str, **said: Any) -> tuple[bytes, Any]:
+        record = encode_note({kind: said})
+        return record, note_of(decode(record), "here")  # type: ignore[arg-type]
+
+    async def test(receipts: Receipts) -> None:
+        receipts.note_block("r/block 0", [Spent(assumed=9)] * 4)
+        at = {"run": "r", "step": 5}
+        receipts.return_block("r/block 0", [
+            noted("reserve", **at, draws=[0, 1], tokens=[9, 9], cost=[0.0, 0.0]),
+            noted("sample", **at, draw=1, spent=[3, 1, 0, 0.0, 0], text="a"),
+            noted("takes", model="m", refused=["seed"]), noted("takes", model="m", refused=["seed"]),
+        ])  # fmt: skip
+        assert receipts.known.keys() == {Address("r", 5, 1)}
+        live.append(receipts.usage)
+
+    path = tmp_path / "run.db"
+    with_receipts(path, test)
+    (usage,) = live
+    assert (usage.dispatched, usage.cancelled, usage.tokens_in, usage.assumed) == (2, 1, 3, 9)
+    assert replayed(path) == usage
+    assert len(notes(path, "takes")) == 1

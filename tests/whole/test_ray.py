@@ -7,6 +7,7 @@ ROUNDS in the environment says how often something is killed.
 from __future__ import annotations
 
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -18,7 +19,8 @@ import pytest
 
 import maker
 from maker.engine.crew import cluster
-from maker.testing import check_journal
+from maker.testing import FaultServer, Reply, check_journal, error
+from maker.testing.replies import Received
 
 ray = pytest.importorskip("ray", reason="the extra [ray] is not installed")
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800), pytest.mark.filterwarnings("ignore")]
@@ -34,6 +36,7 @@ PATIENT = {  # on a busy machine its parts come late, and have not failed
     "RAY_worker_niceness": "0",
     "RAY_worker_register_timeout_seconds": "300",
 }
+KEY = "sk-canary-of-the-cluster"
 SMALL = {"object_store_memory": 80_000_000}
 KILLED = """
 import os, signal, sys
@@ -49,10 +52,44 @@ maker.run_sync(maker.load_task("hanoi", disks=9), model="oracle:p=0.97,v=0.95", 
 """
 
 
+COUNTING = """
+from maker import Plan
+
+
+class Counting:
+    name, steps = "counting-on", 240
+    parameters = {}
+
+    def plan(self, segments=16):
+        return Plan.chain(self.steps, int, segments)
+
+    def initial_state(self):
+        return 0
+
+    def prompt(self, state, step):
+        return f"What is {state} + 1?"
+
+    def parse(self, text):
+        return int(text)
+
+    def legal(self, state, action):
+        return True
+
+    def apply(self, state, action):
+        return state + 1
+
+    def done(self, state):
+        return state == self.steps
+
+    def answer(self, state):
+        return state
+"""
+
+
 @pytest.fixture(scope="module")
 def nodes() -> Iterator[Any]:
     """Have a cluster whose head has room for workers that together take two cores."""
-    os.environ.update(PATIENT)
+    os.environ.update(PATIENT, MAKER_API_KEY=KEY)  # workers have the environment of their node
     from ray.cluster_utils import Cluster
 
     made = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False, **SMALL})
@@ -154,6 +191,71 @@ def test_the_bundled_model(tmp_path: Path) -> None:
     }
     assert told(run(tmp_path / "run.db", 2, **asked)) == told(run(**asked))
     check_journal(tmp_path / "run.db")
+
+
+class Busy:
+    """A server that answers as the seed of a request says, in a while, and refuses what comes beyond its slots."""
+
+    def __init__(self, slots: int) -> None:
+        self.slots, self.ends, self.most, self.refused = slots, list[float](), 0, 0
+
+    def __call__(self, received: Received) -> Reply:
+        self.ends = [end for end in self.ends if end > received.at]
+        self.most = max(self.most, len(self.ends) + 1)
+        if len(self.ends) >= self.slots:
+            self.refused += 1
+            return error(429, headers={"Retry-After": "1"})
+        self.ends.append(received.at + 0.05)
+        number = int(received.prompt.split()[2])
+        right = random.Random(received.body["seed"]).random() < 0.8
+        return Reply(str(number + 1 if right else number + 2), delay=0.05)
+
+
+@pytest.mark.parametrize("workers", [2, 4])
+def test_a_model_over_http(workers: int, tmp_path: Path) -> None:
+    """At one server with 8 slots: chain, samples, tokens and bill of one process, the key, and no storm."""
+    (tmp_path / "counting.py").write_text(COUNTING)
+    task = maker.load_task(f"{tmp_path}/counting.py:Counting")
+    seen: list[tuple[maker.RunResult, Busy]] = []
+    for count in (0, workers):
+        busy = Busy(slots=8)
+        with FaultServer(busy) as server:
+            path = tmp_path / f"{count}.db"
+            seen.append((run(path, count, task=task, model=server.spec(), k=3, limits={"max_calls": 5000}), busy))
+            assert server.ledger.calls == seen[-1][0].usage.dispatched
+            assert {received.headers["Authorization"] for received in server.requests} == {f"Bearer {KEY}"}
+        assert KEY.encode() not in path.read_bytes()
+        check_journal(path, task)
+    (alone, one), (found, busy) = seen
+    assert found.solved
+    assert (found.chain, found.samples, found.flags) == (alone.chain, alone.samples, alone.flags)
+    assert (found.usage.tokens_in, found.usage.tokens_out) == (alone.usage.tokens_in, alone.usage.tokens_out)
+    assert found.usage.cancelled == 0
+    assert busy.most <= 3 * busy.slots
+    for count, had, result in ((0, one, alone), (workers, busy, found)):
+        print(f"{count} workers: {had.most} at once at most, {had.refused} refused of {result.usage.dispatched}")
+
+
+def test_a_worker_is_killed_at_a_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A SIGKILL of an actor whose calls are out: the same end; its block is booked, and a replay agrees."""
+    (tmp_path / "counting.py").write_text(COUNTING)
+    task, path = maker.load_task(f"{tmp_path}/counting.py:Counting"), tmp_path / "run.db"
+    alone = None
+
+    async def kill(actor: cluster.Actor) -> None:
+        os.kill(await actor._handle.process.remote(), signal.SIGKILL)
+
+    for workers in (0, 2):
+        with FaultServer(Busy(slots=64)) as server:
+            if workers:
+                at_the_third_job(monkeypatch, kill)
+            found = run(path if workers else None, workers, task=task, model=server.spec(), k=3)
+            alone = alone or found
+            assert server.ledger.calls <= found.usage.dispatched
+    assert (found.chain, found.samples) == (alone.chain, alone.samples)
+    assert found.usage.cancelled > 0
+    assert run(path, task=task, model=server.spec(), k=3).usage == found.usage
+    check_journal(path, task)
 
 
 def at_the_third_job(monkeypatch: pytest.MonkeyPatch, act: Any) -> None:

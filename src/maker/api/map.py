@@ -114,6 +114,9 @@ async def map(
     """
     check_k("map", k)
     reader = reader_for("map", parse, answer, key, tools, tool_choice)
+    if "workers" in asking:
+        raise TaskError("map: workers: they make a task again from its name, and the prompts and readers of a map have "
+                        "none. Leave them out: one process keeps a server busy")  # fmt: skip
     check_names(map, asking)
     bounds = make_limits(asking.get("limits"))
     if concurrency is not None:

@@ -5,10 +5,12 @@ Not covered: what they do (`engine/crew/cluster.py`).
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
 
+from maker.cli.options import REACHING
 from maker.engine.crew.cluster import Ray
 from maker.errors import TaskError
 
@@ -27,3 +29,13 @@ def workers_of(workers: str | None, address: str | None, number: int | None, cpu
     if workers != "ray":
         raise TaskError(f"--workers {workers}: give ray, or leave it out for this machine's own cores")
     return Ray(address, number, cpus)
+
+
+def model_for(options: Mapping[str, Any]) -> str:
+    """Return the name that each worker makes the model from. Raises TaskError for what it would not know of."""
+    if len(options["model"]) > 1:
+        raise TaskError("--model twice: workers ask one model. Several servers of one: http://A/v1,http://B/v1#NAME")
+    if given := [f"--{name}" for name in REACHING.split() if options[name]]:
+        raise TaskError(f"{', '.join(given)}: each worker makes the model from its name. Put it into maker.toml, under "
+                        "a name of its own, and give that as --model")  # fmt: skip
+    return str(options["model"][0])

@@ -99,7 +99,8 @@ class Loop:
                 async with self.reporter.workers():
                     await course.choose_k()
             if course.stop is None:
-                await lead(course, self.launcher, self.steering.interrupted, self.reporter.report)
+                async with self.reporter.workers():
+                    await lead(course, self.launcher, self.steering.interrupted, self.reporter.report)
                 await self._advance_all()
         except Stop as stop:
             course.stop = stop

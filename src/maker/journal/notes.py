@@ -122,7 +122,9 @@ class Calibration:
 class Reserve:
     """Draws of a step that are about to be sent: their numbers, and the tokens and dollars they take at most.
 
-    batched: they go out with a `Batch`, and were not sent where no batch has them.
+    batched: they go out with a `Batch`, and were not sent where no batch has them. A worker's block of calls is one,
+    too, under a name of its own. returned: nothing is reserved under this name any more: what was sent of the block
+    stands in the journal by itself.
     """
 
     run: str
@@ -131,6 +133,7 @@ class Reserve:
     tokens: list[int]
     cost: list[float]
     batched: bool = False
+    returned: bool = False
 
     @classmethod
     def of(cls, note: dict[str, Any]) -> Reserve:
@@ -141,7 +144,7 @@ class Reserve:
             raise ValueError("lists of unequal length")
         return cls(
             str(said["run"]), count(said["step"]), list(map(count, draws)), list(map(count, tokens)),
-            list(map(amount, cost)), said.get("batched") is True,
+            list(map(amount, cost)), said.get("batched") is True, said.get("returned") is True,
         )  # fmt: skip
 
 

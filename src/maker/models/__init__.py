@@ -18,7 +18,17 @@ from maker.models.pool import pool_of
 from maker.models.providers import OVER_HTTP, from_spec, merged
 from maker.task.load import construct
 
-__all__ = ["MODELS", "from_callable", "from_client", "in_batches", "load_model", "over_http", "pool_of", "style_of"]
+__all__ = [
+    "MODELS",
+    "from_callable",
+    "from_client",
+    "in_batches",
+    "load_model",
+    "over_http",
+    "pool_of",
+    "spelled",
+    "style_of",
+]
 
 MODELS = ("neural", "oracle", "openai", "http")
 
@@ -26,6 +36,24 @@ MODELS = ("neural", "oracle", "openai", "http")
 def over_http(spec: str) -> bool:
     """Say whether a specification names a model over HTTP; raises TaskError for a file of names that is not sound."""
     return spec.partition(":")[0] in OVER_HTTP or _named(spec) is not None
+
+
+def spelled(spec: str, concurrency: int | None = None) -> tuple[str, dict[str, typing.Any]]:
+    """Return a specification that means the same without the project's file, and what `from_spec` is told beside it.
+
+    No key is among the settings: they are JSON, and name at most the variable that holds it. Raises TaskError as
+    `over_http` does.
+    """
+    if not over_http(spec):
+        return spec, {}
+    own = {} if concurrency is None else {"concurrency": concurrency}
+    entry = _named(spec)
+    if entry is None:
+        return spec, own
+    settings = merged(entry.settings, own)
+    if isinstance(prices := settings.get("prices"), Prices):
+        settings["prices"] = prices.model_dump()
+    return entry.spec, settings
 
 
 def load_model(

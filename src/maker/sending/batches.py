@@ -11,17 +11,36 @@ Not covered: what is sent (`models/openai/batch/`), and what came of a draw (`re
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
+from pathlib import Path
+from typing import Protocol
 
 from maker.decision.address import Address
 from maker.decision.ending import Stop
 from maker.journal.notes import Batch, Reserve
 from maker.journal.records import encode_note
-from maker.journal.writer import Journal
 from maker.log import log
 from maker.sending.budget.usage import Spent, Usage
 
 ACCEPT = "batch"  # what a resume accepts that gives batches up
+
+
+class Keeping(Protocol):
+    """What keeps notes of calls: a journal, or what stands for one where another process has it."""
+
+    path: Path | None
+
+    def append(self, record: bytes) -> None:
+        """Add a record."""
+        ...
+
+    def committed(self) -> Awaitable[None]:
+        """Return what is done when all that was added is durable."""
+        ...
+
+    def commit_soon(self) -> object:
+        """Have all that was added durable soon."""
+        ...
 
 
 class Batches:
@@ -30,7 +49,7 @@ class Batches:
     used: this process asks in batches, too. accepted: batches under way may be given up. ids: of the server, by tag.
     """
 
-    def __init__(self, journal: Journal, usage: Usage, *, accepted: bool) -> None:
+    def __init__(self, journal: Keeping, usage: Usage, *, accepted: bool) -> None:
         self._journal, self._usage, self._accepted = journal, usage, accepted
         self.used = False
         self.ids: dict[str, str] = {}

@@ -114,7 +114,7 @@ class Dispatcher:
         if not requests:
             return []
         self.budget.hold_calls(len(requests))
-        draws = self._bounded(list(map(Draw, requests)))
+        draws = self.bounded(list(map(Draw, requests)))
         at = desk.set(Payer(self.budget, self._turns, self.receipts))
         try:
             await self.budget.in_time(self._send_all(draws))
@@ -128,7 +128,7 @@ class Dispatcher:
             desk.reset(at)
         return [draw.sample for draw in draws if draw.sample is not None]
 
-    def _bounded(self, draws: list[Draw]) -> list[Draw]:
+    def bounded(self, draws: list[Draw]) -> list[Draw]:
         """Give draws the room for thoughts that the model needs now, and the bounds that follow."""
         self._turns.have_room(draws)
         if self.bounding:
@@ -160,7 +160,7 @@ class Dispatcher:
         """Hold draws that failed; where failures have used up their room, others have the slot until there is some."""
         self.budget.hold_calls(len(draws))
         before = [draw.bound for draw in draws]
-        self._bounded(draws)
+        self.bounded(draws)
         again = self.bounding and not (self.budget.sound and before == [draw.bound for draw in draws])
         for draw in draws:
             draw.sent, draw.held = False, draw.held and not again

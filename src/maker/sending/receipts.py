@@ -25,13 +25,12 @@ from maker.decision.wave import tell
 from maker.errors import JournalError
 from maker.journal.notes import Batch, Receipt, Reserve, ServerChange, Takes
 from maker.journal.records import encode_receipt
-from maker.journal.writer import Journal
 from maker.log import log
-from maker.sending.batches import ACCEPT, Batches
+from maker.sending.batches import ACCEPT, Batches, Keeping
 from maker.sending.budget.usage import FIGURES, Spent, Usage
 from maker.task.prompt import fingerprint
 
-_WATCHED = ("model", "fingerprint")  # what a sample says of its maker, and what must not change
+WATCHED = ("model", "fingerprint")  # what a sample says of its maker, and what must not change
 _Of = tuple[str, str, str]  # who was asked, what is watched, which of several servers
 
 
@@ -45,7 +44,7 @@ class Receipts:
     """
 
     def __init__(
-        self, journal: Journal, usage: Usage, accepted: Sequence[str] = (), temperature: float | None = 1.0
+        self, journal: Keeping, usage: Usage, accepted: Sequence[str] = (), temperature: float | None = 1.0
     ) -> None:
         self.journal, self.usage = journal, usage
         self.warm = (temperature or 0) >= 1  # colder draws repeat improbable texts: their logprobs show no copies
@@ -90,6 +89,30 @@ class Receipts:
             cost.append(bound.cost)
         noted = {"run": first.run, "step": first.step, "draws": draws, "tokens": tokens, "cost": cost, **how}
         self._append("reserve", noted)
+
+    def note_block(self, name: str, bounds: Sequence[Spent]) -> None:
+        """Note calls that others may make, before they are told; a replay books them, unless they were returned.
+
+        name: of the block, which no address bears.
+        """
+        tokens, cost = [bound.assumed for bound in bounds], [bound.cost for bound in bounds]
+        numbers = list(range(len(bounds)))
+        self._append("reserve", {"run": name, "step": 0, "draws": numbers, "tokens": tokens, "cost": cost})
+
+    def return_block(self, name: str, noted: Sequence[tuple[bytes, Reserve | Receipt | Takes]]) -> None:
+        """Journal and book what was noted of the calls of a block, which ends it; what it held beside is free.
+
+        noted: records, and what they say. Raises Stop, when all is noted, for a change of model that is not accepted.
+        """
+        for record, note in noted:
+            if isinstance(note, Takes):
+                self.found(note.model, note.takes)
+            else:
+                self.journal.append(record)
+                self.replay(note)
+        self._append("reserve", {"run": name, "step": 0, "draws": [], "tokens": [], "cost": [], "returned": True})
+        self.journal.commit_soon()
+        self.close_replay()
 
     def fail(self, request: Request, failure: Failure, spent: Spent) -> None:
         """Note a draw that brought no reply; it will be durable with the next reservation."""
@@ -150,7 +173,7 @@ class Receipts:
 
     def _changes(self, sample: Sample, asked: str) -> Iterator[tuple[_Of, str]]:
         """Give what a sample says of its maker otherwise than the samples before it from the same server."""
-        for what in _WATCHED:
+        for what in WATCHED:
             said, of = getattr(sample, what), (asked, what, sample.source or "")
             if said is not None and self._maker.setdefault(of, said) != said:
                 yield of, said
@@ -175,6 +198,10 @@ class Receipts:
         match note:
             case Batch():
                 self.batches.take(note)
+            case Reserve(returned=True):
+                for address in [address for address in self._open if address.run == note.run]:
+                    del self._open[address]
+                    self.usage.dispatched -= 1
             case Reserve():
                 self.batches.reserve(note)
                 for draw, tokens, cost in () if note.batched else zip(note.draws, note.tokens, note.cost, strict=True):
@@ -205,6 +232,7 @@ class Receipts:
         self.batches.close_replay()
         for of, said in self._unaccepted.items():
             self._change(of, said)
+        self._unaccepted.clear()
 
     def judged(self, run: str, step: int, first: int, count: int) -> None:
         """Drop samples that a wave has counted."""

@@ -230,6 +230,13 @@ def test_workers_that_could_not_help_are_not_started(maker: Any, monkeypatch: py
     assert "follow one another" in err
 
 
+def test_workers_make_a_model_from_its_name(maker: Any) -> None:
+    """What the command alone knows of a model is refused before a cluster is joined, with where to put it."""
+    command = [*HANOI[:-1], "http://127.0.0.1:9/v1#m", "--workers", "ray"]
+    code, _, err = maker(*command, "--prices", "1,2")
+    assert (code, "maker.toml" in err, "--prices" in err) == (2, True, True)
+
+
 HANOI = ("run", "hanoi", "--disks", "3", "--k", "2", "--model", "oracle")
 
 

@@ -185,13 +185,12 @@ def test_a_long_job_is_a_lost_worker(ray: StandIn, no_cores: None, monkeypatch: 
 
 
 @pytest.mark.parametrize(("changed", "said"), [
-    ({"model": "http://127.0.0.1:9/v1#name"}, "over HTTP"),
     ({"workers": "dask"}, "maker.cluster.Ray"),
-    ({"limits": {"max_calls": 10**6}}, "limits on the whole run"),
+    ({"ladder": [maker.ladder.look_ahead(2, wins=True)]}, "looks ahead before wins"),
     ({"flags": [lambda sample, step, earlier: None]}, "red flags of your own"),
 ])  # fmt: skip
 def test_what_workers_cannot_do_is_refused(changed: dict[str, Any], said: str, ray: StandIn) -> None:
-    """Models over HTTP, limits and flags of the caller's own are refused before a cluster is joined."""
+    """Other workers, looks ahead before wins and flags of the caller's own are refused before a cluster is joined."""
     with pytest.raises(TaskError, match=said):
         run(**{"workers": "ray", **changed})
     assert ray.names == []
@@ -238,3 +237,66 @@ def test_without_ray_the_message_says_how_to_get_it(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(builtins, "__import__", refuse)
     with pytest.raises(TaskError, match=r"pip install 'maker\[ray\]'"):
         run(workers="ray")
+
+
+class Named:
+    """As much of Ray as the keepers of gates need: actors by name, which can be killed."""
+
+    def __init__(self) -> None:
+        self.actors: dict[str, Any] = {}
+        self.made = 0
+
+    def remote(self, **settings: Any) -> Any:
+        assert settings == {"num_cpus": 0, "max_restarts": 0}
+        return lambda made: type("Made", (), {"options": staticmethod(lambda **told: Option(self, made, told))})
+
+
+class Option:
+    """What is made under a name, where there is none of that name."""
+
+    def __init__(self, ray: Named, made: Any, told: dict[str, Any]) -> None:
+        self.ray, self.made, self.told = ray, made, told
+        assert told["get_if_exists"]
+
+    def remote(self, *given: Any) -> Any:
+        name = self.told["name"]
+        if name not in self.ray.actors:
+            self.ray.made += 1
+            self.ray.actors[name] = self.made(*given)
+        return Kept(self.ray, name, self.ray.actors[name])
+
+
+class Kept:
+    """Its handle, of use as long as that one lives."""
+
+    def __init__(self, ray: Named, name: str, actor: Any) -> None:
+        self._ray, self._name, self._actor = ray, name, actor
+
+    def __getattr__(self, method: str) -> Any:
+        async def call(*given: Any) -> Any:
+            if self._ray.actors.get(self._name) is not self._actor:
+                raise RuntimeError("ActorDiedError")
+            return await getattr(self._actor, method)(*given)
+
+        return type("Method", (), {"remote": staticmethod(call)})
+
+
+@pytest.mark.asyncio
+async def test_workers_share_one_keeper_for_each_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first who asks makes it, the others find it; another server has another; a dead one is replaced."""
+    ray = Named()
+    monkeypatch.setattr(cluster, "_imported", lambda: ray)
+    monkeypatch.setattr("maker.models.openai.http.shared.AGAIN", 0.0)
+    gates = [cluster.gate_for_all("http://h:1", 2) for _ in range(3)]
+    permits = [await gate.enter(9.0) for gate in gates[:2]]
+    waiting = asyncio.ensure_future(gates[2].enter(9.0))
+    await asyncio.sleep(0.01)
+    assert not waiting.done(), "two are out, of all workers"
+    gates[0].leave(permits[0])
+    await waiting
+    assert sorted(ray.actors) == ["maker gate http://h:1 2"]
+    await cluster.gate_for_all("http://h:2", None).enter(9.0)
+    assert sorted(ray.actors) == ["maker gate http://h:1 2", "maker gate http://h:2"]
+    ray.actors.clear()
+    await gates[0].enter(9.0)
+    assert ray.made == 3

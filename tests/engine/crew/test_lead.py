@@ -225,6 +225,9 @@ class FaultyWorker:
     def __init__(self, launcher: Faulty, worker: order.Worker) -> None:
         self.launcher, self.worker = launcher, worker
 
+    async def end(self) -> None:
+        self.worker.end()
+
     async def ask(self, told: bytes, answers: int) -> list[bytes]:
         launcher, chance = self.launcher, self.launcher.random
         fault = chance.choice(FAULTS) if chance.random() < launcher.share else "delayed"
@@ -233,7 +236,7 @@ class FaultyWorker:
             await asyncio.sleep(0)
         if fault == "lost before":
             raise Lost(self.name, "killed")
-        found = await self.worker.decide(json.loads(told))
+        found = await self.worker.decide(**json.loads(told))
         launcher.said.append(found)
         if fault == "lost after":
             raise Lost(self.name, "killed")

@@ -32,7 +32,7 @@ def message(content: bytes) -> bytes:
 async def test_a_process_answers_each_part_of_a_job(monkeypatch: pytest.MonkeyPatch) -> None:
     """The order is answered by nothing, a job by one stretch for each of its parts, until the input ends."""
     monkeypatch.setattr(processes, "Worker", Fake)
-    jobs = [json.dumps(job).encode() for job in ([[0, 5], [64, 7]], [[5, 2]])]
+    jobs = [json.dumps({"job": job}).encode() for job in ([[0, 5], [64, 7]], [[5, 2]])]
     target = io.BytesIO()
     with pytest.raises(EOFError):
         await processes.serve(io.BytesIO(b"".join(map(message, (b"order", *jobs)))), target)

@@ -14,8 +14,9 @@ from maker.decision.address import Address
 from maker.decision.ending import Stop
 from maker.decision.sample import Failure, Prices, Request, Sample
 from maker.sending import dispatcher as module
+from maker.sending.budget.funds import Funds
 from maker.sending.budget.limits import Budget, Limits
-from maker.sending.budget.usage import TEMPLATE_TOKENS, Usage
+from maker.sending.budget.usage import TEMPLATE_TOKENS, Spent, Usage
 from maker.sending.dispatcher import Dispatcher
 from maker.sending.payer import Payer
 
@@ -290,3 +291,21 @@ async def test_another_limit_lets_those_go_on_who_wait():
         assert model.most_out == 1
         sender.budget.allow(Limits(max_tokens=3 * BOUND))
     assert (model.calls, model.most_out, sender.limits.max_tokens) == (2, 2, 3 * BOUND)
+
+
+def test_a_block_is_held_until_it_ends() -> None:
+    """A block holds its calls in the run's purse and in a shared one; what it took stays, the rest is free again."""
+    usage, shared = Usage(), Budget(max_calls=10, max_tokens=100)
+    funds = Funds(Limits(max_calls=8), usage, shared)
+    bounds = [Spent(assumed=10)] * 6
+    assert funds.take_beside(bounds)
+    assert not funds.take_beside([Spent(assumed=10)] * 3), "of 8 calls 6 are held"
+    spent = Usage(dispatched=2, tokens_in=7)
+    usage.add(spent)
+    funds.end_block(bounds, spent)
+    assert (usage.dispatched, shared.calls, shared.tokens) == (2, 2, 7)
+    assert not funds.take_beside([Spent(assumed=10)] * 7), "2 are sent"
+    assert funds.take_beside(bounds)
+    funds.lose_block(bounds)
+    assert (usage.dispatched, usage.cancelled, shared.calls, shared.tokens) == (8, 6, 8, 67)
+    assert funds.calls_left == 0

@@ -66,3 +66,13 @@ def test_the_account_balances(booked, out):
     twice.add(usage)
     twice.add(usage)
     assert (twice.in_flight, twice.tokens) == (2 * out, 2 * usage.tokens)
+
+
+def test_what_came_since_is_the_rest():
+    """Added to what was there before, it is the account."""
+    before = Usage(dispatched=3, voted=2, cost=0.5)
+    usage = Usage(dispatched=7, voted=4, cost=0.75)
+    since = usage.since(before)
+    assert (since.dispatched, since.voted, since.cost) == (4, 2, 0.25)
+    before.add(since)
+    assert before == usage

@@ -25,7 +25,7 @@ from maker.cli.options import (
     with_settings,
 )
 from maker.cli.screen import note, run_rows, safe
-from maker.cli.workers import Address, CpusPerWorker, NumWorkers, Workers, workers_of
+from maker.cli.workers import Address, CpusPerWorker, NumWorkers, Workers, model_for, workers_of
 from maker.decision.sample import AnyModel, Model, Request
 from maker.decision.telling.rows import Rows
 from maker.engine.calibrate import announced
@@ -79,7 +79,7 @@ def run(
     settings["k"] = _k(k)
     settings["ladder"] = read_ladder(ladder, lambda name: named_model(name, concurrency, **_table(prices, name)))
     if (cluster := workers_of(workers, address, num_workers, cpus_per_worker)) is not None:
-        settings["workers"] = cluster
+        settings["workers"], settings["model"] = cluster, model_for(ctx.params)
     made = task_for(task, settings["model"], **task_options(ctx.args))
     if dry_run:
         seen = preview_sync(made, **{name: value for name, value in settings.items() if name not in _NOT_ASKED})

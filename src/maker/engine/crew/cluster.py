@@ -2,10 +2,10 @@
 
 An actor is told its order when it is made, and its jobs after that, all as bytes (Ray may wrap them in a pickle of its
 own: a cluster is one trust domain). What it sends is counted again before it is journaled. An actor that is lost, with
-its node or alone, or that does not answer in time, is replaced. Ray is imported when a cluster is used, and never
-before.
+its node or alone, or that does not answer in time, is replaced. Of each server that is asked over HTTP a further actor
+keeps the gate for all workers. Ray is imported when a cluster is used, and never before.
 
-Not covered: models over HTTP, which many workers would storm (`hired` refuses them); making a cluster.
+Not covered: making a cluster.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import json
 import os
 from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
 from dataclasses import dataclass
@@ -30,7 +31,7 @@ __all__ = ["Ray"]  # what is public
 
 FIRST_STEPS = 64  # of a worker's first job: that says how long a step takes
 JOB_SECONDS = 1.0  # that a job should take; so far is an interrupt or a lost worker behind
-ANSWER_SECONDS = 300.0  # a worker that says nothing for so long is lost
+ANSWER_SECONDS = 300.0  # a worker that says nothing for so long is lost, beside the patience that it has with a server
 START_SECONDS = 600.0  # a cluster that has no room for a worker for so long has none: one that grows needs minutes
 BUSY = (
     "Ray gives parts of its own 15 s to start, which no setting lengthens: on a busy machine try again, or begin one "
@@ -77,10 +78,8 @@ def hired(workers: Workers, model: AnyModel) -> Iterator[Launcher]:
     if not isinstance(told, Ray):
         raise TaskError(f'workers = {workers!r}: give "ray" or a maker.cluster.Ray')
     if not isinstance(model, str):
-        raise TaskError("workers: each of them makes its own model: give its name, such as neural or oracle:p=0.99")
-    if over_http(model):
-        raise TaskError(f"workers: {model} is over HTTP, and each worker would send as if it were alone. One process "
-                        "keeps a server busy: leave the workers out.")  # fmt: skip
+        raise TaskError("workers: each of them makes its own model: give its name, such as neural or openai:NAME, and "
+                        "what else it needs (prices, headers, ...) in maker.toml")  # fmt: skip
     cluster = Cluster(told, model)
     try:
         yield cluster
@@ -97,7 +96,7 @@ class Cluster:
     job: int = FIRST_STEPS
 
     def __init__(self, cluster: Ray, model: str) -> None:
-        self._told, self.model = cluster, model
+        self._told, self.model, self._waits = cluster, model, over_http(model)
         self._ray = _imported()
         self._numbers = itertools.count()
         self._turn = asyncio.Lock()
@@ -142,11 +141,12 @@ class Cluster:
         """Have an actor at work; it is killed when the block ends. Raises Lost where there is no room for one."""
         async with self._turn:
             await to_thread.run_sync(self._begin)
+        patience = json.loads(order)["limits"]["patience"] if self._waits else 0.0
         name = f"maker {os.getpid()} worker {next(self._numbers)}"
         made = self._ray.remote(num_cpus=self._told.cpus_per_worker, max_restarts=0)(Hand)
         handle = made.options(name=name).remote(order)
         try:
-            actor = Actor(name, handle)
+            actor = Actor(name, handle, patience)
             await actor.heard(handle.ready.remote(), START_SECONDS)
             yield actor
         finally:
@@ -155,15 +155,20 @@ class Cluster:
 
 
 class Actor:
-    """One worker, as the coordinator sees it."""
+    """One worker, as the coordinator sees it. patience: that it has with its server, in seconds."""
 
-    def __init__(self, name: str, handle: Any) -> None:
-        self.name, self._handle = name, handle
+    def __init__(self, name: str, handle: Any, patience: float) -> None:
+        self.name, self._handle, self._patience = name, handle, patience
 
     async def ask(self, told: bytes, answers: int) -> list[bytes]:
         """Tell the actor something and wait for its answers. Raises Lost when it is gone, or says nothing in time."""
-        found: list[bytes] = await self.heard(self._handle.decide.remote(told), ANSWER_SECONDS)
+        found: list[bytes] = await self.heard(self._handle.decide.remote(told), ANSWER_SECONDS + self._patience)
         return found
+
+    async def end(self) -> None:
+        """Have the actor end its jobs early, if it is there."""
+        with contextlib.suppress(Exception):
+            await self._handle.end.remote()
 
     async def heard(self, reply: Awaitable[Any], seconds: float) -> Any:
         """Wait for a reply. Raises Lost for an actor that failed or that says nothing for so many seconds."""
@@ -185,6 +190,10 @@ class Hand:
         from maker.models.process import collect_seldom  # noqa: PLC0415 -- likewise
 
         collect_seldom()
+        if over_http(json.loads(order)["model"][0]):
+            from maker.models.openai.http.gates import make_gates  # noqa: PLC0415 -- likewise
+
+            make_gates(gate_for_all)
         self._worker = Worker(order)
 
     async def ready(self) -> None:
@@ -194,11 +203,39 @@ class Hand:
         """Return the number of its process."""
         return os.getpid()
 
+    async def end(self) -> None:
+        """End all jobs early."""
+        self._worker.end()
+
     async def decide(self, told: bytes) -> Sequence[bytes]:
         """Return the stretches of a job."""
-        import json  # noqa: PLC0415 -- likewise
+        return await self._worker.decide(**json.loads(told))
 
-        return await self._worker.decide(json.loads(told))
+
+def gate_for_all(origin: str, ceiling: int | None) -> Any:
+    """Return this worker's part of the gate that an actor keeps for all workers of the cluster."""
+    from maker.models.openai.http.keeper import Keeper  # noqa: PLC0415 -- likewise
+    from maker.models.openai.http.shared import SharedGate  # noqa: PLC0415 -- likewise
+
+    ray = _imported()
+    name = f"maker gate {origin} {ceiling or ''}".strip()
+    known: list[Any] = []  # its handle, as long as it lives
+
+    def keeper() -> Any:
+        kept = ray.remote(num_cpus=0, max_restarts=0)(Keeper)
+        return kept.options(name=name, namespace="maker", get_if_exists=True).remote(ceiling)
+
+    async def call(method: str, *told: Any) -> Any:
+        """Say something to the keeper, found or made where none is known."""
+        if not known:
+            known.append(await to_thread.run_sync(keeper))
+        try:
+            return await getattr(known[0], method).remote(*told)
+        except Exception:
+            known.clear()  # whoever had it made may be gone, and it with them
+            raise
+
+    return SharedGate(call, ceiling)
 
 
 def _imported() -> Any:

@@ -32,11 +32,16 @@ class Worker(Protocol):
         """Tell it something and wait for so many answers. Raises Lost when it cannot answer any more."""
         ...
 
+    async def end(self) -> None:
+        """Have it end its jobs early: what is out still comes, and is answered. It may be gone already."""
+        ...
+
 
 class Launcher(Protocol):
     """Who starts workers.
 
-    model: the specification that they make their model from, None where a model that is `replicable` says it itself.
+    model: the specification that they make their model from; None where a model that is `replicable` has to say it
+    itself, and a run with limits has no workers.
     trusted: what they send is taken if it leads to the state that the plan knows; else each of its votes is counted
     again here first. job: steps of a worker's first job. aim: seconds that a job should take, to which the later ones
     are fitted; None for jobs that stay as they are.

@@ -42,6 +42,9 @@ class Process:
         """Tell the process something and wait for so many answers. Raises Lost when it has ended."""
         return await to_thread.run_sync(self._ask, told, answers)
 
+    async def end(self) -> None:
+        """Do nothing: its jobs are over in a moment."""
+
     def _ask(self, told: bytes, answers: int) -> list[bytes]:
         process = self._started
         assert process.stdin is not None, "a process is started with pipes"
@@ -108,7 +111,7 @@ async def serve(source: IO[bytes], target: IO[bytes]) -> None:
     worker = Worker(_read(source))
     _write(target, b"")
     while True:
-        for answer in await worker.decide(json.loads(_read(source))):
+        for answer in await worker.decide(**json.loads(_read(source))):
             _write(target, answer)
 
 

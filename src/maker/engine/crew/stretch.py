@@ -2,7 +2,8 @@
 
 The same polls, red flags and task code as in any run. Whatever is not plain (a draw that fails, a step that does
 not decide, an answer against the rules, task code that raises) ends the stretch before that step. Who asked for it
-goes on from there and meets the same, because it is made for models whose replies are functions of the request.
+goes on from there and meets the same, or has the samples that were paid for. One that met the limits of its job is
+short: it can be gone on with like any other.
 
 As bytes a stretch is, little endian: the length of its head u32, the head in JSON, then hashes and records.
 
@@ -14,15 +15,14 @@ from __future__ import annotations
 import json
 import struct
 from collections import Counter
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from maker.decision.ending import Stop
 from maker.decision.method import Method
 from maker.decision.poll import Poll, conclude
-from maker.decision.sample import Failure, Model, Request, Sample
+from maker.decision.sample import Failure, Reply, Request, Sample
 from maker.decision.step import Rules
 from maker.decision.wave import Wave
 from maker.engine.front import Score
@@ -35,6 +35,15 @@ from maker.task.prompt import render
 from maker.task.task import Task
 
 _LENGTH = struct.Struct("<I")
+_SHORT = ("max_calls", "max_tokens", "max_cost", "max_seconds")  # what a job may spend
+
+
+class Draws(Protocol):
+    """Who answers: a model, or a dispatcher before it."""
+
+    def draw(self, requests: Sequence[Request]) -> Awaitable[Sequence[Reply]]:
+        """Return one sample or failure for each request, in order."""
+        ...
 
 
 @dataclass(slots=True)
@@ -43,6 +52,7 @@ class Stretch:
 
     first: the number of its first step. records: the waves, as a journal keeps them. hashes: of the steps, one after
     another. state_digest: that after the last of them. score, usage: what is counted of them, and what they took.
+    why: what ended it early, "" for nothing that was said; short: that was a limit of the job.
     """
 
     first: int
@@ -51,6 +61,8 @@ class Stretch:
     records: list[bytes] = field(default_factory=list)
     hashes: bytes = b""
     state_digest: bytes = b""
+    why: str = ""
+    short: bool = False
 
     @property
     def steps(self) -> int:
@@ -62,7 +74,7 @@ class Stretch:
         head = json.dumps({
             "first": self.first, "steps": self.steps, "state_digest": self.state_digest.hex(),
             "records": list(map(len, self.records)), "score": _fields(self.score),
-            "usage": _fields(self.usage),
+            "usage": _fields(self.usage), "why": self.why, "short": self.short,
         }).encode()  # fmt: skip
         return b"".join((_LENGTH.pack(len(head)), head, self.hashes, *self.records))
 
@@ -76,7 +88,8 @@ class Stretch:
         score.waves = Counter({int(waves): steps for waves, steps in score.waves.items()})
         usage.flags = Counter(usage.flags)
         end = at + head["steps"] * DIGEST_SIZE
-        stretch = cls(head["first"], score, usage, [], content[at:end], bytes.fromhex(head["state_digest"]))
+        stretch = cls(head["first"], score, usage, [], content[at:end], bytes.fromhex(head["state_digest"]),
+                      str(head["why"]), head["short"] is True)  # fmt: skip
         for size in head["records"]:
             stretch.records.append(content[end : end + size])
             end += size
@@ -89,11 +102,11 @@ def _fields(counts: Score | Usage) -> dict[str, Any]:
     return {name: getattr(counts, name) for name in counts.__slots__}
 
 
-async def run_stretch(task: Task, model: Model, method: Method, first: int, state: Any, steps: int) -> Stretch:
+async def run_stretch(task: Task, model: Draws, method: Method, first: int, state: Any, steps: int) -> Stretch:
     """Return what can be decided plainly of so many steps.
 
     method: that of the run. first: the number of the first step; state: the one before it.
-    Raises what `model.draw` raises beside MakerError.
+    Raises what `model.draw` raises beside Stop and MakerError.
     """
     stretch = Stretch(first, Score.of(task))
     rules, hashes = Rules.of(task), []
@@ -106,7 +119,7 @@ async def run_stretch(task: Task, model: Model, method: Method, first: int, stat
             raise Stop("model_lost", "a draw failed")
         return samples
 
-    with suppress(MakerError, Stop):
+    try:
         for index in range(first, first + steps):
             poll = Poll.of(method, rules, index, state, render(task, state, index))
             waves.clear()
@@ -121,5 +134,9 @@ async def run_stretch(task: Task, model: Model, method: Method, first: int, stat
                 stretch.records.append(encode_wave(wave))
             hashes.append(verdict[1])
             stretch.state_digest = verdict[2]
+    except Stop as stop:
+        stretch.why, stretch.short = str(stop), stop.kind in _SHORT
+    except MakerError as error:
+        stretch.why = str(error)
     stretch.hashes = b"".join(hashes)
     return stretch

@@ -12,6 +12,7 @@ from __future__ import annotations
 import struct
 from typing import Any
 
+from maker.decision.address import Address
 from maker.decision.ending import Stop
 from maker.decision.poll import Poll, Winner, conclude
 from maker.decision.wave import Wave
@@ -61,6 +62,8 @@ def recount(course: Course, lane: Lane, stretch: Stretch) -> bool:
             wave = decode(record)
             if not isinstance(wave, Wave) or wave.step != lane.index or decided == stretch.steps:
                 return False
+            if not _paid_for(course, wave):
+                return False
             poll.replay(wave)
             held.append((record, wave))
             if wave.verdict is None:
@@ -77,6 +80,13 @@ def recount(course: Course, lane: Lane, stretch: Stretch) -> bool:
         return False
     course.journal.commit_if_due()
     return decided == stretch.steps and not held
+
+
+def _paid_for(course: Course, wave: Wave) -> bool:
+    """Say whether the samples of a wave are among those that were booked, where they cost something."""
+    run, known = course.header["run"], course.receipts.known
+    draws = range(wave.first, wave.first + len(wave))
+    return course.dispatcher.traits.lockstep or all(Address(run, wave.step, draw) in known for draw in draws)
 
 
 def _concluded(poll: Poll) -> tuple[Any, Winner] | None:

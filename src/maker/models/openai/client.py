@@ -34,7 +34,8 @@ from maker.errors import ModelError, ungrouped
 from maker.log import debugging, log
 from maker.models.openai.health import meant
 from maker.models.openai.http.borrowed import Borrowed
-from maker.models.openai.http.gate import Gate, Held, gate_of
+from maker.models.openai.http.gate import Held
+from maker.models.openai.http.gates import Door, gate_of
 from maker.models.openai.http.reach import Reach
 from maker.models.openai.http.wire import Wire
 from maker.models.openai.negotiate import Negotiator
@@ -74,7 +75,7 @@ class OpenAI:
     def __init__(
         self, base_url: str, model: str, *, key: str | None = None, timeout: float = 120.0,
         concurrency: int | None = None, n: int = 1, prices: Prices | Mapping[str, float] | None = None,
-        gate: Gate | None = None, clock: Callable[[], float] = time.monotonic,
+        gate: Door | None = None, clock: Callable[[], float] = time.monotonic,
         reach: Reach | None = None, extra: Mapping[str, Any] | None = None, wire: Wire | Borrowed | None = None,
     ) -> None:  # fmt: skip
         if not timeout > 0 or (concurrency is not None and concurrency < 1) or n < 1:
@@ -82,7 +83,7 @@ class OpenAI:
         self._wire = wire or Wire(Target.of(base_url, model), key, reach or Reach())
         self._target = self._wire.target
         self._own_gate, self._ceiling = gate, concurrency
-        self._gate_in: tuple[object, Gate] | None = None  # of the loop that asked last
+        self._gate_in: tuple[object, Door] | None = None  # of the loop that asked last
         self._clock = clock
         mark = extra_mark(extra or {})
         self.name = self._target.name + mark
@@ -97,7 +98,7 @@ class OpenAI:
         self._suspects: dict[tuple[Address, int], int] = {}  # failures in a row that may be the request's own fault
 
     @property
-    def _gate(self) -> Gate:
+    def _gate(self) -> Door:
         """The gate of the running loop."""
         if self._own_gate is not None:
             return self._own_gate

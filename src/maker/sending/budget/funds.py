@@ -180,7 +180,10 @@ class Funds:
             await place.take(bounds, first=True)
 
     def take_beside(self, bounds: Sequence[Spent]) -> bool:
-        """Hold second calls of draws that are out, and say so, where there is room for all now: nobody waits for it."""
+        """Hold calls beside the draws that wait, and say so, where there is room for all now: nobody waits for it.
+
+        They are second calls of draws that are out, or a block of calls that another process may make.
+        """
         held: list[Purse] = []
         for purse in self._purses:
             if not purse.take_at_once(bounds):
@@ -192,6 +195,17 @@ class Funds:
                 return True
         self._give_back(bounds, held)
         return False
+
+    def end_block(self, bounds: Sequence[Spent], spent: Usage) -> None:
+        """Give back a block that was held. spent: what its calls took, which the run's own account has booked."""
+        for purse in self._purses:
+            purse.end_block(bounds, None if purse is self._own else spent)
+
+    def lose_block(self, bounds: Sequence[Spent]) -> None:
+        """Book a block of which nobody knows what became: all its calls as sent, and spent at the most."""
+        self.sent(len(bounds))
+        self.cancelled(bounds)
+        self.give_back(bounds)
 
     def send_beside(self, request: Request, prices: Prices | None) -> Spent:
         """Hold a call that is no draw, as told at `Purse.hold_beside`, book it as sent, and return its most.

@@ -191,6 +191,15 @@ class Purse:
         with self._lock:
             self.usage.cancel(bounds)
 
+    def end_block(self, bounds: Sequence[Spent], spent: Usage | None) -> None:
+        """Give back calls that were held as one. spent: what they took, None where that is booked."""
+        with self._lock:
+            if spent is not None:
+                self.usage.add(spent)
+            self._calls -= len(bounds)
+            for bound in bounds:
+                self._free(bound)
+
     @property
     def sound(self) -> bool:
         """All that is held still has its room: failures have used up none of it."""

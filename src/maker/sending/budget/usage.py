@@ -117,6 +117,10 @@ class Usage:
         for name in self.__slots__:
             setattr(self, name, getattr(self, name) + getattr(other, name))
 
+    def since(self, before: Usage) -> Usage:
+        """Return what was counted after another account of the same."""
+        return Usage(**{name: getattr(self, name) - getattr(before, name) for name in self.__slots__})
+
     def spend(self, spent: Spent) -> None:
         """Book what one reply took."""
         tokens_in, tokens_out, assumed, cost, cached, free = spent

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import random
-import weakref
 from collections.abc import Awaitable, Callable
 
 import pytest
 
 from maker.models.openai.http.finder import FIRST_LIMIT, MOST
-from maker.models.openai.http.gate import FIRST_WINDOW, LONGEST_WINDOW, Gate, Held, Ticket, gate_of
+from maker.models.openai.http.gate import FIRST_WINDOW, LONGEST_WINDOW, Gate, Held, Ticket
 from maker.sending.late import FAR, LOOK
 
 
@@ -448,24 +446,8 @@ def test_a_gate_outlives_its_loop():
     assert asyncio.run(enter()) == 0
 
 
-def test_models_of_one_origin_share_a_gate():
-    """One origin and one ceiling, one gate, in a loop; a number is obeyed; gates end with their loop."""
-
-    async def gates() -> list[Gate]:
-        one = gate_of("http://h:1", 4)
-        assert gate_of("http://h:1", 4) is one
-        assert (gate_of("http://h:1", 1000).limit, one.limit) == (1000, 4)
-        found = gate_of("http://h:1", None)
-        assert (gate_of("http://h:1", None), found.limit) == (found, FIRST_LIMIT)
-        assert gate_of("http://h:2", 4) is not one
-        return [one]
-
-    (one,), (other,) = asyncio.run(gates()), asyncio.run(gates())
-    assert other is not one
-    kept = weakref.ref(one)
-    del one
-    gc.collect()
-    assert kept() is None
+def test_a_gate_without_room_cannot_be():
+    """A ceiling of nothing is refused."""
     with pytest.raises(ValueError, match="at least 1"):
         Gate(0)
 

@@ -19,7 +19,7 @@ A waiter gives up (`Held`) once the endpoint has let nothing through for its pat
 closed for longer than that: a closed gate is a failed attempt, not a hang.
 
 Not covered: repeating, and the deadline of a request that is out. One event loop at a time: several loops need a gate
-each, which is what `gate_of` gives.
+each, which is what `gate_of` gives (`gates.py`).
 """
 
 from __future__ import annotations
@@ -309,23 +309,3 @@ class Gate:
     def _ring(self) -> None:
         self._ringing = None
         self._wake()
-
-
-_GATES: dict[asyncio.AbstractEventLoop | None, dict[tuple[str, int | None], Gate]] = {}
-
-
-def gate_of(origin: str, ceiling: int | None) -> Gate:
-    """Return the gate that all models of one origin and one ceiling (None: found) share in the running loop.
-
-    It lives as long as the loop, so that what one call has found of a server serves the next.
-    """
-    loop = asyncio._get_running_loop()  # None where there is none; the public function raises there
-    gates = _GATES.get(loop)
-    if gates is None:
-        for ended in [known for known in list(_GATES) if known is not None and known.is_closed()]:
-            _GATES.pop(ended, None)
-        gates = _GATES[loop] = {}
-    gate = gates.get((origin, ceiling))
-    if gate is None:
-        gate = gates[origin, ceiling] = Gate(ceiling)
-    return gate
