@@ -21,11 +21,11 @@ from counting import GOAL, Counting
 from maker.cli.app import main
 from maker.cli.commands.run import read_ladder
 from maker.decision.address import ROUND, draw_seeds, seed_key
-from maker.decision.poll import Poll
 from maker.decision.sample import Failure, Prices, Request, Sample, Traits
 from maker.decision.wave import Wave
 from maker.engine.ladder import rungs as ladder
 from maker.errors import JournalError, TaskError
+from maker.journal.chain import Fold
 from maker.journal.database import read_records
 from maker.journal.escalated import Escalation
 from maker.journal.records import decode, encode_note
@@ -33,6 +33,7 @@ from maker.journal.story import Story
 from maker.journal.writer import Journal
 from maker.models.parts import InParts
 from maker.review.export import rows as rows_of
+from maker.task.canonical import DIGEST_SIZE
 from maker.task.prompt import View
 from maker.testing import ScriptedModel, check_journal
 
@@ -381,16 +382,21 @@ def test_what_was_decided_before_a_rollback_is_replayed_once(tmp_path: Path, mon
     path = tmp_path / "run.db"
     carry(hard(BACK), [ladder.go_back(3)], path, Sound())
     taken: list[int] = []
-    replay = Poll.replay
+    applied: list[Any] = []
+    add, apply = Fold.add, Sound.apply
 
-    def seen(poll: Poll, wave: Wave) -> None:
-        if wave.verdict is not None:
-            taken.append(wave.step)
-        replay(poll, wave)
+    def seen(fold: Fold, step: int, hashes: bytes, state_digest: bytes) -> None:
+        taken.extend(range(step, step + len(hashes) // DIGEST_SIZE))
+        add(fold, step, hashes, state_digest)
 
-    monkeypatch.setattr(Poll, "replay", seen)
+    def counted(task: Any, state: Any, action: Any) -> Any:
+        applied.append(state)
+        return apply(task, state, action)
+
+    monkeypatch.setattr(Fold, "add", seen)
+    monkeypatch.setattr(Sound, "apply", counted)
     again = carry(hard(BACK), [ladder.go_back(3)], path, Sound())
-    assert (again.solved, again.replayed, taken) == (True, GOAL, list(range(GOAL)))
+    assert (again.solved, again.replayed, taken, len(applied)) == (True, GOAL, list(range(GOAL)), GOAL)
 
 
 def test_without_going_back_a_broken_state_stops_the_run() -> None:
