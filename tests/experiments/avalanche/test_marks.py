@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
-from maker.experiments.avalanche.marks import Cell, Measure, bootstrapped, follows, horizon, kept, slope
+from maker.experiments.avalanche.marks import Cell, Measure, bootstrapped, follows, horizon, slope
 
 
 def test_a_slope_that_is_known():
@@ -48,11 +47,3 @@ def test_a_cell_is_read_as_it_was_written():
     own = Cell.of("a", "window 1", 1, None, 2, [[True, False], [False, False]])
     assert Cell.read({key: "" if value is None else str(value) for key, value in own.row().items()}) == own
     assert own.runs.tolist() == [[True, False], [False, False]]
-
-
-@pytest.mark.parametrize("name", ["self-conditioning"])
-def test_rows_that_are_kept_can_be_read(name):
-    """Every kept row has marks of the turns it says."""
-    for cell in kept(name):
-        assert all(len(run) == cell.turns for run in cell.marks) or cell.share is not None
-        assert set("".join(cell.marks)) <= {"0", "1"} and cell.marks

@@ -8,11 +8,9 @@ Not covered: where the marks come from (`totals.py`).
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -23,7 +21,6 @@ from maker.experiments.kit.study import Row, Share, short
 Marks = NDArray[np.bool_]
 RESAMPLES = 1000
 LEAST = 10  # wrong turns, to say what follows them
-DATA = Path(__file__).with_name("data")  # rows of language models, measured once: the tables need no model
 
 
 @dataclass(slots=True, frozen=True)
@@ -67,12 +64,6 @@ class Cell:
         """The share of right turns."""
         marks = "".join(self.marks)
         return Share(marks.count("1"), len(marks))
-
-
-def kept(name: str) -> list[Cell]:
-    """Return the rows of language models that were measured before, and are kept with the code."""
-    with (DATA / f"{name}.csv").open(newline="") as file:
-        return [Cell.read(row) for row in csv.DictReader(file)]
 
 
 class Measure(NamedTuple):
