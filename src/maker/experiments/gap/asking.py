@@ -75,7 +75,8 @@ class Asked:
         self._walk = Walk(puzzle)
         self._calls = self._tokens_in = self._tokens_out = 0
         self._told = told(puzzle, given=given)
-        self._next = f"Write the next move of a shortest solution alone, as {puzzle.form.shape}."
+        self._next = (f"What is the next move of a shortest solution? Answer in one line with the move and no words, "
+                      f"as {puzzle.form.shape}.")  # fmt: skip
 
     def run(self, model: str) -> Run:
         """Carry the run out."""
@@ -99,8 +100,8 @@ class Asked:
 
     def _one_call(self) -> None:
         puzzle, walk = self._puzzle, self._walk
-        prompt = (f"{self._told}Start:\n{puzzle.shown(puzzle.start)}\n\nWrite all moves of a shortest solution, one a "
-                  f"line, each as {puzzle.form.shape}, and nothing else.")  # fmt: skip
+        prompt = (f"{self._told}Start:\n{puzzle.shown(puzzle.start)}\n\nWhat are all the moves of a shortest solution? "
+                  f"Answer with the moves in order and no words, one a line, each as {puzzle.form.shape}.")  # fmt: skip
         [sample] = self._ask(prompt, 100 + 24 * puzzle.moves, 0, puzzle.start)
         moves = puzzle.read(sample.text or "")
         if not moves:
@@ -119,7 +120,7 @@ class Asked:
                 return
             if not walk.move(move):
                 return
-            chat += [{"role": "assistant", "content": written(move)}, {"role": "user", "content": "The next move?"}]
+            chat += [{"role": "assistant", "content": written(move)}, {"role": "user", "content": "And the next move?"}]
 
     def _by_state(self) -> None:
         puzzle, walk = self._puzzle, self._walk
