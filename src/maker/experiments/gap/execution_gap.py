@@ -70,21 +70,23 @@ class Group:
     def of(cls, runs: Sequence[Run]) -> Self:
         """Count these runs."""
         one = runs[0]
-        sums = (sum(getattr(run, name) for run in runs) for name in ("solved", "execution"))
-        spent = (sum(getattr(run, name) for run in runs) for name in ("calls", "tokens_in", "tokens_out"))
-        failures = dict(Counter(run.failure for run in runs if run.failure).most_common())
-        return cls(one.model, one.puzzle, one.size, one.moves, one.arm, one.given, one.k, len(runs), *sums, failures,
-                   *spent)  # fmt: skip
+        return cls(
+            one.model, one.puzzle, one.size, one.moves, one.arm, one.given, one.k, len(runs),
+            sum(run.solved for run in runs), sum(run.execution for run in runs),
+            dict(Counter(run.failure for run in runs if run.failure).most_common()), sum(run.calls for run in runs),
+            sum(run.tokens_in for run in runs), sum(run.tokens_out for run in runs),
+        )  # fmt: skip
 
     @classmethod
     def read(cls, row: dict[str, str]) -> Self:
         """Return the group of a row of a file."""
         failures = {name: int(many) for name, _, many in
                     (part.rpartition(" ") for part in row["failures"].split(", ") if part)}  # fmt: skip
-        counts = (int(row[name]) for name in ("solved_n", "solved_seen", "execution_seen"))
-        spent = (int(row[name]) for name in ("calls", "tokens_in", "tokens_out"))
-        return cls(row["model"], row["puzzle"], int(row["size"]), int(row["moves"]), row["arm"], row["given"] == "1",
-                   int(row["k"]), *counts, failures, *spent)  # fmt: skip
+        return cls(
+            row["model"], row["puzzle"], int(row["size"]), int(row["moves"]), row["arm"], row["given"] == "1",
+            int(row["k"]), int(row["solved_n"]), int(row["solved_seen"]), int(row["execution_seen"]), failures,
+            int(row["calls"]), int(row["tokens_in"]), int(row["tokens_out"]),
+        )  # fmt: skip
 
     def row(self) -> Row:
         """Return the group as a row."""

@@ -40,7 +40,8 @@ def moves_in(name: str, text: str) -> list[Move | None]:
         [_of(kind, list(words)) for words in said],
         [_move(kind, line) for line in lines],
     )
-    return next((moves for way in ways if (moves := [move for move in way if move is not None])), [])
+    moves = [[move for move in way if move is not None] for way in ways]
+    return [*next(filter(None, moves), [])]
 
 
 def _lists(kind: str, text: str) -> list[Move | None]:

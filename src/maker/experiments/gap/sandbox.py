@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 from maker.errors import TaskError
 from maker.experiments.gap import inside
@@ -56,7 +56,7 @@ def run(source: str, seconds: int = SECONDS) -> Ran:
         return Ran(_text(out), {0: "", 1: "error"}.get(ended.returncode, "time"))
 
 
-def _text(file: tempfile._TemporaryFileWrapper[bytes]) -> str:
+def _text(file: IO[bytes]) -> str:
     """Return what a child wrote."""
     file.seek(0)
     return file.read(inside.OUTPUT).decode(errors="replace")
