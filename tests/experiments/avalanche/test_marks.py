@@ -8,9 +8,12 @@ from maker.experiments.avalanche.marks import Cell, Measure, bootstrapped, follo
 
 
 def test_a_slope_that_is_known():
-    """From all right to none right the slope is -1; even marks have an interval that holds 0."""
+    """From all right to none right the slope is -1; even marks have an interval that holds 0, all right ones too."""
     falls = [Cell("a", "arm", 1, share, 9, (mark * 50,)) for share, mark in ((0.0, "1"), (1.0, "0"))]
-    assert slope(falls, 0) == Measure(-1, -1, -1)
+    fall = slope(falls, 0)
+    assert (fall.value, fall.low) == (-1, -1) and -1 < fall.high < -0.9
+    right = slope([Cell("a", "arm", 1, share, 9, ("1" * 10,)) for share in (0.0, 1.0)], 0)
+    assert right.value == 0 and right.low < -0.1 and right.high > 0.1
     even = slope([Cell("a", "arm", 1, share, 9, ("01" * 50,)) for share in (0.0, 0.5, 1.0)], 0)
     assert even.value == 0 and even.low < 0 < even.high
     assert slope(falls[:1], 0) == Measure(None, None, None)

@@ -84,14 +84,18 @@ class Measure(NamedTuple):
 
 
 def slope(cells: Sequence[Cell], seed: int) -> Measure:
-    """Return by how much the share of right answers changes from no answer shifted to all, by least squares."""
+    """Return by how much the share of right answers changes from no answer shifted to all, by least squares.
+
+    Resamples are drawn at (seen + 1/2) / (n + 1), so that a few marks that are all right have an interval, too.
+    """
     shares = [0.0 if cell.share is None else cell.share for cell in cells]
     if len(set(shares)) < 2:
         return Measure(None, None, None)
     counts = np.array([[cell.right.seen, cell.right.n] for cell in cells])
     rng = np.random.default_rng(seed)
     rates = counts[:, 0] / counts[:, 1]
-    drawn = rng.binomial(counts[:, 1], rates, (RESAMPLES, len(cells))) / counts[:, 1]
+    near = (counts[:, 0] + 0.5) / (counts[:, 1] + 1)
+    drawn = rng.binomial(counts[:, 1], near, (RESAMPLES, len(cells))) / counts[:, 1]
     weight = np.array(shares) - np.mean(shares)
     weight /= weight @ weight
     return Measure(round(float(rates @ weight), 9), *_ends(np.round(drawn @ weight, 9).tolist()))

@@ -112,6 +112,11 @@ def run(options: Options) -> Study:
         record = Record.of(options, NAME, about(plan))
         with ModelWriter(options.model, options.temperature, options.seed, record) as writer:
             groups = counted(measured(options, writer.name, plan, writer))
+    return study(options, groups)
+
+
+def study(options: Options, groups: Sequence[Group]) -> Study:
+    """Return what these groups come to."""
     models = list(dict.fromkeys(one.model for one in groups))
     able = [one for one in groups if not _hopeless([other for other in groups if other.model == one.model])]
     rows_of = len(dict.fromkeys(one.model for one in able))

@@ -96,6 +96,11 @@ def run(options: Options) -> Study:
         record = Record.of(options, NAME, about)
         with ModelThinker(options.model, options.temperature, options.seed, record) as thinker:
             found = measured(options, thinker.name, thinker, number, repeats, lengths, most)
+    return study(options, found)
+
+
+def study(options: Options, found: Sequence[Answers]) -> Study:
+    """Return what these ways come to."""
     models = _models(found)
     able = {name: mine for name, mine in models.items() if not _hopeless(mine)}
     return Study(
