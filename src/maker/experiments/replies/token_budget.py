@@ -35,7 +35,7 @@ LENGTHS = (32, 64, 128, 256, 512)  # tokens of a thought, at most
 FEW_LENGTHS = LENGTHS[:4]  # of a language model
 LONG, VOTES = "one long answer", "short answers and a vote"
 MOST, FEW = 48, 10  # short answers in a vote; equal tokens would allow more after long thoughts
-DIGITS = (2, 2)
+DIGITS = (2, 1)  # of what is multiplied: two of two digits are beyond the smallest models in any way
 LEAST_RIGHT = 0.05
 
 
@@ -119,7 +119,7 @@ def study(options: Options, found: Sequence[Answers]) -> Study:
                "are what was put in." if StandIn.name in models else "")
         ),
         answer=answer(models),
-        n="; ".join(f"{name}: {len(mine[0].asked)} products of two numbers of {DIGITS[0]} digits, "
+        n="; ".join(f"{name}: {len(mine[0].asked)} products of numbers of {DIGITS[0]} and {DIGITS[1]} digits, "
                     f"{len(mine[0].given[0])} answers to each at every length" for name, mine in models.items()),
         simulated=(
             "all of it, of the stand-in: chances are planted; language models gave their own answers"
@@ -228,7 +228,7 @@ def draw(figure: Figure, models: Mapping[str, Sequence[Answers]]) -> None:
     panels = figure.subplots(len(models), 2, squeeze=False)
     for (left, right), (name, found) in zip(panels, models.items(), strict=True):
         for number, way in enumerate((LONG, VOTES)):
-            mine = [one for one in found if one.way == way]
+            mine = sorted((one for one in found if one.way == way), key=lambda one: one.tokens)
             at = [one.tokens for one in mine]
             for axes, shares in ((left, [one.right for one in mine]), (right, [one.differ for one in mine])):
                 points(axes, at, shares, number, way)
