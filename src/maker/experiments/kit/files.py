@@ -34,8 +34,11 @@ def write(study: Study, folder: Path, *, parquet: bool = True) -> dict[str, str]
         study.files["csv"] = str(rows)
         if parquet and _write_parquet(rows.with_suffix(".parquet"), study.rows):
             study.files["parquet"] = str(rows.with_suffix(".parquet"))
-        if can_draw() and study.draw is not None:
-            study.files["figure"] = str(save(study, folder / f"{study.name}.png"))
+        figure = folder / f"{study.name}.png"
+        if study.draw is None:
+            figure.unlink(missing_ok=True)  # one of before would be taken for this one's
+        elif can_draw():
+            study.files["figure"] = str(save(study, figure))
     except OSError as error:
         raise TaskError(f"--out {folder}: cannot be written: {error}. Give another folder.") from None
     return study.files

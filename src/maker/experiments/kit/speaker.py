@@ -16,7 +16,7 @@ from maker.decision.address import Address, draw_seeds, seed_key
 from maker.decision.ending import Stop
 from maker.decision.sample import Request, Sample
 from maker.errors import ModelError, TaskError, ungrouped
-from maker.experiments.kit.record import Record, model_name
+from maker.experiments.kit.record import BEGINS_AGAIN, Record, model_name
 from maker.models import load_model
 from maker.sending.budget.limits import Limits
 from maker.sending.budget.usage import Usage
@@ -91,5 +91,5 @@ class Speaker:
                     for at in range(len(requests)):
                         group.start_soon(one, at)
         except Stop as stop:
-            raise ModelError(f"{stop} {self._record.where if self._record else ''}".rstrip()) from None
+            raise ModelError(f"{stop} {self._record.where if self._record else BEGINS_AGAIN}") from None
         return [found[at] for at in range(len(requests))]
