@@ -19,7 +19,6 @@ from maker.decision.sample import Request, Sample
 from maker.errors import TaskError
 from maker.experiments.kit.study import Options
 
-BEGINS_AGAIN = "An experiment keeps no journal: it begins again."
 _FIRST = 10  # replies, after which the rest can be told in minutes
 _EACH = 50  # replies, after which it is said how far it is
 _FIELDS = ("text", "tokens_in", "tokens_out", "finish_reason")
@@ -49,8 +48,8 @@ class Record:
 
     @property
     def where(self) -> str:
-        """Say what becomes of the replies that came."""
-        return f"The replies so far are kept in {self._path}: the same command goes on." if self._path else BEGINS_AGAIN
+        """Say where replies are."""
+        return str(self._path or "this process alone")
 
     def known(self, request: Request) -> Sample | None:
         """Return the reply that came to this request before."""

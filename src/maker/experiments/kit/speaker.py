@@ -16,7 +16,7 @@ from maker.decision.address import Address, draw_seeds, seed_key
 from maker.decision.ending import Stop
 from maker.decision.sample import Request, Sample
 from maker.errors import ModelError, TaskError, ungrouped
-from maker.experiments.kit.record import BEGINS_AGAIN, Record, model_name
+from maker.experiments.kit.record import Record, model_name
 from maker.models import load_model
 from maker.sending.budget.limits import Limits
 from maker.sending.budget.usage import Usage
@@ -91,5 +91,9 @@ class Speaker:
                     for at in range(len(requests)):
                         group.start_soon(one, at)
         except Stop as stop:
-            raise ModelError(f"{stop} {self._record.where if self._record else BEGINS_AGAIN}") from None
+            if self._record is None:
+                raise ModelError(f"{stop} An experiment keeps no journal: it begins again.") from None
+            raise ModelError(
+                f"{stop} The replies so far are kept in {self._record.where}: the same command goes on."
+            ) from None
         return [found[at] for at in range(len(requests))]
