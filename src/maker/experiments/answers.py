@@ -46,7 +46,7 @@ ANSWERS = {
     ),
     "self-conditioning": (
         "The exact reader does (slope -.38, -.43 to -.33), and not on the state alone; of a small net that its writers "
-        "taught to add it is not shown (-.07, -.21 to .07), nor of a language model of 1.5B at 12 turns."
+        "taught to add it is not shown (-.07, -.21 to .07), nor of language models of 1.5B and 0.5B at 12 turns."
     ),
     "entropy-collapse": (
         "Yes: a vote adds .165 to the share of right steps before plain training and .089 after it; with Clip-Cov"

@@ -25,6 +25,11 @@ One question each. This page, its figures and their rows ([docs/figures](figures
 `python -m maker.experiments.page`; each part by itself comes from `maker experiment NAME --seed {seed}`, with `--quick`
 in less than half a minute and with wider intervals. `--model` puts another model in the place of the bundled one.
 
+Experiments with language models ask any with `--model http://HOST:PORT/v1#NAME`. They say beforehand how many replies
+that takes, and after ten of them how long; each reply is kept in the folder of `--out` as it comes, and the same
+command goes on where it was cut off, or makes table and figure again without a server. Rows of models that were asked
+are kept with the code and stand beside what is simulated.
+
 Shares have exact 95% intervals in brackets (Clopper-Pearson). What is simulated is called so: the `oracle` is a
 simulated model with planted errors: it says how engine and theory behave, never how a language model does. "Bundled"
 is the [small network that ships](model-card.md), "early" the same one stopped early in its training; their errors are

@@ -52,7 +52,9 @@ def test_an_experiment_knows_its_folder(maker, tmp_path, monkeypatch):
 
     monkeypatch.setattr("maker.cli.commands.experiment.load", lambda name: experiment)
     assert maker("experiment", "any", "--out", tmp_path)[0] == 2
-    assert known[0].out == tmp_path
+    assert known[0].out == tmp_path and not known[0].allow_code
+    assert maker("experiment", "execution-gap", "--allow-code", "--out", tmp_path)[0] == 2
+    assert known[1].allow_code
 
 
 @pytest.mark.parametrize(
@@ -65,6 +67,7 @@ def test_an_experiment_knows_its_folder(maker, tmp_path, monkeypatch):
         (["error-rate", "--seed", "-1"], "--seed -1"),
         (["error-rate", "--model", "oracle:q=1"], "no parameter 'q'"),
         (["execution-gap", "--model", "oracle:p=0.9"], "reads no words"),
+        (["scaling", "--allow-code"], "--allow-code is for execution-gap alone"),
     ],
 )
 def test_bad_input_is_one_message_and_exit_2(maker, tmp_path, args, said):

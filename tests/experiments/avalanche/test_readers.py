@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from maker.decision.sample import Sample
 from maker.errors import TaskError
 from maker.experiments.avalanche.readers import ExactReader, ModelReader, error_rate, expected, number_in, prompt
 from maker.experiments.avalanche.totals import ARMS, Question, Turn, at_turn
@@ -43,14 +44,25 @@ def test_a_language_model_reads_the_turns_as_a_chat():
     assert chat[0]["content"].endswith("alone.\n0 + 5 =")
 
 
-@pytest.mark.parametrize(("text", "number"), [(" -12\n", -12), ("7.", 7), ("= 7", None), ("7 8", None), (None, None)])
-def test_a_reply_is_a_number_alone(text, number):
-    """What says anything else is no answer."""
-    assert number_in(text) == number
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [(" -12\n", -12), ("7.", 7), ("= 7", 7), ("5 + 2 = 7", 7), ("The answer is 7.", 7), ("\u22127", -7),
+     ("1,207", 1207), ("**7**", 7), ("Sure!\n7\nsince 5 + 2", 7),
+     ("7 8", None), ("seven", None), (None, None), ("7.5", None)],
+)  # fmt: skip
+def test_a_reply_is_read_as_a_person_would(text, number):
+    """A number alone or at the end of a sentence; two numbers, or none, are no answer."""
+    assert number_in(Sample(text)) == number
+
+
+def test_a_line_that_was_cut_off_has_no_answer():
+    """Its number may be half a number; the line before it counts."""
+    assert number_in(Sample("The sum is 12", finish_reason="length")) is None
+    assert number_in(Sample("12\nThat is because", finish_reason="length")) == 12
 
 
 def test_further_draws_of_a_question_have_seeds_of_their_own(monkeypatch):
-    """A model is asked anew for each draw: no two of one question share a seed, and each arm has its own prompt."""
+    """A model is asked anew for each draw: no two of one question share a seed; draws that begin anew have the same."""
     seen = []
 
     class Noting:
@@ -61,14 +73,17 @@ def test_further_draws_of_a_question_have_seeds_of_their_own(monkeypatch):
         async def draw(self, requests):
             """Note what is asked."""
             seen.extend(requests)
-            return ["4"] * len(requests)
+            return [Sample("4")] * len(requests)
 
     monkeypatch.setattr(speaker, "load_model", lambda spec: Noting())
     question = Question((), 1, 3)
     with ModelReader("any", 0.7, 0) as reader:
         assert reader([question], [3]) == [[4, 4, 4]]
         assert reader([question], [9]) == [[4] * 9]
+        reader.anew()
+        reader([question], [2])
     assert len({request.seed for request in seen}) == 12
+    assert [request.seed for request in seen[12:]] == [request.seed for request in seen[:2]]
     assert {request.temperature for request in seen} == {0.7}
 
 

@@ -1,11 +1,14 @@
 """Arms: what each shows a model, how often it is asked, and what ends it."""
 
+import re
+
 import pytest
 
 from maker.decision.sample import Sample
 from maker.experiments.gap import programs
-from maker.experiments.gap.asking import ARMS, BY_MOVE, ONE_CALL, OPERATION, PROGRAM, STATE, Asked
+from maker.experiments.gap.asking import ARMS, BY_MOVE, ONE_CALL, OPERATION, PROGRAM, PYTHON, STATE, Asked
 from maker.experiments.gap.puzzles import Puzzle, written
+from maker.experiments.gap.sandbox import Ran
 
 SIZES = {"hanoi": 3, "checkers": 2, "river": 2, "blocks": 4}
 
@@ -28,6 +31,8 @@ class Perfect:
             return puzzle.asked.render(puzzle.asked.truth(ask.state, ask.step))
         if ask.arm == PROGRAM:
             return programs.right(puzzle)
+        if ask.arm == PYTHON:
+            return f"Here it is:\n```python\n{programs.right_python(puzzle)}\n```\nIt prints the moves."
         if ask.arm != ONE_CALL:
             return written(puzzle.right(ask.state))
         moves, state = [], puzzle.start
@@ -55,6 +60,18 @@ def run(arm, writer, name="hanoi", size=3, given=True, k=2):
     return Asked(Puzzle(name, size), arm, given, k, 0, writer).run("some")
 
 
+@pytest.fixture
+def run_of_python(monkeypatch):
+    """Read what a program of prints would print: no child process."""
+
+    def ran(source):
+        found = re.findall(r"print\((.*)\)", source)
+        return Ran("\n".join(found), "time" if "while" in source else "error" if "raise" in source else "")
+
+    monkeypatch.setattr(programs, "_ran", ran)
+
+
+@pytest.mark.usefixtures("run_of_python")
 @pytest.mark.parametrize("name", SIZES)
 @pytest.mark.parametrize("arm", ARMS)
 def test_who_knows_everything_solves_every_arm(name, arm):
@@ -63,7 +80,10 @@ def test_who_knows_everything_solves_every_arm(name, arm):
     found = run(arm, writer, name, SIZES[name])
     assert (found.failure, found.planned, found.execution) == ("", True, False)
     puzzle = Puzzle(name, SIZES[name])
-    calls = {ONE_CALL: 1, PROGRAM: 1, BY_MOVE: puzzle.moves, STATE: 2 * puzzle.moves, OPERATION: 2 * puzzle.asked.steps}
+    calls = {
+        ONE_CALL: 1, PROGRAM: 1, PYTHON: 1, BY_MOVE: puzzle.moves, STATE: 2 * puzzle.moves,
+        OPERATION: 2 * puzzle.asked.steps,
+    }  # fmt: skip
     assert (found.calls, found.k) == (calls[arm], 2 if arm in (STATE, OPERATION) else 1)
     assert found.tokens_in == 10 * found.calls
 
@@ -90,8 +110,10 @@ def test_the_algorithm_stands_in_the_prompt_or_not():
         (ONE_CALL, "This is impossible.", "stop", "impossible"),
         (ONE_CALL, "First", "length", "overrun"),
         (ONE_CALL, "disk 1 to peg 2", "stop", "format"),
+        (ONE_CALL, "Move disk 1 from peg 0 to peg 2", "stop", "stopped early"),
         (ONE_CALL, "[1, 0, 2]\n[1, 0, 2]", "stop", "illegal"),
         (BY_MOVE, "[1, 0, 2] or [1, 0, 1]", "stop", "format"),
+        (BY_MOVE, "[1, 0, 2]\n[2, 0, 1]", "stop", "illegal"),
         (BY_MOVE, "It is solved.", "stop", "stopped early"),
         (BY_MOVE, "move = []", "stop", "stopped early"),
         (BY_MOVE, "[1, 0, 2]", "stop", "illegal"),
@@ -104,8 +126,15 @@ def test_the_algorithm_stands_in_the_prompt_or_not():
         (PROGRAM, "move 0 2\nmove 0 2", "stop", "illegal"),
         (PROGRAM, "def solve(): ...", "stop", "format"),
         (PROGRAM, "No solution.", "stop", "impossible"),
+        (PYTHON, "print([1, 0, 2])", "stop", "stopped early"),
+        (PYTHON, "print([1, 0, 2])\nraise", "stop", "stopped early"),
+        (PYTHON, "print([1, 0, 2])\nwhile True: pass", "stop", "overrun"),
+        (PYTHON, "print([1, 0, 2])\nprint([1, 0, 2])", "stop", "illegal"),
+        (PYTHON, "def solve(): ...", "stop", "format"),
+        (PYTHON, "def solve(): ...", "length", "overrun"),
     ],
 )
+@pytest.mark.usefixtures("run_of_python")
 def test_what_ends_an_arm(arm, text, finish, failure):
     """Each failure has its class; what breaks the rules has no vote, so that a vote on it is never decided."""
     assert run(arm, Saying(text, finish)).failure == failure

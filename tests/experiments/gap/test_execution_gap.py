@@ -1,77 +1,107 @@
 """The experiment: runs are planned, kept and gone on with; shares of execution are counted as said."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from maker.decision.sample import Sample
+from maker.errors import TaskError
 from maker.experiments.gap import execution_gap as experiment
-from maker.experiments.gap.asking import ARMS, OPERATION
-from maker.experiments.gap.runs import Run, kept
-from maker.experiments.gap.writers import Simulated
+from maker.experiments.gap.asking import ARMS, BY_MOVE, ONE_CALL, OPERATION, PROGRAM, PYTHON, STATE
+from maker.experiments.gap.execution_gap import Group
+from maker.experiments.gap.runs import Run
 from maker.experiments.kit import speaker
+from maker.experiments.kit.files import kept
 from maker.experiments.kit.study import Options
 
 FAILED = Run("some", "hanoi", 3, 7, "one call", True, 1, 0, "illegal", True, 4, 4, 1, 90, 40)
 TINY = {"hanoi": (2,), "checkers": (1,), "river": (1,), "blocks": (2,)}
 
 
+def groups(*runs):
+    """Return a group for each run."""
+    return [Group.of([run]) for run in runs]
+
+
 def test_every_arm_is_asked_with_and_without_the_algorithm():
-    """One operation a call holds it in the code: that arm is asked once."""
+    """One operation a call holds it in the code: that arm is asked once; programs in Python only where they may run."""
     plan = experiment.planned(TINY, 2)
-    assert len(plan) == 4 * (2 * len(ARMS) - 1) * 2
+    assert {arm for _, arm, _, _ in plan} == {*ARMS} - {PYTHON}
+    assert len(plan) == 4 * (2 * (len(ARMS) - 1) - 1) * 2
     assert {given for _, arm, given, _ in plan if arm == OPERATION} == {True}
+    assert len(experiment.planned(TINY, 2, code=True)) == len(plan) + 4 * 2 * 2
 
 
-def test_runs_that_are_known_are_not_made_again():
-    """Only what is missing is asked for, and all come in the order of the plan."""
-    plan = experiment.planned(TINY, 1)
-    runs = list(experiment.measured(Options(), "some", plan, 3, Simulated(0), []))
-    asks = []
+class Wordy:
+    """Says that there is no way, or the moves of the tower of two disks."""
 
-    def counting(ask, draws, first):
-        """Count what is asked."""
-        asks.append(ask)
-        return Simulated(0)(ask, draws, first)
+    lockstep = False
 
-    again = list(experiment.measured(Options(), "some", plan, 3, counting, runs[:-1]))
-    assert again == runs and {(ask.puzzle.name, ask.arm) for ask in asks} == {(runs[-1].puzzle, runs[-1].arm)}
+    def __init__(self, able):
+        self.able, self.calls = able, 0
+
+    async def draw(self, requests):
+        """Reply."""
+        self.calls += len(requests)
+        return [Sample("[1, 0, 1]\n[2, 0, 2]\n[1, 1, 2]" if self.able else "Impossible.", 10, 3)] * len(requests)
 
 
-def test_a_model_is_asked_sparingly_and_gone_on_with(monkeypatch, tmp_path):
-    """Each run is kept when it ends; when no call is left the same command goes on, and asks nothing twice."""
-    seen = []
+def asked(monkeypatch, able, **options):
+    """Return the study of a model, the model, and what was said."""
+    model, said = Wordy(able), []
+    monkeypatch.setattr(speaker, "load_model", lambda _spec: model)
+    return experiment.run(Options(model="http://host/v1#wordy", say=said.append, **options)), model, said
 
-    class Wordy:
-        """Says that there is no way."""
 
-        lockstep = False
+def test_a_model_that_solves_nothing_ends_after_the_smallest(monkeypatch):
+    """P is said, and nothing is drawn."""
+    study, model, said = asked(monkeypatch, False)
+    assert study.draw is None
+    assert "wordy, T = 0.1: nothing to measure: p = 0, 0 of 81 runs are solved." in study.shows
+    assert not any("hanoi 3" in line for line in said) and model.calls < 400
 
-        async def draw(self, requests):
-            """Note what is asked."""
-            seen.extend(requests)
-            return [Sample("Impossible.", 10, 3)] * len(requests)
 
-    monkeypatch.setattr(speaker, "load_model", lambda spec: Wordy())
-    monkeypatch.setattr(experiment, "FEW_CALLS", 30)
-    monkeypatch.setattr(experiment, "LEAST_SIZES", TINY)
-    said = []
-    options = Options(quick=True, model="http://host/v1#wordy", out=tmp_path, say=said.append)
-    first = experiment.run(options)
-    asked = len(seen)
-    assert asked <= 30 and "no call is left" in said[-1]
-    assert "wordy, T = 0.1: nothing to measure: p = 0" in first.shows
-    runs = kept(tmp_path / "execution-gap-runs-0.csv")
-    assert runs and {run.failure for run in runs} <= {"impossible", "undecided"}
-    while "no call is left" in said[-1]:
-        experiment.run(options)
-    assert len(seen) == sum(run.calls for run in kept(tmp_path / "execution-gap-runs-0.csv"))
-    assert len(kept(tmp_path / "execution-gap-runs-0.csv")) == len(experiment.planned(TINY, 1))
+def test_a_model_is_gone_on_with(monkeypatch, tmp_path):
+    """What it replied is kept: the same command asks nothing, and rows are read as they were written."""
+    study, model, said = asked(monkeypatch, True, quick=True, out=tmp_path)
+    assert said[0].startswith("execution-gap: about ") and model.calls
+    assert {row["model"] for row in study.rows} == {"wordy, T = 0.1"} and study.simulated == "nothing"
+    again, silent, _ = asked(monkeypatch, True, quick=True, out=tmp_path)
+    assert (again.rows, silent.calls) == (study.rows, 0)
+    rows = [{name: str(cell) for name, cell in row.items()} for row in study.rows]
+    assert [Group.read(row).row() for row in rows] == study.rows
+
+
+def test_a_plan_says_how_many_replies_it_takes():
+    """One for a program or an answer whole, half the way of what ends, three of what is voted on."""
+    plan = experiment.planned({"hanoi": (3,)}, 1)
+    by = {(arm, given): experiment.about([one]) for one in plan for _, arm, given, _ in [one]}
+    assert (by[ONE_CALL, True], by[PROGRAM, False], by[BY_MOVE, True], by[STATE, True]) == (1, 1, 4, 10)
+
+
+def test_rows_that_are_kept_can_be_read():
+    """Each group's failures are those of its runs."""
+    for row in kept(Path(experiment.__file__).parent, "execution-gap"):
+        one = Group.read(row)
+        assert sum(one.failures.values()) == one.runs - one.solved
+
+
+def test_code_is_run_only_where_it_can_be_held_in(monkeypatch):
+    """Before anything is asked the door is tried."""
+
+    def refusing(source):
+        raise TaskError("no code is run here")
+
+    monkeypatch.setattr(experiment.sandbox, "run", refusing)
+    with pytest.raises(TaskError, match="no code is run here"):
+        asked(monkeypatch, True, quick=True, allow_code=True)
 
 
 def test_shares_of_execution_are_of_failures():
     """Solved runs do not count, and decisions are no execution."""
-    runs = [FAILED, replace(FAILED, planned=False), replace(FAILED, failure=""), replace(FAILED, failure="revisited")]
+    runs = groups(FAILED, replace(FAILED, planned=False), replace(FAILED, failure=""),
+                  replace(FAILED, failure="revisited"))  # fmt: skip
     share = experiment.of_execution(runs)
     assert (share.seen, share.n, experiment.solved(runs).seen) == (1, 3, 1)
     assert experiment._failures(runs) == "illegal 2, revisited 1"
@@ -81,7 +111,7 @@ def test_shares_of_execution_are_of_failures():
 def test_models_stand_below_one_another():
     """Two rows of panels for each model; only the simulated one has the line of its planted chance."""
     figure = pytest.importorskip("matplotlib.figure").Figure()
-    experiment.draw(figure, [FAILED, replace(FAILED, given=False), replace(FAILED, model="simulated")])
-    assert len(figure.axes) == 16
+    experiment.draw(figure, groups(FAILED, replace(FAILED, given=False), replace(FAILED, model="simulated")))
+    assert len(figure.axes) == 4
     dotted = [line for axes in figure.axes for line in axes.get_lines() if line.get_linestyle() == ":"]
     assert len(dotted) == 1

@@ -32,6 +32,25 @@ def test_the_right_program_makes_the_moves_of_the_algorithm(name, size):
     assert (why, len(moves), puzzle.solved(state)) == ("", puzzle.moves, True)
 
 
+@pytest.mark.parametrize(("name", "size"), SIZES)
+def test_the_right_python_program_prints_the_moves_of_the_algorithm(name, size):
+    """Its lines, as they would be printed, are the shortest way."""
+    puzzle = Puzzle(name, size)
+    printed = programs.right_python(puzzle).replace("print(", "").replace(")", "")
+    assert len(puzzle.read(printed)) == puzzle.moves and puzzle.read(printed)[0] == puzzle.right(puzzle.start)
+
+
+def test_a_python_program_is_run_once(monkeypatch):
+    """The same text prints the same; what is asked of it is said with the form of a move."""
+    asked = []
+    monkeypatch.setattr(programs.sandbox, "run", lambda source: asked.append(source) or programs.sandbox.Ran("", ""))
+    puzzle = Puzzle("hanoi", 2)
+    for _ in "ab":
+        assert programs.run_python(puzzle, "text\n```python\nonce_only\n```", lambda _move: True) == "format"
+    assert asked == ["once_only\n"]
+    assert puzzle.form.shape in programs.told_python(puzzle)
+
+
 @pytest.mark.parametrize(
     ("name", "text"),
     [("hanoi", "move 0 x"), ("hanoi", "move 9 1"), ("hanoi", "move 0"), ("checkers", "move 2 3"), ("river", "move b1")],

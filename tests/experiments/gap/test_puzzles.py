@@ -30,12 +30,3 @@ def test_wrong_moves_are_others_and_the_last_breaks_the_rules(name):
     assert puzzle.played(puzzle.start, forbidden) is None
     assert puzzle.rules.startswith("Rules:") and puzzle.algorithm.startswith("Strategy")
     assert "Strategy" not in puzzle.rules and "=" in puzzle.shown(puzzle.start)
-
-
-def test_moves_are_read_from_lists_alone():
-    """Spaces and words between do not matter; names stand in any order; another list is no move."""
-    assert Puzzle("hanoi", 3).read("1. [1,0,2]\n[ 2, 0 , 1 ], so") == [(1, 0, 2), (2, 0, 1)]
-    assert Puzzle("river", 2).read('["A1","a1"]') == [("a1", "A1")]
-    assert Puzzle("hanoi", 3).read("none") == []
-    assert Puzzle("hanoi", 3).read("[1, 0] [1, 0, 2]") == [None, (1, 0, 2)]
-    assert Puzzle("checkers", 2).read("[R, 1, 2]") == [None]

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from maker.experiments.gap.puzzles import Puzzle
-from maker.experiments.gap.runs import Run, Walk, keep, kept
+from maker.experiments.gap.runs import Run, Walk
 
 RIGHT = [(1, 0, 2), (2, 0, 1), (1, 2, 1), (3, 0, 2), (1, 1, 0), (2, 1, 2), (1, 0, 2)]
 RUN = Run("some", "hanoi", 3, 7, "one call", True, 1, 0, "illegal", True, 4, 4, 1, 90, 40)
@@ -49,13 +49,3 @@ def test_execution_is_a_failure_with_all_moves_as_planned():
     assert not replace(RUN, planned=False).execution
     assert not replace(RUN, failure="impossible").execution
     assert not replace(RUN, failure="").execution
-
-
-def test_rows_are_read_as_they_were_kept(tmp_path):
-    """A file grows run by run; one that is not there holds none."""
-    path, other = tmp_path / "new" / "runs.csv", replace(RUN, run=1, planned=False, failure="")
-    assert kept(path) == []
-    keep(path, [RUN])
-    keep(path, [other])
-    assert kept(path) == [RUN, other]
-    assert RUN.key != other.key and RUN.key == replace(RUN, failure="", calls=9).key

@@ -4,9 +4,9 @@ import pytest
 
 from maker.decision.sample import Sample
 from maker.experiments.gap import writers
-from maker.experiments.gap.asking import ARMS, BY_MOVE, ONE_CALL, OPERATION, PROGRAM, STATE, Ask, Asked
+from maker.experiments.gap.asking import ARMS, ONE_CALL, OPERATION, PROGRAM, PYTHON, STATE, Ask, Asked
 from maker.experiments.gap.puzzles import Puzzle, written
-from maker.experiments.gap.writers import MOVE, ModelWriter, Simulated, Spent
+from maker.experiments.gap.writers import MOVE, ModelWriter, Simulated
 from maker.experiments.kit import speaker
 
 
@@ -45,6 +45,13 @@ def test_a_broken_program_does_not_solve():
         assert "" in ended and len(ended) == 2
 
 
+def test_a_broken_python_program_lacks_a_move():
+    """Always the same one; a right one prints them all."""
+    puzzle = Puzzle("hanoi", 2)
+    texts = {sample.text for sample in Simulated(0)(ask(puzzle, PYTHON), 40, 0)}
+    assert sorted(text.count("print") for text in texts) == [2, 3]
+
+
 def test_one_call_goes_on_after_an_error():
     """Its reply has as many moves as the shortest way, whatever went wrong."""
     puzzle = Puzzle("hanoi", 5)
@@ -52,8 +59,8 @@ def test_one_call_goes_on_after_an_error():
         assert len(sample.text.splitlines()) == puzzle.moves
 
 
-def test_a_model_is_asked_so_often_and_no_more(monkeypatch):
-    """Each draw and run has a seed of its own, the same when it is asked again; the last call is not exceeded."""
+def test_a_model_draws_a_question_anew(monkeypatch):
+    """Each draw has a seed of its own, in whatever wave or run it comes; another prompt has others."""
     seen = []
 
     class Noting:
@@ -68,23 +75,20 @@ def test_a_model_is_asked_so_often_and_no_more(monkeypatch):
 
     monkeypatch.setattr(speaker, "load_model", lambda spec: Noting())
     puzzle = Puzzle("hanoi", 2)
-    with ModelWriter("any", 0.7, 0, most=9) as writer:
+    with ModelWriter("any", 0.7, 0) as writer:
         writer(ask(puzzle, STATE), 2, 0)
         writer(ask(puzzle, STATE), 2, 2)
-        writer(ask(puzzle, STATE, run=1), 2, 0)
-        writer(ask(puzzle, BY_MOVE), 1, 0)
-        assert len({request.seed for request in seen}) == 7
-        assert {(request.temperature, request.max_tokens) for request in seen} == {(0.7, 9)}
-        with pytest.raises(Spent):
-            writer(ask(puzzle, STATE), 3, 0)
-        again = writer(ask(puzzle, STATE), 2, 0)
-    assert [sample.text for sample in again] == ["4", "4"]
-    assert [request.seed for request in seen[-2:]] == [request.seed for request in seen[:2]]
+        found = writer(ask(puzzle, STATE, run=1), 2, 0)
+    assert len({request.seed for request in seen}) == 6
+    assert {(request.temperature, request.max_tokens) for request in seen} == {(0.7, 9)}
+    assert [sample.text for sample in found] == ["4", "4"]
 
 
 def test_chances_are_planted_for_every_arm():
     """A simulated run of each arm comes to an end."""
     for arm in ARMS:
+        if arm == PYTHON:
+            continue
         found = Asked(Puzzle("river", 3), arm, False, 3, 0, Simulated(0)).run(Simulated.name)
         assert found.model == "simulated" and found.calls
     assert writers.WHOLE_PROGRAM[True] > writers.WHOLE_PROGRAM[False]

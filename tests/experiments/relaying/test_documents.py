@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from maker.experiments.relaying.documents import edits, ledger, read, similarity, written
@@ -30,6 +32,29 @@ def test_lines_that_cannot_be_read_are_lost():
     head, one, other = written(first, "CSV").splitlines()
     assert read(f"{head}\n{one}\n{other},more", "CSV") == first[:1]
     assert read("", "CSV") == read("none", "JSON") == []
+
+
+def test_a_document_is_read_as_a_person_would():
+    """Over several lines, in a list, in an object that holds the list, in a fence among words; below its head line."""
+    first = ledger(2, 0)
+    fenced = f"Sure:\n```json\n{json.dumps(first)}\n```"
+    for text in (json.dumps(first, indent=2), json.dumps({"records": first}), fenced):
+        assert read(text, "JSON") == first
+    plain = [{name: value for name, value in one.items() if not isinstance(value, dict)} for one in first]
+    text = f"Here is the ledger:\n\n```csv\n{written(plain, 'CSV')}\n```\nI changed nothing, it is done"
+    assert read(text, "CSV") == plain
+    assert read(written(plain, "CSV").replace(",", ", "), "CSV") == plain
+
+
+@pytest.mark.parametrize("back", [False, True])
+def test_each_edit_is_asked_with_an_example(back):
+    """A record that is in no ledger, before and after; the example is the edit that is asked for."""
+    known, (record,) = edits("JSON"), ledger(1, 0)
+    for edit in known.order:
+        before = known.right(record, edit, back=False) if back else record
+        example, example_after, asked = read(known.asked([before], edit, back=back), "JSON")
+        assert asked == before and example["id"] == 940
+        assert known.right(example, edit, back=back) == example_after
 
 
 def test_similarity_says_what_is_left():

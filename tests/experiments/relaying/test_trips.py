@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import pytest
 
+from maker.experiments.relaying import trips as trips_of
 from maker.experiments.relaying.documents import ledger, written
 from maker.experiments.relaying.editors import Reply
-from maker.experiments.relaying.trips import ARMS, relayed
+from maker.experiments.relaying.trips import ARMS
 
 A, B, C, D, E = ARMS
+
+
+def relayed(form, arm, number, original, trips, editor, small):
+    """Send a ledger on its trips, with votes of k = 3 where the arm has them."""
+    run = trips_of.Run("some", form, arm.name, number, len(original), 3 if arm.votes else 1)
+    return trips_of.relayed(run, arm, original, trips, editor, small)
 
 
 def editor(spoil):

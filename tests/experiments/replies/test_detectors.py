@@ -6,7 +6,7 @@ import pytest
 
 from maker.decision.sample import Sample
 from maker.experiments.replies import detectors
-from maker.experiments.replies.detectors import Judged, Sign, hanoi_signs, kept, signs
+from maker.experiments.replies.detectors import Judged, Sign, before, hanoi_signs, signs
 from tiny import tiny
 
 
@@ -46,10 +46,10 @@ def test_the_table_is_made_again_from_what_was_kept():
     """Every wrong reply is counted once, with a sign or without; every row is of a real model."""
     study = tiny("detectors")
     assert study.simulated.startswith("nothing")
-    assert len(study.rows) == len(kept()) > 500
-    wrong = sum(not one.right for one in kept())
+    assert len(study.rows) == len(before()) > 500
+    wrong = sum(not one.right for one in before())
     assert study.shows.startswith(f"Of {wrong} wrong replies ")
-    assert [Judged.read({name: str(cell) for name, cell in row.items()}) for row in study.rows] == kept()
+    assert [Judged.read({name: str(cell) for name, cell in row.items()}) for row in study.rows] == before()
     study.draw(figure := pytest.importorskip("matplotlib.figure").Figure())
     assert len(figure.axes) == 2
 
@@ -62,3 +62,12 @@ def test_fresh_replies_are_judged(monkeypatch):
     options = detectors.Options(quick=True, model="http://127.0.0.1:9/v1#none")
     found = detectors.fresh(options, 3)
     assert [(one.right, one.signs) for one in found] == [(False, frozenset())] * 3
+
+
+def test_a_model_that_is_never_right_is_not_measured(monkeypatch):
+    """Its signs tell nothing: p is said, and nothing is drawn."""
+    monkeypatch.setattr(
+        detectors.Speaker, "replies", lambda _self, prompts, _most: [Sample("Answer: 0", tokens_out=4)] * len(prompts)
+    )
+    study = detectors.run(detectors.Options(quick=True, model="http://127.0.0.1:9/v1#none"))
+    assert (study.shows, study.draw, study.answer) == ("nothing to measure: p = 0.", None, "")

@@ -18,6 +18,7 @@ from maker.experiments.registry import NAMES, load
 NO_FIGURE = "no figure will be drawn: matplotlib is missing, install it with `pip install 'maker[plots]'`"
 
 POOLED = "decorrelation"  # the experiment that asks two models in turn
+CODED = "execution-gap"  # the one that may run code of a model's making
 _TOLD = ("name", "question", "seed", "n", "simulated", "shows", "shows_not", "files", "rows")  # what a program reads
 
 
@@ -30,9 +31,20 @@ def experiment(
     ),
     model: Annotated[
         list[str] | None,
-        typer.Option(help="Ask this model instead, thousands of times: begin with --quick. Twice: a pool of two."),
+        typer.Option(
+            help="Ask this model instead, up to thousands of times: begin with --quick. Of experiments with "
+            "language models replies are kept in --out, and the same command goes on. Twice: a pool of two."
+        ),
     ] = None,
     temperature: Annotated[float, typer.Option(help="Of every draw of --model.")] = 0.1,
+    allow_code: Annotated[
+        bool,
+        typer.Option(
+            "--allow-code",
+            help="execution-gap: run Python that the model writes, in a process without "
+            "network and files; refused where it cannot be held in.",
+        ),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Run an experiment: print its table and what it shows, write its rows and its figure."""
@@ -42,11 +54,14 @@ def experiment(
     if seed < 0:
         raise TaskError(f"--seed {seed}: give a whole number of 0 or more")
     run = load(name)
+    if allow_code and name != CODED:
+        raise TaskError(f"experiment {name}: --allow-code is for {CODED} alone, no other runs a model's code.")
     asked, partner = _models(name, model or [])
     tell = functools.partial(typer.echo, err=True)
     if not can_draw():
         tell(NO_FIGURE)
-    study = run(Options(quick, seed, asked, temperature, (lambda _line: None) if as_json else tell, out, partner))
+    say = (lambda _line: None) if as_json else tell
+    study = run(Options(quick, seed, asked, temperature, say, out, partner, allow_code))
     write(study, out)
     if as_json:
         print_json({key: getattr(study, key) for key in _TOLD})

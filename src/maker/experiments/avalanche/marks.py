@@ -8,11 +8,9 @@ Not covered: where the marks come from (`totals.py`).
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -23,7 +21,6 @@ from maker.experiments.kit.study import Row, Share, short
 Marks = NDArray[np.bool_]
 RESAMPLES = 1000
 LEAST = 10  # wrong turns, to say what follows them
-DATA = Path(__file__).with_name("data")  # rows of language models, measured once: the tables need no model
 
 
 @dataclass(slots=True, frozen=True)
@@ -69,12 +66,6 @@ class Cell:
         return Share(marks.count("1"), len(marks))
 
 
-def kept(name: str) -> list[Cell]:
-    """Return the rows of language models that were measured before, and are kept with the code."""
-    with (DATA / f"{name}.csv").open(newline="") as file:
-        return [Cell.read(row) for row in csv.DictReader(file)]
-
-
 class Measure(NamedTuple):
     """A number with its 95% interval; None where there is nothing to say, or no end of it was reached."""
 
@@ -93,14 +84,18 @@ class Measure(NamedTuple):
 
 
 def slope(cells: Sequence[Cell], seed: int) -> Measure:
-    """Return by how much the share of right answers changes from no answer shifted to all, by least squares."""
+    """Return by how much the share of right answers changes from no answer shifted to all, by least squares.
+
+    Resamples are drawn at (seen + 1/2) / (n + 1), so that a few marks that are all right have an interval, too.
+    """
     shares = [0.0 if cell.share is None else cell.share for cell in cells]
     if len(set(shares)) < 2:
         return Measure(None, None, None)
     counts = np.array([[cell.right.seen, cell.right.n] for cell in cells])
     rng = np.random.default_rng(seed)
     rates = counts[:, 0] / counts[:, 1]
-    drawn = rng.binomial(counts[:, 1], rates, (RESAMPLES, len(cells))) / counts[:, 1]
+    near = (counts[:, 0] + 0.5) / (counts[:, 1] + 1)
+    drawn = rng.binomial(counts[:, 1], near, (RESAMPLES, len(cells))) / counts[:, 1]
     weight = np.array(shares) - np.mean(shares)
     weight /= weight @ weight
     return Measure(round(float(rates @ weight), 9), *_ends(np.round(drawn @ weight, 9).tolist()))

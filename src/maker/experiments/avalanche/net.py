@@ -17,13 +17,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from maker.experiments.avalanche.marks import DATA
 from maker.experiments.avalanche.totals import Question
 from maker.experiments.avalanche.transcript import SIZE, encode, total_of
 from maker.models.neural.transformer import Cache, Transformer
 from maker.models.neural.weights import read_weights
 
-FILE = DATA / "transcript.safetensors"
+FILE = Path(__file__).with_name("data") / "transcript.safetensors"
 SHA256 = "6b0fcd4efc4507de2f1460395765729779e6525d0ca20b664f5e282c4f06de24"
 
 

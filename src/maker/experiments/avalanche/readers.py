@@ -17,13 +17,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from maker.decision.sample import Request
+from maker.decision.sample import Sample
 from maker.experiments.avalanche.totals import SHIFTS, Question
 from maker.experiments.kit.speaker import Speaker
 from maker.task.prompt import prompt_of
 
-_NUMBER = re.compile(r"-?\d+")
-TOKENS = 12  # of a reply: a number of four digits, a sign, and room for a full stop
+_NUMBER = re.compile(r"(?<![\d.,])-?(?:\d{1,3}(?:,\d{3})+|\d+)(?![\d.,]*\d)")
+_SAYS = re.compile(r"=|\bis\b|\bequals\b")  # what stands before an answer that is said in a sentence
+TOKENS = 24  # of a reply: a number, or a short sentence with one
 
 
 @functools.cache
@@ -97,32 +98,25 @@ def _sum(last: int, value: int) -> str:
     return f"{last} {'-' if value < 0 else '+'} {abs(value)} ="
 
 
-def number_in(text: str | None) -> int | None:
-    """Return the number that a reply is; None for a reply that is anything else, or says more."""
-    said = (text or "").strip().rstrip(".")
-    return int(said) if _NUMBER.fullmatch(said) else None
+def number_in(sample: Sample) -> int | None:
+    """Return the number that a reply gives, alone or in a sentence; None where it gives none, or more than one.
+
+    The first line that has one counts, of that what stands last behind `=` or `is`; a line that was cut off has none.
+    """
+    lines = (sample.text or "").replace("\u2212", "-").splitlines()
+    whole = lines[:-1] if sample.finish_reason == "length" else lines
+    for line in whole:
+        said = _NUMBER.findall(_SAYS.split(line)[-1])
+        if said:
+            return int(said[0].replace(",", "")) if len(said) == 1 else None
+    return None
 
 
 class ModelReader(Speaker):
     """A language model as a reader; see `Speaker` for what it raises."""
 
-    def __init__(self, spec: str, temperature: float, seed: int) -> None:
-        super().__init__(spec, temperature, seed)
-        self._asked: dict[tuple[int, int, str], int] = {}
-
     def __call__(self, questions: Sequence[Question], draws: Sequence[int]) -> list[list[int | None]]:
         """Bring so many replies to each question."""
-        requests = [
-            request for one, many in zip(questions, draws, strict=True) for request in self._requests(one, many)
-        ]
-        read = iter([number_in(sample.text) for sample in self.send(requests)])
+        prompts = [text for one, many in zip(questions, draws, strict=True) for text in [prompt(one)] * many]
+        read = map(number_in, self.replies(prompts, [TOKENS] * len(prompts)))
         return [[next(read) for _ in range(many)] for many in draws]
-
-    def _requests(self, question: Question, many: int) -> list[Request]:
-        """Return the next draws of a question, each with a seed of its own."""
-        text = prompt(question)
-        where = question.number, question.turn, text
-        first = self._asked.get(where, 0)
-        self._asked[where] = first + many
-        step = question.number << 32 | question.turn
-        return [self.request(step, draw, text, TOKENS) for draw in range(first, first + many)]

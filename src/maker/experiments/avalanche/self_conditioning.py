@@ -6,25 +6,30 @@ answers once or by a vote. The exact reader is arithmetic; the transcript net le
 reader knows; language models were asked, and their marks are kept in `data/self-conditioning.csv`. `--model` asks
 another one instead.
 
-A language model reads the history as a chat: a sum as each turn, and the answers as its own.
+A language model reads the history as a chat: a sum as each turn, and the answers as its own. The first reply of its
+vote is the one that counts alone.
 
 Not covered: looking values up, and thinking before an answer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from maker.experiments.avalanche.marks import Cell, Measure, bootstrapped, follows, horizon, kept, slope
+from maker.experiments.avalanche.marks import Cell, Measure, bootstrapped, follows, horizon, slope
 from maker.experiments.avalanche.net import NetReader
 from maker.experiments.avalanche.readers import ExactReader, ModelReader, expected
 from maker.experiments.avalanche.totals import ARMS, LARGEST, Reader, at_turn, rolled
 from maker.experiments.avalanche.transcript import LARGEST as SMALL
 from maker.experiments.kit.figure import legend, line, points, style
+from maker.experiments.kit.files import kept
+from maker.experiments.kit.record import Record
 from maker.experiments.kit.study import Options, Share, Study
 
 if TYPE_CHECKING:
@@ -34,6 +39,7 @@ if TYPE_CHECKING:
 NAME = "self-conditioning"
 QUESTION = "does a reader that sees its own errors make more of them?"
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
+FEW_SHARES = (0.0, 0.5, 1.0)  # of a language model
 VOTES = (1, 3)
 TURNS, FEW_TURNS = 40, 12  # few: of a language model, whose prompts grow with them
 DIRTY = 0.5  # a context of which so many answers are shifted, or more
@@ -41,29 +47,60 @@ YARDSTICK = (ExactReader.name, NetReader.name)  # whose panels show the exact re
 LEAST_RIGHT = 0.05  # at the last total alone; below, a model cannot do the task, and nothing is measured
 
 
+@dataclass(slots=True, frozen=True)
+class Plan:
+    """How much is drawn of a reader.
+
+    turns: of a history. number: of histories for each share, arm and k. own: runs from its own answers, and own_votes
+    the k of them. largest: of a value.
+    """
+
+    turns: int
+    number: int
+    own: int
+    largest: int = LARGEST
+    shares: tuple[float, ...] = SHARES
+    own_votes: tuple[int, ...] = VOTES
+
+    @property
+    def arms(self) -> list[str]:
+        """The arms, the last total alone first; one whose window holds the whole history anyway is left out."""
+        arms = [arm for arm, window in ARMS.items() if window is None or window < self.turns - 1]
+        return sorted(arms, key=lambda arm: ARMS[arm] != 0)
+
+    @property
+    def about(self) -> int:
+        """Replies that a reader is asked for, where a vote takes few more than it must, and its first is shared."""
+        return len(self.arms) * (len(self.shares) * self.number * max(VOTES)
+                                 + self.own * self.turns * sum(self.own_votes))  # fmt: skip
+
+
 def run(options: Options) -> Study:
-    """Ask the exact reader, or the model that was named; rows that are kept stand beside the exact reader's."""
+    """Ask exact reader and net, beside what was kept of language models, or the model that was named."""
     if options.model is None:
-        reader = ExactReader(options.seed)
-        cells = measured(options, reader.name, reader, TURNS, options.size(400, 40))
-        net = NetReader(options.seed)
-        cells += measured(options, net.name, net, TURNS, options.size(60, 20), SMALL)
-        cells += kept(NAME)
+        reader, net = ExactReader(options.seed), NetReader(options.seed)
+        many, few = options.size(400, 40), options.size(60, 20)
+        cells = measured(options, reader.name, reader, Plan(TURNS, many, many))
+        cells += measured(options, net.name, net, Plan(TURNS, few, few, SMALL))
+        cells += [Cell.read(row) for row in kept(Path(__file__).parent, NAME)]
     else:
-        with ModelReader(options.model, options.temperature, options.seed) as model:
-            cells = measured(options, model.name, model, FEW_TURNS, options.size(24, 6))
+        plan = Plan(FEW_TURNS, options.size(10, 4), options.size(3, 1), shares=FEW_SHARES, own_votes=(1,))
+        record = Record.of(options, NAME, plan.about)
+        with ModelReader(options.model, options.temperature, options.seed, record) as model:
+            cells = measured(options, model.name, model, plan, model.anew)
     return study(options, cells)
 
 
 def study(options: Options, cells: Sequence[Cell]) -> Study:
     """Return what these cells come to."""
     readers = list(dict.fromkeys(cell.reader for cell in cells))
+    able = [cell for cell in cells if not _hopeless([one for one in cells if one.reader == cell.reader])]
     return Study(
         name=NAME,
         question=QUESTION.capitalize(),
         rows=[cell.row() for cell in cells],
         table=table(cells, options.seed),
-        draw=lambda figure: draw(figure, cells),
+        draw=(lambda figure: draw(figure, able)) if able else None,
         shows=" ".join(shows(reader, cells, options.seed) for reader in readers),
         shows_not=(
             "Long chats: language models were asked after few turns, and values are looked up by the code. The exact "
@@ -75,32 +112,48 @@ def study(options: Options, cells: Sequence[Cell]) -> Study:
             "histories of language models: their intervals are wide, and small effects unseen."
         ),
         n="; ".join(_drawn(reader, cells) for reader in readers),
-        simulated="all of it, of the exact reader; net and language models gave their own answers",
+        simulated=(
+            "all of it, of the exact reader; net and language models gave their own answers"
+            if ExactReader.name in readers
+            else "nothing"
+        ),
         seed=options.seed,
         size=(13.0, 3.4 * len(readers) + 0.6),
     )
 
 
 def measured(
-    options: Options, name: str, reader: Reader, turns: int, number: int, largest: int = LARGEST
+    options: Options, name: str, reader: Reader, plan: Plan, anew: Callable[[], None] = lambda: None
 ) -> list[Cell]:
     """Return the marks of a reader in all arms; of one that cannot do the task, those of the last total alone.
 
-    largest: of a value. An arm whose window holds the whole history anyway is left out.
+    anew: called where the draws of a question may begin anew, before each arm and k.
     """
     cells = []
-    arms = [arm for arm, window in ARMS.items() if window is None or window < turns - 1]
-    for arm in sorted(arms, key=lambda arm: ARMS[arm] != 0):  # the last total alone comes first
+    for arm in plan.arms:
         for k in VOTES:
             options.say(f"{name}: {arm}, k = {k}")
-            for share in SHARES:
-                marks = at_turn(turns, share, arm, k, number, reader, options.seed, largest)
-                cells.append(Cell.of(name, arm, k, share, turns, [marks]))
-            if k == 1 and ARMS[arm] == 0 and sum(cell.right.seen for cell in cells) < LEAST_RIGHT * number * len(cells):
+            anew()
+            for share in plan.shares:
+                marks = at_turn(plan.turns, share, arm, k, plan.number, reader, options.seed, plan.largest)
+                cells.append(Cell.of(name, arm, k, share, plan.turns, [marks]))
+            if k == 1 and ARMS[arm] == 0 and _hopeless(cells):
                 return cells
-            runs = rolled(turns, arm, k, number, reader, options.seed, largest)
-            cells.append(Cell.of(name, arm, k, None, turns, runs))
+            if k in plan.own_votes:
+                runs = rolled(plan.turns, arm, k, plan.own, reader, options.seed, plan.largest)
+                cells.append(Cell.of(name, arm, k, None, plan.turns, runs))
     return cells
+
+
+def _alone(cells: Sequence[Cell]) -> Share:
+    """Return how often single replies to the last total alone are right."""
+    alone = [cell.right for cell in cells if cell.share is not None and cell.k == 1 and ARMS[cell.arm] == 0]
+    return Share(sum(right.seen for right in alone), sum(right.n for right in alone))
+
+
+def _hopeless(cells: Sequence[Cell]) -> bool:
+    """Say whether a reader cannot do the task at all."""
+    return _alone(cells).rate < LEAST_RIGHT
 
 
 def table(cells: Sequence[Cell], seed: int) -> list[list[str]]:
@@ -127,10 +180,8 @@ def table(cells: Sequence[Cell], seed: int) -> list[list[str]]:
 def shows(reader: str, cells: Sequence[Cell], seed: int) -> str:
     """Say what the marks of one reader show."""
     mine = [cell for cell in cells if cell.reader == reader and cell.share is not None]
-    alone = [cell for cell in mine if cell.k == 1 and ARMS[cell.arm] == 0]
-    right, n = sum(cell.right.seen for cell in alone), sum(cell.right.n for cell in alone)
-    if right < LEAST_RIGHT * n:
-        return f"{reader}: nothing to measure: p = {right / n:.2g} with the last total alone."
+    if _hopeless(mine):
+        return f"{reader}: nothing to measure: p = {_alone(mine).rate:.2g} with the last total alone."
     said = [_slope_said(arm, slope([cell for cell in mine if cell.arm == arm and cell.k == 1], seed)) for arm in ARMS]
     return f"{reader}: {'; '.join(filter(None, [*said, *_vote_said(mine)]))}."
 

@@ -5,6 +5,8 @@ Two cures: subtract context while running (the state alone, and a vote), and kee
 same small networks are measured in all cells: they pay amounts with coins, and were taught by writers that err, whose
 record they read. What neither cure reaches is given to the ladder's rungs.
 
+No weights are shipped: at full size training takes half a minute of one core.
+
 Not covered: language models (`self-conditioning` asks some), and training on dirty histories.
 """
 

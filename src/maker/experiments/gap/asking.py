@@ -5,6 +5,7 @@ move by move    a chat: each reply is the next move, and all moves so far stand 
 state alone     each call sees the position as it is now, and k votes ahead decide; what breaks the rules has no vote
 one operation   the same with the task's design `questions`: the algorithm is in the code, a call reads or compares
 program         one reply, a program in a small language that is then run
+Python program  one reply, a program in Python that is then run, where that is allowed
 
 In all but `one operation`, which follows it anyway, the algorithm is told or not.
 
@@ -21,18 +22,19 @@ from typing import Any
 from maker.decision.race import first_to_ahead
 from maker.decision.sample import Sample
 from maker.experiments.gap import programs
-from maker.experiments.gap.puzzles import Move, Puzzle, written
+from maker.experiments.gap.puzzles import Puzzle, written
+from maker.experiments.gap.reading import Move
 from maker.experiments.gap.runs import Run, Walk
 from maker.task.canonical import canonical
 
-ONE_CALL, BY_MOVE, STATE, OPERATION, PROGRAM = (
-    "one call", "move by move", "state alone", "one operation", "program"
+ONE_CALL, BY_MOVE, STATE, OPERATION, PROGRAM, PYTHON = (
+    "one call", "move by move", "state alone", "one operation", "program", "Python program"
 )  # fmt: skip
-ARMS = (ONE_CALL, BY_MOVE, STATE, OPERATION, PROGRAM)
+ARMS = (ONE_CALL, BY_MOVE, STATE, OPERATION, PROGRAM, PYTHON)
 VOTED = (STATE, OPERATION)
 MOVE_TOKENS = 32
 ANSWER_TOKENS = 12
-PROGRAM_TOKENS = 320
+PROGRAM_TOKENS = 400
 _NO_WAY = re.compile(r"impossible|unsolvable|no solution|cannot be solved", re.IGNORECASE)
 _FINISHED = re.compile(r"\b(?:solved|done|finished|complete)|\[\s*\]", re.IGNORECASE)  # [] is no move
 
@@ -73,16 +75,13 @@ class Asked:
         self._walk = Walk(puzzle)
         self._calls = self._tokens_in = self._tokens_out = 0
         self._told = told(puzzle, given=given)
-        self._next = f"Write the next move of a shortest solution alone, as {puzzle.form.shape}."
-
-    def key(self, model: str) -> tuple[object, ...]:
-        """Return the key of the run that this would be."""
-        return model, self._puzzle.name, self._puzzle.size, self._arm, self._given, self._k, self._number
+        self._next = (f"What is the next move of a shortest solution? Answer in one line with the move and no words, "
+                      f"as {puzzle.form.shape}.")  # fmt: skip
 
     def run(self, model: str) -> Run:
         """Carry the run out."""
         arms = {ONE_CALL: self._one_call, BY_MOVE: self._by_move, STATE: self._by_state, OPERATION: self._by_operation,
-                PROGRAM: self._program}  # fmt: skip
+                PROGRAM: self._program, PYTHON: self._program}  # fmt: skip
         arms[self._arm]()
         walk, puzzle = self._walk, self._puzzle
         return Run(
@@ -101,9 +100,9 @@ class Asked:
 
     def _one_call(self) -> None:
         puzzle, walk = self._puzzle, self._walk
-        prompt = (f"{self._told}Start:\n{puzzle.shown(puzzle.start)}\n\nWrite all moves of a shortest solution, one a "
-                  f"line, each as {puzzle.form.shape}, and nothing else.")  # fmt: skip
-        [sample] = self._ask(prompt, 60 + 20 * puzzle.moves, 0, puzzle.start)
+        prompt = (f"{self._told}Start:\n{puzzle.shown(puzzle.start)}\n\nWhat are all the moves of a shortest solution? "
+                  f"Answer with the moves in order and no words, one a line, each as {puzzle.form.shape}.")  # fmt: skip
+        [sample] = self._ask(prompt, 100 + 24 * puzzle.moves, 0, puzzle.start)
         moves = puzzle.read(sample.text or "")
         if not moves:
             walk.fail(_without_a_move(sample))
@@ -121,7 +120,7 @@ class Asked:
                 return
             if not walk.move(move):
                 return
-            chat += [{"role": "assistant", "content": written(move)}, {"role": "user", "content": "The next move?"}]
+            chat += [{"role": "assistant", "content": written(move)}, {"role": "user", "content": "And the next move?"}]
 
     def _by_state(self) -> None:
         puzzle, walk = self._puzzle, self._walk
@@ -180,9 +179,12 @@ class Asked:
 
     def _program(self) -> None:
         puzzle, walk = self._puzzle, self._walk
-        prompt = f"{self._told}Start:\n{puzzle.shown(puzzle.start)}\n\n{programs.told(puzzle)}"
+        told, run = (
+            (programs.told_python, programs.run_python) if self._arm == PYTHON else (programs.told, programs.run)
+        )
+        prompt = f"{self._told}Start:\n{puzzle.shown(puzzle.start)}\n\n{told(puzzle)}"
         [sample] = self._ask(prompt, PROGRAM_TOKENS, 0, puzzle.start)
-        why = programs.run(puzzle, sample.text or "", walk.move)
+        why = run(puzzle, sample.text or "", walk.move)
         if why and sample.finish_reason == "length":
             why = "overrun"
         elif why == "format" and _NO_WAY.search(sample.text or ""):
@@ -192,8 +194,10 @@ class Asked:
 
 
 def _only(puzzle: Puzzle, sample: Sample) -> Move | str:
-    """Return the one move of a reply, or why there is none."""
-    moves = set(puzzle.read(sample.text or ""))
+    """Return the next move of a reply, or why there is none: the one of the first line that has any."""
+    text = sample.text or ""
+    lines = [found for line in text.splitlines() if (found := set(puzzle.read(line)))]
+    moves = lines[0] if lines else set(puzzle.read(text))
     if len(moves) == 1 and (move := moves.pop()) is not None:
         return move
     return "format" if moves else _without_a_move(sample)

@@ -1,15 +1,22 @@
-"""Programs that play a puzzle: what is told of the language, what came of a program, and programs that are right.
+"""Programs that play a puzzle: what is told of a language, what came of a program, and programs that are right.
 
-Not covered: the language itself (`language.py`).
+In a language of five instructions, which is interpreted; or in Python, which prints the moves, and is run in a child
+process that has nothing.
+
+Not covered: the five instructions (`language.py`), and how the child is held in (`sandbox.py`).
 """
 
 from __future__ import annotations
 
+import functools
+import re
 from collections.abc import Callable
 from typing import Any
 
+from maker.experiments.gap import sandbox
 from maker.experiments.gap.language import Endless, Machine, Unreadable, read
-from maker.experiments.gap.puzzles import Move, Puzzle, written
+from maker.experiments.gap.puzzles import Puzzle, written
+from maker.experiments.gap.reading import Move
 
 _TOLD = """\
 Write a program that makes all the moves, in a language of five instructions, one a line:
@@ -25,6 +32,10 @@ move {example}
 end
 
 Answer with the program alone."""
+_TOLD_PYTHON = """\
+Write a Python program that works out all the moves and prints them in order, one a line, each as {shape}.
+It gets no input and may import the standard library. Do not only define functions: the program must print the moves
+when it is run. Answer with the program alone."""
 _MOVES = {"hanoi": "FROM_PEG TO_PEG", "checkers": "FROM_PLACE TO_PLACE", "river": "PASSENGERS",
           "blocks": "FROM_STACK TO_STACK"}  # fmt: skip
 _KNOWN = {
@@ -64,6 +75,37 @@ def run(puzzle: Puzzle, text: str, move: Callable[[Move | None], bool]) -> str:
     except Endless:
         return "overrun"
     return ""
+
+
+def told_python(puzzle: Puzzle) -> str:
+    """Return what a model is told of a program in Python."""
+    return _TOLD_PYTHON.format(shape=puzzle.form.shape)
+
+
+def run_python(puzzle: Puzzle, text: str, move: Callable[[Move | None], bool]) -> str:
+    """Run the Python program of a text as `run` does. Raises TaskError where no program can be held in."""
+    fenced = re.search(r"```(?:[a-zA-Z0-9]*)\n(.*?)(?:```|\Z)", text, re.DOTALL)
+    ran = _ran(fenced[1] if fenced else text)
+    moves = puzzle.read(ran.text)
+    followed = all(move(one) for one in moves)
+    if followed and ran.end == "time":
+        return "overrun"
+    return "" if moves else "format"
+
+
+@functools.lru_cache(1024)  # the same program prints the same: a child takes a tenth of a second
+def _ran(source: str) -> sandbox.Ran:
+    return sandbox.run(source)
+
+
+def right_python(puzzle: Puzzle) -> str:
+    """Return a Python program that prints the moves of the algorithm."""
+    lines, state = [], puzzle.start
+    while not puzzle.solved(state):
+        move = puzzle.right(state)
+        lines.append(f"print({written(move)})")
+        state = puzzle.played(state, move)
+    return "\n".join(lines)
 
 
 def _known(puzzle: Puzzle, state: Any) -> dict[str, int]:

@@ -9,36 +9,48 @@ Not covered: who is asked, and how (`asking.py`), and what became of it (`runs.p
 from __future__ import annotations
 
 import json
-import re
 from typing import Any, NamedTuple
 
+from maker.experiments.gap.reading import Move, moves_in
 from maker.task.load import load_task
-
-Move = tuple[Any, ...]
 
 
 class _Form(NamedTuple):
-    """What differs from puzzle to puzzle. move: its form as a pattern of JSON. wrong: one that is never allowed."""
+    """What differs from puzzle to puzzle. shape: of a move, with an example. wrong: a move that is never allowed."""
 
     parameter: str
     title: str
     goal: str
     shape: str
-    move: str
     wrong: Move
 
 
 FORMS = {
-    "hanoi": _Form("disks", "Towers of Hanoi", "all disks stand on peg 2", "[disk, from_peg, to_peg]",
-                   r"\[\d{1,4}, \d{1,4}, \d{1,4}\]", (1, 0, 0)),
-    "checkers": _Form("n", "Checker Jumping", "all B stand on the left and all R on the right",
-                      '["R or B", from_place, to_place]', r'\["[RB]", \d{1,4}, \d{1,4}\]', ("R", 0, 0)),
-    "river": _Form("pairs", "River Crossing", "everybody is on the right bank", '["a1", "A1"], who is in the boat',
-                   r'\["[aA]\d"(?:, "[aA]\d")*\]', ("a1", "a1")),
-    "blocks": _Form("n", "Blocks World", "stack 0 holds {goal}, from the bottom to the top",
-                    "[block, from_stack, to_stack]", r"\[\d{1,4}, \d{1,4}, \d{1,4}\]", (1, 0, 0)),
-}  # fmt: skip
-_LIST = re.compile(r"\[[^\[\]]{1,80}\]")
+    "hanoi": _Form(
+        "disks", "Towers of Hanoi", "all disks stand on peg 2", "[disk, from_peg, to_peg], such as [3, 1, 2]", (1, 0, 0)
+    ),
+    "checkers": _Form(
+        "n",
+        "Checker Jumping",
+        "all B stand on the left and all R on the right",
+        '["R or B", from_place, to_place], such as ["R", 4, 5]',
+        ("R", 0, 0),
+    ),
+    "river": _Form(
+        "pairs",
+        "River Crossing",
+        "everybody is on the right bank",
+        'who is in the boat, such as ["a1", "A1"]',
+        ("a1", "a1"),
+    ),
+    "blocks": _Form(
+        "n",
+        "Blocks World",
+        "stack 0 holds {goal}, from the bottom to the top",
+        "[block, from_stack, to_stack], such as [5, 2, 0]",
+        (1, 0, 0),
+    ),
+}
 
 
 class Puzzle:
@@ -96,16 +108,8 @@ class Puzzle:
         return bool(self.task.done(state))
 
     def read(self, text: str) -> list[Move | None]:
-        """Return the moves that a text holds, each an innermost list; None stands for a list that is no move."""
-        moves: list[Move | None] = []
-        for found in _LIST.findall(text):
-            spaced = re.sub(r"\s*,\s*", ", ", re.sub(r"\[\s+|\s+\]", lambda edge: edge[0].strip(), found))
-            if re.fullmatch(self.form.move, spaced) is None:
-                moves.append(None)
-                continue
-            move = json.loads(re.sub(r"\b0+(?=\d)", "", spaced))
-            moves.append(tuple(sorted(move, key=lambda one: (one[0] == "A", one)) if self.name == "river" else move))
-        return moves
+        """Return the moves that a text holds; None stands for a list that is no move."""
+        return moves_in(self.name, text)
 
 
 def written(move: Move) -> str:

@@ -22,18 +22,13 @@ Not covered: runs whose model could not be reached.
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields
-from pathlib import Path
-from typing import Any, Self
+from dataclasses import dataclass
 
-from maker.experiments.gap.puzzles import Move, Puzzle
-from maker.experiments.kit.study import Row
+from maker.experiments.gap.puzzles import Puzzle
+from maker.experiments.gap.reading import Move
 
 EXECUTION = ("format", "illegal", "stopped early", "too long", "overrun", "wrong answer")
 FAILURES = (*EXECUTION, "revisited", "impossible", "undecided")
-DATA = Path(__file__).with_name("data")  # runs of language models, measured once: the tables need no model
 
 
 @dataclass(slots=True, frozen=True)
@@ -69,25 +64,6 @@ class Run:
     def execution(self) -> bool:
         """Whether it failed in carrying out what was right."""
         return self.planned and self.failure in EXECUTION
-
-    @property
-    def key(self) -> tuple[object, ...]:
-        """What was asked: two runs with one key are the same run."""
-        return self.model, self.puzzle, self.size, self.arm, self.given, self.k, self.run
-
-    def row(self) -> Row:
-        """Return the run as a row; what is so or not is 1 or 0."""
-        return {one.name: _cell(getattr(self, one.name)) for one in fields(self)}
-
-    @classmethod
-    def read(cls, row: dict[str, str]) -> Self:
-        """Return the run of a row of a file."""
-        read: dict[str, Callable[[str], Any]] = {"str": str, "int": int, "bool": lambda text: text == "1"}
-        return cls(**{one.name: read[str(one.type)](row[one.name]) for one in fields(cls)})
-
-
-def _cell(value: Any) -> Any:
-    return int(value) if isinstance(value, bool) else value
 
 
 class Walk:
@@ -129,22 +105,3 @@ class Walk:
         """End the run, for the reason it has already or this one; return False."""
         self.failure = self.failure or failure
         return False
-
-
-def kept(path: Path) -> list[Run]:
-    """Return the runs of a file; none where there is no file."""
-    if not path.exists():
-        return []
-    with path.open(newline="") as file:
-        return [Run.read(row) for row in csv.DictReader(file)]
-
-
-def keep(path: Path, runs: Iterable[Run]) -> None:
-    """Add runs to a file, which is made with its first line where there is none."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    new = not path.exists()
-    with path.open("a", newline="") as file:
-        writer = csv.DictWriter(file, [one.name for one in fields(Run)], lineterminator="\n")
-        if new:
-            writer.writeheader()
-        writer.writerows(run.row() for run in runs)

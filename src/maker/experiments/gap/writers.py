@@ -9,26 +9,20 @@ Not covered: what is asked (`asking.py`).
 
 from __future__ import annotations
 
-import hashlib
 import random
 from typing import Any
 
 from maker.decision.sample import Sample
 from maker.experiments.gap import programs
-from maker.experiments.gap.asking import BY_MOVE, ONE_CALL, OPERATION, PROGRAM, STATE, Ask
+from maker.experiments.gap.asking import BY_MOVE, ONE_CALL, OPERATION, PROGRAM, PYTHON, STATE, Ask
 from maker.experiments.gap.puzzles import Puzzle, written
 from maker.experiments.gap.runs import Walk
 from maker.experiments.kit.speaker import Speaker
-from maker.task.prompt import prompt_of
 
 # P(right), with the algorithm and without it: of a move, of one operation, and of a program
 MOVE = {True: 0.97, False: 0.85}
 ONE_OPERATION = 0.97
 WHOLE_PROGRAM = {True: 0.7, False: 0.2}
-
-
-class Spent(Exception):
-    """Raised before a call that would be one too many."""
 
 
 class Simulated:
@@ -54,6 +48,11 @@ class Simulated:
             text = programs.right(puzzle)
             if coins.random() >= WHOLE_PROGRAM[ask.given]:
                 text = self._broken(puzzle, text)
+        elif ask.arm == PYTHON:
+            lines = programs.right_python(puzzle).splitlines()
+            if coins.random() >= WHOLE_PROGRAM[ask.given]:
+                lines.pop(self._fixed(puzzle, PYTHON).randrange(len(lines)))
+            text = "\n".join(lines)
         elif ask.arm == ONE_CALL:
             text = "\n".join(self._all_moves(ask, coins))
         else:
@@ -93,22 +92,11 @@ class Simulated:
 
 
 class ModelWriter(Speaker):
-    """A language model; see `Speaker` for what it raises. most: calls in all; Spent is raised before one more."""
-
-    def __init__(self, spec: str, temperature: float, seed: int, most: int) -> None:
-        super().__init__(spec, temperature, seed)
-        self.left = most
+    """A language model; see `Speaker` for what it raises."""
 
     def __call__(self, ask: Ask, draws: int, first: int) -> list[Sample]:
-        """Ask so often, two at once; a run that is asked again later gets the same seeds."""
-        if draws > self.left:
-            raise Spent
-        self.left -= draws
-        text = prompt_of(ask.prompt, "an experiment asks")
-        step = int.from_bytes(hashlib.blake2b(_where(ask).encode(), digest_size=5).digest(), "big")
-        return self.send(
-            [self.request(step, (ask.run << 16) + draw, text, ask.tokens) for draw in range(first, first + draws)]
-        )
+        """Ask so often; a question that came before is drawn anew."""
+        return self.replies([ask.prompt] * draws, [ask.tokens] * draws)
 
 
 def _solves(puzzle: Puzzle, text: str) -> bool:

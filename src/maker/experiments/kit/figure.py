@@ -37,6 +37,7 @@ def save(study: Study, path: Path) -> Path:
 
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=study.size, layout="constrained")
+        assert study.draw is not None  # who saves it has looked
         study.draw(figure)
         drawn = BytesIO()
         figure.savefig(drawn, format="png")

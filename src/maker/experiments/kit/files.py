@@ -1,5 +1,8 @@
 """A study written into a folder: rows as CSV (and Parquet), the figure as PNG, each where its library is installed.
 
+Rows of language models, measured once, are kept with the code in `data/NAME.csv` beside an experiment: they are the
+rows that it wrote when it was run with `--model`, those of a further model below. So its table needs no model.
+
 Not covered: how figures look (`figure.py`).
 """
 
@@ -31,11 +34,23 @@ def write(study: Study, folder: Path, *, parquet: bool = True) -> dict[str, str]
         study.files["csv"] = str(rows)
         if parquet and _write_parquet(rows.with_suffix(".parquet"), study.rows):
             study.files["parquet"] = str(rows.with_suffix(".parquet"))
-        if can_draw():
-            study.files["figure"] = str(save(study, folder / f"{study.name}.png"))
+        figure = folder / f"{study.name}.png"
+        if study.draw is None:
+            figure.unlink(missing_ok=True)  # one of before would be taken for this one's
+        elif can_draw():
+            study.files["figure"] = str(save(study, figure))
     except OSError as error:
         raise TaskError(f"--out {folder}: cannot be written: {error}. Give another folder.") from None
     return study.files
+
+
+def kept(folder: Path, name: str) -> list[dict[str, str]]:
+    """Return the rows of language models that are kept with an experiment's code, if any. folder: of the experiment."""
+    path = folder / "data" / f"{name}.csv"
+    if not path.exists():
+        return []
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def can_draw() -> bool:

@@ -32,7 +32,8 @@ class Options:
 
     quick: fewer draws, under 30 seconds. seed: of all draws. model: ask this one instead of the
     experiment's own, at `temperature`. partner: a second model, for an experiment that asks two. say: hears what is
-    going on. out: folder in which an experiment may keep what a model was asked so far, to go on from there.
+    going on. out: folder in which an experiment keeps what a model replied so far, to go on from there.
+    allow_code: whether Python of a model's making may be run.
     """
 
     quick: bool = False
@@ -42,6 +43,7 @@ class Options:
     say: Callable[[str], None] = lambda _line: None
     out: Path | None = None
     partner: str | None = None
+    allow_code: bool = False
 
     def size(self, full: int, quick: int) -> int:
         """Return how many of something to draw."""
@@ -58,7 +60,7 @@ class Study:
     """What an experiment found.
 
     question: in one line. rows: everything counted, one dict each, all with the same keys.
-    table: what a person reads, a header and rows of text. draw: fills an empty figure.
+    table: what a person reads, a header and rows of text. draw: fills an empty figure; None where nothing was measured.
     shows, shows_not: a paragraph each, in plain words, with the figures found. n: what was drawn, in
     words. simulated: what of it is simulated, in words. size: of the figure, in inches. answer: to the question, in
     one sentence.
@@ -68,7 +70,7 @@ class Study:
     question: str
     rows: list[Row]
     table: list[list[str]]
-    draw: Callable[[Figure], None]
+    draw: Callable[[Figure], None] | None
     shows: str
     shows_not: str
     n: str

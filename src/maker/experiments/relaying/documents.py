@@ -28,9 +28,15 @@ _WHOLE = """\
 Make the same small, exact edit in every record of a ledger.
 
 Edit of each record: {words}
-Change nothing else; all other fields keep their names, values and order. Answer with the {many}, {form}.
+Change nothing else; all other fields keep their names, values and order. For example,
+{before}
+becomes
+{after}
+
+Answer with the {many}, {form}.
 
 {ledger}"""
+_EXAMPLE: Record = {"id": 940, "date": "1987-11-09", "payee": "Old Mill", "cents": 1250, "note": "two saws"}
 _WHOLE_NUMBER = re.compile(r"-?\d{1,15}")
 
 
@@ -53,7 +59,12 @@ class Edits:
         """Return the request to edit these records, all in one reply."""
         words = self._edits[edit].back if back else self._edits[edit].forward
         many = f"{len(records)} edited records alone" if len(records) > 1 else "edited record alone"
-        return _WHOLE.format(words=words, many=many, form=FORMS[self.form], ledger=written(records, self.form))
+        before = self.right(_EXAMPLE, edit, back=False) if back else _EXAMPLE
+        after = self.right(before, edit, back=back)
+        return _WHOLE.format(
+            words=words, many=many, form=FORMS[self.form], ledger=written(records, self.form),
+            before=written([before], self.form), after=written([after], self.form),
+        )  # fmt: skip
 
     def right(self, record: Record, edit: int, *, back: bool) -> Record:
         """Return a record as it must be after an edit; one that cannot be edited is left as it is."""
@@ -102,27 +113,46 @@ def written(records: Sequence[Record], form: str) -> str:
 
 
 def read(text: str, form: str) -> list[Record]:
-    """Return the records of a document that can be read; a fence around it is no part of it."""
-    lines = [line for line in text.strip().splitlines() if line.strip() and not line.startswith("```")]
-    return _from_csv(lines) if form == "CSV" else [one for line in lines if (one := _from_json(line)) is not None]
+    """Return the records of a document that can be read, as a person would: words and fences around it are no part."""
+    return _from_csv(text) if form == "CSV" else _from_json(text)
 
 
-def _from_json(line: str) -> Record | None:
+def _from_json(text: str) -> list[Record]:
+    """Return the objects that have an id, wherever they stand: a line each, in a list, or over several lines."""
+    found: list[Record] = []
+    decoder, at = json.JSONDecoder(), text.find("{")
+    while at >= 0:
+        try:
+            one, end = decoder.raw_decode(text, at)
+        except (ValueError, RecursionError):
+            end = text.find("\n", at)  # what cannot be read is lost to the end of its line
+            if end < 0:
+                break
+        else:
+            found += [each for each in [one, *_listed(one)] if isinstance(each.get("id"), int)]
+        at = text.find("{", end)
+    return found
+
+
+def _listed(one: Record) -> list[Record]:
+    """Return the objects of lists in an object: a ledger may stand in one as a whole."""
+    lists = [part for part in one.values() if isinstance(part, list)]
+    return [each for part in lists for each in part if isinstance(each, dict)]
+
+
+def _from_csv(text: str) -> list[Record]:
+    """Return the rows below the first line that names an id, up to the end of a fence."""
+    lines = [line for line in text.strip().splitlines() if line.strip()]
     try:
-        found = json.loads(line[line.find("{") : line.rfind("}") + 1])
-    except (ValueError, RecursionError):
-        return None
-    return found if isinstance(found, dict) and isinstance(found.get("id"), int) else None
-
-
-def _from_csv(lines: Sequence[str]) -> list[Record]:
-    try:
-        head, *rows = csv.reader(lines)
-    except (ValueError, csv.Error):  # no line, or none that is CSV
+        rows = list(csv.reader(lines, skipinitialspace=True))
+    except csv.Error:
         return []
+    first = next((at for at, row in enumerate(rows) if "id" in row), len(rows))
+    head, *below = rows[first:] or [[]]
+    end = next((at for at, row in enumerate(below) if row[0].startswith("```")), len(below))
     found = [
         dict(zip(head, [int(part) if _WHOLE_NUMBER.fullmatch(part) else part for part in row], strict=True))
-        for row in rows if len(row) == len(head)
+        for row in below[:end] if len(row) == len(head)
     ]  # fmt: skip
     return [one for one in found if isinstance(one.get("id"), int)]
 

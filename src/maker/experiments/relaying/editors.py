@@ -26,7 +26,7 @@ from maker.experiments.relaying.documents import Record, edits, written
 DATA = Path(__file__).with_name("data") / "fidelity.csv"
 FATES = ("right", "slipped", "misshapen", "lost")
 _CHARACTERS = 4  # of a token, where nobody counts them
-_ROOM = 40  # tokens of a reply beside its records
+_ROOM, _EACH = 60, 120  # tokens of a reply beside its records, and of each: room for one over several lines
 
 
 @dataclass(slots=True, frozen=True)
@@ -141,5 +141,5 @@ class ModelEditor(Speaker):
 
     def __call__(self, jobs: Sequence[Job]) -> list[Reply]:
         """Bring a reply to each job."""
-        samples = self.replies([job.prompt for job in jobs], [_ROOM + 90 * job.many for job in jobs])
+        samples = self.replies([job.prompt for job in jobs], [_ROOM + _EACH * job.many for job in jobs])
         return [Reply(one.text or "", (one.tokens_in or 0) + (one.tokens_out or 0)) for one in samples]

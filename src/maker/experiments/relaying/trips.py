@@ -22,13 +22,14 @@ from maker.experiments.relaying.editors import Editor, Job, Reply
 MOST_VOTES, MOST_FLAGGED = 12, 3  # of one edit
 CRITICAL = 0.1  # lost in one trip
 
+Small = Collection[tuple[int, bool]]  # edits, and whether back
 Units = Generator[list[Job], list[Reply], "list[Record] | None"]
 Voting = Generator[list[Job], list[Reply], "bytes | None"]
 
 
 @dataclass(slots=True, frozen=True)
 class Arm:
-    """How edits are asked for: the whole ledger a call or a record, with flags or without, the margin of the vote.
+    """How edits are asked for: the whole ledger a call or a record, with flags or without, by a vote or once.
 
     finer: whether edits that an estimate does not trust are made by small questions.
     """
@@ -36,27 +37,32 @@ class Arm:
     name: str
     whole: bool
     flags: bool
-    k: int
+    votes: bool = False
     finer: bool = False
 
 
 ARMS = (
-    Arm("A: whole ledger a call", whole=True, flags=False, k=1),
-    Arm("B: A and red flags", whole=True, flags=True, k=1),
-    Arm("C: one record a call", whole=False, flags=True, k=1),
-    Arm("D: C and a vote, k = 3", whole=False, flags=True, k=3),
-    Arm("E: D, finer where an estimate says so", whole=False, flags=True, k=3, finer=True),
+    Arm("A: whole ledger a call", whole=True, flags=False),
+    Arm("B: A and red flags", whole=True, flags=True),
+    Arm("C: one record a call", whole=False, flags=True),
+    Arm("D: C and a vote", whole=False, flags=True, votes=True),
+    Arm("E: D, finer where an estimate says so", whole=False, flags=True, votes=True, finer=True),
 )
 
 
 @dataclass(slots=True)
 class Run:
-    """What a ledger went through. scores, intact: similarity and share of exact records after each trip."""
+    """What a ledger went through. scores, intact: similarity and share of exact records after each trip.
 
+    k: votes that a winner is ahead, 1 for a single reply.
+    """
+
+    model: str
     form: str
     arm: str
     number: int
     records: int
+    k: int
     scores: list[float] = field(default_factory=list)
     intact: list[float] = field(default_factory=list)
     trips: int = 0  # of the whole ledger, or of its records together
@@ -72,17 +78,13 @@ class Run:
         return [before - after for before, after in zip([1.0, *self.scores], self.scores, strict=False)]
 
 
-def relayed(
-    form: str, arm: Arm, number: int, original: list[Record], trips: int, editor: Editor,
-    small: Collection[tuple[int, bool]],
-) -> Run:  # fmt: skip
-    """Send a ledger on so many trips. small: edits, and whether back, that are made by questions."""
-    run = Run(form, arm.name, number, len(original))
+def relayed(run: Run, arm: Arm, original: list[Record], trips: int, editor: Editor, small: Small) -> Run:
+    """Send a ledger on so many trips, and fill in the run. small: edits that are made by questions."""
     units = [original] if arm.whole else [[record] for record in original]
-    order = edits(form).order
+    order = edits(run.form).order
     for trip in range(trips):
         edit = order[trip % len(order)]
-        paths = [_trip(form, unit, edit, arm, small) for unit in units]
+        paths = [_trip(run, unit, edit, arm, small) for unit in units]
         after = _driven(paths, editor, run)
         run.trips += len(units)
         run.refused += sum(now is None for now in after)
@@ -115,26 +117,27 @@ def _driven(paths: Sequence[Units], editor: Editor, run: Run) -> list[list[Recor
     return found
 
 
-def _trip(form: str, unit: list[Record], edit: int, arm: Arm, small: Collection[tuple[int, bool]]) -> Units:
+def _trip(run: Run, unit: list[Record], edit: int, arm: Arm, small: Small) -> Units:
     """Edit a unit there and back; return None where an edit was refused."""
     now: list[Record] | None = unit
     for back in (False, True):
         if now is None:
             break
         fine = arm.finer and (edit, back) in small
-        now = yield from _finely(now[0], form, edit, arm, back=back) if fine else _edited(now, form, edit, arm,
-                                                                                         back=back)  # fmt: skip
+        way = _finely(now[0], run, edit, back=back) if fine else _edited(now, run, edit, arm, back=back)
+        now = yield from way
     return now
 
 
-def _edited(unit: list[Record], form: str, edit: int, arm: Arm, *, back: bool) -> Units:
+def _edited(unit: list[Record], run: Run, edit: int, arm: Arm, *, back: bool) -> Units:
     """Edit a unit in one reply, by a vote where the arm has one."""
+    form = run.form
     job = job_of(unit, form, edit, back=back, whole=arm.whole)
 
     def ballot(reply: Reply) -> Ballot:
         return accepted(unit, read(reply.text, form), form, edit, back=back) if arm.flags else reply.text.encode()
 
-    won = yield from _voted(job, arm.k, ballot)
+    won = yield from _voted(job, run.k, ballot)
     if won is None:
         return None
     return [dict(one) for one in json.loads(won)] if arm.flags else read(won.decode(), form)
@@ -158,11 +161,11 @@ def accepted(before: list[Record], after: list[Record], form: str, edit: int, *,
     return json.dumps(after).encode() if whole else None
 
 
-def _finely(record: Record, form: str, edit: int, arm: Arm, *, back: bool) -> Units:
+def _finely(record: Record, run: Run, edit: int, *, back: bool) -> Units:
     """Edit a record by small questions, each voted on."""
-    for small in edits(form).finer(edit, back=back):
+    for small in edits(run.form).finer(edit, back=back):
         job = Job("question", "JSON", small.kind, small.asked(record), functools.partial(small.right, record), 0)
-        won = yield from _voted(job, arm.k, functools.partial(_small_ballot, small, record))
+        won = yield from _voted(job, run.k, functools.partial(_small_ballot, small, record))
         if won is None:
             return None
         record = small.put(record, won.decode())

@@ -6,14 +6,13 @@ wrong; and running on to the limit of its tokens. A sign pays as a flag when thr
 a vote cheaper: by samples a step, k(p) / (v (2p - 1)).
 
 The replies are those of real models that were kept: what the signs say of each, and whether it was right, in
-`data/transcripts.csv`. `--model` asks for fresh ones.
+`data/detectors.csv`. `--model` asks for fresh ones.
 
 Not covered: which of two signs a reply is thrown out for; signs that read the thought apart from the answer.
 """
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,8 @@ from typing import TYPE_CHECKING, Any, Self
 from maker.decision.flags import SMELLS
 from maker.decision.sample import Sample
 from maker.experiments.kit.figure import legend, points
+from maker.experiments.kit.files import kept
+from maker.experiments.kit.record import Record
 from maker.experiments.kit.speaker import Speaker
 from maker.experiments.kit.study import Options, Row, Share, Study
 from maker.experiments.replies.sums import answer_in, products
@@ -32,8 +33,8 @@ if TYPE_CHECKING:
 
 NAME = "detectors"
 QUESTION = "Which signs betray a wrong reply?"
-DATA = Path(__file__).with_name("data") / "transcripts.csv"
 SIGNS = (*SMELLS, "revisited", "illegal", "overrun")
+LEAST_RIGHT = 0.05  # of fresh replies; below, a sign of a wrong one tells nothing
 LEAST = 5  # replies with a sign, and without it, to say anything of it
 TOKENS = 384  # of a fresh reply
 DIGITS = (2, 2)  # of what is multiplied aloud
@@ -97,15 +98,17 @@ class Sign:
 
 def run(options: Options) -> Study:
     """Count the signs in the replies that were kept, or in fresh ones of the model that was named."""
-    replies = kept() if options.model is None else fresh(options, options.size(240, 40))
+    replies = before() if options.model is None else fresh(options, options.size(240, 40))
     models = list(dict.fromkeys(one.model for one in replies))
+    right = Share(sum(one.right for one in replies), len(replies))
+    able = right.rate >= LEAST_RIGHT
     return Study(
         name=NAME,
         question=QUESTION,
         rows=[one.row() for one in replies],
         table=table(replies),
-        draw=lambda figure: draw(figure, replies),
-        shows=shows(replies),
+        draw=(lambda figure: draw(figure, replies)) if able else None,
+        shows=shows(replies) if able else f"nothing to measure: p = {right.rate:.2g}.",
         shows_not=(
             "Models that think long: few of these replies hold a thought, and the small steps of a run hold none at "
             "all, so that a sign of wandering has nothing to speak of. A small answer that has not the form asked for "
@@ -113,7 +116,7 @@ def run(options: Options) -> Study:
             "which every reply is wrong tell nothing of a sign. What pays of one model at one task need not pay of "
             "another: measure yours with --model before you name a flag."
         ),
-        answer=answer(replies),
+        answer=answer(replies) if able else "",
         n=f"{len(replies):,} replies of {', '.join(models)}, each by itself",
         simulated="nothing: these are replies of real models, not simulated ones",
         seed=options.seed,
@@ -121,16 +124,16 @@ def run(options: Options) -> Study:
     )
 
 
-def kept() -> list[Judged]:
+def before() -> list[Judged]:
     """Return the replies that were kept."""
-    with DATA.open(newline="") as file:
-        return [Judged.read(row) for row in csv.DictReader(file)]
+    return [Judged.read(row) for row in kept(Path(__file__).parent, NAME)]
 
 
 def fresh(options: Options, many: int) -> list[Judged]:
     """Ask a model for products, thinking aloud."""
     asked = products(many, DIGITS, options.seed)
-    with Speaker(str(options.model), options.temperature, options.seed) as speaker:
+    record = Record.of(options, NAME, many)
+    with Speaker(str(options.model), options.temperature, options.seed, record) as speaker:
         samples = speaker.replies([one.aloud for one in asked], [TOKENS] * many)
     return [
         Judged(speaker.name, "product aloud", answer_in(sample.text) == one.right, signs(sample, TOKENS))
