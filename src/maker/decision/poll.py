@@ -62,7 +62,7 @@ class Poll:
         self._known: list[str | None] = []  # texts read from the journal, None where it has only a digest
         self.drawn = 0
         self.waves = 0
-        self.barred: set[bytes] = set()
+        self.barred: frozenset[bytes] = frozenset()
         self.looked = False
         self.outcome: Outcome | None = None
         self._advance()
@@ -112,7 +112,7 @@ class Poll:
         for candidate in candidates:
             key = self.readings[candidate].key
             assert key is not None, "a candidate has a vote key"
-            self.barred.add(key)
+            self.barred |= {key}
             self.flags[DEAD_END] = self.flags.get(DEAD_END, 0) + self.tally.drop(key)
             self.outcome = None
         if self.outcome is None:

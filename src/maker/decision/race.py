@@ -133,12 +133,16 @@ def next_wave(
         return Outcome(tally.leader)
     if table is not None:
         max_votes = min(max_votes, table.most)
-    draws = draws_for(weights, at, need)
-    if tally.total + weighed(weights, at, draws) > max_votes:
+    draws, votes = need, need
+    if weights:
+        draws = draws_for(weights, at, need)
+        votes = weighed(weights, at, draws)
+    if tally.total + votes > max_votes:
         return Outcome(None, "max_votes")
     if tally.flagged >= max_flags:
         return Outcome(None, "max_flags")
-    return min(draws, max_flags - tally.flagged)
+    left = max_flags - tally.flagged
+    return draws if draws <= left else left
 
 
 def count(ballots: Sequence[Ballot], tally: Tally, weights: Weights, at: int) -> None:

@@ -112,7 +112,7 @@ async def run_stretch(
     """
     stretch = Stretch(first, Score.of(task))
     rules, hashes = Rules.of(task), []
-    waves: list[Wave] = []  # of one step
+    waves: list[Wave] = []  # of all steps that are decided
 
     async def draw(requests: Sequence[Request]) -> list[Sample]:
         """Ask the model; a draw that fails is not plain."""
@@ -124,18 +124,16 @@ async def run_stretch(
     try:
         for index in range(first, first + steps):
             poll = Poll.of(method, rules, index, state, render(task, state, index))
-            waves.clear()
+            taken: list[Wave] = []
             while poll.open:
                 samples = at_once(*poll.asked()) if at_once is not None else await draw(poll.requests())
-                waves.append(poll.take(samples))
+                taken.append(poll.take(samples))
             if not poll.won:
                 break
             state, verdict = conclude(poll)
             stretch.score.count(task, poll, verdict[0])
-            waves[-1].verdict = verdict
-            for wave in waves:
-                stretch.usage.replay(wave)
-                stretch.records.append(encode_wave(wave))
+            taken[-1].verdict = verdict
+            waves += taken
             hashes.append(verdict[1])
             stretch.state_digest = verdict[2]
     except Stop as stop:
@@ -143,4 +141,6 @@ async def run_stretch(
     except MakerError as error:
         stretch.why = str(error)
     stretch.hashes = b"".join(hashes)
+    stretch.records = [encode_wave(wave) for wave in waves]
+    stretch.usage.replay(*waves)
     return stretch
