@@ -144,12 +144,13 @@ class Poll:
     def requests(self) -> list[Request]:
         """Return the requests of the next wave."""
         method, (first, seeds) = self.method, self.asked()
-        run, index, prompt, state = method.run, self.step.index, first.prompt, self.step.state
-        warmth, cap, stop, schema = method.temperature, method.token_cap, method.stop, method.schema
         made = [first]
         for draw, seed in enumerate(seeds[1:], self.next + 1):
-            where = Address(run, index, draw)
-            made.append(Request(where, prompt, seed, warmth, cap, stop, schema, state, method.tools))
+            where = Address(method.run, self.step.index, draw)
+            made.append(Request(
+                where, first.prompt, seed, first.temperature, first.max_tokens, first.stop, first.schema, first.state,
+                first.tools,
+            ))  # fmt: skip
         for request in made if self.views else ():
             view = self.views[request.address.draw % len(self.views)]
             request.prompt = under(method.system, view.prompt, method.examples)
