@@ -515,3 +515,15 @@ def test_a_wave_that_goes_on_after_its_decision_is_refused():
     wave = Wave(0, 0, [0, 0, 1, 1] * 5, [(True, HANOI.render(HANOI.truth(HANOI.initial_state(), 0)).encode())])
     with pytest.raises(JournalError, match="draw 3 came after the vote was decided"):
         _poll(k=3).replay(wave)
+
+
+@pytest.mark.parametrize("first", [0, 5, 8])
+def test_what_is_asked_at_once_is_what_the_requests_ask(first):
+    """The first request of a wave and the seeds of all are those of its requests, whichever its first draw is."""
+    poll = Poll(_poll().step, _method(k=6), _poll().prompt, first=first)
+    requests = poll.requests()
+    asked, seeds = poll.asked()
+    assert len(requests) == 6
+    assert asked == requests[0]
+    assert list(seeds) == [request.seed for request in requests]
+    assert [request.address.draw for request in requests] == list(range(first, first + 6))

@@ -92,6 +92,15 @@ def test_the_reply_is_a_function_of_its_request_alone(settings):
     assert len({sample.text for sample in whole}) > 20
 
 
+@pytest.mark.parametrize("settings", _SETTINGS, ids=str)
+def test_answers_at_once_are_those_of_a_draw(settings):
+    """Told the first request of a step and the seeds of all, the oracle answers as it does request by request."""
+    model = _bound(**settings)
+    for place in _path(20):
+        requests = _requests(HANOI, [place], 6)
+        assert model.at_once(requests[0], [request.seed for request in requests]) == _ask(model, requests)
+
+
 class _Memoryless:
     """A task whose prompt and state are the same at every step, though the right answer is not."""
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict
 
 from maker.api.answers import Keyed
+from maker.task import canonical as canonical_module
 from maker.task.canonical import DIGEST_SIZE, canonical, digest
 
 exactly = settings(derandomize=True, max_examples=150, deadline=None)
@@ -297,3 +298,30 @@ def test_nobody_else_chooses_a_tag():
     for other in (Impostor("paris"), Heir("paris", str.casefold)):
         assert canonical(other) != own
         assert type(other).__qualname__.encode() in canonical(other)
+
+
+def test_whole_numbers_are_written_as_anything_else_is(monkeypatch):
+    """Nested sequences of whole numbers have a quicker way, which gives the same bytes and takes nothing else."""
+    leaves = [
+        0, -7, 10**9, 2**63 - 1, 2**64, -(2**63) - 1, True, None, 1.0, 1e22, "1", "", b"1", {}, {1: 2}, set(),
+        Colour.RED, Level.LOW, float("nan"), object(),
+    ]  # fmt: skip
+    draw = random.Random(1)
+
+    def made(depth):
+        if depth == 0 or draw.random() < 0.3:
+            return draw.choice(leaves if draw.random() < 0.2 else leaves[:3])
+        items = [made(depth - 1) for _ in range(draw.randrange(4))]
+        return draw.choice([tuple, list, lambda given: Pair(items, items)])(items)
+
+    def written(value):
+        try:
+            return canonical(value)
+        except (TypeError, ValueError) as error:
+            return repr(error)
+
+    values = [made(4) for _ in range(2000)]
+    quick = [written(value) for value in values]
+    assert sum(canonical_module._whole_numbers(value) is not None for value in values if type(value) is list) > 100
+    monkeypatch.setattr(canonical_module, "_whole_numbers", lambda value: None)
+    assert quick == [written(value) for value in values]

@@ -17,7 +17,7 @@ from maker.decision.address import SEED_BLOCK, Address, draw_seeds
 from maker.decision.ending import Stop, stuck
 from maker.decision.flags import RedFlag, improbable, judge, length_of
 from maker.decision.method import Method
-from maker.decision.race import Ballot, Outcome, Tally, Verdict, first_to_ahead, wanting
+from maker.decision.race import Ballot, Outcome, Tally, Verdict, count, next_wave, wanting
 from maker.decision.sample import Request, Sample
 from maker.decision.step import Reading, Rules, Step
 from maker.decision.wave import FLAGGED, Wave, counted, encode_text, facts_of, sample_of, step_hash
@@ -43,7 +43,7 @@ class Poll:
     """
 
     __slots__ = (
-        "_known", "_race", "barred", "drawn", "first", "flags", "looked", "method", "need", "order", "outcome",
+        "_known", "barred", "drawn", "first", "flags", "looked", "method", "need", "order", "outcome",
         "prompt", "readings", "samples", "step", "tally", "texts", "views", "waves",
     )  # fmt: skip
 
@@ -62,10 +62,10 @@ class Poll:
         self._known: list[str | None] = []  # texts read from the journal, None where it has only a digest
         self.drawn = 0
         self.waves = 0
-        self.barred: set[bytes] = set()
+        self.barred: frozenset[bytes] = frozenset()
         self.looked = False
         self.outcome: Outcome | None = None
-        self._begin()
+        self._advance()
 
     @classmethod
     def of(
@@ -104,7 +104,7 @@ class Poll:
         """Go on with a race that met a limit, under other limits and with all its votes."""
         self.method = replace(self.method, max_votes=max_votes, max_flags=max_flags)
         self.outcome = None
-        self._begin()
+        self._advance()
 
     def bar(self, candidates: Iterable[int]) -> None:
         """Take their votes from answers that lead nowhere, those to come too; the race goes on between the others."""
@@ -112,34 +112,45 @@ class Poll:
         for candidate in candidates:
             key = self.readings[candidate].key
             assert key is not None, "a candidate has a vote key"
-            self.barred.add(key)
+            self.barred |= {key}
             self.flags[DEAD_END] = self.flags.get(DEAD_END, 0) + self.tally.drop(key)
             self.outcome = None
         if self.outcome is None:
-            self._begin()
+            self._advance()
 
     @property
     def dead_end(self) -> bool:
         """No answer that had votes leads on."""
         return bool(self.barred) and not self.tally.total
 
+    def asked(self) -> tuple[Request, Sequence[int]]:
+        """Return the first request of the next wave, and the seeds of all its draws.
+
+        The others differ from it in draw and seed alone, except where there are views or the first draw is a cold one.
+        """
+        method, step, first = self.method, self.step, self.next
+        assert self.prompt is not None, "a poll needs its prompt before it can ask"
+        block, skipped = divmod(first, SEED_BLOCK)
+        seeds = draw_seeds(method.key, step.index, block)
+        while len(seeds) < skipped + self.need:
+            block += 1
+            seeds += draw_seeds(method.key, step.index, block)
+        request = Request(
+            Address(method.run, step.index, first), under(method.system, self.prompt, method.examples), seeds[skipped],
+            method.temperature, method.token_cap, method.stop, method.schema, step.state, method.tools,
+        )  # fmt: skip
+        return request, seeds[skipped : skipped + self.need]
+
     def requests(self) -> list[Request]:
         """Return the requests of the next wave."""
-        method, step, prompt = self.method, self.step, self.prompt
-        assert prompt is not None, "a poll needs its prompt before it can ask"
-        run, index, state, first = method.run, step.index, step.state, self.next
-        draws = range(first, first + self.need)
-        seeds: list[int] = []
-        for block in range(first // SEED_BLOCK, (draws.stop - 1) // SEED_BLOCK + 1):
-            seeds += draw_seeds(method.key, index, block)
-        skipped = first - first % SEED_BLOCK
-        warmth, cap, stop, schema = method.temperature, method.token_cap, method.stop, method.schema
-        tools = method.tools
-        prompt = under(method.system, prompt, method.examples)
-        made = [
-            Request(Address(run, index, draw), prompt, seeds[draw - skipped], warmth, cap, stop, schema, state, tools)
-            for draw in draws
-        ]
+        method, (first, seeds) = self.method, self.asked()
+        made = [first]
+        for draw, seed in enumerate(seeds[1:], self.next + 1):
+            where = Address(method.run, self.step.index, draw)
+            made.append(Request(
+                where, first.prompt, seed, first.temperature, first.max_tokens, first.stop, first.schema, first.state,
+                first.tools,
+            ))  # fmt: skip
         for request in made if self.views else ():
             view = self.views[request.address.draw % len(self.views)]
             request.prompt = under(method.system, view.prompt, method.examples)
@@ -153,14 +164,14 @@ class Poll:
         if self.views:
             samples = [self._own_words(sample, draw) for draw, sample in enumerate(samples, wave.first)]
         ballots: list[Ballot] = []
-        position, count = 0, len(samples)
-        while position < count:
+        position, drawn = 0, len(samples)
+        while position < drawn:
             sample = samples[position]
             key, entry, facts = self._judge(sample, wave)
             run = 1
             # The very same object again is the same reply: it need not be judged twice.
-            if position + 1 < count and samples[position + 1] is sample and key is not None and self._settled(sample):
-                while position + run < count and samples[position + run] is sample:
+            if position + 1 < drawn and samples[position + 1] is sample and key is not None and self._settled(sample):
+                while position + run < drawn and samples[position + run] is sample:
                     run += 1
             for place in range(position, position + run) if facts else ():
                 wave.extras[place] = facts
@@ -169,12 +180,11 @@ class Poll:
             self.samples += [sample] * run
             self.order += entry[:1] * run
             position += run
-        self.drawn += count
+        assert drawn == self.need, "a wave must bring as many ballots as were asked for"
+        count(ballots, self.tally, self.method.weights, wave.first)
+        self.drawn += drawn
         self.waves += 1
-        try:
-            self.need = self._race.send(ballots)
-        except StopIteration as end:
-            self.outcome, self.need = end.value, 0
+        self._advance()
         return wave
 
     def _own_words(self, sample: Sample, draw: int) -> Sample:
@@ -229,15 +239,15 @@ class Poll:
         self.tally.answers[reading.key] = reading.answer
         return len(self.readings) - 1, True
 
-    def _begin(self) -> None:
-        """Start the race from the tally as it stands."""
+    def _advance(self) -> None:
+        """See what the race needs, from the tally as it stands."""
         method = self.method
-        self._race = first_to_ahead(method.k, method.max_votes, method.max_flags, self.tally, method.table,
-                                    method.weights, self.next)  # fmt: skip
-        try:
-            self.need = next(self._race)
-        except StopIteration as end:
-            self.outcome, self.need = end.value, 0
+        due = next_wave(method.k, method.max_votes, method.max_flags, self.tally, method.table, method.weights,
+                        self.next)  # fmt: skip
+        if isinstance(due, int):
+            self.need = due
+        else:
+            self.outcome, self.need = due, 0
 
     def replay(self, wave: Wave) -> None:
         """Count a wave that the journal holds. Raises JournalError when it does not fit this step."""
@@ -253,7 +263,7 @@ class Poll:
         self.drawn += len(wave)
         self.waves += 1
         self.outcome = None
-        self._begin()
+        self._advance()
 
     def _of_one_mind(self, wave: Wave) -> bool:
         """Count a wave at once that decides its step alone, all for one answer, as most do; say whether it is one."""

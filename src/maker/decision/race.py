@@ -114,27 +114,45 @@ def first_to_ahead(
     Source: Meyerson et al. 2025, arXiv 2511.09030; Wald's sequential test for two answers.
     """
     tally = Tally() if tally is None else tally
+    while isinstance(due := next_wave(k, max_votes, max_flags, tally, table, weights, at), int):
+        ballots = yield due
+        assert len(ballots) == due, "a wave must bring as many ballots as were asked for"
+        count(ballots, tally, weights, at)
+        at += due
+        assert weights or wanting(tally, k, table) >= 0, "a wave decided before its last ballot"
+    return due
+
+
+def next_wave(
+    k: int, max_votes: int, max_flags: int, tally: Tally, table: Table | None = None, weights: Weights = (),
+    at: int = 0,
+) -> int | Outcome:  # fmt: skip
+    """Return how many ballots a race needs next, or how it ended; the parameters as of `first_to_ahead`."""
+    need = wanting(tally, k, table)
+    if need <= 0:  # below 0 where an answer has lost its votes since, or the last draw weighs more than was wanting
+        return Outcome(tally.leader)
     if table is not None:
         max_votes = min(max_votes, table.most)
-    while True:
-        need = wanting(tally, k, table)
-        if need <= 0:  # below 0 where an answer has lost its votes since, or the last draw weighs more than was wanting
-            return Outcome(tally.leader)
+    draws, votes = need, need
+    if weights:
         draws = draws_for(weights, at, need)
-        if tally.total + weighed(weights, at, draws) > max_votes:
-            return Outcome(None, "max_votes")
-        if tally.flagged >= max_flags:
-            return Outcome(None, "max_flags")
-        draws = min(draws, max_flags - tally.flagged)
-        ballots = yield draws
-        assert len(ballots) == draws, "a wave must bring as many ballots as were asked for"
-        if ballots[0] is not None and ballots.count(ballots[0]) == draws:
-            tally.add(ballots[0], weighed(weights, at, draws))
-        else:
-            for draw, ballot in enumerate(ballots, at):
-                tally.weigh(ballot, weights, draw)
-        at += draws
-        assert weights or wanting(tally, k, table) >= 0, "a wave decided before its last ballot"
+        votes = weighed(weights, at, draws)
+    if tally.total + votes > max_votes:
+        return Outcome(None, "max_votes")
+    if tally.flagged >= max_flags:
+        return Outcome(None, "max_flags")
+    left = max_flags - tally.flagged
+    return draws if draws <= left else left
+
+
+def count(ballots: Sequence[Ballot], tally: Tally, weights: Weights, at: int) -> None:
+    """Count the ballots of a wave, whose first draw has the number `at`."""
+    draws = len(ballots)
+    if ballots[0] is not None and ballots.count(ballots[0]) == draws:
+        tally.add(ballots[0], weighed(weights, at, draws))
+    else:
+        for draw, ballot in enumerate(ballots, at):
+            tally.weigh(ballot, weights, draw)
 
 
 class Votes(Mapping[T, int]):

@@ -173,6 +173,10 @@ def make_prices(prices: Prices | Mapping[str, Any] | None) -> Prices | None:
     return validated(Prices, dict(prices))
 
 
+# The request of a wave's first draw and the seeds of all -> their replies.
+AtOnce = Callable[[Request, Sequence[int]], list[Sample]]
+
+
 class Traits(NamedTuple):
     """What a model says of itself: all that is asked of one but to draw. Every attribute is optional.
 
@@ -187,7 +191,8 @@ class Traits(NamedTuple):
     `tools` of a request (False). turns: of a pool, what each model says of itself whose turn it is at draws 0, 1, ...,
     and then from the first again (none). widen: has it bear so many calls at once, where it was made for fewer (None).
     whole: over a network, and yet all requests of a wave go in one call (False). left: says for a person what goes on
-    without this process (None).
+    without this process (None). at_once: in lock-step, answers draws of one step that differ in number and seed alone,
+    told the request of the first and the seeds of all, as `draw` would and with no wait (None).
     """
 
     name: str
@@ -207,6 +212,7 @@ class Traits(NamedTuple):
     widen: Callable[[int], None] | None = None
     whole: bool = False
     left: Callable[[], str] | None = None
+    at_once: AtOnce | None = None
 
     @classmethod
     def of(cls, model: Model) -> Traits:
@@ -221,7 +227,7 @@ class Traits(NamedTuple):
             pace=getattr(model, "pace", None), room=getattr(model, "room", None),
             native_tools=getattr(model, "native_tools", False), turns=getattr(model, "turns", ()),
             widen=getattr(model, "widen", None), whole=getattr(model, "whole", False),
-            left=getattr(model, "left", None),
+            left=getattr(model, "left", None), at_once=getattr(model, "at_once", None) if lockstep else None,
         )  # fmt: skip
 
     @staticmethod

@@ -14,7 +14,6 @@ Not covered: where the run stands (`course.py`), and planning k beyond a small c
 from __future__ import annotations
 
 import asyncio
-import math
 import time
 from collections.abc import Callable, Sequence
 from itertools import accumulate
@@ -257,9 +256,10 @@ def _within(lanes: Sequence[Lane], sender: Dispatcher) -> Sequence[Lane]:
 
     Where each lane has calls of its own, the limit stops the one that has none left.
     """
-    left = sender.budget.calls_left if sender.traits.whole else math.inf
-    most = sum(needed <= left for needed in accumulate(lane.poll.need for lane in lanes if lane.poll is not None))
-    return lanes if most == len(lanes) else lanes[: max(1, most)]
+    if not sender.traits.whole:
+        return lanes
+    left, needs = sender.budget.calls_left, (lane.poll.need for lane in lanes if lane.poll is not None)
+    return lanes[: max(1, sum(needed <= left for needed in accumulate(needs)))]
 
 
 def _first_aside(course: Course) -> Stop:

@@ -93,16 +93,23 @@ class Oracle:
 
     async def draw(self, requests: Sequence[Request]) -> list[Sample]:
         """Answer every request; requests of one step that stand together share their work."""
-        samples = []
-        step: _Known | None = None
-        for request in requests:
-            if step is None or not _same_step(step.request, request):
-                step = self._study(request)
-            samples.append(step.good if request.seed < step.right else self._other(step, request))
-        if self.copies:
-            samples = [self._copy(request, sample) for request, sample in zip(requests, samples, strict=True)]
+        samples: list[Sample] = []
+        while (start := len(samples)) < len(requests):
+            first, end = requests[start], start + 1
+            while end < len(requests) and _same_step(first, requests[end]):
+                end += 1
+            samples += self.at_once(first, [request.seed for request in requests[start:end]])
         if self.latency:
             await self._wait(requests)
+        return samples
+
+    def at_once(self, first: Request, seeds: Sequence[int]) -> list[Sample]:
+        """Answer draws of one step that differ in number and seed alone. first: the request of the first one."""
+        step = self._study(first)
+        good, right = step.good, step.right
+        samples = [good if seed < right else self._other(step, seed) for seed in seeds]
+        if self.copies:
+            samples = [self._copy(step, seed, sample) for seed, sample in zip(seeds, samples, strict=True)]
         return samples
 
     # -- one step ------------------------------------------------------------------------------
@@ -136,17 +143,17 @@ class Oracle:
 
     # -- replies that are not right ------------------------------------------------------------------
 
-    def _other(self, step: _Known, request: Request) -> Sample:
-        if request.seed < self._wrong:
+    def _other(self, step: _Known, seed: int) -> Sample:
+        if seed < self._wrong:
             if self.rivals > 1:
-                return self._rival(step, request.seed)
+                return self._rival(step, seed)
             if step.bad is None:
                 step.bad = self._rival(step, 0)
             return step.bad
-        if request.seed < self._confused:
+        if seed < self._confused:
             bad = self._rival(step, 0)
-            return Sample(_RAMBLE * 200 + str(bad.text), step.good.tokens_in, request.max_tokens - 1)
-        return self._invalid(step, request)
+            return Sample(_RAMBLE * 200 + str(bad.text), step.good.tokens_in, step.request.max_tokens - 1)
+        return self._invalid(step, seed)
 
     def _rival(self, step: _Known, pick: int) -> Sample:
         """Return one of the step's fixed wrong answers, in an order that depends on the step alone."""
@@ -159,22 +166,21 @@ class Oracle:
         chosen = wrong[(first + pick % min(self.rivals, len(wrong))) % len(wrong)]
         return self._write(chosen, request)
 
-    def _invalid(self, step: _Known, request: Request) -> Sample:
+    def _invalid(self, step: _Known, seed: int) -> Sample:
         """Return text without a vote: malformed, cut off in the middle, or rambling to the cap."""
         text, tokens_in = str(step.good.text), step.good.tokens_in
-        kind = request.seed % 3
+        kind = seed % 3
         if kind == 0:
             return Sample(text[: len(text) // 2].replace("=", ":") + " ...", tokens_in, len(text) // 4)
         cut = text[: len(text) * 2 // 3] if kind == 1 else _RAMBLE * 200
-        return Sample(cut, tokens_in, request.max_tokens, "length")
+        return Sample(cut, tokens_in, step.request.max_tokens, "length")
 
-    def _copy(self, request: Request, sample: Sample) -> Sample:
+    def _copy(self, step: _Known, seed: int, sample: Sample) -> Sample:
         """Give every reply an id; with probability `copies` the id and text of the step's stored reply."""
-        chance = int.from_bytes(hashlib.blake2b(b"copy%d" % request.seed, digest_size=8).digest(), "little")
+        chance = int.from_bytes(hashlib.blake2b(b"copy%d" % seed, digest_size=8).digest(), "little")
         if chance >= self.copies * _SEED_RANGE:
-            return replace(sample, response_id=f"r{request.seed:x}")
-        stored = self._hash(request, "stored")
-        step = self._study(request)
+            return replace(sample, response_id=f"r{seed:x}")
+        stored = self._hash(step.request, "stored")
         kept = step.good if stored < step.right else self._rival(step, 0)
         return replace(kept, response_id=f"s{stored:x}")
 
@@ -199,7 +205,10 @@ def _find_render(task: Task) -> Any:
 
 
 def _same_step(one: Request, other: Request) -> bool:
-    return one.address.step == other.address.step and one.state is other.state and one.prompt == other.prompt
+    return (
+        one.address.step == other.address.step and one.state is other.state and one.prompt == other.prompt
+        and one.max_tokens == other.max_tokens
+    )  # fmt: skip
 
 
 def _others(truth: Any) -> list[Any]:

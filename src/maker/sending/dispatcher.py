@@ -72,6 +72,7 @@ class Dispatcher:
         self.out = 0  # draws that are with the model now
         self.slots: Slots = beside.slots if beside else Slots(self.bears())
         self._turns = Turns(traits, limits, name)
+        self._payer = Payer(self.budget, self._turns, None)
 
     @property
     def limits(self) -> Limits:
@@ -115,7 +116,9 @@ class Dispatcher:
             return []
         self.budget.hold_calls(len(requests))
         draws = self.bounded(list(map(Draw, requests)))
-        at = desk.set(Payer(self.budget, self._turns, self.receipts))
+        if self._payer.receipts is not self.receipts:  # they come when the run has its journal
+            self._payer = Payer(self.budget, self._turns, self.receipts)
+        at = desk.set(self._payer)
         try:
             await self.budget.in_time(self._send_all(draws))
         except BaseException as error:

@@ -58,10 +58,10 @@ class Turns:
 
     def have_room(self, draws: Sequence[Draw]) -> None:
         """Give draws the room for thoughts that their models need now."""
-        rooms = {one.name: one.traits.room() for one in self._each if one.traits.room is not None}
-        if rooms:
-            for draw in draws:
-                draw.have_room(rooms.get(self.of(draw.request).name, 0))
+        for draw in draws:
+            room = self.of(draw.request).traits.room
+            if room is not None:
+                draw.have_room(room())
 
     def bounds(self, draws: Sequence[Draw], bounds: Bounds) -> list[Spent]:
         """Return the most that each draw can take. bounds: the same for requests to one model."""

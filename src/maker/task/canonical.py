@@ -17,13 +17,19 @@ import decimal
 import enum
 import hashlib
 import json
+import marshal
 import math
 import uuid
 from collections.abc import Callable, Mapping, Set
 from pathlib import PurePath
 from typing import Any
 
+import orjson
 from pydantic import BaseModel
+
+_OF_WHOLE_NUMBERS = b"[],-0123456789"
+_ALL = slice(None)
+_WITHOUT_REFERENCES = 2  # the last version of marshal's format that has none, and so need not look for them
 
 DIGEST_SIZE = 16  # bytes; 128 bits make an accidental collision in 1e9 steps a 1e-21 event
 hasher = hashlib.blake2b(digest_size=DIGEST_SIZE).copy  # takes two thirds of the time that a new one takes
@@ -52,6 +58,8 @@ def canonical(value: Any) -> bytes:
     Raises ValueError for NaN, infinities and integers too long for Python to print, TypeError for a
     value of any other type.
     """
+    if isinstance(value, (tuple, list)) and (numbers := _whole_numbers(value)) is not None:
+        return numbers
     try:
         text = _encode(value)
     except TypeError:
@@ -62,6 +70,22 @@ def canonical(value: Any) -> bytes:
     if "{" in text or "\\ud" in text:
         text = _tagged(value)
     return text.encode("ascii")
+
+
+def _whole_numbers(value: tuple[Any, ...] | list[Any]) -> bytes | None:
+    """Return the canonical bytes of whole numbers in nested sequences, None where anything else is among them.
+
+    States and moves of puzzles are such, and this takes a fifth of the time. What is written with nothing but digits
+    and brackets is written by orjson as by `json`, if no other type is taken for a number: marshal refuses all but the
+    built-in ones.
+    """
+    plain = value if isinstance(value, list) else tuple.__getitem__(value, _ALL)  # a named tuple as a tuple
+    try:
+        marshal.dumps(plain, _WITHOUT_REFERENCES)
+        text = orjson.dumps(plain)
+    except (TypeError, ValueError):
+        return None
+    return None if text.translate(None, _OF_WHOLE_NUMBERS) else text
 
 
 def digest(data: bytes) -> bytes:

@@ -134,6 +134,8 @@ class Worker:
         sending = None if block is None else self._dispatcher(block, noted, known, takes or {})
         asked: Draws = sending or self.model
         model = Together(asked, hands) if self.traits.lockstep and hands > 1 else asked
+        alike = model is self.model and self.method.first_temperature is None
+        at_once = self.traits.at_once if alike else None
         parts, found = enumerate(job), [b""] * len(job)
 
         async def work() -> None:
@@ -141,7 +143,7 @@ class Worker:
             try:
                 for place, (first, steps) in parts:
                     state: Any = self.plan.state_at(first)
-                    stretch = await run_stretch(self.task, model, self.method, first, state, steps)
+                    stretch = await run_stretch(self.task, model, self.method, first, state, steps, at_once)
                     found[place] = stretch.encode()
             finally:
                 if isinstance(model, Together):

@@ -22,14 +22,13 @@ from typing import Any, Protocol
 from maker.decision.ending import Stop
 from maker.decision.method import Method
 from maker.decision.poll import Poll, conclude
-from maker.decision.sample import Failure, Reply, Request, Sample
+from maker.decision.sample import AtOnce, Failure, Reply, Request, Sample
 from maker.decision.step import Rules
 from maker.decision.wave import Wave
 from maker.engine.front import Score
 from maker.errors import MakerError
 from maker.journal.records import encode_wave
 from maker.sending.budget.usage import Usage
-from maker.sending.settle import decide
 from maker.task.canonical import DIGEST_SIZE
 from maker.task.prompt import render
 from maker.task.task import Task
@@ -102,15 +101,18 @@ def _fields(counts: Score | Usage) -> dict[str, Any]:
     return {name: getattr(counts, name) for name in counts.__slots__}
 
 
-async def run_stretch(task: Task, model: Draws, method: Method, first: int, state: Any, steps: int) -> Stretch:
+async def run_stretch(
+    task: Task, model: Draws, method: Method, first: int, state: Any, steps: int, at_once: AtOnce | None = None
+) -> Stretch:
     """Return what can be decided plainly of so many steps.
 
-    method: that of the run. first: the number of the first step; state: the one before it.
+    method: that of the run. first: the number of the first step; state: the one before it. at_once: asked in place of
+    the model, as told at `Traits`, where all draws of a wave ask the same.
     Raises what `model.draw` raises beside Stop and MakerError.
     """
     stretch = Stretch(first, Score.of(task))
     rules, hashes = Rules.of(task), []
-    waves: list[Wave] = []  # of one step
+    waves: list[Wave] = []  # of all steps that are decided
 
     async def draw(requests: Sequence[Request]) -> list[Sample]:
         """Ask the model; a draw that fails is not plain."""
@@ -122,16 +124,16 @@ async def run_stretch(task: Task, model: Draws, method: Method, first: int, stat
     try:
         for index in range(first, first + steps):
             poll = Poll.of(method, rules, index, state, render(task, state, index))
-            waves.clear()
-            await decide([poll], draw, took=lambda _poll, wave: waves.append(wave))
+            taken: list[Wave] = []
+            while poll.open:
+                samples = at_once(*poll.asked()) if at_once is not None else await draw(poll.requests())
+                taken.append(poll.take(samples))
             if not poll.won:
                 break
             state, verdict = conclude(poll)
             stretch.score.count(task, poll, verdict[0])
-            waves[-1].verdict = verdict
-            for wave in waves:
-                stretch.usage.replay(wave)
-                stretch.records.append(encode_wave(wave))
+            taken[-1].verdict = verdict
+            waves += taken
             hashes.append(verdict[1])
             stretch.state_digest = verdict[2]
     except Stop as stop:
@@ -139,4 +141,6 @@ async def run_stretch(task: Task, model: Draws, method: Method, first: int, stat
     except MakerError as error:
         stretch.why = str(error)
     stretch.hashes = b"".join(hashes)
+    stretch.records = [encode_wave(wave) for wave in waves]
+    stretch.usage.replay(*waves)
     return stretch

@@ -10,7 +10,7 @@ Not covered: limits (`limits.py`), and how the account survives a crash (`receip
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -150,16 +150,18 @@ class Usage:
             self.cancelled += 1
             self.spend(bound)
 
-    def book(self, wave: Wave) -> None:
-        """Account for the judged samples of a wave."""
-        lost = 0
-        if wave.extras:  # a flagged draw has its kind there
-            kinds = [facts["flag"] for facts in wave.extras.values() if "flag" in facts]
-            if kinds:
-                self.flags.update(kinds)
-                lost = len(kinds)
+    def book(self, *waves: Wave) -> None:
+        """Account for the judged samples of waves."""
+        lost = judged = 0
+        for wave in waves:
+            judged += len(wave.draws) // 4
+            if wave.extras:  # a flagged draw has its kind there
+                kinds = [facts["flag"] for facts in wave.extras.values() if "flag" in facts]
+                if kinds:
+                    self.flags.update(kinds)
+                    lost += len(kinds)
         self.flagged += lost
-        self.voted += len(wave) - lost
+        self.voted += judged - lost
 
     def lose(self, samples: Collection[Sample]) -> None:
         """Book samples that came and will never be judged: paid for, and lost."""
@@ -174,9 +176,17 @@ class Usage:
         self.tokens_in += tokens_in
         self.tokens_out += tokens_out
 
-    def replay(self, wave: Wave) -> None:
-        """Account for a wave that an earlier process drew in lock-step, tokens included."""
-        self.dispatched += len(wave)
-        self.book(wave)
-        self.tokens_in += sum(n for n in wave.draws[2::4] if n != UNKNOWN_TOKENS)
-        self.tokens_out += sum(n for n in wave.draws[3::4] if n != UNKNOWN_TOKENS)
+    def replay(self, *waves: Wave) -> None:
+        """Account for waves that another process drew in lock-step, tokens included."""
+        draws: list[int] = []
+        for wave in waves:
+            draws += wave.draws
+        self.dispatched += len(draws) // 4
+        self.book(*waves)
+        self.tokens_in += _told(draws[2::4])
+        self.tokens_out += _told(draws[3::4])
+
+
+def _told(counts: Sequence[int]) -> int:
+    """Return the sum of token counts of a wave, as far as they are known."""
+    return sum(counts) - UNKNOWN_TOKENS * counts.count(UNKNOWN_TOKENS)

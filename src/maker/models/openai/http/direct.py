@@ -15,8 +15,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from functools import cached_property
 
 import aiohttp
+from aiohttp.client_reqrep import ConnectionKey
 from aiohttp.http import HttpProcessingError
 from yarl import URL
 
@@ -26,6 +28,15 @@ Noticed = Callable[[int, Mapping[str, str]], None]  # sees status and headers
 Post = Callable[[bytes, int, Noticed], Awaitable[tuple[int, Mapping[str, str], bytes]]]
 
 _TESTED = (3, 14)  # the newest aiohttp that this was tested with: what is used here is not promised to stay
+
+
+class _Standing(aiohttp.ClientRequest):
+    """A request that stands for all to one address: which connections it may have is found once."""
+
+    @cached_property
+    def connection_key(self) -> ConnectionKey:
+        """What connections are kept under."""
+        return super().connection_key
 
 
 class Direct:
@@ -88,4 +99,4 @@ def direct_to(
     merged = session.headers.copy()
     merged.update(headers or {})
     loop = asyncio.get_running_loop()
-    return Direct(session, aiohttp.ClientRequest("POST", URL(url), params=query, headers=merged, loop=loop)).post
+    return Direct(session, _Standing("POST", URL(url), params=query, headers=merged, loop=loop)).post
