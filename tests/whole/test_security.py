@@ -32,7 +32,10 @@ SOURCES = sorted([*Path("src").rglob("*.py"), *Path("tasks").rglob("*.py")])
 EVIL = "\x1b[2J\x1b]0;owned\x07\r\x9b31m\u202e[red]"
 FORBIDDEN_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve", "jsonpickle"}
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__"}
-HELD_IN = {"src/maker/experiments/gap/inside.py": ["exec", "compile"]}  # in a child process that has nothing
+HELD_IN = {
+    "src/maker/experiments/gap/inside.py": ["exec", "compile"],  # in a child process that has nothing
+    "src/maker/task/canonical.py": ["marshal"],  # writes, to tell built-in numbers from others; reads nothing
+}
 
 Item = Wave | dict[str, Any]
 
@@ -65,7 +68,9 @@ def offences(source: str) -> Iterator[str]:
 @pytest.mark.parametrize("path", SOURCES, ids=str)
 def test_the_source_runs_no_data(path: Path) -> None:
     """No module unpickles, evaluates, unmarshals, loads unsafe YAML or hands a string to a shell."""
-    assert list(offences(path.read_text())) == HELD_IN.get(path.as_posix(), [])
+    source = path.read_text()
+    assert list(offences(source)) == HELD_IN.get(path.as_posix(), [])
+    assert "marshal.load" not in source
 
 
 @pytest.mark.parametrize("source", [

@@ -187,7 +187,8 @@ def test_progress_is_told(tmp_path: Path) -> None:
     maker.run_sync(maker.load_task("hanoi", disks=13), model="oracle:p=1", k=1, journal=path)
     told: list[tuple[int, int]] = []
     assert verify(path, progress=lambda done, total: told.append((done, total))).solved
-    assert told == [(4096, 8191)]
+    ((done, total),) = told
+    assert (done // 4096, total) == (1, 8191)
 
 
 # -- forgeries --------------------------------------------------------------------------------------------
