@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 import maker
+from counting_on import counting
 from maker.engine.crew import cluster
 from maker.testing import FaultServer, Reply, check_journal, error
 from maker.testing.replies import Received
@@ -49,40 +50,6 @@ cluster.Cluster.job, cluster.Cluster.aim = 16, None
 maker.run_sync(maker.load_task("hanoi", disks=9), model="oracle:p=0.97,v=0.95", k=4, segments=16, journal=path,
                workers=cluster.Ray(workers=2, cpus_per_worker=0.25),
                progress=lambda seen: seen.steps and os.kill(os.getpid(), signal.SIGKILL))
-"""
-
-
-COUNTING = """
-from maker import Plan
-
-
-class Counting:
-    name, steps = "counting-on", 240
-    parameters = {}
-
-    def plan(self, segments=16):
-        return Plan.chain(self.steps, int, segments)
-
-    def initial_state(self):
-        return 0
-
-    def prompt(self, state, step):
-        return f"What is {state} + 1?"
-
-    def parse(self, text):
-        return int(text)
-
-    def legal(self, state, action):
-        return True
-
-    def apply(self, state, action):
-        return state + 1
-
-    def done(self, state):
-        return state == self.steps
-
-    def answer(self, state):
-        return state
 """
 
 
@@ -214,8 +181,7 @@ class Busy:
 @pytest.mark.parametrize("workers", [2, 4])
 def test_a_model_over_http(workers: int, tmp_path: Path) -> None:
     """At one server with 8 slots: chain, samples, tokens and bill of one process, the key, and no storm."""
-    (tmp_path / "counting.py").write_text(COUNTING)
-    task = maker.load_task(f"{tmp_path}/counting.py:Counting")
+    task = counting(240)
     seen: list[tuple[maker.RunResult, Busy]] = []
     for count in (0, workers):
         busy = Busy(slots=8)
@@ -238,8 +204,7 @@ def test_a_model_over_http(workers: int, tmp_path: Path) -> None:
 
 def test_a_worker_is_killed_at_a_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A SIGKILL of an actor whose calls are out: the same end; its block is booked, and a replay agrees."""
-    (tmp_path / "counting.py").write_text(COUNTING)
-    task, path = maker.load_task(f"{tmp_path}/counting.py:Counting"), tmp_path / "run.db"
+    task, path = counting(240), tmp_path / "run.db"
     alone = None
 
     async def kill(actor: cluster.Actor) -> None:

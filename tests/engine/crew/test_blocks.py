@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 import maker
+from counting_on import counting
 from maker.engine.crew import blocks, order
 from maker.engine.crew.launcher import Lost
 from maker.engine.crew.noted import Noted
@@ -23,38 +24,6 @@ from maker.errors import MakerError
 from maker.testing import FaultServer, Reply, check_journal, error
 from maker.testing.replies import Received
 
-TASK = """
-from maker import Plan
-
-
-class Counting:
-    name, steps = "counting-on", 24
-    parameters = {}
-
-    def plan(self, segments=6):
-        return Plan.chain(self.steps, int, segments)
-
-    def initial_state(self):
-        return 0
-
-    def prompt(self, state, step):
-        return f"What is {state} + 1?"
-
-    def parse(self, text):
-        return int(text)
-
-    def legal(self, state, action):
-        return True
-
-    def apply(self, state, action):
-        return state + 1
-
-    def done(self, state):
-        return state == self.steps
-
-    def answer(self, state):
-        return state
-"""
 STEPS = 24
 
 
@@ -128,10 +97,9 @@ class At:
 
 
 @pytest.fixture
-def task(tmp_path: Path) -> maker.Task:
+def task() -> maker.Task:
     """Return a task that a worker can make again."""
-    (tmp_path / "counting.py").write_text(TASK)
-    return maker.load_task(f"{tmp_path}/counting.py:Counting")
+    return counting(STEPS)
 
 
 def run(task: maker.Task, model: str, launcher: Launcher | None = None, **changed: Any) -> maker.RunResult:
