@@ -63,7 +63,10 @@ ANSWERS = {
     "detectors": (
         "Of six, illegal moves alone are shown to pay as a flag; 73 of 124 wrong replies show no sign at all."
     ),
-    "token-budget": ("Not answered yet: the chances of the stand-in are planted, and --model asks a real one."),
+    "token-budget": (
+        "By its counts a 0.5B model does better with a short thought, 17 to 19 of 24 products right, than by votes for "
+        "the same tokens, 10 to 14; eight products are too few to show it."
+    ),
     "execution-gap": (
         "Not answered of language models: of the simulated writer's failures half are of execution, which is what"
         " was planted."
