@@ -11,8 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from maker.decision.wave import UNKNOWN_TOKENS, Wave
 from maker.journal.bulk.group import Block, Group, gathered
@@ -130,35 +131,49 @@ class Plain:
             yield int(steps[begin]), hashed[begin:end].tobytes(), states[end - 1].tobytes()
 
 
+_Bulk = TypeVar("_Bulk", Plain, Run)
+
+
 def in_bulk(groups: Iterable[Group], read: Callable[[bytes], Wave | Note]) -> Iterator[Plain | Wave | Note]:
     """Yield what groups hold, in their order, but for plain waves between two notes: they come together, and first.
 
     No step that has another wave or a receipt beside its plain one is among these. read: decodes a record.
     """
+    return _laid_out(groups, read, _plain_first)
+
+
+def _laid_out(
+    groups: Iterable[Group], read: Callable[[bytes], Wave | Note],
+    sort: Callable[[Block, int, int, set[int]], Iterator[_Bulk | int]],
+) -> Iterator[_Bulk | Wave | Note]:  # fmt: skip
+    """Yield what groups hold, as `sort` lays out each stretch of a block: in bulk, or the place of one record."""
     busy: set[int] = set()  # steps with draws and no verdict yet
     for held in gathered(groups, BLOCK):
         if sum(len(group.ends) for group in held) < FEW:
-            yield from _one_by_one((record for group in held for _, record in group), read, busy)
+            yield from (_followed(record, read, busy) for group in held for _, record in group)
             continue
         block = Block.joined(held)
         for begin, end in stretches(block):
-            plain, rest = sorted_out(block, begin, end, busy) if end - begin >= FEW else (None, range(begin, end))
-            if plain is not None:
-                yield plain
-            yield from _one_by_one(map(block.record, rest), read, busy)
+            for found in sort(block, begin, end, busy):
+                yield _followed(block.record(found), read, busy) if isinstance(found, int) else found
 
 
-def _one_by_one(
-    records: Iterable[bytes], read: Callable[[bytes], Wave | Note], busy: set[int]
-) -> Iterator[Wave | Note]:
-    """Yield what records hold; note which steps are under way."""
-    for record in records:
-        item = read(record)
-        if isinstance(item, Wave):
-            (busy.add if item.verdict is None else busy.discard)(item.step)
-        elif isinstance(item, Receipt):
-            busy.add(item.address.step)
-        yield item
+def _plain_first(block: Block, begin: int, end: int, busy: set[int]) -> Iterator[Plain | int]:
+    """Yield the plain ones of a range together, then the places of all others. busy: as of `sorted_out`."""
+    plain, rest = sorted_out(block, begin, end, busy) if end - begin >= FEW else (None, range(begin, end))
+    if plain is not None:
+        yield plain
+    yield from rest
+
+
+def _followed(record: bytes, read: Callable[[bytes], Wave | Note], busy: set[int]) -> Wave | Note:
+    """Return what a record holds; note which steps are under way."""
+    item = read(record)
+    if isinstance(item, Wave):
+        (busy.add if item.verdict is None else busy.discard)(item.step)
+    elif isinstance(item, Receipt):
+        busy.add(item.address.step)
+    return item
 
 
 def side_by_side(records: Iterable[bytes]) -> Iterator[list[bytes]]:
@@ -201,18 +216,7 @@ def in_turn(
 
     starts: as of `runs_in`.
     """
-    busy: set[int] = set()
-    for held in gathered(groups, BLOCK):
-        if sum(len(group.ends) for group in held) < FEW:
-            yield from _one_by_one((record for group in held for _, record in group), read, busy)
-            continue
-        block = Block.joined(held)
-        for begin, end in stretches(block):
-            for found in runs_in(block, begin, end, busy, starts):
-                if isinstance(found, Run):
-                    yield found
-                else:
-                    yield from _one_by_one((block.record(found),), read, busy)
+    return _laid_out(groups, read, partial(runs_in, starts=starts))
 
 
 def runs_in(block: Block, begin: int, end: int, busy: set[int], starts: Sequence[int] = (0,)) -> Iterator[Run | int]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from maker.decision.wave import step_hash
 from maker.journal.bulk.plain import Row, Run
-from maker.task.canonical import canonical, digest
+from maker.task.canonical import DIGEST_SIZE, canonical, digest
 
 if TYPE_CHECKING:
     from maker.review.checking.checker import Checker
@@ -68,7 +68,8 @@ def _walk(checker: Checker, step: int, state: Any, rows: Sequence[Row]) -> tuple
                 break
             after = apply(state, answer)
             digested = digest(canonical(after))
-            if verdict[16:] != digested or (reads and step_hash(step, key, digested) != verdict[:16]):
+            hashed = verdict[:DIGEST_SIZE]
+            if verdict[DIGEST_SIZE:] != digested or (reads and step_hash(step, key, digested) != hashed):
                 break
             if truth is not None:
                 right = truth(state, step)
